@@ -1,0 +1,62 @@
+"""CompactNet, the small generator of Real-ESRGAN ("SRVGG"): plain convolutions at LQ size.
+
+Shapes: B batch, C channels of the image (1 or 3), H W image, F features, s scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class CompactNet(nn.Module):
+    """Upscale (B, C, H, W) float images in [0, 1] to (B, C, sH, sW); the output may leave [0, 1] slightly.
+
+    The convolutions compute what is added to the nearest-upsampled input. The parameters bear the released
+    names, `body.0` to `body.{2 * convs + 2}`: convolutions at even places, PReLUs with one slope a channel
+    at odd ones.
+
+    Args:
+        scale: s, any integer from 1 on.
+        channels: C of the input and of the output.
+        features: F, the channels between the convolutions.
+        convs: convolutions between the first and the last; 16 and 32 are released.
+
+    Raises:
+        ValueError: a scale below 1.
+    """
+
+    def __init__(self, scale: int = 4, channels: int = 3, features: int = 64, convs: int = 16) -> None:
+        super().__init__()
+        if scale < 1:
+            raise ValueError(f"CompactNet of scale {scale}: wanted 1 or more")
+        self.scale, self.channels = scale, channels
+        layers: list[nn.Module] = []
+        for inputs in [channels] + [features] * convs:
+            layers += [nn.Conv2d(inputs, features, 3, padding=1), nn.PReLU(features)]
+        layers.append(nn.Conv2d(features, channels * scale**2, 3, padding=1))
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.body(lq), self.scale) + F.interpolate(
+            lq, scale_factor=self.scale, mode="nearest"
+        )
+
+
+def from_state(state: Mapping[str, Tensor]) -> CompactNet | None:
+    """The CompactNet that a state dict's names and shapes describe, its weights not loaded; else None."""
+    layers = sum(name.startswith("body.") and name.endswith(".weight") for name in state)
+    first, slopes = state.get("body.0.weight"), state.get("body.1.weight")
+    last = state.get(f"body.{layers - 1}.weight")
+    if first is None or slopes is None or last is None or layers % 2 == 0:
+        return None
+    if (first.ndim, slopes.ndim, last.ndim) != (4, 1, 4) or 0 in first.shape:
+        return None
+    features, channels = first.shape[:2]
+    scale = math.isqrt(last.shape[0] // channels)
+    if scale < 1 or channels * scale**2 != last.shape[0]:
+        return None
+    return CompactNet(scale, channels, features, convs=(layers - 3) // 2)

@@ -1,0 +1,80 @@
+"""The U-Net discriminator of Real-ESRGAN: a logit for every pixel.
+
+Shapes: B batch, C channels of the image (1 or 3), H W image, F features.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+SLOPE = 0.2  # of every leaky ReLU in the released network
+SMALLEST = 8  # three halvings
+
+
+class UNetDiscriminator(nn.Module):
+    """Judge (B, C, H, W) images in [0, 1]: (B, 1, H, W) logits, high where a pixel looks real.
+
+    The layers bear the released names, `conv0` to `conv9`; the defaults have 4,376,897 parameters. Any size
+    from 8 × 8 on. Sides that are multiples of 8 are the released network exactly; with others a
+    halving drops the last row or column, and the way up repeats its neighbour in that place, so that the
+    skips stay aligned.
+
+    `conv1` to `conv8` have no bias and, with `spectral_norm`, a weight divided by its largest singular
+    value. That value is estimated by power iteration, which in train mode advances **at every forward**: two
+    forwards of one image differ slightly, and so do accumulated micro-batches from one batch. In eval mode
+    nothing advances.
+
+    Args:
+        channels: C.
+        features: F, the channels of `conv0`; the deepest layer has 8 F.
+        spectral_norm: as released; False is the ablation, the same layers with plain weights.
+    """
+
+    def __init__(self, channels: int = 3, features: int = 64, spectral_norm: bool = True) -> None:
+        super().__init__()
+
+        def conv(inputs: int, outputs: int, halve: bool = False) -> nn.Module:
+            kernel, stride = (4, 2) if halve else (3, 1)
+            layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False)
+            return parametrizations.spectral_norm(layer) if spectral_norm else layer
+
+        self.conv0 = nn.Conv2d(channels, features, 3, padding=1)
+        self.conv1 = conv(features, 2 * features, halve=True)
+        self.conv2 = conv(2 * features, 4 * features, halve=True)
+        self.conv3 = conv(4 * features, 8 * features, halve=True)
+        self.conv4 = conv(8 * features, 4 * features)
+        self.conv5 = conv(4 * features, 2 * features)
+        self.conv6 = conv(2 * features, features)
+        self.conv7 = conv(features, features)
+        self.conv8 = conv(features, features)
+        self.conv9 = nn.Conv2d(features, 1, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        if min(height, width) < SMALLEST:
+            raise ValueError(
+                f"UNetDiscriminator got {height} × {width} pixels: wanted at least {SMALLEST} × {SMALLEST}"
+            )
+        x0 = _leaky(self.conv0(image))
+        x1 = _leaky(self.conv1(x0))
+        x2 = _leaky(self.conv2(x1))
+        x3 = _leaky(self.conv3(x2))
+        x = _leaky(self.conv4(_double(x3, x2))) + x2
+        x = _leaky(self.conv5(_double(x, x1))) + x1
+        x = _leaky(self.conv6(_double(x, x0))) + x0
+        x = _leaky(self.conv8(_leaky(self.conv7(x))))
+        return self.conv9(x)
+
+
+def _leaky(x: Tensor) -> Tensor:
+    # In place: the convolution before it does not need its output for the gradient.
+    return F.leaky_relu(x, SLOPE, inplace=True)
+
+
+def _double(x: Tensor, skip: Tensor) -> Tensor:
+    """Twice the size, bilinear; where the skip's side is odd, its last row or column is repeated."""
+    x = F.interpolate(x, scale_factor=2, mode="bilinear")
+    right, below = skip.shape[-1] - x.shape[-1], skip.shape[-2] - x.shape[-2]
+    return F.pad(x, (0, right, 0, below), mode="replicate") if right or below else x

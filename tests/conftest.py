@@ -1,0 +1,24 @@
+"""What all tests share: one thread (the suite runs in two processes), and a folder of small photographs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from wildsr.data import sample_photographs
+from wildsr.images import to_pil
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder with four 160 x 192 photographs, one of them in a sub-folder."""
+    folder = tmp_path / "photographs"
+    (folder / "more").mkdir(parents=True)
+    images = sample_photographs(["chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg"])
+    for index, name in enumerate(["a.png", "b.jpg", "c.webp", "more/d.png"]):
+        picture = to_pil(images[index]).resize((192, 160), Image.Resampling.LANCZOS)
+        picture.save(folder / name)
+    return folder

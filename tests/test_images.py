@@ -1,0 +1,123 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wildsr.images import find_images, read_image, to_float, to_pil, to_uint8, write_image, write_whole
+
+
+def test_a_png_comes_back_bit_for_bit(tmp_path):
+    image = torch.randint(0, 256, (3, 7, 11), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    write_image(image, tmp_path / "ä b.png")
+    assert torch.equal(read_image(tmp_path / "ä b.png"), image)
+
+
+def test_levels_survive_the_way_to_float_and_back():
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert torch.equal(to_uint8(to_float(levels)), levels)
+
+
+def test_float_is_clamped_and_rounded():
+    image = torch.tensor([-0.1, 0.0, 0.5 / 255, 1.4 / 255, 1.0, 1.2]).view(1, 1, 6)
+    assert to_uint8(image).flatten().tolist() == [0, 0, 0, 1, 255, 255]
+
+
+def test_grey_palette_and_alpha_become_rgb(tmp_path):
+    for mode in ("L", "P", "RGBA", "LA", "CMYK", "1"):
+        Image.new("RGB", (5, 4), (200, 200, 200)).convert(mode).save(tmp_path / f"{mode}.tif")
+        assert read_image(tmp_path / f"{mode}.tif").shape == (3, 4, 5)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees
+    Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").shape == (3, 8, 4)
+
+
+def test_a_one_channel_tensor_becomes_a_grey_picture():
+    assert to_pil(torch.zeros(1, 4, 5)).mode == "L"
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0broken"])
+def test_a_damaged_file_is_named_in_one_line(tmp_path, content):
+    (tmp_path / "bad.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.png: not a readable image") as caught:
+        read_image(tmp_path / "bad.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_file_is_refused(tmp_path, photographs):
+    for name in ("a.png", "b.jpg", "c.webp"):
+        whole = (photographs / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ValueError, match=name):
+            read_image(tmp_path / name)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"nothing\.png: no such file"):
+        read_image(tmp_path / "nothing.png")
+
+
+def test_images_are_found_in_sub_folders_and_in_order(photographs):
+    (photographs / "notes.txt").write_text("no image")
+    (photographs / ".hidden.png").write_bytes(b"")
+    names = [path.relative_to(photographs).as_posix() for path in find_images(photographs)]
+    assert names == ["a.png", "b.jpg", "c.webp", "more/d.png"]
+
+
+def test_links_out_of_the_folder_are_left_out(tmp_path, photographs):
+    outside = tmp_path / "outside.png"
+    outside.write_bytes((photographs / "a.png").read_bytes())
+    (photographs / "link.png").symlink_to(outside)
+    (photographs / "inside.png").symlink_to(photographs / "a.png")
+    names = {path.name for path in find_images(photographs)}
+    assert "link.png" not in names
+    assert "inside.png" in names
+
+
+@pytest.mark.parametrize(("make", "words"), [(None, "no such folder"), ([], "nothing in"), (["a.txt"], "no image in")])
+def test_a_folder_without_images_is_named(tmp_path, make, words):
+    folder = tmp_path / "set"
+    if make is not None:
+        folder.mkdir()
+        for name in make:
+            (folder / name).write_text("")
+    with pytest.raises(ValueError, match=f"set: {words}"):
+        find_images(folder)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError(28, os.strerror(28))
+
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(target, fail)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match=r"no image format '\.xyz'"):
+        write_image(torch.zeros(3, 2, 2), tmp_path / "a.xyz")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_written_file_is_readable_by_others(tmp_path):
+    write_image(torch.zeros(3, 2, 2), tmp_path / "a.png")
+    umask = os.umask(0)
+    os.umask(umask)
+    assert Path(tmp_path / "a.png").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_written_picture_owns_its_memory():
+    picture = to_pil(torch.zeros(3, 2, 2))
+    assert np.asarray(picture).sum() == 0
