@@ -1,0 +1,117 @@
+"""PSNR and SSIM as super-resolution papers report them: on 8-bit levels, image by image, then the mean."""
+
+# B batch, C = 1 or 3, H W image
+
+from typing import Literal
+
+import torch
+from kornia.metrics import ssim
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.functional.image import peak_signal_noise_ratio
+from torchmetrics.utilities import dim_zero_cat
+
+from wildsr.metrics.pixels import luma, to_levels
+
+Channels = Literal["y", "rgb"]
+# Wang, Bovik, Sheikh, Simoncelli 2004: an 11-tap window of sigma 1.5 (kornia's own), wholly inside the image.
+_SSIM_WINDOW = 11
+
+
+class PSNR(Metric):
+    """Mean peak signal-to-noise ratio over images, in dB; higher is better.
+
+    The mean of each image's PSNR, not the PSNR of the pooled error. Equal images count as infinity.
+
+    Example:
+        >>> import torch
+        >>> black, dark = torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 0.1)
+        >>> round(PSNR(channels="rgb")(dark, black).item(), 2)  # 20 log10(255 / 26): a file holds 0.1 as 26
+        19.83
+
+    Args:
+        channels: "y" compares the luma, "rgb" all channels with equal weight; the same for grey images.
+        border: pixels cut off each side before measuring; papers cut off as many as the scale.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    scores: list[Tensor]
+
+    def __init__(self, channels: Channels = "y", border: int = 0) -> None:
+        super().__init__()
+        self.channels, self.border = _check_channels(channels), border
+        self.add_state("scores", default=[], dist_reduce_fx="cat")
+
+    def update(self, sr: Tensor, hq: Tensor) -> None:
+        """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
+
+        Raises:
+            ValueError: the shapes differ, are not as above, or the border leaves nothing.
+        """
+        sr, hq = _compared(sr, hq, self.channels, self.border)
+        scores = peak_signal_noise_ratio(sr, hq, data_range=255.0, dim=(1, 2, 3), reduction="none")
+        self.scores.append(scores.to(self.device, torch.float32))
+
+    def compute(self) -> Tensor:
+        """The mean over all images."""
+        return dim_zero_cat(self.scores).mean()
+
+
+class SSIM(Metric):
+    """Mean structural similarity over images, at most 1; higher is better.
+
+    Example:
+        >>> import torch
+        >>> image = torch.rand(1, 3, 16, 16)
+        >>> SSIM()(image, image).item()
+        1.0
+
+    Args:
+        channels: "y" compares the luma, "rgb" all channels with equal weight; the same for grey images.
+        border: pixels cut off each side before measuring; papers cut off as many as the scale.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    scores: list[Tensor]
+
+    def __init__(self, channels: Channels = "y", border: int = 0) -> None:
+        super().__init__()
+        self.channels, self.border = _check_channels(channels), border
+        self.add_state("scores", default=[], dist_reduce_fx="cat")
+
+    def update(self, sr: Tensor, hq: Tensor) -> None:
+        """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
+
+        Raises:
+            ValueError: the shapes differ, are not as above, or a side inside the border is below 11 px.
+        """
+        sr, hq = _compared(sr, hq, self.channels, self.border)
+        height, width = sr.shape[-2:]
+        if min(height, width) < _SSIM_WINDOW:
+            raise ValueError(
+                f"SSIM got {height} x {width} px inside the border; wanted at least {_SSIM_WINDOW} px a side"
+            )
+        scores = ssim(sr, hq, _SSIM_WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
+        self.scores.append(scores.to(self.device, torch.float32))
+
+    def compute(self) -> Tensor:
+        """The mean over all images."""
+        return dim_zero_cat(self.scores).mean()
+
+
+def _check_channels(channels: str) -> str:
+    if channels not in ("y", "rgb"):
+        raise ValueError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
+    return channels
+
+
+def _compared(sr: Tensor, hq: Tensor, channels: str, border: int) -> tuple[Tensor, Tensor]:
+    """Both images' 8-bit levels, or the luma of these, inside the border; (B, 1 or C, H, W) float64."""
+    if sr.shape != hq.shape:
+        raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
+    sr, hq = to_levels(sr, border), to_levels(hq, border)
+    return (luma(sr), luma(hq)) if channels == "y" else (sr, hq)

@@ -1,0 +1,56 @@
+"""What every figure is measured on: 8-bit levels, and the luma of super-resolution papers."""
+
+# B batch, C = 1 or 3, H W image
+
+from torch import Tensor
+
+# 1000 x the luma weights of ITU-R BT.601 in studio range (MATLAB's rgb2ycbcr): 65.481, 128.553, 24.966.
+_LUMA_WEIGHTS = (65481.0, 128553.0, 24966.0)
+
+
+def to_levels(images: Tensor, border: int = 0) -> Tensor:
+    """Round images in [0, 1] to the 8-bit levels a file would hold, without their outermost pixels.
+
+    The work goes on in float64, since the squares of SSIM and NIQE cancel too much for float32.
+
+    Args:
+        images: (B, C, H, W) or (C, H, W) float; values outside [0, 1] are clamped, as on saving.
+        border: pixels to cut off each side.
+
+    Returns:
+        (B, C, H - 2 border, W - 2 border) float64, whole numbers in [0, 255]; NaN stays NaN. On the device of
+        `images`, or on the CPU where that device has no float64.
+
+    Raises:
+        ValueError: the images are not floating point, not of this shape, or the border leaves nothing.
+    """
+    if not images.is_floating_point():
+        raise ValueError(f"images are {images.dtype}; wanted floating point in [0, 1]")
+    if images.ndim not in (3, 4) or images.shape[-3] not in (1, 3):
+        shape = tuple(images.shape)
+        raise ValueError(f"images have shape {shape}; wanted (B, C, H, W) or (C, H, W) with C = 1 or 3")
+    height, width = images.shape[-2:]
+    if border < 0 or min(height, width) <= 2 * border:
+        raise ValueError(f"a border of {border} px leaves nothing of {height} x {width} px")
+    # Apple's GPUs have no float64.
+    device = "cpu" if images.device.type == "mps" else images.device
+    inside = images[..., border : height - border, border : width - border].detach().to(device)
+    return inside.double().clamp(0, 1).mul(255).round().reshape(-1, *inside.shape[-3:])
+
+
+def luma(levels: Tensor) -> Tensor:
+    """Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of 8-bit levels, not rounded; in [16, 235].
+
+    A grey image is its own luma.
+
+    Args:
+        levels: (B, C, H, W) float64, whole numbers in [0, 255].
+
+    Returns:
+        (B, 1, H, W).
+    """
+    if levels.shape[1] == 1:
+        return levels
+    # Whole weights: the sum is exact, so every device rounds the quotient alike.
+    weights = levels.new_tensor(_LUMA_WEIGHTS).view(1, 3, 1, 1)
+    return (levels * weights).sum(1, keepdim=True) / 255_000 + 16
