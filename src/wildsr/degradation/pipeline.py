@@ -1,0 +1,62 @@
+"""A recipe, applied: HQ in, LQ out."""
+
+# C = 1 or 3, H W image
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+
+from wildsr.degradation.libjpeg import jpeg
+from wildsr.degradation.ops import add_noise, blur, resize
+from wildsr.degradation.recipe import Blur, Jpeg, Noise, Operation, Recipe, Resize
+
+
+@torch.no_grad()
+def degrade(image: Tensor, recipe: Recipe) -> Tensor:
+    """Apply a recipe: (C, H, W) in [0, 1] -> (C, H // scale, W // scale) float32, on 8-bit levels in [0, 1].
+
+    The same bits for the same image, recipe and kind of device. Computed in float32 whatever autocast says;
+    no gradient is kept; nothing waits for the device.
+
+    Raises:
+        ValueError: the image is not (1 or 3, H, W) of floats, or the scale does not divide H and W.
+    """
+    lq = image
+    for _, _, after in _apply(image, recipe):
+        lq = after
+    return lq.clamp(0, 1).mul_(255).round_().div_(255)
+
+
+@torch.no_grad()
+def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Operation, Tensor]]:
+    """The name, the operation and the image after every step; the last is LQ before its rounding to 8 bit.
+
+    Raises:
+        ValueError: as `degrade`.
+    """
+    return list(_apply(image, recipe))
+
+
+def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Operation, Tensor]]:
+    """One operation after the other."""
+    shape = tuple(image.shape)
+    if len(shape) != 3 or shape[0] not in (1, 3) or not image.is_floating_point():
+        raise ValueError(f"image: given {shape} {image.dtype}, wanted (1 or 3, H, W) of floats in [0, 1]")
+    if 0 in shape or shape[1] % recipe.scale or shape[2] % recipe.scale:
+        raise ValueError(f"image: given {shape}, wanted sides that the scale {recipe.scale} divides")
+    final = (shape[1] // recipe.scale, shape[2] // recipe.scale)
+    generator = Generator(image.device).manual_seed(recipe.seed)
+    for name, step in recipe.steps:
+        match step:
+            case Blur():
+                image = blur(image, step)
+            case Resize():
+                sides = final if step.of == "final" else image.shape[1:]
+                height, width = (max(int(side * step.factor), 1) for side in sides)
+                image = resize(image, (height, width), step.mode)
+            case Noise():
+                image = add_noise(image, step, generator)
+            case Jpeg():
+                image = jpeg(image, step.quality)
+        yield name, step, image

@@ -1,0 +1,102 @@
+"""JPEG against Pillow's libjpeg: no byte may differ, by the codec and by tensor arithmetic."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from wildsr.data import sample_photographs
+from wildsr.degradation import jpeg
+from wildsr.degradation.libjpeg import code_levels
+
+SIZES = [(64, 80), (97, 131), (61, 60), (33, 17), (16, 15), (9, 17), (5, 3), (3, 4), (2, 6), (1, 1), (1, 40)]
+QUALITIES = [1, 10, 24, 49, 50, 51, 75, 90, 95, 99, 100]
+
+
+def pillow(levels: Tensor, quality: int) -> Tensor:
+    """(C, H, W) levels through a JPEG file in memory."""
+    array = levels.byte().permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(file, "JPEG", quality=quality)
+    decoded = torch.from_numpy(np.array(Image.open(file))).float()
+    return decoded[None] if decoded.ndim == 2 else decoded.permute(2, 0, 1)
+
+
+def pictures() -> dict[str, Tensor]:
+    """Levels of a photograph, of noise (rings hardest) and of two colours (leaves the RGB cube when rounded)."""
+    photograph = sample_photographs(["coffee.png"])[0].float()
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (3, 131, 131), generator=generator).float()
+    flat = torch.randint(0, 2, (3, 131, 131), generator=generator).float() * 255
+    return {"photograph": photograph, "noise": noise, "corners": flat}
+
+
+PICTURES = pictures()
+
+
+def assert_equals_pillow(levels: Tensor, quality: int) -> None:
+    expected = pillow(levels, quality)
+    assert torch.equal((jpeg(levels / 255, quality) * 255).round(), expected)
+    assert torch.equal(code_levels(levels[None], quality, torch.float64)[0], expected)
+    assert torch.equal(code_levels(levels[None], quality, torch.int32)[0], expected)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_byte_equals_pillows_in_colour_and_grey(picture, quality):
+    for height, width in SIZES:
+        levels = PICTURES[picture][:, :height, :width]
+        assert_equals_pillow(levels, quality)
+        assert_equals_pillow(levels[:1], quality)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quality", range(1, 101))
+def test_every_byte_equals_pillows_at_every_quality(quality):
+    for levels in PICTURES.values():
+        for height, width in [*SIZES, (256, 256), (400, 399)]:
+            assert_equals_pillow(levels[:, :height, :width], quality)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 100), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.integers(0, 2**32))
+def test_any_size_and_quality_equals_pillow(quality, height, width, channels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.randint(0, 256, (channels, height, width), generator=generator).float()
+    assert_equals_pillow(levels, quality)
+
+
+def test_a_batch_is_its_images_one_by_one():
+    batch = torch.stack([PICTURES["photograph"][:, i : i + 50, :70] for i in range(3)])
+    alone = torch.stack([jpeg(image / 255, 40) for image in batch])
+    assert torch.equal(jpeg(batch / 255, 40), alone)
+    assert torch.equal(code_levels(batch, 40) / 255, alone)
+
+
+def test_the_image_is_rounded_to_eight_bit_and_clipped_first():
+    levels = PICTURES["photograph"][:, :40, :40]
+    image = levels / 255
+    assert torch.equal(jpeg(image + 0.4 / 255, 60), jpeg(image, 60))
+    assert torch.equal(jpeg(2 * image - 0.5, 60), jpeg((2 * image - 0.5).clamp(0, 1), 60))
+
+
+def test_the_tensor_codec_takes_few_operators():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counter(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += not func.is_view
+            return func(*args, **(kwargs or {}))
+
+    levels = PICTURES["photograph"][None, :, :64, :64]
+    code_levels(levels, 50)  # constants are made once
+    with Counter() as counter:
+        code_levels(levels, 50)
+    assert counter.count < 100  # a launch each on a GPU

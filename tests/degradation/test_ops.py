@@ -1,0 +1,141 @@
+"""Operations against golden figures, other libraries and their formulas."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Generator
+
+from wildsr.degradation import render_kernel, sharpen
+from wildsr.degradation.ops import _by_fft, _by_phases, add_noise, blur, correlate, resize
+from wildsr.degradation.recipe import MODES, Blur, Noise
+
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "filters.npz")
+IMAGES = torch.from_numpy(GOLDEN["image"]).permute(0, 3, 1, 2).float() / 255
+BLURS = [
+    Blur("iso", 7, sigma_x=0.8),
+    Blur("iso", 21, sigma_x=2.5),
+    Blur("aniso", 13, sigma_x=3.0, sigma_y=0.4, theta=0.6),
+    Blur("plateau_aniso", 21, sigma_x=2.0, sigma_y=1.0, theta=-2.0, beta=1.5),
+    Blur("sinc", 9, cutoff=1.2),
+    Blur("sinc", 51, cutoff=0.7),
+]
+
+
+def test_blurring_equals_the_golden_figures():
+    for image, kernel, expected in zip(IMAGES, GOLDEN["kernel"], GOLDEN["blurred"], strict=True):
+        found = correlate(image, torch.from_numpy(kernel).float())
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", BLURS, ids=lambda blur: f"{blur.kind}-{blur.size}")
+@pytest.mark.parametrize("shape", [(3, 37, 41), (1, 64, 64), (3, 16, 9), (1, 5, 3), (3, 2, 1), (3, 1, 1)])
+def test_the_border_mirrors_again_and_again_however_small_the_image(kernel, shape):
+    image = torch.rand(shape, generator=Generator().manual_seed(0))
+    rendered = render_kernel(kernel)
+    expected = [ndimage.correlate(plane.double(), rendered.double(), mode="mirror") for plane in image]
+    for found in (blur(image, kernel), _by_phases(image, [rendered]), _by_fft(image, rendered)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_sharpening_equals_the_golden_figures():
+    difference = (sharpen(IMAGES) - torch.from_numpy(GOLDEN["usm"])).abs()
+    assert difference.max() < 1e-3
+    assert difference.mean() < 1e-5
+
+
+def test_sharpening_leaves_a_flat_image_and_stays_in_range():
+    assert torch.allclose(sharpen(torch.full((3, 40, 40), 0.3)), torch.tensor(0.3), atol=1e-6)
+    sharp = sharpen(IMAGES)
+    assert 0 <= sharp.min() and sharp.max() <= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(48, 200), (7, 9), (1, 1), (97, 113)])
+def test_resizing_equals_interpolate(mode, size):
+    antialias = mode == "bicubic_antialias"
+    expected = F.interpolate(IMAGES, size, mode="bicubic" if antialias else mode, antialias=antialias)
+    np.testing.assert_allclose(resize(IMAGES, size, mode), expected, rtol=0, atol=5e-7)
+    assert resize(IMAGES, (96, 112), mode) is IMAGES
+
+
+def test_sinc_and_bicubic_may_leave_the_range_and_noise_clips():
+    step = (torch.arange(32) > 15).float().expand(3, 32, 32)
+    for image in (blur(step, Blur("sinc", 21, cutoff=1.0)), resize(step, (50, 50), "bicubic")):
+        assert image.min() < -0.01 and image.max() > 1.01
+        noisy = add_noise(image, Noise("gaussian", 0.0, False), Generator())
+        assert torch.equal(noisy, image.clamp(0, 1))
+
+
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("sigma", [3.0, 12.0, 25.0])
+def test_gaussian_noise_has_mean_zero_and_the_sigma_it_says(sigma, grey):
+    image = torch.full((3, 300, 300), 0.5)
+    noise = add_noise(image, Noise("gaussian", sigma, grey), Generator().manual_seed(1)).double() - 0.5
+    drawn = 90_000 if grey else 270_000
+    assert noise.mean().item() == pytest.approx(0, abs=4 * sigma / 255 / drawn**0.5)
+    assert noise.std().item() == pytest.approx(sigma / 255, rel=4 / (2 * drawn) ** 0.5)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_poisson_noise_has_mean_zero_and_variance_scale_squared_x_over_v(grey):
+    columns = (torch.arange(8) * 8 + 100).repeat_interleave(40) / 255  # eight levels: V = 8
+    image = columns.expand(3, 320, 320)
+    noise = add_noise(image, Noise("poisson", 0.5, grey), Generator().manual_seed(1)).double() - image
+    luma = columns * (0.2989 + 0.587 + 0.114)
+    for start in range(0, 320, 40):
+        x = ((luma if grey else columns)[start] * 255).round().item() / 255
+        part = noise[:, :, start : start + 40]
+        variance = 0.25 * x / 8
+        drawn = 12_800 if grey else 38_400
+        assert part.mean().item() == pytest.approx(0, abs=5 * (variance / drawn) ** 0.5)
+        assert part.var().item() == pytest.approx(variance, rel=0.06)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "poisson"])
+def test_grey_noise_is_equal_across_channels_and_colour_noise_is_not(kind):
+    image = torch.full((3, 64, 64), 0.5) + torch.tensor([0.0, 0.1, -0.1])[:, None, None]
+    for grey in (True, False):
+        noise = add_noise(image, Noise(kind, 0.02, grey), Generator().manual_seed(0)) - image
+        assert torch.allclose(noise[0], noise[1], atol=1e-6) == grey
+        assert torch.allclose(noise[0], noise[2], atol=1e-6) == grey
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "poisson"])
+@pytest.mark.parametrize("grey", [True, False])
+def test_noise_differs_between_the_images_of_a_batch(kind, grey):
+    noise = add_noise(torch.full((2, 3, 64, 64), 0.5), Noise(kind, 0.5, grey), Generator().manual_seed(0)) - 0.5
+    correlation = np.corrcoef(noise[0, 0].flatten(), noise[1, 0].flatten())[0, 1]
+    assert abs(correlation) < 0.08  # five standard deviations of 4096 independent pairs
+
+
+def test_a_batch_is_its_images_one_by_one():
+    for kernel in BLURS:
+        assert torch.equal(blur(IMAGES, kernel)[1], blur(IMAGES[1], kernel))
+    assert torch.equal(sharpen(IMAGES)[1], sharpen(IMAGES[1]))
+    for mode in MODES:
+        assert torch.equal(resize(IMAGES, (50, 60), mode)[1], resize(IMAGES[1], (50, 60), mode))
+
+
+def test_float32_whatever_autocast_and_the_image_say():
+    for operation in (sharpen, lambda x: blur(x, BLURS[2]), lambda x: resize(x, (30, 30), "bicubic")):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = operation(IMAGES)
+        assert torch.equal(found, operation(IMAGES))
+        assert operation(IMAGES.double()).dtype == torch.float32
+
+
+def test_no_bit_depends_on_the_number_of_threads():
+    image = torch.rand(3, 300, 301, generator=Generator().manual_seed(0))
+    results = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        results.append([sharpen(image), *(blur(image, kernel) for kernel in BLURS)])
+        results[-1] += [resize(image, size, mode) for mode in MODES for size in ((100, 99), (400, 411))]
+        noises = [Noise(kind, 2.0, grey) for kind in ("gaussian", "poisson") for grey in (True, False)]
+        results[-1] += [add_noise(image, noise, Generator().manual_seed(0)) for noise in noises]
+    torch.set_num_threads(1)
+    assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))

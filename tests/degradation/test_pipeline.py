@@ -1,0 +1,213 @@
+"""What degrade guarantees, for every spec, seed and size."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from wildsr.data import sample_photographs
+from wildsr.degradation import DegradationSpec, Recipe, degrade, libjpeg, pipeline, sharpen
+from wildsr.degradation.pipeline import trace
+from wildsr.degradation.recipe import Finish, Jpeg, Order, Resize
+from wildsr.degradation.spec import BlurSpec, FinishSpec, JpegSpec, KernelSpec, NoiseSpec, OrderSpec, ResizeSpec
+
+PHOTOGRAPH = sample_photographs(["astronaut.png"])[0].float() / 255
+SCALES = (1, 2, 3, 4, 8)
+
+
+def draw(seed: int, spec: DegradationSpec | None = None) -> Recipe:
+    return (spec or DegradationSpec()).draw(np.random.default_rng(seed))
+
+
+def assert_guarantees(lq: Tensor, hq: Tensor, scale: int) -> None:
+    assert lq.shape == (hq.shape[0], hq.shape[1] // scale, hq.shape[2] // scale)
+    assert lq.dtype == torch.float32 and lq.is_contiguous() and not lq.requires_grad
+    levels = lq * 255
+    assert levels.isfinite().all() and 0 <= lq.min() and lq.max() <= 1
+    assert torch.equal(lq, levels.round() / 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("scale", SCALES)
+def test_range_size_levels_and_determinism_from_32_pixels_on(scale, channels):
+    for seed, (height, width) in enumerate([(32, 32), (33, 48), (40, 200), (120, 96)] * 3):
+        hq = PHOTOGRAPH[:channels, : height // scale * scale, : width // scale * scale]
+        recipe = draw(seed, DegradationSpec(scale=scale))
+        lq = degrade(hq, recipe)
+        assert_guarantees(lq, hq, scale)
+        assert torch.equal(lq, degrade(hq, recipe))
+
+
+def test_a_recipe_replays_bit_exactly_from_json():
+    for seed in range(20):
+        recipe = draw(seed)
+        hq = PHOTOGRAPH[:, :128, :128]
+        assert torch.equal(degrade(hq, recipe), degrade(hq.clone(), Recipe.from_json(recipe.to_json())))
+
+
+def test_the_seed_of_a_recipe_decides_its_noise_and_nothing_else_does():
+    recipe, hq = draw(3), PHOTOGRAPH[:, :64, :64]
+    other = Recipe(recipe.scale, recipe.seed + 1, recipe.first, recipe.second, recipe.finish)
+    torch.manual_seed(0)
+    lq = degrade(hq, recipe)
+    state = torch.get_rng_state()
+    torch.manual_seed(1)
+    assert torch.equal(lq, degrade(hq, recipe))
+    torch.manual_seed(0)
+    degrade(hq, recipe)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(lq, degrade(hq, other))
+
+
+def test_the_input_is_left_as_it_was_and_no_graph_is_kept():
+    hq = PHOTOGRAPH[:, :64, :64].clone().requires_grad_()
+    before = hq.detach().clone()
+    for seed in range(10):
+        assert not degrade(hq, draw(seed)).requires_grad
+    assert torch.equal(hq.detach(), before)
+
+
+def test_autocast_is_ignored_and_halves_are_taken():
+    hq, recipe = PHOTOGRAPH[:, :64, :64], draw(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(degrade(hq, recipe), degrade(hq, recipe))
+        inside = degrade(hq, recipe)
+    assert torch.equal(inside, degrade(hq, recipe))
+    assert torch.equal(degrade(hq.half(), recipe), degrade(hq.half().float(), recipe))
+
+
+def test_no_bit_depends_on_the_number_of_threads():
+    for seed in range(12):
+        torch.set_num_threads(2)
+        lq = degrade(sharpen(PHOTOGRAPH[:, :256, :256]), draw(seed))
+        torch.set_num_threads(1)
+        assert torch.equal(lq, degrade(sharpen(PHOTOGRAPH[:, :256, :256]), draw(seed)))
+
+
+def test_a_trace_names_every_step_and_ends_at_lq():
+    hq = PHOTOGRAPH[:, :96, :128]
+    for seed in range(10):
+        recipe = draw(seed)
+        steps = trace(hq, recipe)
+        assert tuple((name, step) for name, step, _ in steps) == recipe.steps
+        assert torch.equal((steps[-1][2].clamp(0, 1) * 255).round() / 255, degrade(hq, recipe))
+
+
+def test_sizes_follow_the_factors_floored():
+    recipe = draw(0, DegradationSpec(scale=3))
+    first = Order(None, Resize(0.37, "area", "input"), None, None)
+    second = Order(None, Resize(1.1, "area", "final"), None, None)
+    finish = Finish(Resize(1.0, "area", "final"), None, Jpeg(90), True)
+    steps = trace(PHOTOGRAPH[:, :96, :63], Recipe(3, recipe.seed, first, second, finish))
+    sizes = [tuple(image.shape[1:]) for _, _, image in steps]
+    assert sizes == [(35, 23), (35, 23), (35, 23), (32, 21)]
+
+
+def test_bicubic_is_torchs_antialiased_resize_rounded():
+    keep = ResizeSpec(up=0, down=0, keep=1, modes=["bicubic_antialias"], of="final")
+    spec = DegradationSpec(first=OrderSpec(None, keep, None, None), second=None, finish=None)
+    expected = F.interpolate(PHOTOGRAPH[None], (128, 128), mode="bicubic", antialias=True)[0]
+    difference = degrade(PHOTOGRAPH, draw(0, spec)) - expected.clamp(0, 1)
+    assert difference.abs().max() <= 0.501 / 255
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(3, 30, 32), "image: given (3, 30, 32), wanted sides that the scale 4 divides"),
+        (torch.zeros(3, 0, 32), "image: given (3, 0, 32), wanted sides that the scale 4 divides"),
+        (torch.zeros(2, 32, 32), "image: given (2, 32, 32) torch.float32, wanted (1 or 3, H, W) of floats"),
+        (torch.zeros(1, 3, 32, 32), "image: given (1, 3, 32, 32) torch.float32, wanted (1 or 3, H, W)"),
+        (torch.zeros(3, 32, 32, dtype=torch.uint8), "image: given (3, 32, 32) torch.uint8, wanted"),
+    ],
+)
+def test_an_impossible_image_is_refused(image, message):
+    for function in (degrade, trace):
+        with pytest.raises(ValueError) as error:
+            function(image, draw(0))
+        assert str(error.value).startswith(message)
+
+
+def test_a_gpu_is_never_waited_for(monkeypatch):
+    """On fake CUDA tensors, which have no values, whatever reads one back raises; blocking copies are counted."""
+    blocking = []
+
+    class Copies(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            kwargs = kwargs or {}
+            if func.overloadpacket is torch.ops.aten._to_copy and kwargs.get("device") not in (None, args[0].device):
+                blocking.append(not kwargs.get("non_blocking"))
+            return func(*args, **kwargs)
+
+    monkeypatch.setattr(pipeline, "Generator", lambda device: Generator())  # there is no device to have one
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr(libjpeg, "_constant", libjpeg._constant.__wrapped__)
+    with FakeTensorMode(), Copies():
+        hq = torch.empty(3, 64, 64, device="cuda")
+        for seed in range(40):
+            lq = degrade(sharpen(hq), draw(seed))
+            assert lq.device.type == "cuda" and lq.shape == (3, 16, 16)
+        with pytest.raises(Exception, match="item"):
+            lq.sum().item()
+    assert blocking and not any(blocking)
+
+
+def span(low: float, high: float) -> st.SearchStrategy:
+    numbers = st.floats(low, high, allow_nan=False)
+    return st.tuples(numbers, numbers).map(lambda pair: tuple(sorted(pair)))
+
+
+PROBS = st.floats(0, 1)
+QUALITIES = st.tuples(st.integers(1, 100), st.integers(1, 100)).map(lambda pair: tuple(sorted(pair)))
+MODES = st.lists(st.sampled_from(["area", "bilinear", "bicubic", "nearest", "bicubic_antialias"]), min_size=1, max_size=3)
+SIZES = st.tuples(st.integers(1, 25), st.integers(1, 25)).map(lambda pair: tuple(2 * n + 1 for n in sorted(pair)))
+ORDERS = st.builds(
+    OrderSpec,
+    blur=st.none() | st.builds(BlurSpec, prob=PROBS, sigma=span(0.05, 50)),
+    resize=st.none()
+    | st.builds(
+        ResizeSpec,
+        up=st.floats(0, 1), down=st.floats(0, 1), keep=st.floats(0.1, 1),
+        up_factor=span(1, 3), down_factor=span(0.01, 1), modes=MODES, of=st.sampled_from(["input", "final"]),
+    ),
+    noise=st.none()
+    | st.builds(NoiseSpec, gaussian_prob=PROBS, gaussian_sigma=span(0, 255), poisson_scale=span(0, 100), grey_prob=PROBS),
+    jpeg=st.none() | st.builds(JpegSpec, quality=QUALITIES),
+)  # fmt: skip
+SPECS = st.builds(
+    DegradationSpec,
+    scale=st.sampled_from(SCALES),
+    kernels=st.builds(KernelSpec, sizes=SIZES, sinc_prob=PROBS, cutoff_small=span(0.05, 3.14), cutoff_large=span(0.05, 3.14)),
+    first=ORDERS,
+    second=st.none() | ORDERS,
+    finish=st.builds(FinishSpec, modes=MODES, sinc_prob=PROBS, jpeg=st.builds(JpegSpec, quality=QUALITIES)),
+)  # fmt: skip
+
+
+def assert_any_spec_keeps_the_guarantees(spec, seed, sides, channels):
+    sides = [max(side // spec.scale, 1) * spec.scale for side in sides]
+    hq = torch.rand(channels, *sides, generator=Generator().manual_seed(seed))
+    rng = np.random.default_rng(seed)
+    recipes = [spec.draw(rng) for _ in range(2)]
+    lq = degrade(hq, recipes[0])
+    assert_guarantees(lq, hq, spec.scale)
+    degrade(hq.flip(1), recipes[1])  # a neighbour in the batch
+    assert torch.equal(lq, degrade(hq, Recipe.from_json(recipes[0].to_json())))
+
+
+@settings(max_examples=150, deadline=None)
+@given(SPECS, st.integers(0, 2**32), st.tuples(st.integers(1, 80), st.integers(1, 80)), st.sampled_from([1, 3]))
+def test_any_valid_spec_seed_and_size_keeps_the_guarantees(spec, seed, sides, channels):
+    assert_any_spec_keeps_the_guarantees(spec, seed, sides, channels)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None)
+@given(SPECS, st.integers(0, 2**32), st.tuples(st.integers(1, 300), st.integers(1, 300)), st.sampled_from([1, 3]))
+def test_very_many_specs_seeds_and_sizes_keep_the_guarantees(spec, seed, sides, channels):
+    assert_any_spec_keeps_the_guarantees(spec, seed, sides, channels)
