@@ -123,9 +123,7 @@ def test_safetensors_and_the_hub_cache_give_the_same_loss(
     assert given[0](images(1), images(2)).item() == given[1](images(1), images(2)).item() > 0
 
 
-def test_without_weights_the_error_names_both_ways_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_weights_the_error_names_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise URLError("no route to host")
 

@@ -47,9 +47,7 @@ class PerceptualLoss(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, weights: str | Path | None = None, layers: Mapping[str, float] = RELEASED_LAYERS
-    ) -> None:
+    def __init__(self, weights: str | Path | None = None, layers: Mapping[str, float] = RELEASED_LAYERS) -> None:
         super().__init__()
         with torch.device("meta"):  # shapes only; the values are read below
             vgg = vgg19().features

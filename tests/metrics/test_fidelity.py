@@ -39,12 +39,8 @@ def flat(level: float, channels: int = 3, side: int = 16) -> Tensor:
 def test_psnr_and_ssim_are_the_references(name: str, channels: str) -> None:
     hq, sr = photograph_and_round_trip(name)
     wanted = GOLDEN[name]["bicubic_x4"]
-    assert PSNR(channels, border=4)(sr, hq).item() == pytest.approx(
-        wanted[f"psnr_{channels}_crop4"], abs=1e-5
-    )
-    assert SSIM(channels, border=4)(sr, hq).item() == pytest.approx(
-        wanted[f"ssim_{channels}_crop4"], abs=1e-6
-    )
+    assert PSNR(channels, border=4)(sr, hq).item() == pytest.approx(wanted[f"psnr_{channels}_crop4"], abs=1e-5)
+    assert SSIM(channels, border=4)(sr, hq).item() == pytest.approx(wanted[f"ssim_{channels}_crop4"], abs=1e-6)
 
 
 def test_psnr_of_a_constant_error_is_its_level_in_db() -> None:
@@ -116,9 +112,7 @@ def test_of_a_grey_image_both_choices_are_that_channel(metric: type) -> None:
         (torch.zeros(3, 16, 16, dtype=torch.uint8), torch.zeros(3, 16, 16, dtype=torch.uint8), 0, "uint8"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_by_name(
-    sr: Tensor, hq: Tensor, border: int, message: str
-) -> None:
+def test_what_cannot_be_compared_is_refused_by_name(sr: Tensor, hq: Tensor, border: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PSNR(border=border)(sr, hq)
 

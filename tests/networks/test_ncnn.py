@@ -36,9 +36,7 @@ def write_ncnn(state: dict[str, Tensor], param: Path, half: bool, last_line: str
 @pytest.fixture
 def state() -> dict[str, Tensor]:
     torch.manual_seed(0)
-    return dict(
-        CompactNet(scale=2, channels=1, features=3, convs=1).state_dict()
-    )  # 27 weights: needs padding
+    return dict(CompactNet(scale=2, channels=1, features=3, convs=1).state_dict())  # 27 weights: needs padding
 
 
 @pytest.mark.parametrize("half", [True, False])
@@ -128,9 +126,7 @@ def test_a_missing_half_is_named(gone: str, state: dict[str, Tensor], tmp_path: 
         read_ncnn(tmp_path / "a.param")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "\n", "7767517", "7767517\n", "7767517\n0 0", "7767517\nx y\n", "\0\xff"]
-)
+@pytest.mark.parametrize("text", ["", "\n", "7767517", "7767517\n", "7767517\n0 0", "7767517\nx y\n", "\0\xff"])
 def test_a_graph_without_layers_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.param").write_text(text, encoding="latin-1")
     (tmp_path / "a.bin").write_bytes(b"")

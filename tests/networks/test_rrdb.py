@@ -68,9 +68,7 @@ def test_x8_whose_third_upsampling_adds_nothing_is_x4_with_every_pixel_doubled()
         for layer in (large.conv_up3, large.conv_hr, large.conv_last):
             assert layer is not None
             layer.weight[..., [0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 0, 2, 0, 1, 2]] = 0  # 1 × 1 kernels
-        assert (
-            large.conv_up2.bias is not None and large.conv_up3 is not None and large.conv_up3.bias is not None
-        )
+        assert large.conv_up2.bias is not None and large.conv_up3 is not None and large.conv_up3.bias is not None
         large.conv_up2.bias.fill_(10)  # positive, where a leaky ReLU is the identity
         large.conv_up3.weight[..., 1, 1] = torch.eye(4)
         large.conv_up3.bias.zero_()
@@ -92,16 +90,12 @@ def test_dense_blocks_start_at_a_tenth_of_kaiming_and_without_bias() -> None:
 
 
 @pytest.mark.parametrize(("scale", "size"), [(2, (7, 6)), (2, (1, 1)), (1, (9, 5)), (1, (2, 3)), (1, (1, 8))])
-def test_a_size_that_does_not_divide_equals_the_reflected_one_cropped(
-    scale: int, size: tuple[int, int]
-) -> None:
+def test_a_size_that_does_not_divide_equals_the_reflected_one_cropped(scale: int, size: tuple[int, int]) -> None:
     network, multiple = tiny(scale), 4 // scale
     lq = torch.rand(1, 3, *size)
     pads = [-side % multiple for side in size]
     # numpy repeats the reflection where a side is shorter than the pad, torch refuses
-    padded = torch.from_numpy(
-        np.pad(lq.numpy(), ((0, 0), (0, 0), (0, pads[0]), (0, pads[1])), mode="reflect")
-    )
+    padded = torch.from_numpy(np.pad(lq.numpy(), ((0, 0), (0, 0), (0, pads[0]), (0, pads[1])), mode="reflect"))
     with torch.no_grad():
         expected = network(padded)[..., : scale * size[0], : scale * size[1]]
         assert torch.equal(network(lq), expected)

@@ -34,9 +34,7 @@ def prefixed(state: dict[str, Tensor], prefix: str, scale: float = 1) -> dict[st
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors", ".PTH"])
-def test_what_is_written_is_read_back_bit_for_bit(
-    suffix: str, state: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_what_is_written_is_read_back_bit_for_bit(suffix: str, state: dict[str, Tensor], tmp_path: Path) -> None:
     write_state(state, tmp_path / f"a{suffix}")
     assert same(read_state(tmp_path / f"a{suffix}", PREFIXES), state)
     assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
@@ -44,9 +42,7 @@ def test_what_is_written_is_read_back_bit_for_bit(
 
 @pytest.mark.parametrize("wrap", ["params_ema", "params", None])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_every_released_form_is_read(
-    wrap: str | None, prefix: str, state: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_every_released_form_is_read(wrap: str | None, prefix: str, state: dict[str, Tensor], tmp_path: Path) -> None:
     content = prefixed(state, prefix)
     torch.save({wrap: content} if wrap else content, tmp_path / "a.pth")
     assert same(read_state(tmp_path / "a.pth", PREFIXES), state)
@@ -55,16 +51,12 @@ def test_every_released_form_is_read(
 def test_averaged_weights_come_before_raw_ones(state: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save({"params": prefixed(state, "", 2), "params_ema": state}, tmp_path / "a.pth")
     assert same(read_state(tmp_path / "a.pth", PREFIXES), state)
-    training = (
-        prefixed(state, "generator.", 2) | prefixed(state, "ema.module.") | {"ema.n_averaged": torch.ones(())}
-    )
+    training = prefixed(state, "generator.", 2) | prefixed(state, "ema.module.") | {"ema.n_averaged": torch.ones(())}
     torch.save({"state_dict": training, "epoch": 1}, tmp_path / "a.ckpt")
     assert same(read_state(tmp_path / "a.ckpt", PREFIXES), state)
 
 
-def test_a_checkpoint_without_averages_gives_the_raw_weights(
-    state: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_a_checkpoint_without_averages_gives_the_raw_weights(state: dict[str, Tensor], tmp_path: Path) -> None:
     training = prefixed(state, "generator.") | prefixed(state, "discriminator.", 2)
     torch.save({"state_dict": training}, tmp_path / "a.ckpt")
     assert same(read_state(tmp_path / "a.ckpt", PREFIXES), state)

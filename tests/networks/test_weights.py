@@ -52,9 +52,7 @@ def network() -> RRDBNet:
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_a_saved_generator_is_loaded_bit_for_bit_with_its_architecture(
-    kind: str, suffix: str, tmp_path: Path
-) -> None:
+def test_a_saved_generator_is_loaded_bit_for_bit_with_its_architecture(kind: str, suffix: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = GENERATORS[kind]()
     save_generator(network, tmp_path / f"a{suffix}", {"experiment": "test"})
@@ -172,9 +170,7 @@ def test_an_incomplete_generator_counts_what_is_missing(network: RRDBNet, tmp_pa
         load_generator(tmp_path / "a.pth")
 
 
-def training_checkpoint(
-    path: Path, generator: nn.Module, average: nn.Module, discriminator: nn.Module
-) -> None:
+def training_checkpoint(path: Path, generator: nn.Module, average: nn.Module, discriminator: nn.Module) -> None:
     state: dict[str, Tensor] = {}
     places = (("generator.", generator), ("ema.module.", average), ("discriminator.", discriminator))
     for prefix, network in places:

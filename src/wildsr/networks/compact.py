@@ -41,9 +41,7 @@ class CompactNet(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, lq: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.body(lq), self.scale) + F.interpolate(
-            lq, scale_factor=self.scale, mode="nearest"
-        )
+        return F.pixel_shuffle(self.body(lq), self.scale) + F.interpolate(lq, scale_factor=self.scale, mode="nearest")
 
 
 def from_state(state: Mapping[str, Tensor]) -> CompactNet | None:

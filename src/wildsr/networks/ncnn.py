@@ -49,9 +49,7 @@ def read_ncnn(param: Path) -> dict[str, Tensor]:
     compact = any(kind == "PReLU" for kind, _ in layers)
     names = [f"body.{i}" for i in range(len(numbers))] if compact else _rrdb_names(len(numbers), param)
     return {
-        f"{name}.{part}": tensor
-        for name, parts in zip(names, numbers, strict=True)
-        for part, tensor in parts.items()
+        f"{name}.{part}": tensor for name, parts in zip(names, numbers, strict=True) for part, tensor in parts.items()
     }
 
 
@@ -71,13 +69,9 @@ def _read_graph(param: Path) -> list[Layer]:
         except (IndexError, ValueError):
             raise ValueError(f"{param}: line {number} is no layer: {' '.join(fields)[:80]}") from None
         if kind not in WITHOUT_NUMBERS | {"Convolution", "PReLU"}:
-            raise ValueError(
-                f"{param}: line {number} is a {kind[:40]}, which neither RRDBNet nor CompactNet has"
-            )
+            raise ValueError(f"{param}: line {number} is a {kind[:40]}, which neither RRDBNet nor CompactNet has")
         if kind == "Interp" and settings.get(0) != str(NEAREST):
-            raise ValueError(
-                f"{param}: line {number} resizes in mode {settings.get(0)}: wanted {NEAREST} (nearest)"
-            )
+            raise ValueError(f"{param}: line {number} resizes in mode {settings.get(0)}: wanted {NEAREST} (nearest)")
         layers.append((kind, settings))
     if len(lines) < 2 or lines[1][0] != str(len(layers)):
         wanted = " ".join(lines[1])[:40] if len(lines) > 1 else "nothing"
@@ -124,11 +118,7 @@ def _read_convolution(blob: _Blob, settings: dict[int, str]) -> dict[str, Tensor
     if not whole or settings.get(11, str(kernel)) != str(kernel):
         raise ValueError(f"{blob.path}: a convolution to {outputs} channels cannot have {total} weights")
     weight = blob.take(total, blob.take_tag()).view(outputs, -1, kernel, kernel)
-    return (
-        {"weight": weight, "bias": blob.take(outputs, TAGS[0])}
-        if settings.get(5) == "1"
-        else {"weight": weight}
-    )
+    return {"weight": weight, "bias": blob.take(outputs, TAGS[0])} if settings.get(5) == "1" else {"weight": weight}
 
 
 def _setting(settings: dict[int, str], key: int) -> int:

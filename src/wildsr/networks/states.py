@@ -62,9 +62,7 @@ def write_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, 
     """
     suffix = path.suffix.lower()
     if suffix not in WRITES:
-        raise ValueError(
-            f"{path}: weights cannot be written with suffix {suffix!r}; wanted {', '.join(WRITES)}"
-        )
+        raise ValueError(f"{path}: weights cannot be written with suffix {suffix!r}; wanted {', '.join(WRITES)}")
     texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise ValueError(f"{path}: metadata {texts}: wanted names and values of type str")

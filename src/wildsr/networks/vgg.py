@@ -49,9 +49,7 @@ class VGGDiscriminator(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         if image.shape[-2:] != (self.size, self.size):
             height, width = image.shape[-2:]
-            raise ValueError(
-                f"VGGDiscriminator got {height} × {width} pixels: wanted {self.size} × {self.size}"
-            )
+            raise ValueError(f"VGGDiscriminator got {height} × {width} pixels: wanted {self.size} × {self.size}")
         x = _leaky(self.get_submodule("conv0_0")(image))
         x = self._step(x, "0_1")
         for stage in range(1, self.stages):

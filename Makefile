@@ -1,0 +1,40 @@
+# `make` prints what there is. Everything happens in .venv, which `make` sets up when requirements.txt changes.
+.DEFAULT_GOAL := help
+.ONESHELL:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3.11
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help setup quickstart test test-slow lint clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+setup: $(READY)  ## make .venv and install requirements.txt into it
+
+# .ready is written last: a .venv without it is what a broken run left behind, and is made anew.
+$(READY): requirements.txt pyproject.toml
+	@echo "Setting up .venv: about 3 minutes and 6 GB, once"
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $(READY)
+
+quickstart: $(READY)  ## train a first upscaler on sample photographs: 5 minutes on 2 cores
+	@$(RUN) train.py experiment=quickstart
+
+test: $(READY)  ## the test suite, under 10 minutes on 2 cores
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+	$(RUN) -m pytest
+
+test-slow: $(READY)  ## the slow checks, under 35 minutes
+	@$(RUN) -m pytest -m slow
+
+lint: $(READY)  ## repair formatting and simple faults
+	@$(RUN) -m ruff check --fix . ; $(RUN) -m ruff format .
+
+clean:  ## remove .venv and caches; runs/ and data/ stay
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,49 @@
+"""The `wildsr` command: finds the verb and answers errors in one line. Each verb is a file in `commands/`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+VERBS = {
+    "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
+    "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
+    "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
+    "prepare": "bring a published data set, or pictures of your own, and cut them into sub-images to train on",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns 0; 1 where the work failed; 2 where the call was wrong."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if words else 2
+    verb, *rest = words
+    if verb not in VERBS:
+        close = get_close_matches(verb, VERBS, n=1)
+        print(f"error: no verb {verb!r}{f'; nearest: {close[0]}' if close else ''}; wanted one of: "
+              f"{', '.join(VERBS)}", file=sys.stderr)  # fmt: skip
+        return 2
+    # Imported late: torch takes seconds to load, and --help of the whole should not.
+    run = importlib.import_module(f"wildsr.commands.{verb}").main
+    try:
+        return int(run(rest))
+    except (ValueError, OSError) as error:
+        print(f"error: {(str(error).splitlines() or [type(error).__name__])[0]}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 1
+
+
+def overview() -> str:
+    """What `wildsr --help` prints."""
+    verbs = "\n".join(f"  {verb:9} {text}" for verb, text in VERBS.items())
+    return (
+        "Super-resolution for real, degraded photographs.\n\n"
+        f"{verbs}\n\n"
+        "wildsr VERB --help explains one. Training is: python train.py --help"
+    )

@@ -1,0 +1,116 @@
+"""`wildsr degrade`: a synthetic set of pairs, with the recipe of every picture, to be made again byte for byte."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from wildsr.commands.arguments import Parser
+from wildsr.config import build, compose_config
+from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
+from wildsr.images import find_images, read_image, to_float, write_image, write_whole
+from wildsr.training.datamodule import sharpened
+
+DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
+
+  wildsr degrade photos/ -o lq/                          the released x4 recipe, its ranges drawn anew for each picture
+  wildsr degrade photos/ -o lq/ --seed 1 degradation=first_order sharpen=none
+  wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl    the same files again, byte for byte
+
+What was drawn is written to LQ_DIR/recipes.jsonl (or --recipes FILE): a line a picture, to be read, edited and
+replayed. KEY=VALUE are ordinary overrides, as train.py takes them. Sides that the scale does not divide lose their
+last pixels at the right and bottom before; the HQ files stay as they are."""
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser("degrade", DESCRIPTION)
+    parser.add_argument("folder", type=Path, metavar="HQ_DIR", help="a folder of pictures, sub-folders included")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices for the degradation")
+    parser.add_argument("-o", "--output", type=Path, metavar="LQ_DIR", required=True, help="where the LQ files go")
+    parser.add_argument("--seed", type=int, default=0, help="of the recipes (default: %(default)s)")
+    parser.add_argument("--recipes", type=Path, help="where the recipes go (default: LQ_DIR/recipes.jsonl)")
+    parser.add_argument("--replay", type=Path, help="take the recipes of this file instead of drawing")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    given = parser.parse_intermixed_args(words)
+    if given.replay is not None and given.overrides:
+        parser.error(f"--replay takes no {given.overrides[0]}: the recipes are in the file")
+    jobs = list(
+        replayed(given.folder, given.replay) if given.replay else drawn(given.folder, given.overrides, given.seed)
+    )
+    recipes = given.recipes or given.output / "recipes.jsonl"
+    targets = [given.output / Path(job["file"]).with_suffix(".png") for job in jobs]
+    refuse_clashes([*targets, recipes], given.overwrite)
+    for job, target in zip(
+        track(jobs, "degrading", console=Console(file=sys.stderr), transient=True), targets, strict=True
+    ):
+        one(given.folder / job["file"], job, target)
+    lines = "".join(json.dumps(job) + "\n" for job in jobs)
+    write_whole(recipes, lambda file: file.write(lines.encode()))
+    print(f"{given.output}: {len(jobs)} pictures; recipes: {recipes}")
+    return 0
+
+
+def drawn(folder: Path, overrides: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
+    """A job a picture: its file, its sharpening (or None) and its recipe, a function of the seed and its place."""
+    cfg = compose_config(overrides)
+    spec: DegradationSpec = build(cfg.degradation, "degradation")
+    sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")
+    mask = asdict(sharpening) if sharpening.source else None
+    for number, file in enumerate(find_images(folder)):
+        recipe = spec.draw(np.random.default_rng([seed, number]))
+        yield {"file": file.relative_to(folder).as_posix(), "sharpen": mask, "recipe": recipe.to_dict()}
+
+
+def replayed(folder: Path, file: Path) -> Iterator[dict[str, Any]]:
+    """The jobs of a file of recipes.
+
+    Raises:
+        ValueError: a line is damaged, a recipe impossible, or a name leads out of the folder.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file; wanted what wildsr degrade wrote")
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        try:
+            job = json.loads(line)
+            if not isinstance(job, dict) or set(job) != {"file", "sharpen", "recipe"}:
+                raise ValueError("wanted the keys file, sharpen, recipe")
+            Recipe.from_dict(job["recipe"])
+            if job["sharpen"] is not None:
+                SharpenSpec(**job["sharpen"])
+            name = Path(job["file"])
+            if name.is_absolute() or ".." in name.parts:
+                raise ValueError(f"{job['file']} leads out of {folder}")
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{file}, line {number}: {error}") from error
+        yield job
+
+
+def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
+    """Raises: ValueError if two results would have one name, or one is there already and may not be replaced."""
+    seen: set[Path] = set()
+    for file in files:
+        if file in seen:
+            raise ValueError(f"two pictures would both be written to {file}; rename one")
+        if file.exists() and not overwrite:
+            raise ValueError(f"{file} is there already; --overwrite replaces it")
+        seen.add(file)
+
+
+@torch.no_grad()
+def one(source: Path, job: dict[str, Any], target: Path) -> None:
+    """Degrade one picture as its job says."""
+    recipe = Recipe.from_dict(job["recipe"])
+    hq = to_float(read_image(source))
+    hq = hq[:, : hq.shape[1] // recipe.scale * recipe.scale, : hq.shape[2] // recipe.scale * recipe.scale]
+    if job["sharpen"] is not None:
+        hq = sharpened(hq, SharpenSpec(**job["sharpen"]))
+    write_image(degrade(hq, recipe), target)

@@ -1,0 +1,21 @@
+"""The loop: data module, module, callbacks, checkpoints, judgement."""
+
+from wildsr.training.callbacks import Curves, Panels, ProgressLine
+from wildsr.training.checkpoints import Checkpoints, WholeFiles
+from wildsr.training.datamodule import DegradedPhotographs
+from wildsr.training.loggers import wandb_logger
+from wildsr.training.module import SuperResolution
+from wildsr.training.stage import LossSpec, StageSpec
+
+__all__ = [
+    "Checkpoints",
+    "Curves",
+    "DegradedPhotographs",
+    "LossSpec",
+    "Panels",
+    "ProgressLine",
+    "StageSpec",
+    "SuperResolution",
+    "WholeFiles",
+    "wandb_logger",
+]

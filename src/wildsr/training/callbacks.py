@@ -1,0 +1,144 @@
+"""What a person sees while it trains: a progress line, curves and panels, all counted in iterations.
+
+Shapes: C = 3, H W image.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch.nn.functional as F
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from wildsr.images import save_picture, to_pil
+from wildsr.sheets import sheet
+
+PLAIN_EVERY = 10.0  # seconds between two lines where the output is no terminal
+
+
+class ProgressLine(L.Callback):
+    """One bar a stage: iterations done, losses, time left. Plain lines where the output is no terminal.
+
+    Args:
+        every: iterations between two readings of the losses; each reading waits for the device.
+    """
+
+    def __init__(self, every: int = 10) -> None:
+        self.every, self.console = every, Console(file=sys.stderr)
+        self.progress: Progress | None = None
+        self.start = self.spoken = 0.0
+        self.first = 0
+
+    def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
+        self.start = self.spoken = time.monotonic()
+        self.first = module.iteration
+        if not (trainer.is_global_zero and self.console.is_terminal):
+            return
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self.progress.start()
+        self.progress.add_task(
+            f"{module.stage.name} stage", total=module.stage.iterations, completed=self.first, losses=""
+        )
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+        done = module.iteration
+        if not trainer.is_global_zero or (done % self.every and done != module.stage.iterations):
+            return
+        losses = "  ".join(
+            f"{name.removeprefix('loss/')} {float(value):.4f}"
+            for name, value in module.scalars.items()
+            if name.startswith("loss/")
+        )
+        if self.progress is not None:
+            self.progress.update(self.progress.task_ids[0], completed=done, losses=losses)
+        elif time.monotonic() - self.spoken > PLAIN_EVERY or done == module.stage.iterations:
+            self.spoken = time.monotonic()
+            left = (self.spoken - self.start) / (done - self.first) * (module.stage.iterations - done)
+            print(
+                f"{module.stage.name} stage  {done}/{module.stage.iterations}  {losses}  {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def on_train_end(self, trainer: L.Trainer, module: Any) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = None
+
+    def on_exception(self, trainer: L.Trainer, module: Any, exception: BaseException) -> None:
+        self.on_train_end(trainer, module)
+
+
+class Curves(L.Callback):
+    """Hands scalars to every logger with the iteration as x-axis: losses every `every`, metrics at validation."""
+
+    def __init__(self, every: int = 100) -> None:
+        self.every = every
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+        if module.iteration % self.every == 0:
+            self._log(trainer, module, {name: float(value) for name, value in module.scalars.items()})
+
+    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+        if not trainer.sanity_checking:
+            metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+            self._log(trainer, module, metrics)
+
+    def _log(self, trainer: L.Trainer, module: Any, scalars: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics({**scalars, "iteration": float(module.iteration)}, step=module.iteration)
+
+
+class Panels(L.Callback):
+    """LQ, SR and HQ of the first validation pictures at each validation: to wandb and tensorboard where they are on,
+    and as a PNG file in the run's folder.
+
+    Args:
+        folder: where the PNG files go.
+        pictures: how many validation pictures a panel shows.
+    """
+
+    def __init__(self, folder: str | Path, pictures: int = 3) -> None:
+        self.folder, self.pictures = Path(folder), pictures
+        self.rows: list[list[Any]] = []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if not trainer.is_global_zero or trainer.sanity_checking or batch_idx >= self.pictures:
+            return
+        lq = F.interpolate(batch.lq, size=batch.hq.shape[-2:], mode="nearest")
+        self.rows.append([to_pil(image[0]) for image in (lq, outputs, batch.hq)])
+
+    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+        if not self.rows:
+            return
+        picture = sheet([list(zip(row, ("LQ", "SR", "HQ"), strict=True)) for row in self.rows])
+        self.rows = []
+        save_picture(picture, self.folder / f"iteration_{module.iteration:07d}.png")
+        show(trainer.loggers, picture, module.iteration)
+
+
+def show(loggers: Sequence[Any], picture: Any, iteration: int) -> None:
+    """Hand a panel to the loggers that take pictures."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image("panels", [picture], step=iteration)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image("panels", np.asarray(picture), iteration, dataformats="HWC")

@@ -1,0 +1,110 @@
+"""Checkpoints of a stage: last, best and every N iterations, each written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+from wildsr.images import first_line, write_whole
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that a broken write leaves the old one.
+
+    Lightning's own stages the file in the system's temporary folder: across devices its move is a copy.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()  # torch.save answers a full disk with a RuntimeError, a plain write with an OSError
+        torch.save(checkpoint, buffer)
+        write_whole(Path(path), lambda file: file.write(buffer.getbuffer()))
+
+
+class Checkpoints(Checkpoint):
+    """Saves `iteration_0005000.ckpt`, with `last.ckpt` and `best.ckpt` as further names of such files.
+
+    Lightning's ModelCheckpoint counts the steps of both optimisers; this one counts iterations. At the
+    end of an epoch it saves after validation, so that a stop in between repeats the validation.
+
+    Args:
+        folder: where the checkpoints go.
+        monitor: the validation metric that decides which one is best.
+        mode: "max" or "min".
+        keep: how many numbered checkpoints stay; the best one stays besides.
+    """
+
+    def __init__(self, folder: str | Path, monitor: str = "val/psnr_y", mode: str = "max", keep: int = 3) -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"callbacks.checkpoints.mode={mode!r}: wanted max or min")
+        if keep < 1:
+            raise ValueError(f"callbacks.checkpoints.keep={keep}: wanted at least 1")
+        self.folder, self.monitor, self.mode, self.keep = Path(folder), monitor, mode, keep
+        self.best: float | None = None
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+        done, stage = module.iteration, module.stage
+        if done % stage.checkpoint_every == 0 and done % stage.epoch:
+            self._save(trainer, done)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        score = trainer.callback_metrics.get(self.monitor)
+        better = score is not None and (
+            self.best is None or (score > self.best if self.mode == "max" else score < self.best)
+        )
+        if better:
+            assert score is not None
+            self.best = float(score)
+        file = self._save(trainer, module.iteration)
+        if better and trainer.is_global_zero:
+            name_also(file, self.folder / BEST)
+
+    def _save(self, trainer: L.Trainer, iteration: int) -> Path:
+        file = self.folder / f"iteration_{iteration:07d}.ckpt"
+        trainer.save_checkpoint(file)
+        if trainer.is_global_zero:
+            name_also(file, self.folder / LAST)
+            for old in sorted(self.folder.glob("iteration_*.ckpt"))[: -self.keep]:
+                old.unlink(missing_ok=True)
+        return file
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+
+def name_also(file: Path, name: Path) -> None:
+    """Give a file a second name, replacing what bore it, in one step. A hard link costs no space; else a copy."""
+    temporary = name.with_name(f".{name.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(file)
+    except OSError:  # a file system without hard links
+        write_whole(name, lambda target: target.write(file.read_bytes()))
+    else:
+        temporary.replace(name)
+
+
+def stage_and_iteration(checkpoint: Path) -> tuple[str, int]:
+    """Which stage a checkpoint is of, and how many iterations it has behind it.
+
+    Raises:
+        ValueError: the file is missing, damaged or no checkpoint of ours.
+    """
+    if not checkpoint.is_file():
+        raise ValueError(f"resume={checkpoint}: no such file; wanted auto, never or a checkpoint's path")
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        return str(content["stage"]), int(content["iteration"])
+    except Exception as error:  # torch.load answers damage with many types
+        raise ValueError(f"{checkpoint}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error

@@ -1,0 +1,1 @@
+"""Running a trained network on whole pictures."""

@@ -1,0 +1,60 @@
+import warnings
+
+import pytest
+import torch
+
+from wildsr.data import Photographs, sample_photographs
+
+
+def many(folder, count, broken=()):
+    """A folder of `count` copies of one photograph, some of them cut short."""
+    content = (folder / "a.png").read_bytes()
+    target = folder.parent / "many"
+    target.mkdir()
+    for number in range(count):
+        (target / f"{number:03d}.png").write_bytes(content[:300] if number in broken else content)
+    return Photographs(target)
+
+
+def test_a_damaged_file_is_named_once_and_replaced_by_the_next(photographs):
+    images = many(photographs, 200, broken=[5])
+    with pytest.warns(UserWarning, match=r"left out: .*005\.png"):
+        image = images[5]
+    assert torch.equal(image, images[6])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images[5]
+
+
+def test_more_than_one_percent_of_damaged_files_stops(photographs):
+    images = many(photographs, 150, broken=[5, 9])
+    with pytest.warns(UserWarning):
+        images[5]
+    with pytest.raises(ValueError, match="2 of 150 image files not readable, more than 1%"), pytest.warns(UserWarning):
+        images[9]
+
+
+def test_a_set_with_nothing_readable_says_so(tmp_path):
+    (tmp_path / "only.png").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="none of 1 image files is readable"), pytest.warns(UserWarning):
+        Photographs(tmp_path)[0]
+
+
+def test_a_missing_folder_says_what_brings_it(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere: no such folder; bring the data with: wildsr prepare"):
+        Photographs(tmp_path / "nowhere", hint="bring the data with: wildsr prepare df2k_ost")
+
+
+def test_the_sample_photographs_are_there_without_a_download():
+    images = sample_photographs(["astronaut.png", "coffee.png"])
+    assert [tuple(images[i].shape) for i in range(2)] == [(3, 512, 512), (3, 400, 600)]
+
+
+def test_an_unknown_sample_photograph_is_refused():
+    with pytest.raises(ValueError, match=r"carries no picture 'atronaut\.png'"):
+        sample_photographs(["atronaut.png"])
+
+
+def test_kept_pictures_are_decoded_once(photographs):
+    images = Photographs(photographs, keep=4)
+    assert images[0] is images[0]

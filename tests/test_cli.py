@@ -1,0 +1,136 @@
+"""The commands as a newcomer types them: separate processes only where the process itself is the claim."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from wildsr.cli import VERBS, main
+from wildsr.images import read_image
+from wildsr.networks import CompactNet, save_generator
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    save_generator(CompactNet(scale=2, features=4, convs=1), tmp_path / "small.safetensors")
+    return str(tmp_path / "small.safetensors")
+
+
+def train(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_help_names_every_verb(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(verb in text for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_explains_itself_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"  wildsr {verb}" in capsys.readouterr().out
+
+
+def test_a_misspelt_verb_is_answered_by_the_nearest(capsys):
+    assert main(["upscal"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: no verb 'upscal'; nearest: upscale; wanted one of: {', '.join(VERBS)}\n"
+    )
+
+
+def test_a_wrong_call_is_one_line_and_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["upscale", "picture.png"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_picture_is_upscaled(photographs, tmp_path, weights):
+    out = tmp_path / "out" / "large.png"
+    assert main(["upscale", str(photographs / "a.png"), "-o", str(out), "--weights", weights]) == 0
+    assert read_image(out).shape == (3, 320, 384)
+
+
+def test_a_folder_is_upscaled_sub_folders_included(photographs, tmp_path, weights):
+    assert main(["upscale", str(photographs), "-o", str(tmp_path / "out"), "--weights", weights]) == 0
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
+    assert names == {"a.png", "b.png", "c.png", "more/d.png"}
+
+
+def test_one_damaged_picture_does_not_stop_the_others(photographs, tmp_path, weights, capsys):
+    (photographs / "b.jpg").write_bytes(b"broken")
+    assert main(["upscale", str(photographs), "-o", str(tmp_path / "out"), "--weights", weights]) == 1
+    assert "b.jpg: not a readable image" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+
+
+def test_nothing_is_overwritten_unasked(photographs, tmp_path, weights, capsys):
+    target = tmp_path / "there.png"
+    target.write_text("mine")
+    call = ["upscale", str(photographs / "a.png"), "-o", str(target), "--weights", weights]
+    assert main(call) == 1
+    assert target.read_text() == "mine"
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*call, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.png", "-o", "x.png"], "nowhere.png: no such file or folder"),
+        (["IN/a.png", "-o", "x.xyz"], "no image format '.xyz'"),
+        (["IN", "-o", "x.png"], "wanted a folder as output"),
+        (["IN/a.png", "-o", "x.png", "--weights", "x4pluss"], "neither a file nor a released network"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_1(photographs, tmp_path, words, message, capsys):
+    words = [word.replace("IN", str(photographs)) for word in words]
+    words = [str(tmp_path / word) if word.startswith("x.") else word for word in words]
+    assert main(["upscale", *words]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_preview_draws_a_sheet(photographs, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert main(["preview", str(photographs / "a.png"), "-o", str(sheet), "-n", "2", "degradation=first_order"]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.width > 3 * 160
+    assert main(["preview", "degradation=frist_order", "-o", str(sheet)]) == 1
+    assert "nearest: first_order" in capsys.readouterr().err
+
+
+def test_train_answers_a_typo_in_one_line(tmp_path):
+    done = train("experiment=quickstrat", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: experiment=quickstrat: no such option; nearest: quickstart")
+    assert done.stderr.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_train_answers_missing_data_in_one_line(tmp_path):
+    done = train("experiment=real_esrgan_plus", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "error: data.train: data/df2k_ost/train: no such folder; bring the data with: wildsr prepare"
+    )
+    assert done.stderr.count("\n") == 1
+
+
+def test_train_explains_itself(tmp_path):
+    done = train("--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert "python train.py experiment=quickstart" in done.stdout
+    assert "kernels: gaussian_only, mixed, no_sinc" in done.stdout

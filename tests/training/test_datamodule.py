@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from wildsr.data import Batch, Photographs, Samples
+from wildsr.degradation import DegradationSpec, SharpenSpec, degrade, sharpen
+from wildsr.images import to_float
+from wildsr.training.datamodule import training_pair, validation_pair
+
+PLUS = SharpenSpec()
+NONE = SharpenSpec(source=False, target_pixel=False, target_perceptual=False)
+
+
+@pytest.fixture
+def batch(photographs):
+    samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
+    return Batch.collate([samples[number] for number in range(4)])
+
+
+def window(image, sample, scale=1):
+    top, left, side = sample.window_top * scale, sample.window_left * scale, 16 * scale
+    return image[..., top : top + side, left : left + side]
+
+
+def test_lq_and_targets_show_the_same_window(batch):
+    pair = training_pair(batch, NONE, patch=64)
+    for index, sample in enumerate(batch.drawn):
+        hq = to_float(batch.hq[index])
+        assert torch.equal(pair.lq[index], window(degrade(hq, sample.recipe), sample))
+        assert torch.equal(pair.target_pixel[index], window(hq, sample, scale=4))
+
+
+def test_plus_sharpens_the_source_and_two_of_three_targets(batch):
+    pair = training_pair(batch, PLUS, patch=64)
+    for index, sample in enumerate(batch.drawn):
+        hq = to_float(batch.hq[index])
+        sharp = sharpen(hq)
+        assert torch.allclose(pair.lq[index], window(degrade(sharp, sample.recipe), sample), atol=1.01 / 255)
+        assert torch.allclose(pair.target_pixel[index], window(sharp, sample, scale=4), atol=1e-6)
+        assert torch.equal(pair.target_perceptual[index], pair.target_pixel[index])
+        assert torch.equal(pair.target_adversarial[index], window(hq, sample, scale=4))
+    assert not torch.equal(pair.target_pixel, pair.target_adversarial)
+
+
+def test_without_sharpening_all_targets_are_the_photograph(batch):
+    pair = training_pair(batch, NONE, patch=64)
+    assert torch.equal(pair.target_pixel, pair.target_adversarial)
+    assert torch.equal(pair.target_perceptual, pair.target_adversarial)
+
+
+def test_an_images_lq_does_not_depend_on_its_neighbours(batch):
+    whole = training_pair(batch, PLUS, patch=64)
+    alone = training_pair(Batch(batch.hq[2:3], batch.drawn[2:3]), PLUS, patch=64)
+    assert torch.equal(whole.lq[2], alone.lq[0])
+
+
+def test_pairs_carry_no_gradient(batch):
+    pair = training_pair(batch, PLUS, patch=64)
+    assert not any(tensor.requires_grad for tensor in pair)
+
+
+def test_validation_is_judged_against_the_photograph_itself(batch):
+    pair = validation_pair(batch.hq[0], batch.drawn[0].recipe)
+    assert torch.equal(pair.hq[0], to_float(batch.hq[0]))
+    assert torch.equal(pair.lq[0], degrade(pair.hq[0], batch.drawn[0].recipe))

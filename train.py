@@ -1,0 +1,8 @@
+"""Train an upscaler: python train.py experiment=quickstart (python train.py --help teaches the rest)."""
+
+import sys
+
+from wildsr.run import main
+
+if __name__ == "__main__":
+    sys.exit(main())
