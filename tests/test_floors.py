@@ -7,6 +7,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 FLOORS = {
+    "wildsr.rules": -1,  # the cellar: needs nothing of ours, serves every floor
     "wildsr": 0,  # __init__.py: the version
     "wildsr.degradation.recipe": 0,
     "wildsr.images": 0,
@@ -22,6 +23,7 @@ FLOORS = {
     "wildsr.losses": 2,
     "wildsr.metrics": 2,
     "wildsr.config": 2,
+    "wildsr.preparation": 3,
     "wildsr.previews": 3,
     "wildsr.training": 3,
     "wildsr.upscale": 3,

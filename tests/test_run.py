@@ -81,7 +81,7 @@ def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_pa
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 5, 6, 7])
 def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(folders, tmp_path, monkeypatch, stop):
-    overrides = [*folders, *TINY, *SHORT]
+    overrides = [*folders, *TINY, *SHORT, "data.val=null"]
     train(overrides, tmp_path / "whole")
     saves = 0
     save = Checkpoints._save
@@ -165,7 +165,9 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["generator.weights=realesrgan-x4plus"], "realesrgan-x4plus does not fit this CompactNet"),
         (["stage.lr=fast"], r"stage\.lr"),
         (["data.crop=63"], r"data\.crop=63"),
-        (["data.batch_size=0"], r"data\.batch_size=0"),
+        (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
+        (["data.batch_size=two"], r"data\.batch_size: given 'two'"),
+        (["seed=-1"], r"seed: given -1"),
         (["degradation.first.jpeg.quality=[0,200]"], r"degradation\.first\.jpeg\.quality: given 0, wanted"),
         (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt: no such file"),
     ],

@@ -1,7 +1,6 @@
 """The files in conf/ mean what they say: their defaults are Python's, and each option takes away what it names."""
 
 import numpy as np
-import pytest
 
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec

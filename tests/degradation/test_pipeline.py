@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wildsr.data import sample_photographs
@@ -28,7 +28,7 @@ def assert_guarantees(lq: Tensor, hq: Tensor, scale: int) -> None:
     assert lq.shape == (hq.shape[0], hq.shape[1] // scale, hq.shape[2] // scale)
     assert lq.dtype == torch.float32 and lq.is_contiguous() and not lq.requires_grad
     levels = lq * 255
-    assert levels.isfinite().all() and 0 <= lq.min() and lq.max() <= 1
+    assert levels.isfinite().all() and lq.min() >= 0 and lq.max() <= 1
     assert torch.equal(lq, levels.round() / 255)
 
 
@@ -149,10 +149,10 @@ def test_a_gpu_is_never_waited_for(monkeypatch):
     monkeypatch.setattr(libjpeg, "_constant", libjpeg._constant.__wrapped__)
     with FakeTensorMode(), Copies():
         hq = torch.empty(3, 64, 64, device="cuda")
-        for seed in range(40):
+        for seed in range(12):
             lq = degrade(sharpen(hq), draw(seed))
             assert lq.device.type == "cuda" and lq.shape == (3, 16, 16)
-        with pytest.raises(Exception, match="item"):
+        with pytest.raises(DataDependentOutputException):
             lq.sum().item()
     assert blocking and not any(blocking)
 
@@ -164,7 +164,9 @@ def span(low: float, high: float) -> st.SearchStrategy:
 
 PROBS = st.floats(0, 1)
 QUALITIES = st.tuples(st.integers(1, 100), st.integers(1, 100)).map(lambda pair: tuple(sorted(pair)))
-MODES = st.lists(st.sampled_from(["area", "bilinear", "bicubic", "nearest", "bicubic_antialias"]), min_size=1, max_size=3)
+MODES = st.lists(
+    st.sampled_from(["area", "bilinear", "bicubic", "nearest", "bicubic_antialias"]), min_size=1, max_size=3
+)
 SIZES = st.tuples(st.integers(1, 25), st.integers(1, 25)).map(lambda pair: tuple(2 * n + 1 for n in sorted(pair)))
 ORDERS = st.builds(
     OrderSpec,
@@ -176,13 +178,19 @@ ORDERS = st.builds(
         up_factor=span(1, 3), down_factor=span(0.01, 1), modes=MODES, of=st.sampled_from(["input", "final"]),
     ),
     noise=st.none()
-    | st.builds(NoiseSpec, gaussian_prob=PROBS, gaussian_sigma=span(0, 255), poisson_scale=span(0, 100), grey_prob=PROBS),
+    | st.builds(
+        NoiseSpec,
+        gaussian_prob=PROBS, gaussian_sigma=span(0, 255), poisson_scale=span(0, 100), grey_prob=PROBS,
+    ),
     jpeg=st.none() | st.builds(JpegSpec, quality=QUALITIES),
 )  # fmt: skip
 SPECS = st.builds(
     DegradationSpec,
     scale=st.sampled_from(SCALES),
-    kernels=st.builds(KernelSpec, sizes=SIZES, sinc_prob=PROBS, cutoff_small=span(0.05, 3.14), cutoff_large=span(0.05, 3.14)),
+    kernels=st.builds(
+        KernelSpec,
+        sizes=SIZES, sinc_prob=PROBS, cutoff_small=span(0.05, 3.14), cutoff_large=span(0.05, 3.14),
+    ),
     first=ORDERS,
     second=st.none() | ORDERS,
     finish=st.builds(FinishSpec, modes=MODES, sinc_prob=PROBS, jpeg=st.builds(JpegSpec, quality=QUALITIES)),

@@ -13,14 +13,14 @@ from wildsr.degradation.spec import BlurSpec, FinishSpec, JpegSpec, KernelSpec, 
 
 DRAWS = 12_000
 MODES = {"area": 1 / 3, "bilinear": 1 / 3, "bicubic": 1 / 3}
-SIZES = {size: 1 / 8 for size in range(7, 22, 2)}
+SIZES = dict.fromkeys(range(7, 22, 2), 1 / 8)
 KINDS = {
     "iso": 0.45, "aniso": 0.25, "generalized_iso": 0.12, "generalized_aniso": 0.03,
     "plateau_iso": 0.12, "plateau_aniso": 0.03,
 }  # fmt: skip
 ORDERS = {
-    "first": dict(sigma=3.0, up=1.5, down=0.15, ways=(0.2, 0.7, 0.1), gaussian=30, poisson=3.0, of="input"),
-    "second": dict(sigma=1.5, up=1.2, down=0.3, ways=(0.3, 0.4, 0.3), gaussian=25, poisson=2.5, of="final"),
+    "first": {"sigma": 3.0, "up": 1.5, "down": 0.15, "ways": (0.2, 0.7, 0.1), "gaussian": 30, "poisson": 3.0},
+    "second": {"sigma": 1.5, "up": 1.2, "down": 0.3, "ways": (0.3, 0.4, 0.3), "gaussian": 25, "poisson": 2.5},
 }
 
 
@@ -88,7 +88,7 @@ def test_resizes(recipes, order):
     assert_uniform([step.factor for step in resizes if step.factor > 1], 1, wanted["up"])
     assert_uniform([step.factor for step in resizes if step.factor < 1], wanted["down"], 1)
     assert_shares([step.mode for step in resizes], MODES)
-    assert {step.of for step in resizes} == {wanted["of"]}
+    assert {step.of for step in resizes} == {{"first": "input", "second": "final"}[order]}
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -102,7 +102,7 @@ def test_noise(recipes, order):
 
 
 def test_jpeg_and_finish(recipes):
-    qualities = {quality: 1 / 66 for quality in range(30, 96)}
+    qualities = dict.fromkeys(range(30, 96), 1 / 66)
     assert_shares([recipe.first.jpeg.quality for recipe in recipes], qualities)
     assert {recipe.second.jpeg for recipe in recipes} == {None}
     finishes = [recipe.finish for recipe in recipes]
@@ -116,7 +116,9 @@ def test_jpeg_and_finish(recipes):
 
 
 def test_the_draws_of_one_image_do_not_follow_each_other(recipes):
-    columns = [[recipe.first.resize.factor, recipe.first.noise.strength, recipe.finish.jpeg.quality] for recipe in recipes]
+    columns = [
+        [recipe.first.resize.factor, recipe.first.noise.strength, recipe.finish.jpeg.quality] for recipe in recipes
+    ]
     correlations = np.corrcoef(np.array(columns).T) - np.eye(3)
     assert np.abs(correlations).max() < 5 / math.sqrt(DRAWS)
 

@@ -132,14 +132,15 @@ def test_a_stage_and_a_discriminator_belong_together():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"iterations": 0}, r"stage\.iterations=0: wanted a whole number of at least 1"),
-        ({"iterations": 7000}, r"stage\.iterations=7000 is no multiple .*=5000; wanted for example 5000"),
-        ({"losses": ("pixle",)}, r"stage\.losses=\['pixle'\]: wanted some of pixel, perceptual, adversarial"),
-        ({"losses": ()}, "wanted some of"),
-        ({"lr": 0}, r"stage\.lr=0: wanted a positive number"),
-        ({"lr": math.nan}, r"stage\.lr=nan"),
-        ({"betas": (0.9, 1.0)}, r"stage\.betas=\[0\.9, 1\.0\]"),
-        ({"ema_decay": 1}, r"stage\.ema_decay=1"),
+        ({"iterations": 0}, r"^iterations: given 0, wanted a whole number from 1"),
+        ({"iterations": 2.5}, r"^iterations: given 2\.5"),
+        ({"iterations": 7000}, r"^iterations: given 7000, wanted a multiple of .*=5000, such as 5000"),
+        ({"losses": ("pixle",)}, r"^losses: given 'pixle', wanted one of pixel, perceptual, adversarial"),
+        ({"losses": ()}, "^losses: given"),
+        ({"lr": "fast"}, r"^lr: given 'fast', wanted a number from 0 to 1"),
+        ({"lr": math.nan}, r"^lr: given nan"),
+        ({"betas": (0.9, 1.0)}, r"^betas: given 1\.0"),
+        ({"ema_decay": 1}, r"^ema_decay: given 1"),
     ],
 )
 def test_an_impossible_stage_is_refused(changes, words):
@@ -152,5 +153,5 @@ def test_a_short_stage_is_one_epoch():
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match=r"loss\.adversarial=-1"):
+    with pytest.raises(ValueError, match=r"^adversarial: given -1"):
         LossSpec(adversarial=-1)

@@ -30,9 +30,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("input", type=Path, help="a picture or a folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a picture or a folder")
     parser.add_argument("--weights", default="realesrgan-x4plus", help="file or name (default: %(default)s)")
-    parser.add_argument(
-        "--tile", type=positive, default=256, help="side of a tile, input pixels (%(default)s)"
-    )
+    parser.add_argument("--tile", type=positive, default=256, help="side of a tile, input pixels (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there already")
     given = parser.parse_args(words)
     jobs = plan(given.input, given.output, given.overwrite)

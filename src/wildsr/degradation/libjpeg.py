@@ -54,7 +54,7 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
 
     Equal, byte for byte, to what libjpeg makes of the image rounded to 8 bit (4:2:0, as Pillow's default).
     """
-    levels = (image.float() * 255).round_().clamp_(0, 255).view(-1, *image.shape[-3:])
+    levels = (image.float() * 255).round_().clamp_(0, 255).reshape(-1, *image.shape[-3:])
     if image.device.type == "cpu":
         coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in levels.byte()]).float()
     else:

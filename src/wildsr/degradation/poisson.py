@@ -20,7 +20,7 @@ def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:
     """
     if levels.device.type != "cpu":
         return _on_device(levels, generator)
-    images = levels.to(torch.int32).view(-1, levels.shape[-3:].numel())
+    images = levels.to(torch.int32).reshape(-1, levels.shape[-3:].numel())
     return torch.stack([_from_tables(image, generator) for image in images]).view(levels.shape)
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
-from wildsr.degradation.rules import Rule, number, one_of, record, refuse, whole
+from wildsr.rules import Rule, number, one_of, record, refuse, whole
 
 # The widest that a recipe may ask for: far beyond what is released, and still no risk to memory.
 SCALE = whole(1, 16)

@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from wildsr.degradation import recipe
 from wildsr.degradation.recipe import Blur, Finish, Jpeg, Noise, Order, Recipe, Resize
-from wildsr.degradation.rules import number, one_of, record, refuse, several, span, whole
+from wildsr.rules import number, one_of, record, refuse, several, span, whole
 
 # Ranges are (low, high), both possible; a list from YAML is taken too.
 Range = Sequence[float]

@@ -19,6 +19,7 @@ from wildsr.degradation import DegradationSpec
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
 from wildsr.networks import load_weights, save_generator
+from wildsr.rules import whole
 from wildsr.training.checkpoints import LAST, WholeFiles, stage_and_iteration
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.loggers import finish
@@ -49,8 +50,8 @@ def fit_stage(cfg: DictConfig, folder: Path) -> bool:
     if done >= stage.iterations and (folder / GENERATOR).is_file():
         print(f"{stage.name} stage: finished, {done} iterations ({folder})")
         return False
-    L.seed_everything(cfg.seed, verbose=False)
     data = build_data(cfg)
+    L.seed_everything(cfg.seed, verbose=False)
     module = build_module(cfg, stage, folder.parent)
     if checkpoint is not None:
         refuse_misfit(module, checkpoint)
@@ -104,6 +105,9 @@ def fit(
 def build_data(cfg: DictConfig) -> DegradedPhotographs:
     """The data module; the first training and validation pictures are read, so that bad data stops here."""
     data = cfg.data
+    for key in ("crop", "patch", "batch_size", "val_recipes"):
+        whole(1, 10**6)(f"data.{key}", data[key])
+    whole(0, 2**31 - 1)("seed", cfg.seed)
     train = Samples(
         images=build(data.train, "data.train"),
         spec=build(cfg.degradation, "degradation"),

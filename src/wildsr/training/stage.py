@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
+
+from wildsr.rules import number, one_of, record, refuse, several, span, whole
 
 TERMS = ("pixel", "perceptual", "adversarial")
+Count = Annotated[int, whole(1, 10**9)]
+Weight = Annotated[float, number(0, 1e6)]
 
 
-@dataclass(frozen=True)
+@record
 class StageSpec:
     """One stage of training.
 
@@ -30,34 +34,20 @@ class StageSpec:
     """
 
     name: str
-    iterations: int
-    iterations_per_epoch: int = 5000
-    losses: Sequence[str] = ("pixel",)
-    lr: float = 2e-4
-    betas: Sequence[float] = (0.9, 0.99)
-    ema_decay: float = 0.999
-    checkpoint_every: int = 5000
+    iterations: Count
+    iterations_per_epoch: Count = 5000
+    losses: Annotated[Sequence[str], several(one_of(*TERMS))] = ("pixel",)
+    lr: Annotated[float, number(0, 1)] = 2e-4
+    betas: Annotated[Sequence[float], span(number(0, 0.999999))] = (0.9, 0.99)
+    ema_decay: Annotated[float, number(0, 0.999999)] = 0.999
+    checkpoint_every: Count = 5000
     predecessor: str | None = None
 
     def __post_init__(self) -> None:
-        unknown = [term for term in self.losses if term not in TERMS]
-        if unknown or not self.losses:
-            raise ValueError(f"stage.losses={list(self.losses)}: wanted some of {', '.join(TERMS)}")
-        for key in ("iterations", "iterations_per_epoch", "checkpoint_every"):
-            if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
-                raise ValueError(f"stage.{key}={getattr(self, key)!r}: wanted a whole number of at least 1")
         if self.iterations % self.epoch:
             fit = self.iterations // self.epoch * self.epoch
-            raise ValueError(
-                f"stage.iterations={self.iterations} is no multiple of "
-                f"stage.iterations_per_epoch={self.epoch}; wanted for example {fit}"
-            )
-        if not self.lr > 0:
-            raise ValueError(f"stage.lr={self.lr}: wanted a positive number")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"stage.betas={list(self.betas)}: wanted two numbers in [0, 1)")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"stage.ema_decay={self.ema_decay}: wanted a number in [0, 1)")
+            wanted = f"a multiple of stage.iterations_per_epoch={self.epoch}, such as {fit}"
+            raise refuse("iterations", self.iterations, wanted)
 
     @property
     def epoch(self) -> int:
@@ -69,19 +59,14 @@ class StageSpec:
         return "adversarial" in self.losses
 
 
-@dataclass(frozen=True)
+@record
 class LossSpec:
     """The weights of the generator's terms, and where the perceptual term's VGG19 comes from.
 
     `vgg_weights` is a file of torchvision's vgg19 weights; None downloads them once.
     """
 
-    pixel: float = 1.0
-    perceptual: float = 1.0
-    adversarial: float = 0.1
+    pixel: Weight = 1.0
+    perceptual: Weight = 1.0
+    adversarial: Weight = 0.1
     vgg_weights: str | None = None
-
-    def __post_init__(self) -> None:
-        for term in TERMS:
-            if not getattr(self, term) >= 0:
-                raise ValueError(f"loss.{term}={getattr(self, term)}: wanted a number of at least 0")

@@ -1,0 +1,1 @@
+"""Bringing data sets and cutting them into sub-images: what `wildsr prepare` does."""
