@@ -27,14 +27,17 @@ quickstart: $(READY)  ## train a first upscaler on sample photographs: 5 minutes
 	@$(RUN) train.py experiment=quickstart
 
 test: $(READY)  ## the test suite, under 10 minutes on 2 cores
-	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
-	$(RUN) -m pytest
+	@$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2
 
 test-slow: $(READY)  ## the slow checks, under 35 minutes
 	@$(RUN) -m pytest -m slow
 
 lint: $(READY)  ## repair formatting and simple faults
-	@$(RUN) -m ruff check --fix . ; $(RUN) -m ruff format .
+	@$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
 
 clean:  ## remove .venv and caches; runs/ and data/ stay
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -108,7 +108,7 @@ def test_preview_draws_a_sheet(photographs, tmp_path, capsys):
     assert main(["preview", str(photographs / "a.png"), "-o", str(sheet), "-n", "2", "degradation=first_order"]) == 0
     with Image.open(sheet) as picture:
         assert picture.width > 3 * 160
-    assert main(["preview", "degradation=frist_order", "-o", str(sheet)]) == 1
+    assert main(["preview", "degradation=frist_order", "-o", str(sheet)]) == 2
     assert "nearest: first_order" in capsys.readouterr().err
 
 

@@ -1,6 +1,9 @@
 """Runs from the command line's overrides to the finished files, small enough for one thread."""
 
+import errno
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from torchvision.models import vgg
 from wildsr.config import groups
 from wildsr.run import train
 from wildsr.training.checkpoints import Checkpoints
-from wildsr.training.fitting import Interrupted
+from wildsr.training.module import SuperResolution
+from wildsr.training.stops import Interrupted
 
 TINY = [
     "generator=tiny",
@@ -28,7 +32,7 @@ SHORT = ["stage.iterations=4", "stage.iterations_per_epoch=2", "stage.checkpoint
 
 @pytest.fixture
 def folders(photographs):
-    return ["data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}"]
+    return ["data=folder", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'"]
 
 
 @pytest.fixture(scope="session")
@@ -72,38 +76,113 @@ def test_a_run_leaves_what_it_promises(folders, tmp_path, capsys):
 
 
 def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_path):
-    train([*folders, *TINY, *SHORT, "stage.lr=1e-30", "data.val=null"], tmp_path)
+    train([*folders, *TINY, *SHORT, "data.val=null", "stage=psnr"], tmp_path)
+    train([*folders, *TINY, *SHORT, "data.val=null", "stage=gan", "stage.lr=0"], tmp_path)
     psnr, gan = (load_file(tmp_path / stage / "generator.safetensors") for stage in ("psnr", "gan"))
     average = {n.removeprefix("ema.module."): t for n, t in checkpoint(tmp_path / "psnr")["state_dict"].items()}
     assert all(torch.equal(psnr[name], average[name]) for name in psnr)
     assert same(psnr, gan)
+    raw = checkpoint(tmp_path / "psnr")["state_dict"]
+    assert not all(torch.equal(psnr[name], raw[f"generator.{name}"]) for name in psnr)
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3, 5, 6, 7])
-def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(folders, tmp_path, monkeypatch, stop):
-    overrides = [*folders, *TINY, *SHORT, "data.val=null"]
-    train(overrides, tmp_path / "whole")
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """An uninterrupted run's folder, and the overrides that made it."""
+    overrides = ["data=photos", "data.val=null", *TINY, *SHORT]
+    folder = tmp_path_factory.mktemp("whole")
+    train(overrides, folder)
+    return overrides, folder
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    for stage in ("psnr", "gan"):
+        first, second = checkpoint(one / stage), checkpoint(other / stage)
+        assert first["iteration"] == second["iteration"] == 4
+        assert same(first["state_dict"], second["state_dict"])
+        assert same(first["optimizer_states"], second["optimizer_states"])
+        results = [load_file(run / stage / "generator.safetensors") for run in (one, other)]
+        assert same(*results)
+
+
+# Each stage saves six times: after iterations 1, 2, 3, 4, and after the epochs that end with 2 and 4.
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 6, 7, 8, 9, 11, 12])
+def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(whole, tmp_path, monkeypatch, stop):
+    overrides, folder = whole
     saves = 0
-    save = Checkpoints._save
+    save = Checkpoints.save
 
-    def cut(self, trainer, iteration):
+    def cut(self, *arguments, **options):
         nonlocal saves
-        file = save(self, trainer, iteration)
+        save(self, *arguments, **options)
         saves += 1
         if saves == stop:
             raise RuntimeError("power cut")
-        return file
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "_save", cut)
+        patch.setattr(Checkpoints, "save", cut)
         with pytest.raises(RuntimeError, match="power cut"):
-            train(overrides, tmp_path / "cut")
-    train(overrides, tmp_path / "cut")
-    for stage in ("psnr", "gan"):
-        whole, again = (checkpoint(tmp_path / run / stage) for run in ("whole", "cut"))
-        assert whole["iteration"] == again["iteration"] == 4
-        assert same(whole["state_dict"], again["state_dict"])
-        assert same(whole["optimizer_states"], again["optimizer_states"])
+            train(overrides, tmp_path)
+    train(overrides, tmp_path)
+    assert_same_end(folder, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_first_and_the_same_command_goes_on(whole, tmp_path, monkeypatch, number):
+    overrides, folder = whole
+    overrides = [*overrides, "stage.checkpoint_every=1000", "stage.iterations_per_epoch=1000"]
+    with monkeypatch.context() as patch:
+        patch.setattr(SuperResolution, "on_train_batch_start", lambda *_: os.kill(os.getpid(), number))
+        with pytest.raises(Interrupted, match=f"psnr stage stopped after iteration 1 .{number.name}"):
+            train(overrides, tmp_path)
+    train(overrides, tmp_path)
+    assert_same_end(folder, tmp_path)
+
+
+def test_a_time_limit_holds_for_each_call(whole, tmp_path):
+    overrides, folder = whole
+    limited = [*overrides, "callbacks.stops.max_time=00:00:00:00"]
+    for iteration in (1, 2, 3):
+        with pytest.raises(Interrupted, match=f"after iteration {iteration} .*max_time"):
+            train(limited, tmp_path)
+    train(overrides, tmp_path)
+    assert_same_end(folder, tmp_path)
+
+
+def test_a_stage_can_be_made_longer_and_its_epochs_changed(whole, tmp_path):
+    overrides, folder = whole
+    train([*overrides, "stage.iterations=1", "stage=psnr"], tmp_path)
+    train([*overrides, "stage.iterations=3", "stage.iterations_per_epoch=3", "stage=psnr"], tmp_path)
+    train(overrides, tmp_path)
+    assert_same_end(folder, tmp_path)
+
+
+def test_other_settings_do_not_go_on_with_a_run(whole, tmp_path):
+    overrides, folder = whole
+    for change, words in [
+        ("seed=5", "was trained with seed=0, now 5; wanted the same settings"),
+        ("generator.network.features=6", "was trained with generator.network.features=8, now 6"),
+        ("kernels=no_sinc", "sinc_prob=0.8, now 0.0 .3 more differ"),
+    ]:
+        with pytest.raises(ValueError, match=words) as caught:
+            train([*overrides, change], folder)
+        assert "\n" not in str(caught.value)
+
+
+def test_mistakes_in_the_second_stage_stop_before_the_first(folders, tmp_path):
+    for change in ("discriminator.weights=/nowhere.pth", "loss.vgg_weights=/nowhere.pth", "trainer.devices=2"):
+        with pytest.raises((ValueError, OSError)):
+            train([*folders, *TINY, *SHORT, "loss.perceptual=1.0", change], tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_an_earlier_checkpoint_can_be_gone_on_from(whole, tmp_path):
+    overrides, folder = whole
+    early = folder / "psnr" / "checkpoints" / "iteration_0000002.ckpt"
+    train([*overrides, "stage=psnr", f"resume='{early}'", "callbacks.checkpoints.keep=1"], tmp_path)
+    assert same(checkpoint(tmp_path / "psnr")["state_dict"], checkpoint(folder / "psnr")["state_dict"])
+    with pytest.raises(ValueError, match="is of the psnr stage; wanted one of: gan"):
+        train([*overrides, "stage=gan", f"resume='{early}'"], tmp_path)
 
 
 def test_a_finished_run_says_so_and_trains_no_more(folders, tmp_path, capsys):
@@ -122,15 +201,6 @@ def test_resume_never_sets_the_earlier_run_aside(folders, tmp_path, capsys):
     train([*overrides, "resume=never"], tmp_path)
     assert (tmp_path / "psnr.1" / "generator.safetensors").is_file()
     assert "set aside" in capsys.readouterr().out
-
-
-def test_ctrl_c_is_answered_by_how_to_go_on(folders, tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Checkpoints, "on_train_batch_end", interrupt)
-    with pytest.raises(Interrupted, match="psnr stage stopped in iteration"):
-        train([*folders, *TINY, *SHORT], tmp_path)
 
 
 def test_real_esrgan_plus_runs_through_both_stages(vgg_file, tmp_path):
@@ -164,6 +234,7 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["generator.weights=nowhere.pth"], r"nowhere\.pth"),
         (["generator.weights=realesrgan-x4plus"], "realesrgan-x4plus does not fit this CompactNet"),
         (["stage.lr=fast"], r"stage\.lr"),
+        (["data.workers=two"], r"data\.workers: given 'two'"),
         (["data.crop=63"], r"data\.crop=63"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),
@@ -179,12 +250,29 @@ def test_bad_input_stops_before_anything_is_written(folders, tmp_path, overrides
     assert not (tmp_path / "run" / "psnr" / "checkpoints").exists()
 
 
-def test_a_checkpoint_of_another_architecture_is_one_clear_line(folders, tmp_path):
-    overrides = [*folders, *TINY, *SHORT, "stage=psnr", "data.val=null"]
-    train([*overrides, "stage.iterations=2"], tmp_path)
+def test_a_checkpoint_of_another_architecture_is_one_clear_line(whole, tmp_path):
+    overrides, folder = whole
+    other = folder / "psnr" / "checkpoints" / "last.ckpt"
     with pytest.raises(ValueError, match="does not fit") as caught:
-        train([*overrides, "generator.network.features=6"], tmp_path)
+        train([*overrides, "stage=psnr", "generator.network.features=6", f"resume='{other}'"], tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path, monkeypatch):
+    overrides, _ = whole
+    saved = []
+
+    def full(file):
+        saved.append(file)
+        if len(saved) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        patch.setattr("wildsr.training.fitting.save_generator", lambda *_: None)
+        with pytest.raises(OSError, match="No space left"):
+            train([*overrides, "stage=psnr"], tmp_path)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_damaged_checkpoint_is_named(folders, tmp_path):

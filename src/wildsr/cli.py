@@ -32,8 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(run(rest))
     except (ValueError, OSError) as error:
-        print(f"error: {(str(error).splitlines() or [type(error).__name__])[0]}", file=sys.stderr)
-        return 1
+        from wildsr.config import ConfigError
+        from wildsr.images import first_line
+
+        print(f"error: {first_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1

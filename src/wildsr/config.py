@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +22,21 @@ from omegaconf.errors import OmegaConfBaseException
 from wildsr.images import first_line
 
 
+class ConfigError(ValueError):
+    """A choice, key or value that the configuration does not have: wrong use, not failed work."""
+
+
+def label(overrides: Sequence[str]) -> str:
+    """A job's folder in a multirun, from its overrides: what differs between the jobs, at most 120 characters."""
+    swept = [word for word in overrides if word not in sys.argv]  # the others were given as they are, for all jobs
+    name = ",".join(swept).replace("/", "_") or "run"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= 120 else f"{name[:110]}_{digest}"
+
+
+OmegaConf.register_new_resolver("label", label, replace=True)
+
+
 def conf_folder() -> Path:
     """Where the YAML files are: inside the installed package, or beside `src` in a clone."""
     packaged = Path(__file__).resolve().parent / "conf"
@@ -30,7 +47,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     """Compose `train.yaml` with overrides, as Hydra's command line takes them.
 
     Raises:
-        ValueError: a group, option, key or value is wrong; one line, with the nearest valid names.
+        ConfigError: a group, option, key or value is wrong; one line, with the nearest valid names.
     """
     check(overrides)
     return _compose(overrides)
@@ -40,7 +57,7 @@ def check(overrides: Sequence[str]) -> None:
     """Refuse a group option or a key that does not exist. Sweeps are checked choice by choice.
 
     Raises:
-        ValueError: as `compose_config`.
+        ConfigError: as `compose_config`.
     """
     parser = OverridesParser.create()
     parsed = []
@@ -48,7 +65,9 @@ def check(overrides: Sequence[str]) -> None:
         try:
             parsed.append(parser.parse_override(override))
         except HydraException as error:
-            raise ValueError(f"{override}: not understood ({first_line(error)}); wanted KEY=VALUE") from error
+            key, _, value = override.partition("=")
+            way = f"a value with special characters wants quotes: \"{key}='{value}'\"" if value else "wanted KEY=VALUE"
+            raise ConfigError(f"{override}: not understood ({first_line(error)}); {way}") from error
     _check(parsed)
 
 
@@ -60,7 +79,7 @@ def _check(overrides: Sequence[Override]) -> None:
             options = list(_choices(override))
             for option in options:
                 if option not in known[override.key_or_group]:
-                    raise ValueError(
+                    raise ConfigError(
                         f"{override.key_or_group}={option}: no such option"
                         f"{nearest(option, known[override.key_or_group], everything=True)}"
                     )
@@ -71,7 +90,7 @@ def _check(overrides: Sequence[Override]) -> None:
         if key in known or override.is_add() or override.is_force_add() or key.split(".")[0] == "hydra":
             continue
         if key not in keys:
-            raise ValueError(f"{override.input_line}: no such key{nearest(key, [*keys, *known])}")
+            raise ConfigError(f"{override.input_line}: no such key{nearest(key, [*keys, *known])}")
 
 
 def groups() -> dict[str, list[str]]:
@@ -151,7 +170,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             return compose("train", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(first_line(error)) from error
+        raise ConfigError(first_line(error)) from error
     finally:
         state.clear()
         state.hydra = outer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -62,7 +63,9 @@ def read_image(path: Path | str) -> Tensor:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type's name where there is none."""
+    """An error in one line: the file and the reason where it has them, else its message's first line, else its type."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -112,14 +115,17 @@ def save_picture(picture: Image.Image, path: Path | str) -> None:
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Create a file whole or not at all: written beside it under a temporary name, synced, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk would not say where
         raise

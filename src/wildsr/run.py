@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 from torch import nn
@@ -21,8 +23,10 @@ from torch import nn
 from wildsr.config import check, compose_config, conf_folder
 from wildsr.images import first_line, save_picture, write_whole
 from wildsr.networks import load_generator
-from wildsr.training.fitting import GENERATOR, Interrupted, build_data, device, fit_stage
+from wildsr.training.checkpoints import stage_and_iteration
+from wildsr.training.fitting import GENERATOR, build_data, device, fit_stage, rehearse, set_aside
 from wildsr.training.judgement import Method, Scores, bicubic, comparison, judge, table
+from wildsr.training.stops import Interrupted
 
 SCORES, COMPARISON = "scores.json", "comparison.png"
 
@@ -32,22 +36,38 @@ def main() -> int:
     words = sys.argv[1:]
     try:
         if not {"--help", "-h", "--hydra-help"} & set(words):
-            overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[0] == "~")]
-            (check if {"-m", "--multirun"} & set(words) else compose_config)(overrides)
+            check_words(words)
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)()
     except ValueError as error:
         return fail(error, code=2)
-    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 1
     return 0
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse a command line without an override, with a word that is none, or with one that does not compose.
+
+    Raises:
+        ValueError: one line.
+    """
+    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[0] == "~")]
+    if not overrides and not any(word.startswith("-") for word in words):
+        given = f"{words[0]!r} is no override" if words else "nothing given"
+        raise ValueError(f"{given}; wanted for example experiment=quickstart (python train.py --help teaches)")
+    (check if {"-m", "--multirun"} & set(words) else compose_config)(overrides)
 
 
 def job(_: DictConfig) -> None:
     """One run of Hydra's: all its stages. Leaves with one line where the user can mend what is wrong."""
-    settings = HydraConfig.get()
-    overrides = list(settings.overrides.task)
+    run = HydraConfig.get()
+    overrides = list(run.overrides.task)
     try:
-        train(overrides, Path(settings.runtime.output_dir))
+        train(overrides, Path(run.runtime.output_dir))
     except Interrupted as stop:
-        print(f"{stop}; to go on: {command(overrides)}", file=sys.stderr)
+        again = "the same command" if run.mode == RunMode.MULTIRUN else command(overrides)
+        print(f"{stop}; to go on: {again}", file=sys.stderr)
         sys.exit(1)
     except (ValueError, OSError) as error:
         sys.exit(fail(error, code=1))
@@ -62,8 +82,8 @@ def fail(error: Exception, code: int) -> int:
 
 
 def command(overrides: Sequence[str]) -> str:
-    """The command line of a run, to be given again."""
-    return f"python train.py {shlex.join(overrides)}"
+    """The command line that goes on with a run."""
+    return f"python train.py {shlex.join(word for word in overrides if not word.startswith('resume='))}"
 
 
 def train(overrides: Sequence[str], folder: Path) -> Scores:
@@ -75,6 +95,11 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
     """
     folder = shown(folder)
     stages = plan(overrides, folder)
+    for number, cfg in enumerate(stages):
+        rehearse(cfg, folder, planned=[before.stage.name for before in stages[:number]])
+    if stages[0].resume == "never":
+        for cfg in stages:
+            set_aside(folder / cfg.stage.name)
     trained = [fit_stage(cfg, folder / cfg.stage.name) for cfg in stages]
     return close(stages, folder, fresh=any(trained)) if stages[-1].compare and stages[-1].data.val else {}
 
@@ -87,7 +112,13 @@ def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
     stages = [compose_config([*others, f"stage={name}"]) for name in names] if names else [cfg]
     for stage in stages:
         stage.paths.run = str(folder)
-    return stages
+    if cfg.resume in ("auto", "never"):
+        return stages
+    given, _ = stage_and_iteration(Path(cfg.resume))
+    known = [stage.stage.name for stage in stages]
+    if given not in known:
+        raise ValueError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(known)}")
+    return stages[known.index(given) :]  # what comes before is behind it
 
 
 def close(stages: Sequence[DictConfig], folder: Path, fresh: bool) -> Scores:
@@ -103,10 +134,11 @@ def close(stages: Sequence[DictConfig], folder: Path, fresh: bool) -> Scores:
         picture = comparison(methods, pairs, which, side=200, zoom=2, device=device())
         save_picture(picture, folder / COMPARISON)
         write_whole(folder / SCORES, lambda file: file.write(json.dumps(scores, indent=1).encode()))
-    what = f"{cfg.name}: the held-out photographs, degraded (4 border pixels left out)"
-    Console().print(table(scores, what.replace("4", str(cfg.scale))))
-    print(f"pictures: {folder / COMPARISON}\nnext:     wildsr upscale YOUR_PICTURE -o OUT.png --weights "
-          f"{folder / cfg.stage.name / GENERATOR}")  # fmt: skip
+    what = f"{cfg.name}: the held-out photographs, degraded ({cfg.scale} border pixels left out)"
+    Console().print(table(scores, what))
+    weights = shlex.quote(str(folder / cfg.stage.name / GENERATOR))
+    print(f"pictures: {folder / COMPARISON}")
+    print(f"next:     {shown(beside('wildsr'))} upscale YOUR_PICTURE -o OUT.png --weights {weights}")
     return scores
 
 
@@ -126,6 +158,11 @@ def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:
 def clamped(network: nn.Module) -> Method:
     """A network as a method of the closing table."""
     return lambda lq: network(lq).clamp(0, 1)
+
+
+def beside(program: str) -> Path:
+    """A program by its bare name where the environment is active, else by its path beside Python."""
+    return Path(program) if shutil.which(program) else Path(sys.executable).parent / program
 
 
 def shown(folder: Path) -> Path:

@@ -134,7 +134,6 @@ def test_a_stage_and_a_discriminator_belong_together():
     [
         ({"iterations": 0}, r"^iterations: given 0, wanted a whole number from 1"),
         ({"iterations": 2.5}, r"^iterations: given 2\.5"),
-        ({"iterations": 7000}, r"^iterations: given 7000, wanted a multiple of .*=5000, such as 5000"),
         ({"losses": ("pixle",)}, r"^losses: given 'pixle', wanted one of pixel, perceptual, adversarial"),
         ({"losses": ()}, "^losses: given"),
         ({"lr": "fast"}, r"^lr: given 'fast', wanted a number from 0 to 1"),

@@ -6,11 +6,13 @@ Shapes: H W image, uint8 (3, H, W) as `images.read_image` gives it.
 from __future__ import annotations
 
 import importlib.util
-import warnings
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from wildsr.images import find_images, read_image
@@ -47,26 +49,33 @@ class Photographs:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
+        last = Path()
         for step in range(len(self)):
             path = self.paths[(index + step) % len(self)]
             if path in self.corrupt:
                 continue
             try:
-                return self._read(path)
+                image = self._read(path)
             except ValueError as error:
-                self._count(path, error)
-        raise ValueError(f"none of {len(self)} image files is readable; the last one: {path}")
+                self.corrupt.add(path)
+                last = path
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            if len(self.corrupt) > CORRUPT_SHARE * len(self):
+                raise ValueError(
+                    f"{len(self.corrupt)} of {len(self)} image files not readable, more than "
+                    f"{CORRUPT_SHARE:.0%}; the last one: {last}"
+                )
+            return image
+        raise ValueError(f"none of {len(self)} image files is readable; the last one: {last}")
 
-    def _count(self, path: Path, error: ValueError) -> None:
-        self.corrupt.add(path)
-        warnings.warn(f"left out: {error}", stacklevel=2)
-        if len(self.corrupt) == len(self):
-            return
-        if len(self.corrupt) > CORRUPT_SHARE * len(self):
-            raise ValueError(
-                f"{len(self.corrupt)} of {len(self)} image files not readable, more than "
-                f"{CORRUPT_SHARE:.0%}; the last one: {path}"
-            )
+    def smallest(self) -> tuple[int, Path]:
+        """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
+        found = []
+        for path in self.paths:
+            with suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
+                found.append((min(picture.size), path))
+        return min(found, default=(0, Path()))
 
 
 def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:

@@ -6,6 +6,7 @@ from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.loggers import wandb_logger
 from wildsr.training.module import SuperResolution
 from wildsr.training.stage import LossSpec, StageSpec
+from wildsr.training.stops import Stops
 
 __all__ = [
     "Checkpoints",
@@ -15,6 +16,7 @@ __all__ = [
     "Panels",
     "ProgressLine",
     "StageSpec",
+    "Stops",
     "SuperResolution",
     "WholeFiles",
     "wandb_logger",

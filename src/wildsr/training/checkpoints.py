@@ -13,6 +13,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from wildsr.images import first_line, write_whole
+from wildsr.rules import whole
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -33,7 +34,7 @@ class Checkpoints(Checkpoint):
     """Saves `iteration_0005000.ckpt`, with `last.ckpt` and `best.ckpt` as further names of such files.
 
     Lightning's ModelCheckpoint counts the steps of both optimisers; this one counts iterations. At the
-    end of an epoch it saves after validation, so that a stop in between repeats the validation.
+    end of an epoch it saves before validation, which may fail, and after it, with the best score.
 
     Args:
         folder: where the checkpoints go.
@@ -45,36 +46,36 @@ class Checkpoints(Checkpoint):
     def __init__(self, folder: str | Path, monitor: str = "val/psnr_y", mode: str = "max", keep: int = 3) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"callbacks.checkpoints.mode={mode!r}: wanted max or min")
-        if keep < 1:
-            raise ValueError(f"callbacks.checkpoints.keep={keep}: wanted at least 1")
+        whole(1, 10**6)("callbacks.checkpoints.keep", keep)
         self.folder, self.monitor, self.mode, self.keep = Path(folder), monitor, mode, keep
         self.best: float | None = None
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         done, stage = module.iteration, module.stage
-        if done % stage.checkpoint_every == 0 and done % stage.epoch:
-            self._save(trainer, done)
+        if done % stage.checkpoint_every == 0 or done % stage.epoch == 0:
+            self.save(trainer, done)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        score = trainer.callback_metrics.get(self.monitor)
+        metric = trainer.callback_metrics.get(self.monitor)
+        score = None if metric is None else float(metric)
         better = score is not None and (
             self.best is None or (score > self.best if self.mode == "max" else score < self.best)
         )
         if better:
-            assert score is not None
-            self.best = float(score)
-        file = self._save(trainer, module.iteration)
-        if better and trainer.is_global_zero:
-            name_also(file, self.folder / BEST)
+            self.best = score
+        self.save(trainer, module.iteration, best=better)
 
-    def _save(self, trainer: L.Trainer, iteration: int) -> Path:
+    def save(self, trainer: L.Trainer, iteration: int, best: bool = False) -> None:
+        """Save now; the oldest numbered files go, by the time of their writing."""
         file = self.folder / f"iteration_{iteration:07d}.ckpt"
         trainer.save_checkpoint(file)
         if trainer.is_global_zero:
+            if best:
+                name_also(file, self.folder / BEST)
             name_also(file, self.folder / LAST)
-            for old in sorted(self.folder.glob("iteration_*.ckpt"))[: -self.keep]:
+            files = sorted(self.folder.glob("iteration_*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
+            for old in files[: -self.keep]:
                 old.unlink(missing_ok=True)
-        return file
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}

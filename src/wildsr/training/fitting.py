@@ -6,7 +6,9 @@ import itertools
 import logging
 import os
 import warnings
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -25,12 +27,14 @@ from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
 from wildsr.training.stage import LossSpec, StageSpec
+from wildsr.training.stops import Interrupted
 
-GENERATOR = "generator.safetensors"
-
-
-class Interrupted(Exception):  # noqa: N818 - it is no error
-    """The stage stopped before its end: Ctrl-C, or trainer.max_time. What it says is for the user."""
+GENERATOR, CONFIG = "generator.safetensors", "config.yaml"
+# Keys that a resumed run may change.
+FREE = (
+    "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
+    "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root", "loss.vgg_weights",
+)  # fmt: skip
 
 
 def fit_stage(cfg: DictConfig, folder: Path) -> bool:
@@ -47,35 +51,56 @@ def fit_stage(cfg: DictConfig, folder: Path) -> bool:
     stage: StageSpec = build(cfg.stage, "stage")
     checkpoint = checkpoint_to_resume(str(cfg.resume), folder, stage.name)
     done = stage_and_iteration(checkpoint)[1] if checkpoint else 0
+    refuse_other_run(cfg, folder)
     if done >= stage.iterations and (folder / GENERATOR).is_file():
         print(f"{stage.name} stage: finished, {done} iterations ({folder})")
         return False
     data = build_data(cfg)
     L.seed_everything(cfg.seed, verbose=False)
-    module = build_module(cfg, stage, folder.parent)
+    start = start_of(stage, folder.parent, cfg.generator.weights)
+    module = build_module(cfg, stage, start)
     if checkpoint is not None:
         refuse_misfit(module, checkpoint)
-    if cfg.resume == "never":
-        set_aside(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", lambda file: file.write(OmegaConf.to_yaml(cfg, resolve=True).encode()))
-    where = f"goes on after iteration {done} of" if checkpoint else "starts;"
+    write_whole(folder / CONFIG, lambda file: file.write(OmegaConf.to_yaml(cfg, resolve=True).encode()))
+    where = f"goes on after iteration {done} of" if checkpoint else f"starts from {start or 'random weights'};"
+    if "perceptual" in stage.losses and module.perceptual is None:
+        print(f"{stage.name} stage: without the perceptual loss (loss.perceptual=0)")
     print(f"{stage.name} stage {where} {stage.iterations} iterations ({folder})", flush=True)
-    fit(cfg, stage, module, data, checkpoint)
-    if module.iteration < stage.iterations:
-        raise Interrupted(f"{stage.name} stage stopped after iteration {module.iteration}")
-    metadata = {"stage": stage.name, "iterations": str(module.iteration)}
-    save_generator(module.ema.module, folder / GENERATOR, metadata)
+    if done < stage.iterations:
+        fit(cfg, stage, module, data, checkpoint)
+    # Without iterations left, refuse_misfit has put the checkpoint's average into the generator.
+    trained = module.generator if done >= stage.iterations else module.ema.module
+    save_generator(trained, folder / GENERATOR, {"stage": stage.name, "iterations": str(stage.iterations)})
     return True
+
+
+def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
+    """Build everything of a stage once and let it go, so that what cannot work is said before anything runs.
+
+    Args:
+        planned: stages that will have run before this one, and so will have handed on their generator.
+
+    Raises:
+        ValueError: as `fit_stage`.
+    """
+    stage: StageSpec = build(cfg.stage, "stage")
+    whole(1, 1)("trainer.devices", cfg.trainer.devices)  # several are not supported yet
+    build_data(cfg)
+    start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
+    build_module(cfg, stage, start)
 
 
 def fit(
     cfg: DictConfig, stage: StageSpec, module: SuperResolution, data: DegradedPhotographs, checkpoint: Path | None
 ) -> None:
-    """Hand module and data to Lightning's trainer. Raises Interrupted on Ctrl-C."""
+    """Hand module and data to Lightning's trainer.
+
+    Raises:
+        Interrupted: Ctrl-C, SIGTERM or the time limit; a checkpoint was saved.
+    """
     quieten()
     if not torch.cuda.is_available():
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) - data.workers))
+        torch.set_num_threads(max(1, torch.get_num_threads() - data.workers))
     trainer: L.Trainer = build(
         cfg.trainer,
         "trainer",
@@ -83,7 +108,7 @@ def fit(
         logger=[build(node, f"logger.{name}") for name, node in cfg.logger.items()],
         plugins=[WholeFiles()],
         default_root_dir=str(cfg.paths.stage),
-        max_epochs=stage.iterations // stage.epoch,
+        max_epochs=-1,  # the callback `stops` ends a stage, by iterations
         limit_train_batches=stage.epoch,
         log_every_n_steps=stage.epoch,  # callbacks log, by iteration
         num_sanity_val_steps=1,
@@ -96,8 +121,8 @@ def fit(
         logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1}") from None
+    except SystemExit:  # Lightning's answer to a Ctrl-C outside of an iteration
+        raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1} (SIGINT)") from None
     finally:
         finish(trainer.loggers)
 
@@ -115,22 +140,27 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
         patch=data.patch,
         seed=cfg.seed,
     )
-    # Judged on the released recipe whatever the run trains on, so that runs can be compared.
-    val = data.val and Pairs(build(data.val, "data.val"), DegradationSpec(scale=cfg.scale), data.val_recipes)
     train[0]
-    if val is not None:
+    val = None
+    if data.val is not None:
+        images = build(data.val, "data.val")
+        side, path = images.smallest()
+        whole(96 + 2 * cfg.scale, 10**9)(f"shortest side of {path}, for validation", side)  # NIQE's blocks
+        # Judged on the released recipe whatever the run trains on, so that runs can be compared.
+        val = Pairs(images, DegradationSpec(scale=cfg.scale), data.val_recipes)
         val[0]
     workers = data.workers
-    if workers is None:  # a CPU-only machine needs its cores for the networks
+    if workers is not None:
+        whole(0, 1024)("data.workers", workers)
+    else:  # a machine without a GPU needs its cores for the networks
         workers = min(8, (os.cpu_count() or 1) - 1) if torch.cuda.is_available() else 0
     return DegradedPhotographs(train, val, build(cfg.sharpen, "sharpen"), data.batch_size, workers)
 
 
-def build_module(cfg: DictConfig, stage: StageSpec, run: Path) -> SuperResolution:
-    """Networks and losses of a stage, the generator with the weights that it starts from."""
+def build_module(cfg: DictConfig, stage: StageSpec, start: str | Path | None) -> SuperResolution:
+    """Networks and losses of a stage, the generator with the weights that it starts from; None: random ones."""
     weights: LossSpec = build(cfg.loss, "loss")
     generator: nn.Module = build(cfg.generator.network, "generator.network")
-    start = start_of(stage, run, cfg.generator.weights)
     if start is not None:
         load_weights(generator, start)
     discriminator = None
@@ -141,8 +171,6 @@ def build_module(cfg: DictConfig, stage: StageSpec, run: Path) -> SuperResolutio
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
         perceptual = PerceptualLoss(weights.vgg_weights)
-    elif "perceptual" in stage.losses:
-        print(f"{stage.name} stage: without the perceptual loss (loss.perceptual=0)")
     return SuperResolution(generator, discriminator, perceptual, weights, stage)
 
 
@@ -185,6 +213,36 @@ def checkpoint_to_resume(resume: str, folder: Path, stage: str) -> Path | None:
         return None
     found = Path(resume)
     return found if stage_and_iteration(found)[0] == stage else (last if last.is_file() else None)
+
+
+def refuse_other_run(cfg: DictConfig, folder: Path) -> None:
+    """Raises: ValueError if the folder holds a stage that was trained with other settings; names the first of them."""
+    if not (folder / CONFIG).is_file():
+        return
+    earlier = settings(OmegaConf.load(folder / CONFIG))
+    now = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
+    changed = [key for key in sorted(earlier | now) if earlier.get(key) != now.get(key)]
+    if changed:
+        key, more = changed[0], f" ({len(changed) - 1} more differ)" if len(changed) > 1 else ""
+        raise ValueError(
+            f"{folder} was trained with {key}={earlier.get(key)}, now {now.get(key)}{more}; wanted the same "
+            "settings to go on, or another name=NAME, or resume=never to start over"
+        )
+
+
+def settings(cfg: Any) -> dict[str, Any]:
+    """What decides a stage's weights, flat: all but its length and where and how it is shown, kept and run."""
+    flat: dict[str, Any] = {}
+    waiting = [("", cfg)]
+    while waiting:
+        prefix, node = waiting.pop()
+        for key in node:
+            child, name = node[key], f"{prefix}{key}"
+            if OmegaConf.is_dict(child):
+                waiting.append((f"{name}.", child))
+            elif not name.startswith(FREE):
+                flat[name] = OmegaConf.to_container(child) if OmegaConf.is_list(child) else child
+    return flat
 
 
 def set_aside(folder: Path) -> None:

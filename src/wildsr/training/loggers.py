@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import wandb
 from lightning.pytorch.loggers import WandbLogger
+
+from wildsr.images import write_whole
 
 
 def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
     """Log to wandb: online where there is a key, else offline into `folder`/wandb. WANDB_MODE overrides.
 
-    The run's id follows from its folder, so that a resumed run goes on in the same curves.
+    The run's id stands in `folder`/wandb_id, so that a resumed run goes on in the same curves.
     """
+    import wandb  # optional: only those who log to it need it
+
     place = Path(folder).resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    identity = place / "wandb_id"
+    if not identity.is_file():
+        write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
     mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
     return WandbLogger(
         name=f"{name}/{place.name}",
         group=name,
         save_dir=folder,
         project=project,
-        id=hashlib.sha256(str(place).encode()).hexdigest()[:12],
+        id=identity.read_text(),
         mode=mode,
         resume="allow",
         settings=wandb.Settings(silent=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from wildsr.rules import number, one_of, record, refuse, several, span, whole
+from wildsr.rules import number, one_of, record, several, span, whole
 
 TERMS = ("pixel", "perceptual", "adversarial")
 Count = Annotated[int, whole(1, 10**9)]
@@ -19,7 +19,7 @@ class StageSpec:
     Attributes:
         name: the stage's folder in the run.
         iterations: its length; one iteration is one generator step and, with a discriminator, one of that.
-        iterations_per_epoch: how often it validates and saves; divides `iterations` (a larger one is cut to it).
+        iterations_per_epoch: how often it validates and saves; it does so at the end, too.
         losses: the generator's terms, of pixel, perceptual, adversarial; their weights stand in LossSpec.
             There is a discriminator exactly where the adversarial term is.
         lr: Adam's learning rate for both networks.
@@ -42,12 +42,6 @@ class StageSpec:
     ema_decay: Annotated[float, number(0, 0.999999)] = 0.999
     checkpoint_every: Count = 5000
     predecessor: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.iterations % self.epoch:
-            fit = self.iterations // self.epoch * self.epoch
-            wanted = f"a multiple of stage.iterations_per_epoch={self.epoch}, such as {fit}"
-            raise refuse("iterations", self.iterations, wanted)
 
     @property
     def epoch(self) -> int:

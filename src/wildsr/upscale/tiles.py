@@ -42,6 +42,7 @@ def upscale(network: nn.Module, image: Tensor, tile: int = 256, done: Callable[[
         done: called after each tile.
     """
     scale, overlap = int(network.scale), overlap_of(network)  # type: ignore[arg-type]
+    tile = max(tile // 4 * 4, 4)  # x1 and x2 see blocks of 4 and 2 pixels: tiles start where blocks do
     height, width = image.shape[-2:]
     result = image.new_empty(image.shape[0], height * scale, width * scale)
     for top in _starts(height, tile):
