@@ -6,7 +6,16 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.images import find_images, read_image, to_float, to_pil, to_uint8, write_image, write_whole
+from wildsr.images import (
+    crop_to_multiple,
+    find_images,
+    read_image,
+    to_float,
+    to_pil,
+    to_uint8,
+    write_image,
+    write_whole,
+)
 
 
 def test_a_png_comes_back_bit_for_bit(tmp_path):
@@ -121,3 +130,10 @@ def test_a_written_file_is_readable_by_others(tmp_path):
 def test_a_written_picture_owns_its_memory():
     picture = to_pil(torch.zeros(3, 2, 2))
     assert np.asarray(picture).sum() == 0
+
+
+def test_sides_are_cut_to_multiples_and_too_small_a_picture_is_refused():
+    image = torch.arange(35).view(1, 5, 7)
+    assert torch.equal(crop_to_multiple(image, 2), image[:, :4, :6])
+    with pytest.raises(ValueError, match="7 x 5 pixels given, wanted at least 6 a side"):
+        crop_to_multiple(image, 6)

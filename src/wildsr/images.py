@@ -92,6 +92,18 @@ def to_float(image: Tensor) -> Tensor:
     return image.float() / 255
 
 
+def crop_to_multiple(image: Tensor, scale: int) -> Tensor:
+    """Cut (C, H, W) at the right and bottom, so that `scale` divides both sides.
+
+    Raises:
+        ValueError: a side is shorter than `scale`.
+    """
+    height, width = (side - side % scale for side in image.shape[-2:])
+    if not (height and width):
+        raise ValueError(f"{image.shape[-1]} x {image.shape[-2]} pixels given, wanted at least {scale} a side")
+    return image[..., :height, :width]
+
+
 def write_image(image: Tensor, path: Path | str) -> None:
     """Write a (C, H, W) image in the format that the path's suffix names, whole or not at all.
 

@@ -16,6 +16,15 @@ def test_tiles_of_a_compact_network_equal_the_whole_picture():
         assert torch.allclose(upscale(network, image, tile), whole, atol=1e-6)
 
 
+def test_tiles_of_a_network_that_unshuffles_start_where_its_blocks_do():
+    torch.manual_seed(0)
+    network = RRDBNet(scale=1, features=4, blocks=1, growth=2).eval()
+    image = torch.rand(3, 60, 76)
+    with torch.inference_mode():
+        whole = network(image[None])[0].clamp(0, 1)
+    assert torch.allclose(upscale(network, image, 21), whole, atol=1e-6)
+
+
 def test_tiles_are_counted_as_they_are_done():
     network = CompactNet(scale=2, features=4, convs=1)
     done = []

@@ -17,7 +17,7 @@ from rich.progress import track
 from wildsr.commands.arguments import Parser
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
-from wildsr.images import find_images, read_image, to_float, write_image, write_whole
+from wildsr.images import crop_to_multiple, find_images, read_image, to_float, write_image, write_whole
 from wildsr.training.datamodule import sharpened
 
 DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
@@ -109,8 +109,7 @@ def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
 def one(source: Path, job: dict[str, Any], target: Path) -> None:
     """Degrade one picture as its job says."""
     recipe = Recipe.from_dict(job["recipe"])
-    hq = to_float(read_image(source))
-    hq = hq[:, : hq.shape[1] // recipe.scale * recipe.scale, : hq.shape[2] // recipe.scale * recipe.scale]
+    hq = crop_to_multiple(to_float(read_image(source)), recipe.scale)
     if job["sharpen"] is not None:
         hq = sharpened(hq, SharpenSpec(**job["sharpen"]))
     write_image(degrade(hq, recipe), target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,15 +39,19 @@ def main(words: Sequence[str]) -> int:
     network = load_generator(given.weights).to(device)
     failed = 0
     with Progress(console=Console(file=sys.stderr)) as progress:
-        for source, target in jobs:
+        task = progress.add_task("upscaling", total=len(jobs))
+        for number, (source, target) in enumerate(jobs):
+            progress.update(task, description=source.name, completed=number)
             try:
                 image = to_float(read_image(source))
             except ValueError as error:
                 print(f"error: {error}", file=sys.stderr)
                 failed += 1
                 continue
-            task = progress.add_task(source.name, total=count_tiles(image, given.tile))
-            write_image(upscale(network, image.to(device), given.tile, lambda: progress.advance(task)), target)  # noqa: B023
+            done = partial(progress.advance, task, 1 / count_tiles(image, given.tile))
+            large = upscale(network, image.to(device), given.tile, done)
+            write_image(large, target)
+        progress.update(task, completed=len(jobs))
     if failed < len(jobs):
         print(f"{jobs[0][1] if len(jobs) == 1 else given.output}: {len(jobs) - failed} of {len(jobs)} upscaled")
     if failed:

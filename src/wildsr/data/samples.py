@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from wildsr.degradation.recipe import Recipe
 from wildsr.degradation.spec import DegradationSpec
+from wildsr.images import crop_to_multiple
 
 Drawn = TypeVar("Drawn")
 ORDER, SAMPLE, PAIR = 0, 1, 2  # streams of random numbers under one seed, so that no two draws share one
@@ -170,9 +171,8 @@ class Pairs(Dataset[tuple[Tensor, Recipe]]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         image = self.images[index // self.recipes]
-        height, width = (side - side % self.spec.scale for side in image.shape[-2:])
         recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
-        return image[:, :height, :width].contiguous(), recipe
+        return crop_to_multiple(image, self.spec.scale).contiguous(), recipe
 
 
 def pad_to(image: Tensor, side: int) -> Tensor:

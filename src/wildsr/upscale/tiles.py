@@ -38,16 +38,16 @@ def upscale(network: nn.Module, image: Tensor, tile: int = 256, done: Callable[[
     Each tile is seen with `overlap_of(network)` pixels of its surroundings, which are cut off again.
 
     Args:
-        tile: T, its side without the overlap; memory grows with (T + 2 O) squared.
+        tile: T, its side without the overlap, rounded down to a multiple of 4; memory grows with (T + 2 O) squared.
         done: called after each tile.
     """
     scale, overlap = int(network.scale), overlap_of(network)  # type: ignore[arg-type]
-    tile = max(tile // 4 * 4, 4)  # x1 and x2 see blocks of 4 and 2 pixels: tiles start where blocks do
     height, width = image.shape[-2:]
     result = image.new_empty(image.shape[0], height * scale, width * scale)
-    for top in _starts(height, tile):
-        for left in _starts(width, tile):
-            bottom, right = min(top + tile, height), min(left + tile, width)
+    rows, columns = _starts(height, tile), _starts(width, tile)
+    for top in rows:
+        for left in columns:
+            bottom, right = min(top + rows.step, height), min(left + columns.step, width)
             y, x = max(top - overlap, 0), max(left - overlap, 0)
             around = image[None, :, y : bottom + overlap, x : right + overlap]
             sr = network(around)[0].clamp(0, 1)
@@ -59,4 +59,5 @@ def upscale(network: nn.Module, image: Tensor, tile: int = 256, done: Callable[[
 
 
 def _starts(length: int, tile: int) -> range:
-    return range(0, length, tile)
+    """Where tiles start: at multiples of 4, since x1 and x2 networks see blocks of 4 and 2 pixels."""
+    return range(0, length, max(tile // 4 * 4, 4))
