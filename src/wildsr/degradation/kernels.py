@@ -34,12 +34,14 @@ def render_kernels(blurs: Sequence[Blur], device: torch.device | str = "cpu") ->
     if kinds != {"sinc"}:
         q = ((cosine * x + sine * y) / sigma_u).square() + ((cosine * y - sine * x) / sigma_v).square()
         q = q if kinds <= {"iso", "aniso", "sinc"} else q ** beta.abs()
-        kernel = torch.where(beta < 0, 1 / (1 + q), torch.exp(q / -2))
+        kernel = torch.exp(q / -2)
+        kernel = torch.where(beta < 0, 1 / (1 + q), kernel) if "plateau" in kinds else kernel
     if "sinc" in kinds:
         r = (x * x + y * y).sqrt()
         sinc = torch.where(r > 0, torch.special.bessel_j1(cutoff * r) / r, cutoff / 2)
         kernel = torch.where(cutoff > 0, sinc, kernel)
-    kernel = kernel * ((x.abs() <= radius) & (y.abs() <= radius))
+    if len({blur.size for blur in blurs}) > 1:
+        kernel = kernel * ((x.abs() <= radius) & (y.abs() <= radius))
     return (kernel / kernel.sum((1, 2), keepdim=True)).float()
 
 

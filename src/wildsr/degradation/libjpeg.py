@@ -56,7 +56,9 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
     """
     levels = (image.float() * 255).round_().clamp_(0, 255).reshape(-1, *image.shape[-3:])
     if image.device.type == "cpu":
-        coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in levels.byte()]).float()
+        # The codec wants colours side by side: floats are turned so faster than bytes.
+        interleaved = levels.contiguous(memory_format=torch.channels_last).byte()
+        coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in interleaved]).float()
     else:
         coded = code_levels(levels, quality)
     return coded.div_(255).view(image.shape)

@@ -21,7 +21,8 @@ def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:
     if levels.device.type != "cpu":
         return _on_device(levels, generator)
     images = levels.to(torch.int32).reshape(-1, levels.shape[-3:].numel())
-    return torch.stack([_from_tables(image, generator) for image in images]).view(levels.shape)
+    drawn = [_from_tables(image, generator) for image in images]
+    return (torch.stack(drawn) if len(drawn) > 1 else drawn[0]).view(levels.shape)
 
 
 def _on_device(levels: Tensor, generator: Generator) -> Tensor:
@@ -37,9 +38,11 @@ def _from_tables(levels: Tensor, generator: Generator) -> Tensor:
     """The noise of one image: int32 levels (C H W) -> float32 (C H W)."""
     distinct = int(torch.bincount(levels, minlength=256).count_nonzero())
     cut, noise = _tables(1 << (distinct - 1).bit_length())
-    random = torch.empty_like(levels).random_(generator=generator)  # 31 bits: 8 for the bin, 23 for the cut
+    # Two pixels share 63 random bits: 8 choose the bin, 23 stand against its cut.
+    random = torch.empty((len(levels) + 1) // 2, dtype=torch.int64).random_(generator=generator)
+    random = random.view(torch.int32)[: len(levels)]
     place = torch.bitwise_and(random, 255).add_(levels, alpha=256)
-    shared = random.bitwise_right_shift_(8) >= cut.index_select(0, place)
+    shared = random.bitwise_right_shift_(8).bitwise_and_(2**23 - 1) >= cut.index_select(0, place)
     return noise.index_select(0, place.mul_(2).add_(shared))
 
 
