@@ -139,6 +139,12 @@ def test_a_signal_saves_first_and_the_same_command_goes_on(whole, tmp_path, monk
     assert_same_end(folder, tmp_path)
 
 
+def test_workers_that_degrade_end_with_the_same_weights(whole, tmp_path):
+    overrides, folder = whole
+    train([*overrides, "data.workers=1", "data.degrade_in=worker"], tmp_path)
+    assert_same_end(folder, tmp_path)
+
+
 def test_a_time_limit_holds_for_each_call(whole, tmp_path):
     overrides, folder = whole
     limited = [*overrides, "callbacks.stops.max_time=00:00:00:00"]
@@ -235,6 +241,7 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["generator.weights=realesrgan-x4plus"], "realesrgan-x4plus does not fit this CompactNet"),
         (["stage.lr=fast"], r"stage\.lr"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
+        (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
         (["data.crop=63"], r"data\.crop=63"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),

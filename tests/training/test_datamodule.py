@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from wildsr.data import Batch, Photographs, Samples
 from wildsr.degradation import DegradationSpec, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
-from wildsr.training.datamodule import training_pair, validation_pair
+from wildsr.training.datamodule import DegradedPhotographs, training_pair, validation_pair
 
 PLUS = SharpenSpec()
 NONE = SharpenSpec(source=False, target_pixel=False, target_perceptual=False)
@@ -51,6 +53,19 @@ def test_an_images_lq_does_not_depend_on_its_neighbours(batch):
     whole = training_pair(batch, PLUS, patch=64)
     alone = training_pair(Batch(batch.hq[2:3], batch.drawn[2:3]), PLUS, patch=64)
     assert torch.equal(whole.lq[2], alone.lq[0])
+
+
+def test_workers_and_device_make_the_same_pairs(batch, photographs):
+    samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
+    made = []
+    for workers, degrade_in in ((0, "device"), (0, "worker"), (2, "worker")):
+        data = DegradedPhotographs(samples, None, PLUS, batch_size=4, workers=workers, degrade_in=degrade_in)
+        data.trainer = SimpleNamespace(
+            lightning_module=SimpleNamespace(iteration=0), global_rank=0, world_size=1, training=True
+        )
+        made.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
+    for pair in made[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(made[0], pair, strict=True))
 
 
 def test_pairs_carry_no_gradient(batch):

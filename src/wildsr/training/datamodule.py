@@ -5,6 +5,7 @@ Shapes: B batch, C = 3, H W image, P HQ patch, p = P // scale LQ patch. Images a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -42,14 +43,22 @@ class DegradedPhotographs(L.LightningDataModule):
         sharpening: where the sharpened HQ takes the HQ's place: as the source of the LQ, as a target.
         batch_size: the global batch, divided among the processes.
         workers: processes that decode and crop; 0 decodes in the main process.
+        degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for
+            bit, where the device is the CPU.
     """
 
     def __init__(
-        self, train: Samples, val: Pairs | None, sharpening: SharpenSpec, batch_size: int, workers: int
+        self,
+        train: Samples,
+        val: Pairs | None,
+        sharpening: SharpenSpec,
+        batch_size: int,
+        workers: int = 0,
+        degrade_in: str = "device",
     ) -> None:
         super().__init__()
         self.train, self.val, self.sharpening = train, val, sharpening
-        self.batch_size, self.workers = batch_size, workers
+        self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the module's own iteration on: a resumed run goes on with the pair it stopped before."""
@@ -57,16 +66,25 @@ class DegradedPhotographs(L.LightningDataModule):
         assert trainer is not None
         start = getattr(trainer.lightning_module, "iteration", 0)
         batches = RunBatches(self.batch_size, start, trainer.global_rank, trainer.world_size)
-        return self._loader(self.train, batch_sampler=batches, num_workers=self.workers)
+        collate = self.pair if self.degrade_in == "worker" else Batch.collate
+        return self._loader(self.train, collate, batch_sampler=batches, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        return [] if self.val is None else self._loader(self.val, batch_size=1)
+        return [] if self.val is None else self._loader(self.val, Batch.collate, batch_size=1)
 
-    def _loader(self, dataset: Any, **options: Any) -> DataLoader[Any]:
-        return DataLoader(dataset, collate_fn=Batch.collate, pin_memory=torch.cuda.is_available(), **options)
+    def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
+        return DataLoader(dataset, collate_fn=collate, pin_memory=torch.cuda.is_available(), **options)
 
-    def on_after_batch_transfer(self, batch: Batch[Any], dataloader_idx: int) -> TrainingPair | ValidationPair:
+    def pair(self, items: Sequence[tuple[Tensor, Sample]]) -> TrainingPair:
+        """What a worker makes of its samples where it degrades them itself."""
+        return training_pair(Batch.collate(items), self.sharpening, self.train.patch)
+
+    def on_after_batch_transfer(
+        self, batch: Batch[Any] | TrainingPair, dataloader_idx: int
+    ) -> TrainingPair | ValidationPair:
         assert self.trainer is not None
+        if isinstance(batch, TrainingPair):
+            return batch
         if self.trainer.training:
             return training_pair(batch, self.sharpening, self.train.patch)
         return validation_pair(batch.hq[0], batch.drawn[0])

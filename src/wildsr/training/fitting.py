@@ -21,7 +21,7 @@ from wildsr.degradation import DegradationSpec
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
 from wildsr.networks import load_weights, save_generator
-from wildsr.rules import whole
+from wildsr.rules import one_of, whole
 from wildsr.training.checkpoints import LAST, WholeFiles, stage_and_iteration
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.loggers import finish
@@ -33,7 +33,8 @@ GENERATOR, CONFIG = "generator.safetensors", "config.yaml"
 # Keys that a resumed run may change.
 FREE = (
     "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
-    "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root", "loss.vgg_weights",
+    "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
+    "loss.vgg_weights",
 )  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def fit(
         Interrupted: Ctrl-C, SIGTERM or the time limit; a checkpoint was saved.
     """
     quieten()
-    if not torch.cuda.is_available():
+    if not has_gpu():
         torch.set_num_threads(max(1, torch.get_num_threads() - data.workers))
     trainer: L.Trainer = build(
         cfg.trainer,
@@ -149,12 +150,31 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
         # Judged on the released recipe whatever the run trains on, so that runs can be compared.
         val = Pairs(images, DegradationSpec(scale=cfg.scale), data.val_recipes)
         val[0]
-    workers = data.workers
-    if workers is not None:
-        whole(0, 1024)("data.workers", workers)
-    else:  # a machine without a GPU needs its cores for the networks
-        workers = min(8, (os.cpu_count() or 1) - 1) if torch.cuda.is_available() else 0
-    return DegradedPhotographs(train, val, build(cfg.sharpen, "sharpen"), data.batch_size, workers)
+    workers, degrade_in = places(data.workers, data.degrade_in)
+    return DegradedPhotographs(train, val, build(cfg.sharpen, "sharpen"), data.batch_size, workers, degrade_in)
+
+
+def places(workers: int | None, degrade_in: str | None) -> tuple[int, str]:
+    """How many workers there are and where the degradation runs, found from the machine where None is given.
+
+    With a GPU: workers decode, the GPU degrades. Without: the networks need the cores, so a worker is worth it only
+    where there are four cores for each, and then it degrades, too.
+
+    Raises:
+        ValueError: no such number or place.
+    """
+    cores, gpu = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, has_gpu()
+    if workers is None:
+        workers = min(8, cores - 1) if gpu else cores // 4
+    whole(0, 1024)("data.workers", workers)
+    if degrade_in is None:
+        degrade_in = "device" if gpu or not workers else "worker"
+    return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
+
+
+def has_gpu() -> bool:
+    """Whether there is a CUDA device."""
+    return torch.cuda.is_available()
 
 
 def build_module(cfg: DictConfig, stage: StageSpec, start: str | Path | None) -> SuperResolution:
@@ -268,4 +288,4 @@ def quieten() -> None:
 
 def device() -> torch.device:
     """The device that judgement runs on."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if has_gpu() else "cpu")
