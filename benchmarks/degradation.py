@@ -12,40 +12,37 @@ of times slower), and its draws, its kernels and its queue of pairs are left off
 `yardstick` is one 21 x 21 grouped convolution of the batch.
 
 They are timed in turns, a batch each a round, because a machine's speed drifts. The time of a released batch
-hangs on a single draw of its scale: the more rounds, the steadier the ratios.
+hangs on a single draw of its scale: the more rounds, the steadier the ratios. Cores busy with something else make
+two threads wait for each other, often longer than one would take alone: measure on an idle machine.
 """
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jpeg import released_jpeg
 from kornia.filters import filter2d, gaussian_blur2d
+from released import SPEC, Clock, grouped_blur, released, released_draws, timed
 from skimage import data
 from torch import Generator, Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from wildsr.degradation import DegradationSpec, Recipe, degrade, libjpeg, pipeline, render_kernel, sharpen
+from wildsr.degradation import degrade, libjpeg, pipeline, render_kernel, sharpen
 from wildsr.degradation.kernels import render_kernels, render_taps
 from wildsr.degradation.ops import _by_fft, blur
-from wildsr.degradation.recipe import Blur, Resize
-from wildsr.degradation.spec import NoiseSpec
+from wildsr.degradation.recipe import Blur
 
 # B images, H W sides
 
-SPEC = DegradationSpec()
 PARTS = ("speed", "shares", "operators", "memory", "filters")
-Draws = tuple[list[Recipe], list[Tensor], np.random.Generator]
-Clock = defaultdict[str, float]  # seconds by operation
 WAITS = {"_local_scalar_dense", "_unique2", "nonzero", "bincount", "is_nonzero", "equal"}  # of a GPU
 
 
@@ -56,105 +53,8 @@ def photographs(count: int, side: int) -> Tensor:
     return torch.stack([torch.rot90(crops[i % 3], i // 3, (1, 2)) for i in range(count)])
 
 
-# Ours, and the yardstick
-
-
 def ours(images: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.stack([degrade(sharpen(image), SPEC.draw(rng)) for image in images])
-
-
-def grouped_blur(images: Tensor, kernels: Tensor) -> Tensor:
-    """Each image with its own (21, 21) kernel, as one grouped convolution."""
-    count, channels, height, width = images.shape
-    planes = F.pad(images, (10, 10, 10, 10), mode="reflect").view(1, -1, height + 20, width + 20)
-    weights = kernels.repeat_interleave(channels, 0)[:, None]
-    return F.conv2d(planes, weights, groups=count * channels).view(images.shape)
-
-
-# The released way
-
-
-def released_draws(rng: np.random.Generator, count: int) -> Draws:
-    """Recipes, of which the first decides for the batch, and three kernels an image in 21 x 21 frames."""
-    recipes = [SPEC.draw(rng) for _ in range(count)]
-    point = Blur("iso", 21, sigma_x=0.05)  # one pixel: where no final sinc is drawn
-    rows = [[recipe.first.blur or point for recipe in recipes]]
-    rows += [[SPEC.kernels.draw(rng, (0.2, 1.5)) for _ in recipes]]
-    rows += [[recipe.finish.sinc or point if recipe.finish else point for recipe in recipes]]
-    return recipes, [render_kernels([*row, point])[:-1] for row in rows], rng
-
-
-def released_sharpen(images: Tensor) -> Tensor:
-    """The released formula, its 51 x 51 blur in two passes by kornia."""
-    detail = images - gaussian_blur2d(images, (51, 51), (8.0, 8.0))
-    soft = gaussian_blur2d((detail.abs() * 255 > 10).float(), (51, 51), (8.0, 8.0))
-    return soft * (images + 0.5 * detail).clamp(0, 1) + (1 - soft) * images
-
-
-def released_resize(images: Tensor, step: Resize, final: int) -> Tensor:
-    if step.of == "input":
-        return F.interpolate(images, scale_factor=step.factor, mode=step.mode)
-    return F.interpolate(images, size=(int(final * step.factor),) * 2, mode=step.mode)
-
-
-def released_noise(images: Tensor, kind: str, spec: NoiseSpec, rng: np.random.Generator) -> Tensor:
-    """Colour noise for all; grey noise for all too as soon as one image wants it; mixed."""
-    span = spec.gaussian_sigma if kind == "gaussian" else spec.poisson_scale
-    strength = torch.from_numpy(rng.uniform(*span, (len(images), 1, 1, 1))).float()
-    grey = torch.from_numpy(rng.random((len(images), 1, 1, 1)) < spec.grey_prob).float()
-    if kind == "gaussian":
-        noise, strength = torch.randn_like(images), strength / 255
-        if grey.sum() > 0:  # one pattern for the whole batch, as released
-            noise = noise * (1 - grey) + torch.randn(images.shape[-2:]) * grey
-    else:
-        noise = _released_poisson(images)
-        if grey.sum() > 0:
-            luma = (images * torch.tensor([0.2989, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-            noise = noise * (1 - grey) + _released_poisson(luma) * grey
-    return (images + noise * strength).clamp(0, 1)
-
-
-def _released_poisson(images: Tensor) -> Tensor:
-    images = (images * 255).round().clamp(0, 255) / 255
-    peaks = [2 ** np.ceil(np.log2(len(torch.unique(image)))) for image in images]
-    peak = torch.tensor(peaks, dtype=torch.float32).view(-1, 1, 1, 1)
-    return torch.poisson(images * peak) / peak - images
-
-
-def released_jpeg_drawn(images: Tensor, rng: np.random.Generator) -> Tensor:
-    return released_jpeg(images.clamp(0, 1), torch.from_numpy(rng.uniform(30, 95, len(images))).float())
-
-
-def released(images: Tensor, draws: Draws, clock: Clock) -> Tensor:
-    """The released batch; adds up the seconds of each operation."""
-    recipes, kernels, rng = draws
-    chosen, final = recipes[0], images.shape[-1] // SPEC.scale
-    x = timed(clock, "sharpen", released_sharpen, images)
-    for order, kernel, spec in ((chosen.first, kernels[0], SPEC.first), (chosen.second, kernels[1], SPEC.second)):
-        assert order and order.resize and order.noise and spec and spec.noise
-        if order.blur:
-            x = timed(clock, "blur", grouped_blur, x, kernel)
-        x = timed(clock, "resize", released_resize, x, order.resize, final)
-        x = timed(clock, "noise", released_noise, x, order.noise.kind, spec.noise, rng)
-        if order.jpeg:
-            x = timed(clock, "jpeg", released_jpeg_drawn, x, rng)
-    assert chosen.finish
-    if chosen.finish.jpeg_first:
-        x = timed(clock, "jpeg", released_jpeg_drawn, x, rng)
-    x = timed(clock, "resize", released_resize, x, chosen.finish.resize, final)
-    x = timed(clock, "blur", grouped_blur, x, kernels[2])
-    if not chosen.finish.jpeg_first:
-        x = timed(clock, "jpeg", released_jpeg_drawn, x, rng)
-    window = images.shape[-1] * 256 // 400
-    timed(clock, "sharpen again", released_sharpen, images[..., :window, :window])
-    return (x.clamp(0, 1) * 255).round() / 255
-
-
-def timed(clock: Clock, name: str, operation: Callable[..., Tensor], *arguments: object) -> Tensor:
-    start = time.perf_counter()
-    result = operation(*arguments)
-    clock[name] += time.perf_counter() - start
-    return result
 
 
 # The parts
@@ -231,34 +131,38 @@ def shares(images: Tensor, rounds: int, seed: int, other: Clock) -> None:
 
 
 class Operators(TorchDispatchMode):
-    """Counts operators, views left out, and those that make a GPU wait: reading back, and blocking copies to it."""
+    """Counts operators that make tensors on a device, views left out, and those for which a GPU is waited for:
+    reading back, and blocking copies to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()
-        self.count = self.waits = 0
+        self.device, self.count, self.waits = device, 0, 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
         moves = name == "_to_copy" and kwargs.get("device") not in (None, args[0].device)
-        self.count += not func.is_view
         self.waits += name in WAITS or (moves and not kwargs.get("non_blocking"))
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.device.type == self.device]
+        self.count += bool(made) and not func.is_view and name != "_unsafe_view"
+        return result
 
 
 def operators(images: Tensor, seed: int) -> None:
     """Print operators and waits a batch. A GPU is imitated by tensors without values: reading one back raises."""
     rng = np.random.default_rng(seed)
-    with Operators() as cpu:
+    ours(images, np.random.default_rng(seed))  # tables and constants are made once
+    with Operators("cpu") as cpu:
         ours(images, rng)
-    with Operators() as baseline:
+    with Operators("cpu") as baseline:
         released(images, released_draws(rng, len(images)), defaultdict(float))
     with (
         patch.object(pipeline, "Generator", lambda device: Generator()),
         patch.object(Tensor, "pin_memory", lambda tensor: tensor),
         patch.object(libjpeg, "_constant", libjpeg._constant.__wrapped__),
         FakeTensorMode(),
-        Operators() as gpu,
+        Operators("cuda") as gpu,
     ):
         ours(torch.empty(images.shape, device="cuda"), np.random.default_rng(seed))
     print(f"\nOperators a batch of {len(images)}{'operators':>20}{'waits for a GPU':>20}")
@@ -267,29 +171,30 @@ def operators(images: Tensor, seed: int) -> None:
 
 
 def _peak(name: str, count: int, side: int, seed: int) -> float:
-    """MiB by which three batches raise the peak of this process."""
-    images, rng = photographs(count, side), np.random.default_rng(seed)
+    """MiB that this process holds at most, after a batch of tiny images, or after three whole batches."""
     torch.set_num_threads(1)
-    small = images[..., :64, :64].contiguous()
-    for batch in (small, images, images, images):
-        if batch is images and name == "start":
-            break
-        if name == "released":
-            released(batch, released_draws(rng, count), defaultdict(float))
-        else:
-            ours(batch, rng)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    images, rng = photographs(count, side), np.random.default_rng(seed)
+    with torch.no_grad():
+        for _ in range(3):
+            if name == "released":
+                released(images, released_draws(rng, count), defaultdict(float))
+            elif name == "ours":
+                ours(images, rng)
+            else:
+                ours(images[..., :32, :32].contiguous(), rng)
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def memory(count: int, side: int, seed: int) -> None:
-    """Print the peak of resident memory in processes of their own, above one that did a tiny batch."""
+    """Print the peak of resident memory in processes of their own; Linux only."""
     peaks = {}
-    for name in ("start", "ours", "released"):
+    for name in ("tiny images", "ours", "released"):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peaks[name] = pool.apply(_peak, (name, count, side, seed))
-    print(f"\nPeak memory of three batches, MiB above the start ({peaks['start']:.0f})")
+    print(f"\nPeak memory of three batches, MiB above the same with tiny images ({peaks['tiny images']:.0f})")
     for name in ("ours", "released"):
-        print(f"{name:12}{peaks[name] - peaks['start']:12.0f}", flush=True)
+        print(f"{name:12}{peaks[name] - peaks['tiny images']:12.0f}", flush=True)
 
 
 def filters(image: Tensor, repeats: int = 15) -> None:
@@ -324,7 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=12, help="images a batch (default: 12)")
     parser.add_argument("--size", type=int, default=400, help="side of the crops, at most 400 (default: 400)")
-    parser.add_argument("--rounds", type=int, default=12, help="batches of each way (default: 12)")
+    parser.add_argument("--rounds", type=int, default=20, help="batches of each way (default: 20)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="torch threads (default: 1 2)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")

@@ -25,39 +25,44 @@ from torch import Tensor
 from wildsr.degradation.libjpeg import _CHROMA, _LUMA, code_levels, jpeg
 
 # N images, H W multiples of 16
-_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+_YCC = torch.tensor([[0.299, -0.168736, 0.5], [0.587, -0.331264, -0.418688], [0.114, 0.5, -0.081312]])  # from R, G, B
+_RGB = torch.tensor([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]])  # from Y, Cb, Cr
+_ZERO = torch.tensor([0.0, 128.0, 128.0])
 _STEP = torch.arange(8.0)
-_BASIS = torch.cos((2 * _STEP + 1) * _STEP[:, None] * torch.pi / 16) / 2
-_BASIS[0] /= 2**0.5
-_BASIS_2D = torch.einsum("iy,jx->yxij", _BASIS, _BASIS)
+_WAVE = torch.cos((2 * _STEP[:, None] + 1) * _STEP * torch.pi / 16)
+_WAVES = torch.einsum("yi,xj->yxij", _WAVE, _WAVE)
+_SCALE = torch.outer(*[torch.tensor([2**-0.5, *[1.0] * 7])] * 2)
 
 
 def released_jpeg(images: Tensor, quality: Tensor) -> Tensor:
-    """The released DiffJPEG: (N, 3, H, W) in [0, 1], real-valued qualities (N,) -> (N, 3, H, W) in [0, 1]."""
+    """The released DiffJPEG: (N, 3, H, W) in [0, 1], real-valued qualities (N,) -> (N, 3, H, W) in [0, 1].
+
+    Its operations in its order: colours last, each plane cut into blocks, one 64 x 64 product of all blocks, an own
+    table for each image, chroma repeated, clipped against full-sized tensors of zeros and 255s.
+    """
     height, width = images.shape[-2:]
-    padded = F.pad(images, (0, -width % 16, 0, -height % 16))
-    planes = torch.einsum("pc,nchw->nphw", _YCC, padded * 255)
-    factor = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
-    luma = _released_code(planes[:, 0] - 128, torch.tensor(_LUMA).T * factor[:, None, None]) + 128
-    coded = [luma]
-    for plane in (planes[:, 1], planes[:, 2]):
-        small = F.avg_pool2d(plane[:, None], 2)[:, 0]
-        small = _released_code(small, torch.tensor(_CHROMA) * factor[:, None, None])
-        coded.append(small.repeat_interleave(2, -1).repeat_interleave(2, -2))
-    rgb = torch.einsum("pc,nchw->nphw", _RGB, torch.stack(coded, 1)).clamp(0, 255) / 255
-    return rgb[..., :height, :width]
+    padded = F.pad(images, (0, -width % 16, 0, -height % 16)) * 255
+    colours = torch.tensordot(padded.permute(0, 2, 3, 1), _YCC, dims=1) + _ZERO
+    factor = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).view(-1, 1, 1, 1) / 100
+    halves = [F.avg_pool2d(colours[..., i], 2) for i in (1, 2)]
+    luma, *chroma = (
+        _released_code(plane, torch.tensor(table).T * factor)
+        for plane, table in ((colours[..., 0], _LUMA), (halves[0], _CHROMA), (halves[1], _CHROMA))
+    )
+    planes = [luma, *(half.repeat_interleave(2, -1).repeat_interleave(2, -2) for half in chroma)]
+    rgb = torch.tensordot(torch.stack(planes, 3) - _ZERO, _RGB, dims=1).permute(0, 3, 1, 2)
+    rgb = torch.min(torch.full_like(rgb, 255), torch.max(torch.zeros_like(rgb), rgb)) / 255
+    return rgb[..., :height, :width].contiguous()
 
 
 def _released_code(plane: Tensor, table: Tensor) -> Tensor:
-    """Transform, quantise, transform back: (N, H, W) around 0, tables (N, 8, 8); 64 x 64 products, as released."""
+    """Transform, quantise, transform back: (N, H, W) levels, tables (N, 1, 8, 8)."""
     count, height, width = plane.shape
-    blocks = plane.view(count, height // 8, 8, width // 8, 8).transpose(2, 3).contiguous()
-    frequencies = torch.tensordot(blocks, _BASIS_2D, dims=2)
-    table = table[:, None, None]
+    blocks = plane.reshape(count, height // 8, 8, width // 8, 8).transpose(2, 3).reshape(count, -1, 8, 8)
+    frequencies = _SCALE / 4 * torch.tensordot(blocks - 128, _WAVES, dims=2)
     frequencies = (frequencies / table).round() * table
-    blocks = torch.tensordot(frequencies, _BASIS_2D.permute(2, 3, 0, 1), dims=2)
-    return blocks.transpose(2, 3).reshape(count, height, width)
+    blocks = torch.tensordot(frequencies * _SCALE, _WAVES.permute(2, 3, 0, 1), dims=2) / 4 + 128
+    return blocks.view(count, height // 8, width // 8, 8, 8).transpose(2, 3).reshape(count, height, width)
 
 
 def pillow(image: Tensor, quality: int) -> Tensor:

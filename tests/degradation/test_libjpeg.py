@@ -1,6 +1,8 @@
 """JPEG against Pillow's libjpeg: no byte may differ, by the codec and by tensor arithmetic."""
 
+import importlib.util
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +102,17 @@ def test_the_tensor_codec_takes_few_operators():
     with Counter() as counter:
         code_levels(levels, 50)
     assert counter.count < 100  # a launch each on a GPU
+
+
+def test_the_benchmarks_baseline_is_the_released_formula():
+    """What `benchmarks/` calls released must be it: the golden figures hold its results, faults included."""
+    root = Path(__file__).parents[2]
+    spec = importlib.util.spec_from_file_location("jpeg_benchmark", root / "benchmarks" / "jpeg.py")
+    assert spec and spec.loader
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    golden = np.load(root / "tests" / "golden" / "filters.npz")
+    count = len(golden["jpeg_quality"])
+    images = torch.from_numpy(golden["image"][:count]).permute(0, 3, 1, 2).float() / 255
+    found = benchmark.released_jpeg(images, torch.from_numpy(golden["jpeg_quality"]))
+    np.testing.assert_allclose(found, golden["diffjpeg"], rtol=0, atol=1e-5)

@@ -173,7 +173,7 @@ REFUSED = [
     (lambda: KernelSpec(cutoff_small=(1, 4)), "cutoff_small: given 4, wanted a number from 0.05 to 3.14159"),
     (lambda: ResizeSpec(up=-1), "up: given -1, wanted a number from 0 to 1e+06"),
     (lambda: ResizeSpec(up=0, down=0, keep=0), "up, down, keep: given [0, 0, 0], wanted a weight above 0"),
-    (lambda: ResizeSpec(up_factor=(0.5, 2)), "up_factor: given 0.5, wanted a number from 1 to 8"),
+    (lambda: ResizeSpec(up_factor=(0.5, 2)), "up_factor: given 0.5, wanted a number from 1 to 4"),
     (lambda: ResizeSpec(modes=[]), "modes: given [], wanted a list with something in it"),
     (lambda: ResizeSpec(modes=["area", "lanczos"]), "modes: given 'lanczos', wanted one of area"),
     (lambda: JpegSpec((30, 95.5)), "quality: given 95.5, wanted a whole number from 1 to 100"),

@@ -49,8 +49,7 @@ def _numbers(blur: Blur) -> tuple[float, ...]:
     """Radius, sigma u and v, cos and sin of theta, beta (negative: plateau), cut-off (0: no sinc)."""
     sigma, theta, beta = blur.sigma_x or 1.0, blur.theta or 0.0, blur.beta or 1.0
     sign = -1 if blur.kind.startswith("plateau") else 1
-    axes = (sigma, blur.sigma_y or sigma, math.cos(theta), math.sin(theta))
-    return (blur.size // 2, *axes, sign * beta, blur.cutoff or 0.0)
+    return blur.size // 2, sigma, blur.sigma_y or sigma, math.cos(theta), math.sin(theta), sign * beta, blur.cutoff or 0
 
 
 def render_taps(blur: Blur) -> Tensor:

@@ -73,10 +73,10 @@ def code_levels(levels: Tensor, quality: int, dtype: torch.dtype | None = None) 
     height, width = levels.shape[-2:]
     luma, chroma = (_table(base, quality, levels) for base in (_LUMA, _CHROMA))
     if levels.shape[1] == 1:
-        plane = _extend(levels[:, 0], _up(height, 8), _up(width, 8))
+        plane = _extend(levels[:, 0], height + -height % 8, width + -width % 8)
         return _code(plane, luma)[:, None, :height, :width].float()
     planes = _mix(levels, _TO_YCC, _TO_YCC_PLUS)
-    tall, wide = _up(height, 16), _up(width, 16)
+    tall, wide = height + -height % 16, width + -width % 16
     halves = _extend(_halve(planes[:, 1:], wide), tall // 2, wide // 2)
     # Luma above, the two half-sized chroma planes side by side below: one plane of blocks.
     plane = torch.cat((_extend(planes[:, 0], tall, wide), torch.cat(halves.unbind(1), 2)), 1)
@@ -104,7 +104,7 @@ def _code(plane: Tensor, table: Tensor) -> Tensor:
 
 def _halve(chroma: Tensor, wide: int) -> Tensor:
     """Average 2 x 2 pixels: (B, 2, H, W) -> (B, 2, ceil(H / 2), wide // 2); 1, 2, 1, 2, … is added first."""
-    x = _extend(chroma, _up(chroma.shape[-2], 2), wide)
+    x = _extend(chroma, chroma.shape[-2] + chroma.shape[-2] % 2, wide)
     x = x[..., 0::2, :] + x[..., 1::2, :]
     plus = torch.arange(wide // 2, device=x.device, dtype=x.dtype) % 2 + 1
     return _drop(x[..., 0::2] + x[..., 1::2], plus, 2)
@@ -116,10 +116,12 @@ def _double(chroma: Tensor) -> Tensor:
         return chroma.repeat_interleave(2, -1).repeat_interleave(2, -2)
     above = torch.cat((chroma[..., :1, :], chroma[..., :-1, :]), -2)
     below = torch.cat((chroma[..., 1:, :], chroma[..., -1:, :]), -2)
-    x = torch.stack((3 * chroma + above, 3 * chroma + below), -2).flatten(-3, -2)
+    near = 3 * chroma
+    x = torch.stack((near + above, near + below), -2).flatten(-3, -2)
     left = torch.cat((x[..., :1], x[..., :-1]), -1)
     right = torch.cat((x[..., 1:], x[..., -1:]), -1)
-    return torch.stack((_drop(3 * x + left, 8, 4), _drop(3 * x + right, 7, 4)), -1).flatten(-2)
+    near = 3 * x
+    return torch.stack((_drop(near + left, 8, 4), _drop(near + right, 7, 4)), -1).flatten(-2)
 
 
 def _mix(planes: Tensor, matrix: Matrix, plus: Matrix) -> Tensor:
@@ -141,12 +143,11 @@ def _drop(x: Tensor, plus: Tensor | int, bits: int) -> Tensor:
 
 def _extend(x: Tensor, height: int, width: int) -> Tensor:
     """Repeat the last column and row up to (..., height, width)."""
-    x = torch.cat((x, x[..., -1:].expand(*x.shape[:-1], width - x.shape[-1])), -1)
-    return torch.cat((x, x[..., -1:, :].expand(*x.shape[:-2], height - x.shape[-2], width)), -2)
-
-
-def _up(side: int, step: int) -> int:
-    return -(-side // step) * step
+    if width > x.shape[-1]:
+        x = torch.cat((x, x[..., -1:].expand(*x.shape[:-1], width - x.shape[-1])), -1)
+    if height > x.shape[-2]:
+        x = torch.cat((x, x[..., -1:, :].expand(*x.shape[:-2], height - x.shape[-2], width)), -2)
+    return x
 
 
 def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:

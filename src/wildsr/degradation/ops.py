@@ -5,7 +5,7 @@ whatever autocast says. As in the released code only noise and JPEG clip: a sinc
 [0, 1]. On a CPU no bit of a result depends on the number of threads.
 """
 
-# B batch, C = 1 or 3, H W image, k kernel side (odd), r = k // 2
+# B batch, C = 1 or 3, H W image, N planes, k kernel side (odd), r = k // 2
 
 import dataclasses
 import functools
@@ -35,8 +35,6 @@ def _in_float32(operation: Operation[P]) -> Operation[P]:
 
     @functools.wraps(operation)
     def run(image: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
-        if not torch.is_autocast_enabled(image.device.type):
-            return operation(image.float(), *args, **kwargs)
         with torch.autocast(image.device.type, enabled=False):
             return operation(image.float(), *args, **kwargs)
 
@@ -76,19 +74,13 @@ def sharpen(
 
 @_in_float32
 def correlate(image: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate with a (k, k) kernel, or with the outer product of (k,) taps, on the CPU; reflect border."""
-    if image.device.type == "cpu":
-        return _by_phases(image, kernel)
-    square = torch.outer(kernel, kernel) if kernel.ndim == 1 else kernel
-    return _by_fft(image, to_device(square, image.device))
+    """Correlate with a (k, k) kernel, or with the outer product of (k,) taps, on the CPU; reflect border.
 
-
-def _by_phases(image: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate by strided convolutions whose 16 channels are 16 neighbouring pixels.
-
-    With one channel in and out a convolution leaves a CPU's vector units idle; sixteen fill them. Up to 21 taps
-    this is no slower than an FFT, whose last bit depends on the number of threads.
+    On a CPU by strided convolutions whose 16 channels are 16 neighbouring pixels: with one channel in and out the
+    vector units idle. Up to 21 taps an FFT is no faster, and its last bit depends on the number of threads.
     """
+    if image.device.type != "cpu":
+        return _by_fft(image, torch.outer(kernel, kernel) if kernel.ndim == 1 else kernel)
     (height, width), k = image.shape[-2:], kernel.shape[0]
     x = _reflect(image, (k // 2, -width % 16 + k // 2, k // 2, -height % 16 + k // 2)).flatten(0, -3)[:, None]
     if kernel.ndim == 1:
@@ -107,6 +99,7 @@ def _by_phases(image: Tensor, kernel: Tensor) -> Tensor:
 
 def _by_fft(image: Tensor, kernel: Tensor) -> Tensor:
     """Correlate by real FFT: float32 on every device, where a GPU's convolutions may round to TF32."""
+    kernel = to_device(kernel, image.device)
     height, width = image.shape[-2:]
     r = kernel.shape[0] // 2
     tall, wide = (next_fast_len(side + 2 * r, real=True) for side in (height, width))
@@ -157,8 +150,8 @@ def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
         near, far = ((1.25 * d - 2.25) * d) * d + 1, ((3.75 - 0.75 * d) * d - 6) * d + 3  # cubic, A = -0.75
         weights = torch.where(torch.tensor((False, True, True, False)), near, far)
     places = places.clamp(0, height - 1) + torch.arange(0, count * height, height)[:, None, None]
-    bags = F.embedding_bag(places.view(-1, weights.shape[1]), planes.reshape(-1, width),
-                           per_sample_weights=weights.repeat(count, 1), mode="sum")  # fmt: skip
+    weights, table = weights.repeat(count, 1), planes.reshape(-1, width)
+    bags = F.embedding_bag(places.view(weights.shape), table, per_sample_weights=weights, mode="sum")
     return bags.view(count, rows, width)
 
 

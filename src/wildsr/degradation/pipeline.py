@@ -30,11 +30,7 @@ def degrade(image: Tensor, recipe: Recipe) -> Tensor:
 
 @torch.no_grad()
 def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Operation, Tensor]]:
-    """The name, the operation and the image after every step; the last is LQ before its rounding to 8 bit.
-
-    Raises:
-        ValueError: as `degrade`.
-    """
+    """The name, the operation and the image after every step; the last is LQ before its rounding to 8 bit."""
     return list(_apply(image, recipe))
 
 

@@ -1,11 +1,10 @@
-"""Poisson noise of images on 8-bit levels, which have at most 256 rates: on the CPU each has an alias table.
+"""Poisson noise of images on 8-bit levels, which have at most 256 rates: each has an alias table (not on CUDA).
 
-Walker's alias method: draw one of 256 equally likely bins; below the bin's cut its own count is taken, above
-it the count that shares the bin. Exact up to rounding, and several times as fast as `torch.poisson`.
+Walker's alias method: of 256 equally likely bins one is drawn; below its cut its own count is taken, above the
+count that shares the bin. Exact up to rounding, and several times as fast as `torch.poisson`.
 """
 
-# B batch, C = 1 or 3, H W image, L = 256 levels
-# K = 256 bins, counts around the rate: 8 standard deviations to each side of the highest rate, 256
+# B batch, C = 1 or 3, H W image, L = 256 levels, K = 256 bins (8 standard deviations around the highest rate, 256)
 
 from functools import cache
 
@@ -18,7 +17,7 @@ def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:
 
     V is the number of an image's distinct levels, rounded up to a power of two. A GPU is not read back.
     """
-    if levels.device.type != "cpu":
+    if levels.device.type == "cuda":
         return _on_device(levels, generator)
     images = levels.to(torch.int32).reshape(-1, levels.shape[-3:].numel())
     drawn = [_from_tables(image, generator) for image in images]
@@ -26,7 +25,7 @@ def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:
 
 
 def _on_device(levels: Tensor, generator: Generator) -> Tensor:
-    """`poisson_noise` in operations that any device but MPS has."""
+    """`poisson_noise` by `torch.poisson`, which MPS lacks."""
     places = levels.flatten(-3).long()
     seen = torch.zeros(*places.shape[:-1], 256, device=levels.device).scatter_(-1, places, 1)
     powers = 1 << torch.arange(9, device=levels.device)
@@ -37,9 +36,9 @@ def _on_device(levels: Tensor, generator: Generator) -> Tensor:
 def _from_tables(levels: Tensor, generator: Generator) -> Tensor:
     """The noise of one image: int32 levels (C H W) -> float32 (C H W)."""
     distinct = int(torch.bincount(levels, minlength=256).count_nonzero())
-    cut, noise = _tables(1 << (distinct - 1).bit_length())
+    cut, noise = (table.to(levels.device) for table in _tables(1 << (distinct - 1).bit_length()))
     # Two pixels share 63 random bits: 8 choose the bin, 23 stand against its cut.
-    random = torch.empty((len(levels) + 1) // 2, dtype=torch.int64).random_(generator=generator)
+    random = levels.new_empty((len(levels) + 1) // 2, dtype=torch.int64).random_(generator=generator)
     random = random.view(torch.int32)[: len(levels)]
     place = torch.bitwise_and(random, 255).add_(levels, alpha=256)
     shared = random.bitwise_right_shift_(8).bitwise_and_(2**23 - 1) >= cut.index_select(0, place)

@@ -18,7 +18,7 @@ SIZE = whole(3, 51, step=2)
 SIGMA = number(0.05, 50)
 BETAS = (0.1, 10.0)
 CUTOFF = number(0.05, math.pi)  # pi lets everything through
-FACTORS = (0.01, 8.0)
+FACTORS = (0.01, 4.0)
 STRENGTH = {"gaussian": number(0, 255), "poisson": number(0, 100)}
 QUALITY = whole(1, 100)
 MODES = ("area", "bilinear", "bicubic", "nearest", "bicubic_antialias")
@@ -150,8 +150,7 @@ class Recipe:
         resizes = [(name, step) for name, step in self.steps if isinstance(step, Resize)]
         name, last = resizes[-1] if resizes else ("first.resize", None)
         if last is None or last.of != "final" or last.factor != 1:
-            given = last and (last.factor, last.of)
-            raise refuse(name, given, "factor 1 of final, as the last resize must end there")
+            raise refuse(name, last and (last.factor, last.of), "factor 1 of final, where the last resize ends")
 
     @property
     def steps(self) -> tuple[tuple[str, Operation], ...]:
@@ -170,15 +169,15 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries; a kernel lists only what its kind uses."""
-        return dataclasses.asdict(self, dict_factory=_tidy)
+
+        def tidy(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            return {name: value for name, value in pairs if value is not None or pairs[-1][0] != "cutoff"}
+
+        return dataclasses.asdict(self, dict_factory=tidy)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Recipe":
-        """The inverse of `to_dict`.
-
-        Raises:
-            ValueError: an unknown or missing key, or an impossible value; one line that begins with the key.
-        """
+        """The inverse of `to_dict`. Raises: ValueError, one line that begins with the key, for what is no recipe."""
         return _read(cls, data, "")
 
     def to_json(self) -> str:
@@ -202,11 +201,6 @@ _PARTS: dict[type, dict[str, type]] = {
 }
 
 
-def _tidy(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    is_blur = pairs[-1][0] == "cutoff"
-    return {name: value for name, value in pairs if value is not None or not is_blur}
-
-
 def _read(kind: type, data: object, prefix: str) -> Any:
     """Build a record from a dictionary; `prefix` leads to it, for the messages."""
     names = [field.name for field in dataclasses.fields(kind)]
@@ -216,7 +210,7 @@ def _read(kind: type, data: object, prefix: str) -> Any:
         names = ["kind", "size", *BLUR_FIELDS[one_of(*BLUR_FIELDS)(f"{prefix}kind", data.get("kind"))]]
     for key in (*data, *names):
         if key not in names or key not in data:
-            raise refuse(f"{prefix}{key}", data.get(key), "exactly the keys " + ", ".join(names))
+            raise refuse(prefix + repr(key).strip("'"), data.get(key), "exactly the keys " + ", ".join(names))
     values = dict(data)
     for key, part in _PARTS.get(kind, {}).items():
         values[key] = None if data[key] is None else _read(part, data[key], f"{prefix}{key}.")

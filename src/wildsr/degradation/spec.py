@@ -1,7 +1,6 @@
 """Ranges and probabilities from which a recipe is drawn. The defaults are the released x4 recipe.
 
-Every spec checks itself: a ValueError names the key, what was given and what is wanted. Drawing uses a numpy
-Generator and nothing else.
+Every spec checks itself: a ValueError names the key, what was given and what is wanted.
 """
 
 import math
@@ -17,8 +16,7 @@ from wildsr.degradation import recipe
 from wildsr.degradation.recipe import Blur, Finish, Jpeg, Noise, Order, Recipe, Resize
 from wildsr.rules import number, one_of, record, refuse, several, span, whole
 
-# Ranges are (low, high), both possible; a list from YAML is taken too.
-Range = Sequence[float]
+Range = Sequence[float]  # (low, high), both possible; a list from YAML is taken too
 Probability = Annotated[float, number(0, 1)]
 Weight = Annotated[float, number(0, 1e6)]  # relative
 Sizes = Annotated[Sequence[int], span(recipe.SIZE)]
