@@ -242,6 +242,8 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["stage.lr=fast"], r"stage\.lr"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
         (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
+        (["callbacks.curves.every=0"], r"callbacks\.curves\.every: given 0, wanted a whole number from 1"),
+        (["callbacks.checkpoints.keep=two"], r"callbacks\.checkpoints\.keep: given 'two'"),
         (["data.crop=63"], r"data\.crop=63"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),

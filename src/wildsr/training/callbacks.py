@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from wildsr.images import save_picture, to_pil
+from wildsr.rules import whole
 from wildsr.sheets import sheet
 
 PLAIN_EVERY = 10.0  # seconds between two lines where the output is no terminal
@@ -32,7 +33,8 @@ class ProgressLine(L.Callback):
     """
 
     def __init__(self, every: int = 10) -> None:
-        self.every, self.console = every, Console(file=sys.stderr)
+        self.every = whole(1, 10**9)("every", every)
+        self.console = Console(file=sys.stderr)
         self.progress: Progress | None = None
         self.start = self.spoken = 0.0
         self.first = 0
@@ -89,7 +91,7 @@ class Curves(L.Callback):
     """Hands scalars to every logger with the iteration as x-axis: losses every `every`, metrics at validation."""
 
     def __init__(self, every: int = 100) -> None:
-        self.every = every
+        self.every = whole(1, 10**9)("every", every)
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         if module.iteration % self.every == 0:

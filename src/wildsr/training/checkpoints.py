@@ -46,7 +46,7 @@ class Checkpoints(Checkpoint):
     def __init__(self, folder: str | Path, monitor: str = "val/psnr_y", mode: str = "max", keep: int = 3) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"callbacks.checkpoints.mode={mode!r}: wanted max or min")
-        whole(1, 10**6)("callbacks.checkpoints.keep", keep)
+        whole(1, 10**6)("keep", keep)
         self.folder, self.monitor, self.mode, self.keep = Path(folder), monitor, mode, keep
         self.best: float | None = None
 
