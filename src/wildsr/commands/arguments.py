@@ -1,8 +1,10 @@
-"""Command-line parsing that answers a wrong call in one line."""
+"""What the verbs share: a wrong call, or a result in the way of another, is answered in one line."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -23,3 +25,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number of at least 1")
     return int(text)
+
+
+def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
+    """Raises: ValueError if two results would have one name, or one is there already and may not be replaced."""
+    seen: set[Path] = set()
+    for file in files:
+        if file in seen:
+            raise ValueError(f"two pictures would both be written to {file}; rename one")
+        if file.exists() and not overwrite:
+            raise ValueError(f"{file} is there already; --overwrite replaces it")
+        seen.add(file)

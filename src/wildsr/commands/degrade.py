@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from wildsr.commands.arguments import Parser
+from wildsr.commands.arguments import Parser, refuse_clashes
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
 from wildsr.images import crop_to_multiple, find_images, read_image, to_float, write_image, write_whole
@@ -92,17 +92,6 @@ def replayed(folder: Path, file: Path) -> Iterator[dict[str, Any]]:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file}, line {number}: {error}") from error
         yield job
-
-
-def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
-    """Raises: ValueError if two results would have one name, or one is there already and may not be replaced."""
-    seen: set[Path] = set()
-    for file in files:
-        if file in seen:
-            raise ValueError(f"two pictures would both be written to {file}; rename one")
-        if file.exists() and not overwrite:
-            raise ValueError(f"{file} is there already; --overwrite replaces it")
-        seen.add(file)
 
 
 @torch.no_grad()

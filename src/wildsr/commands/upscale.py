@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from wildsr.commands.arguments import Parser, positive
+from wildsr.commands.arguments import Parser, positive, refuse_clashes
 from wildsr.images import SUFFIXES, find_images, read_image, to_float, write_image
 from wildsr.networks import load_generator
 from wildsr.upscale.tiles import count_tiles, upscale
@@ -77,11 +77,5 @@ def plan(source: Path, target: Path, overwrite: bool) -> list[tuple[Path, Path]]
         raise ValueError(f"{target}: no image format {target.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
     else:
         jobs = [(source, target)]
-    seen: dict[Path, Path] = {}
-    for file, out in jobs:
-        if out in seen:
-            raise ValueError(f"{seen[out]} and {file} would both be written to {out}; rename one")
-        seen[out] = file
-        if out.exists() and not overwrite:
-            raise ValueError(f"{out} is there already; --overwrite replaces it")
+    refuse_clashes([out for _, out in jobs], overwrite)
     return jobs
