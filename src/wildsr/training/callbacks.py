@@ -16,12 +16,13 @@ import numpy as np
 import torch.nn.functional as F
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.images import save_picture, to_pil
 from wildsr.rules import whole
 from wildsr.sheets import sheet
 
+SHORT = {"loss/perceptual": "perc", "loss/adversarial": "adv", "loss/discriminator": "D"}  # for 80 columns
 PLAIN_EVERY = 10.0  # seconds between two lines where the output is no terminal
 
 
@@ -46,11 +47,10 @@ class ProgressLine(L.Callback):
             return
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}"),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("left  {task.fields[losses]}"),  # last: a narrow terminal cuts here, never the time
             console=self.console,
         )
         self.progress.start()
@@ -63,7 +63,7 @@ class ProgressLine(L.Callback):
         if not trainer.is_global_zero or (done % self.every and done != module.stage.iterations):
             return
         losses = "  ".join(
-            f"{name.removeprefix('loss/')} {float(value):.4f}"
+            f"{SHORT.get(name, name.removeprefix('loss/'))} {float(value):.3g}"
             for name, value in module.scalars.items()
             if name.startswith("loss/")
         )
