@@ -7,6 +7,7 @@ PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+EXTRAS := $(VENV)/.ready-extras
 
 .PHONY: help setup quickstart test test-slow lint clean
 
@@ -23,16 +24,20 @@ $(READY): requirements.txt pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $(READY)
 
+$(EXTRAS): $(READY) requirements-extras.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-extras.txt
+	touch $(EXTRAS)
+
 quickstart: $(READY)  ## train a first upscaler on sample photographs: 5 minutes on 2 cores
 	@$(RUN) train.py experiment=quickstart
 
-test: $(READY)  ## the test suite, under 10 minutes on 2 cores
+test: $(EXTRAS)  ## the test suite, under 10 minutes on 2 cores
 	@$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2
 
-test-slow: $(READY)  ## the slow checks, under 35 minutes
+test-slow: $(EXTRAS)  ## the slow checks, under 35 minutes
 	@$(RUN) -m pytest -m slow
 
 lint: $(READY)  ## repair formatting and simple faults
