@@ -57,6 +57,7 @@ class SuperResolution(L.LightningModule):
         self.metrics = validation_metrics(border=int(generator.scale))  # type: ignore[arg-type]
         self.iteration = 0
         self.scalars: Scalars = {}
+        self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
 
     def forward(self, lq: Tensor) -> Tensor:
         """Upscale with the averaged weights: (B, C, h, w) -> (B, C, h * scale, w * scale), clamped to [0, 1]."""
@@ -130,7 +131,7 @@ class SuperResolution(L.LightningModule):
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["iteration"], checkpoint["stage"] = self.iteration, self.stage.name
+        checkpoint |= {"iteration": self.iteration, "stage": self.stage.name, "settings": self.settings}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.iteration = checkpoint["iteration"]
