@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from wildsr.images import write_whole
 from wildsr.rules import whole
+from wildsr.training.alarms import Alarms
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -71,7 +72,14 @@ class Checkpoints(Checkpoint):
         self.save(trainer, module.iteration, best=better)
 
     def save(self, trainer: L.Trainer, iteration: int, best: bool = False) -> None:
-        """Save now; the oldest numbered files go, by the time of their writing."""
+        """Save now, unless a loss is not finite; the oldest numbered files go, by the time of their writing.
+
+        Raises:
+            NotFiniteError: the weights are not worth keeping.
+        """
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Alarms):
+                callback.require_finite(trainer, callback.last)
         file = self.folder / f"iteration_{iteration:07d}.ckpt"
         trainer.save_checkpoint(file)
         if trainer.is_global_zero:

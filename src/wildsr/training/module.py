@@ -57,6 +57,7 @@ class SuperResolution(L.LightningModule):
         self.metrics = validation_metrics(border=int(generator.scale))  # type: ignore[arg-type]
         self.iteration = 0
         self.scalars: Scalars = {}
+        self.sample_losses = torch.zeros(0)
         self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -88,6 +89,7 @@ class SuperResolution(L.LightningModule):
         terms: Scalars = {}
         if "pixel" in self.stage.losses:
             terms["pixel"] = F.l1_loss(sr, pair.target_pixel)
+            self.sample_losses = (sr.detach() - pair.target_pixel).abs().mean((1, 2, 3))
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(sr, pair.target_perceptual)
         if self.discriminator is not None:
