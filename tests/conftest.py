@@ -1,5 +1,6 @@
-"""What all tests share: one thread (the suite runs in two processes), and a folder of small photographs."""
+"""What all tests share: one thread (the suite runs in two processes), no network, a folder of small photographs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from wildsr.data import sample_photographs
 from wildsr.images import to_pil
 
 torch.set_num_threads(1)
+os.environ["WILDSR_OFFLINE"] = "1"  # released networks come from torch hub's cache or the wheel
 
 
 @pytest.fixture
