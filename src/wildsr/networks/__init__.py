@@ -2,6 +2,7 @@
 
 from wildsr.networks.community import CommunityNet
 from wildsr.networks.compact import CompactNet
+from wildsr.networks.freezing import freeze
 from wildsr.networks.rrdb import RRDBNet
 from wildsr.networks.transfer import Transfer, adapt_weights
 from wildsr.networks.unet import UNetDiscriminator
@@ -16,6 +17,7 @@ __all__ = [
     "UNetDiscriminator",
     "VGGDiscriminator",
     "adapt_weights",
+    "freeze",
     "load_generator",
     "load_weights",
     "save_generator",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from wildsr.data import Pairs, RunBatches, Samples
 from wildsr.degradation import DegradationSpec
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
-from wildsr.networks import load_weights, save_generator
+from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
 from wildsr.rules import one_of, whole
 from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
@@ -56,7 +56,7 @@ def fit_stage(cfg: DictConfig, folder: Path) -> bool:
     data = build_data(cfg)
     L.seed_everything(cfg.seed, verbose=False)
     first = start_of(stage, folder.parent, cfg.generator.weights)
-    module = build_module(cfg, stage, first)
+    module = build_module(cfg, stage, first, say=say if start is None else None)
     if leads():
         write_whole(folder / CONFIG, lambda file: file.write(OmegaConf.to_yaml(cfg, resolve=True).encode()))
     where = f"goes on after iteration {done} of" if start else f"starts from {first or 'random weights'};"
@@ -193,17 +193,26 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def build_module(cfg: DictConfig, stage: StageSpec, start: str | Path | None) -> SuperResolution:
-    """Networks and losses of a stage, the generator with the weights that it starts from; None: random ones."""
+def build_module(
+    cfg: DictConfig, stage: StageSpec, start: str | Path | None, say: Callable[[str], object] | None = None
+) -> SuperResolution:
+    """Networks and losses of a stage, the generator with the weights that it starts from; None: random ones.
+
+    `say` hears what was taken from given weights, and what was re-made or left.
+    """
+    say = say or (lambda text: None)
     weights: LossSpec = build(cfg.loss, "loss")
     generator: nn.Module = build(cfg.generator.network, "generator.network")
-    if start is not None:
+    if isinstance(start, Path):  # handed on by the stage before: this very network
         load_weights(generator, start)
+    elif start is not None:
+        say(f"generator: {adapt_weights(generator, start).report}")
+    freeze(generator, cfg.generator.freeze or [])
     discriminator = None
     if stage.adversarial:
         discriminator = build(cfg.discriminator.network, "discriminator.network")
         if cfg.discriminator.weights is not None:
-            load_weights(discriminator, cfg.discriminator.weights)
+            say(f"discriminator: {adapt_weights(discriminator, cfg.discriminator.weights).report}")
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
         perceptual = PerceptualLoss(weights.vgg_weights)
