@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.models import vgg
 
 from wildsr.config import groups
+from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
 from wildsr.run import train
 from wildsr.training.checkpoints import Checkpoints
 from wildsr.training.module import SuperResolution
@@ -73,6 +74,29 @@ def test_a_run_leaves_what_it_promises(folders, tmp_path, capsys):
     assert list(scores) == ["bicubic", "psnr stage", "gan stage"]
     assert json.loads((tmp_path / "run" / "scores.json").read_text()) == scores
     assert "without the perceptual loss" in capsys.readouterr().out
+
+
+def test_a_run_says_once_what_became_of_the_weights_that_it_starts_from(folders, tmp_path, capsys):
+    save_generator(CompactNet(2, features=8, convs=2), tmp_path / "x2.pth")
+    torch.save(UNetDiscriminator(1, features=4).state_dict(), tmp_path / "grey.pth")
+    weights = [f"generator.weights='{tmp_path / 'x2.pth'}'", f"discriminator.weights='{tmp_path / 'grey.pth'}'"]
+    overrides = [*folders, *TINY, *SHORT, *weights, "data.val=null", "compare=false"]
+    train(overrides, tmp_path / "run")
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index(f"generator: from {tmp_path / 'x2.pth'}")
+    assert lines[start + 1].split() == ["taken", "9", "tensors"]
+    assert lines[start + 2].split() == ["left", "as", "initialised", "body.6.weight,", "body.6.bias"]
+    start = lines.index(f"discriminator: from {tmp_path / 'grey.pth'}")
+    assert lines[start + 2].split(maxsplit=1) == ["re-made", "conv0.weight (1 to 3 input channels)"]
+    assert sum(line.startswith(("generator: ", "discriminator: ")) for line in lines) == 2
+    train([*overrides, "stage.iterations=5"], tmp_path / "run")
+    assert "generator: " not in capsys.readouterr().out  # the checkpoint's weights are the ones that count
+
+
+def test_a_stage_refuses_the_generator_of_another_scale(folders, tmp_path):
+    save_generator(CompactNet(2, features=8, convs=2), tmp_path / "psnr" / "generator.safetensors")
+    with pytest.raises(ValueError, match=r"generator\.safetensors does not fit this CompactNet"):
+        train([*folders, *TINY, *SHORT, "data.val=null", "stage=gan"], tmp_path)
 
 
 def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_path):
@@ -239,7 +263,10 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
     [
         (["stage=gan"], r"stage=gan starts from the psnr stage's generator, and .* is not there; wanted stage=psnr"),
         (["generator.weights=nowhere.pth"], r"nowhere\.pth"),
-        (["generator.weights=realesrgan-x4plus"], "realesrgan-x4plus does not fit this CompactNet"),
+        (
+            ["generator.weights=realesrgan-x4plus"],
+            "holds RRDBNet of 64 features, 23 blocks, growth 32; wanted CompactNet",
+        ),
         (["stage.lr=fast"], r"stage\.lr"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
         (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),

@@ -5,6 +5,7 @@ Shapes: B batch, C channels of the image (1 or 3), H W image, s scale.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,7 +52,8 @@ def load_community(state: State, label: str) -> CommunityNet:
         raise ValueError(
             f"{neither} (it has {some(list(state))}); for other architectures pip install {SPANDREL}"
         ) from None
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's remarks on foreign code
         try:
             descriptor = spandrel.ModelLoader(device="cpu").load_from_state_dict(state)
         except spandrel.UnsupportedModelError:

@@ -76,7 +76,7 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
         given = describe(state, label)
         check_fit(given, state, label)
         if given.trunk != network.trunk:
-            raise ValueError(f"{label}: {given.trunk}; this network is: {network.trunk}")
+            raise ValueError(f"{label} holds {given.trunk}; wanted {network.trunk}")
         spare = _spare(given, network)
         remade = _remade_ends(given, network, state, label)
     else:
