@@ -215,7 +215,7 @@ def build_module(
             say(f"discriminator: {adapt_weights(discriminator, cfg.discriminator.weights).report}")
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
-        perceptual = PerceptualLoss(weights.vgg_weights)
+        perceptual = PerceptualLoss(weights.features_file, backbone=weights.features)
     module = SuperResolution(generator, discriminator, perceptual, weights, stage)
     module.settings = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
     return module
