@@ -25,6 +25,7 @@ FLOORS = {
     "wildsr.config": 2,
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
+    "wildsr.search": 3,
     "wildsr.training": 3,
     "wildsr.upscale": 3,
     "wildsr.run": 4,

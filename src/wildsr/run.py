@@ -7,6 +7,7 @@ generator.safetensors, the averaged generator at the stage's end. A run closes w
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -15,16 +16,17 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 from torch import distributed, nn
 
-from wildsr.config import check, compose_config, conf_folder
+from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
 from wildsr.images import first_line, save_picture, write_whole
 from wildsr.networks import load_generator
 from wildsr.training.fitting import GENERATOR, build_data, device, fit_stage, leads, rehearse
-from wildsr.training.judgement import Method, Scores, bicubic, comparison, judge, table
+from wildsr.training.judgement import Method, Scores, bicubic, comparison, judge, last_score, objective_of, table
 from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.stops import Interrupted
 
@@ -34,12 +36,16 @@ SCORES, COMPARISON = "scores.json", "comparison.png"
 def main() -> int:
     """`python train.py OVERRIDES`: check the overrides first, then hand over to Hydra. Returns the exit code."""
     words = sys.argv[1:]
+    os.environ[WORDS] = json.dumps(words)  # for jobs on other machines
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on, instead of printing several lines
     try:
         if not {"--help", "-h", "--hydra-help"} & set(words):
             check_words(words)
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)()
-    except ValueError as error:
+    except ConfigError as error:
         return fail(error, code=2)
+    except (ValueError, OSError, HydraException) as error:
+        return fail(error, code=1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
@@ -55,24 +61,35 @@ def check_words(words: Sequence[str]) -> None:
     overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[0] == "~")]
     if not overrides and not any(word.startswith("-") for word in words):
         given = f"{words[0]!r} is no override" if words else "nothing given"
-        raise ValueError(f"{given}; wanted for example experiment=quickstart (python train.py --help teaches)")
-    (check if {"-m", "--multirun"} & set(words) else compose_config)(overrides)
+        raise ConfigError(f"{given}; wanted for example experiment=quickstart (python train.py --help teaches)")
+    several = {"-m", "--multirun"} & set(words) or any(word.startswith("search=") for word in overrides)
+    (check if several else compose_config)(overrides)
 
 
-def job(_: DictConfig) -> None:
-    """One run of Hydra's: all its stages. Leaves with one line where the user can mend what is wrong."""
+def job(cfg: DictConfig) -> float | None:
+    """One run of Hydra's: all its stages. Says in one line what the user can mend.
+
+    Returns what a search looks at, if it is part of one. In a multirun the other jobs go on after one that failed.
+    """
     run = HydraConfig.get()
     overrides = list(run.overrides.task)
     try:
-        train(overrides, Path(run.runtime.output_dir))
+        metric = objective_of(cfg)
+        scores = train(overrides, Path(run.runtime.output_dir))
+        return last_score(scores, metric) if metric and leads() else None
     except Interrupted as stop:
         if not leads():
-            return  # the first process says it, and fails for all
+            return None  # the first process says it, and fails for all
         again = "the same command" if run.mode == RunMode.MULTIRUN else command(overrides)
         print(f"{stop}; to go on: {again}", file=sys.stderr)
         sys.exit(1)
+    except ConfigError as error:
+        sys.exit(fail(error, code=2))  # every job would say so
     except (ValueError, OSError) as error:
-        sys.exit(fail(error, code=1))
+        code = fail(error, code=1)
+        if run.mode == RunMode.MULTIRUN:
+            raise
+        sys.exit(code)
 
 
 def fail(error: Exception, code: int) -> int:

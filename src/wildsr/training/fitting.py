@@ -114,7 +114,9 @@ def fit(
         logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:  # Lightning's answer to a Ctrl-C outside of an iteration
+    except SystemExit as leaving:
+        if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
+            raise
         raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1} (SIGINT)") from None
     finally:
         finish(trainer.loggers)

@@ -5,15 +5,18 @@ Shapes: C = 3, H W image, h = H // scale. Images are float32 in [0, 1].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
+from omegaconf import DictConfig
 from PIL import Image
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from wildsr.config import ConfigError
 from wildsr.data import Pairs
 from wildsr.images import to_pil
 from wildsr.sheets import sheet
@@ -44,6 +47,34 @@ def judge(methods: Mapping[str, Method], pairs: Pairs, scale: int, device: torch
         name: {key.removeprefix("val/"): float(value) for key, value in found.compute().items()}
         for name, found in metrics.items()
     }
+
+
+def objective_of(cfg: DictConfig) -> str | None:
+    """The metric that a search looks at, by its name in the scores; None outside of a search.
+
+    Raises:
+        ConfigError: there is no such metric, or the run will not be judged.
+    """
+    if cfg.objective is None:
+        return None
+    names = {f"val/{name}": name for name in HEADS}
+    if cfg.objective not in names:
+        raise ConfigError(f"objective={cfg.objective}: no such metric; wanted one of: {', '.join(names)}")
+    if not (cfg.compare and cfg.data.val):
+        raise ConfigError(f"objective={cfg.objective}: wanted compare=true and validation pictures (data.val)")
+    return names[cfg.objective]
+
+
+def last_score(scores: Scores, metric: str) -> float:
+    """A metric of the last stage, for a search.
+
+    Raises:
+        ValueError: it is not finite; Optuna takes nothing else.
+    """
+    method, row = list(scores.items())[-1]
+    if not math.isfinite(row[metric]):
+        raise ValueError(f"{metric} of the {method}: given {row[metric]}, wanted a finite number")
+    return row[metric]
 
 
 def table(scores: Scores, title: str) -> Table:

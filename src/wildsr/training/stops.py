@@ -75,7 +75,7 @@ class Stops(L.Callback):
         if asked is signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
             requeue()
         elif asked in (signal.SIGUSR1, signal.SIGUSR2) and callable(self.before[asked]):
-            self.before[asked](asked, None)
+            signal.raise_signal(asked)  # submitit's handler queues the job anew, and leaves
 
     def teardown(self, trainer: L.Trainer, module: Any, stage: str) -> None:
         for number, handler in self.before.items():
