@@ -174,7 +174,8 @@ def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:
     methods = {"bicubic": bicubic(cfg.scale)}
     for name, source in networks.items():
         network = load_generator(source).to(device())
-        methods[name] = clamped(network)
+        if network.scale == cfg.scale:  # weights of another scale are a start, and no method
+            methods[name] = clamped(network)
     return methods
 
 
