@@ -24,8 +24,9 @@ from wildsr.config import check, compose_config, conf_folder
 from wildsr.images import first_line, save_picture, write_whole
 from wildsr.networks import load_generator
 from wildsr.training.checkpoints import stage_and_iteration
-from wildsr.training.fitting import GENERATOR, build_data, device, fit_stage, rehearse, set_aside
+from wildsr.training.fitting import GENERATOR, device, fit_stage, rehearse, set_aside
 from wildsr.training.judgement import Method, Scores, bicubic, comparison, judge, table
+from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
 
 SCORES, COMPARISON = "scores.json", "comparison.png"
