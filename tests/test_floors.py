@@ -23,6 +23,7 @@ FLOORS = {
     "wildsr.losses": 2,
     "wildsr.metrics": 2,
     "wildsr.config": 2,
+    "wildsr.upscale.tiles": 2,  # validation needs it, too
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
     "wildsr.training": 3,

@@ -59,7 +59,7 @@ def test_workers_and_device_make_the_same_pairs(batch, photographs):
     samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
     made = []
     for workers, degrade_in in ((0, "device"), (0, "worker"), (2, "worker")):
-        data = DegradedPhotographs(samples, None, PLUS, batch_size=4, workers=workers, degrade_in=degrade_in)
+        data = DegradedPhotographs(samples, {}, PLUS, batch_size=4, workers=workers, degrade_in=degrade_in)
         data.trainer = SimpleNamespace(
             lightning_module=SimpleNamespace(iteration=0), global_rank=0, world_size=1, training=True
         )
@@ -74,6 +74,7 @@ def test_pairs_carry_no_gradient(batch):
 
 
 def test_validation_is_judged_against_the_photograph_itself(batch):
-    pair = validation_pair(batch.hq[0], batch.drawn[0].recipe)
+    one = Batch(batch.hq[:1], [batch.drawn[0].recipe])
+    pair = validation_pair(one)
     assert torch.equal(pair.hq[0], to_float(batch.hq[0]))
     assert torch.equal(pair.lq[0], degrade(pair.hq[0], batch.drawn[0].recipe))

@@ -17,6 +17,7 @@ from torch import nn
 from wildsr.config import build
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
+from wildsr.metrics import FIGURES
 from wildsr.networks import load_weights, save_generator
 from wildsr.rules import whole
 from wildsr.training.checkpoints import LAST, WholeFiles, stage_and_iteration
@@ -32,6 +33,7 @@ GENERATOR, CONFIG = "generator.safetensors", "config.yaml"
 FREE = (
     "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
     "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
+    "data.val.lq", "data.val.hq", "data.pairs.lq", "data.pairs.hq", "data.sets.", "metrics", "validate_first",
     "loss.vgg_weights",
 )  # fmt: skip
 
@@ -119,11 +121,21 @@ def fit(
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
     try:
+        if cfg.validate_first and checkpoint is None and data.val:
+            validate_first(trainer, module, data)
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # Lightning's answer to a Ctrl-C outside of an iteration
         raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1} (SIGINT)") from None
     finally:
         finish(trainer.loggers)
+
+
+def validate_first(trainer: L.Trainer, module: SuperResolution, data: DegradedPhotographs) -> None:
+    """Judge what a stage starts from: the loggers get the figures at iteration 0, the screen the main set's."""
+    trainer.validate(module, data, verbose=False)
+    found = trainer.callback_metrics
+    words = ", ".join(f"{FIGURES[n].head} {float(found[f'val/{n}']):.4g}" for n in FIGURES if f"val/{n}" in found)
+    print(f"{module.stage.name} stage, before its first iteration: {words}", flush=True)
 
 
 def build_module(cfg: DictConfig, stage: StageSpec, start: str | Path | None) -> SuperResolution:
@@ -140,7 +152,7 @@ def build_module(cfg: DictConfig, stage: StageSpec, start: str | Path | None) ->
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
         perceptual = PerceptualLoss(weights.vgg_weights)
-    return SuperResolution(generator, discriminator, perceptual, weights, stage)
+    return SuperResolution(generator, discriminator, perceptual, weights, stage, cfg.metrics)
 
 
 def start_of(stage: StageSpec, run: Path, weights: str | None) -> str | Path | None:
