@@ -5,14 +5,18 @@ Shapes: h w LQ picture, H = h * scale, W = w * scale, uint8 (3, H, W) as `images
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from wildsr.data.photographs import first_readable
 from wildsr.images import find_images, image_size, read_image
 
 SHOWN = 3  # offenders that a refusal names
+PROGRESS_FROM = 2000  # pairs; fewer are checked within a second
 
 
 class PairedFiles:
@@ -52,7 +56,9 @@ class PairedFiles:
                 raise ValueError(f"{folder}: no such folder; {hint}")
         lqs, hqs = (_named(folder, end) for folder, end in zip(folders, (lq_ending, hq_ending), strict=True))
         names = sorted(lqs.keys() | hqs.keys())
-        problems = [fault for name in names if (fault := _fault(lqs.get(name), hqs.get(name), scale))]
+        quick = len(names) < PROGRESS_FROM
+        looked = track(names, "checking pairs", transient=True, console=Console(file=sys.stderr), disable=quick)
+        problems = [fault for name in looked if (fault := _fault(lqs.get(name), hqs.get(name), scale))]
         if problems:
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             raise ValueError(

@@ -9,6 +9,7 @@ and Texture Similarity", IEEE TPAMI 44 (5), 2022.
 
 # B batch, C = 1 or 3, H W image
 
+import socket
 import sys
 from functools import cache
 from http.client import HTTPException
@@ -23,6 +24,8 @@ from torchmetrics.utilities import dim_zero_cat
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
 from wildsr.metrics.pixels import to_levels
+
+TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
 
 
 class LearnedDistance(Metric):
@@ -80,6 +83,8 @@ def learned_network(name: str) -> nn.Module | None:
     Made once a process and shared. Draws no random number that anything else would miss.
     """
     weights = AlexNet_Weights.IMAGENET1K_V1 if name == "lpips" else VGG16_Weights.IMAGENET1K_V1
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
     try:
         with torch.random.fork_rng(devices=[]):
             network: nn.Module = LpipsNetwork() if name == "lpips" else DISTSNetwork()
@@ -88,4 +93,6 @@ def learned_network(name: str) -> nn.Module | None:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         print(f"{name} is left out: no weights ({reason}); put {weights.url} into {folder}", file=sys.stderr)
         return None
+    finally:
+        socket.setdefaulttimeout(patience)
     return network.eval().requires_grad_(False)
