@@ -21,13 +21,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
+from torch import distributed
 
 from wildsr.config import check, compose_config, conf_folder
 from wildsr.data import Pairs
 from wildsr.images import first_line, save_picture, write_whole
 from wildsr.networks import load_generator
-from wildsr.training.checkpoints import stage_and_iteration
-from wildsr.training.fitting import GENERATOR, device, fit_stage, rehearse, set_aside
+from wildsr.training.fitting import GENERATOR, device, fit_stage, leads, rehearse
 from wildsr.training.judgement import (
     Method,
     Scores,
@@ -39,6 +39,7 @@ from wildsr.training.judgement import (
     table,
     write_rows,
 )
+from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
 from wildsr.training.strata import FEW, Row, by_stratum, strata_table
@@ -82,6 +83,8 @@ def job(_: DictConfig) -> None:
     try:
         train(overrides, Path(run.runtime.output_dir))
     except Interrupted as stop:
+        if not leads():
+            return  # the first process says it, and fails for all
         again = "the same command" if run.mode == RunMode.MULTIRUN else command(overrides)
         print(f"{stop}; to go on: {again}", file=sys.stderr)
         sys.exit(1)
@@ -113,10 +116,14 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
     stages = plan(overrides, folder)
     for number, cfg in enumerate(stages):
         rehearse(cfg, folder, planned=[before.stage.name for before in stages[:number]])
-    if stages[0].resume == "never":
+    if stages[0].resume == "never" and leads():
         for cfg in stages:
             set_aside(folder / cfg.stage.name)
     trained = [fit_stage(cfg, folder / cfg.stage.name) for cfg in stages]
+    if distributed.is_initialized():  # the judgement is one process's work
+        distributed.destroy_process_group()
+    if not leads():
+        return {}
     return close(stages, folder, fresh=any(trained)) if stages[-1].compare and stages[-1].data.val else {}
 
 
@@ -130,7 +137,7 @@ def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
         stage.paths.run = str(folder)
     if cfg.resume in ("auto", "never"):
         return stages
-    given, _ = stage_and_iteration(Path(cfg.resume))
+    given = read_start(Path(cfg.resume)).stage
     known = [stage.stage.name for stage in stages]
     if given not in known:
         raise ValueError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(known)}")

@@ -60,6 +60,8 @@ class SuperResolution(L.LightningModule):
         self.metrics, self.judged = tuple(metrics), list[MetricCollection]()  # by validation set
         self.iteration = 0
         self.scalars: Scalars = {}
+        self.sample_losses = torch.zeros(0)
+        self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
 
     def forward(self, lq: Tensor) -> Tensor:
         """Upscale with the averaged weights: (B, C, h, w) -> (B, C, h * scale, w * scale), clamped to [0, 1]."""
@@ -90,6 +92,7 @@ class SuperResolution(L.LightningModule):
         terms: Scalars = {}
         if "pixel" in self.stage.losses:
             terms["pixel"] = F.l1_loss(sr, pair.target_pixel)
+            self.sample_losses = (sr.detach() - pair.target_pixel).abs().mean((1, 2, 3))
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(sr, pair.target_perceptual)
         if self.discriminator is not None:
@@ -137,7 +140,7 @@ class SuperResolution(L.LightningModule):
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["iteration"], checkpoint["stage"] = self.iteration, self.stage.name
+        checkpoint |= {"iteration": self.iteration, "stage": self.stage.name, "settings": self.settings}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.iteration = checkpoint["iteration"]
