@@ -24,3 +24,16 @@ def photographs(tmp_path: Path) -> Path:
         picture = to_pil(images[index]).resize((192, 160), Image.Resampling.LANCZOS)
         picture.save(folder / name)
     return folder
+
+
+@pytest.fixture
+def pairs(photographs: Path, tmp_path: Path) -> Path:
+    """A folder with `hq`, the four photographs, and `lq`, the same four with each 4 x 4 pixels averaged."""
+    for source in (path for path in photographs.rglob("*") if path.is_file()):
+        name = source.relative_to(photographs).with_suffix(".png")
+        for side, factor in (("hq", 1), ("lq", 4)):
+            target = tmp_path / "pairs" / side / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(source) as picture:
+                picture.convert("RGB").reduce(factor).save(target)
+    return tmp_path / "pairs"

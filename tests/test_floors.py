@@ -25,6 +25,7 @@ FLOORS = {
     "wildsr.metrics": 2,
     "wildsr.config": 2,
     "wildsr.export": 3,
+    "wildsr.upscale.tiles": 2,  # validation needs it, too
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
     "wildsr.search": 3,

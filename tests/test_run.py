@@ -70,7 +70,7 @@ def test_a_run_leaves_what_it_promises(folders, tmp_path, capsys):
         assert (folder / "panels" / "iteration_0000004.png").is_file()
         assert "val/psnr_y" in (folder / "csv" / "version_0" / "metrics.csv").read_text()
         assert checkpoint(folder)["iteration"] == 4
-    assert (tmp_path / "run" / "comparison.png").is_file()
+    assert {"comparison.png", "images.csv", "strata.csv"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert list(scores) == ["bicubic", "psnr stage", "gan stage"]
     assert json.loads((tmp_path / "run" / "scores.json").read_text()) == scores
     assert "without the perceptual loss" in capsys.readouterr().out
@@ -254,7 +254,8 @@ def test_real_esrgan_plus_without_its_data_names_the_command_that_brings_them(tm
 def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     overrides = [f"experiment={experiment}", *folders, *TINY, "stage.iterations=1", "generator.weights=null"]
-    train([*overrides, "data.val=null", "logger=csv"], tmp_path)
+    scratch = ["discriminator.weights=null", *(["stage.predecessor=null"] if "finetune" in experiment else [])]
+    train([*overrides, *scratch, "data.val=null", "logger=csv"], tmp_path)
     assert list(tmp_path.glob("*/generator.safetensors"))
 
 

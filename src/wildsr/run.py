@@ -1,7 +1,9 @@
 """Compose and fit: from the command line to a finished run.
 
 A run lives in runs/<name>, each stage in a folder of its own: checkpoints/, panels/, csv/, config.yaml, and
-generator.safetensors, the averaged generator at the stage's end. A run closes with scores.json and comparison.png.
+generator.safetensors, the averaged generator at the stage's end. A run closes with scores.json (means by method and
+set), images.csv (the score of each picture, with its recipe), strata.csv (means by what was done to it) and
+comparison.png.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -20,17 +23,33 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
-from torch import distributed, nn
+from torch import distributed
 
 from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
+from wildsr.data import Pairs
 from wildsr.images import first_line, save_picture, write_whole
 from wildsr.networks import load_generator
-from wildsr.training.fitting import GENERATOR, build_data, device, fit_stage, leads, rehearse
-from wildsr.training.judgement import Method, Scores, bicubic, comparison, judge, last_score, objective_of, table
+from wildsr.training.fitting import GENERATOR, device, fit_stage, leads, rehearse
+from wildsr.training.judgement import (
+    Method,
+    Scores,
+    bicubic,
+    comparison,
+    judge,
+    last_score,
+    means,
+    objective_of,
+    score_row,
+    table,
+    write_rows,
+)
 from wildsr.training.resuming import read_start, set_aside
+from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
+from wildsr.training.strata import FEW, Row, by_stratum, strata_table
+from wildsr.training.validation import MAIN, enlarged
 
-SCORES, COMPARISON = "scores.json", "comparison.png"
+SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
 
 
 def main() -> int:
@@ -145,24 +164,44 @@ def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
 
 
 def close(stages: Sequence[DictConfig], folder: Path, fresh: bool) -> Scores:
-    """Judge bicubic, the starting weights and each stage on the validation pairs; print, write scores and picture."""
-    cfg, scores = stages[-1], {}
-    if not fresh and (folder / SCORES).is_file():
-        scores = json.loads((folder / SCORES).read_text())
-    else:
-        methods, pairs = methods_of(stages, folder), build_data(cfg).val
-        assert pairs is not None
-        scores = judge(methods, pairs, cfg.scale, device())
-        which = range(0, len(pairs), max(1, cfg.data.val_recipes))[:4]
-        picture = comparison(methods, pairs, which, side=200, zoom=2, device=device())
-        save_picture(picture, folder / COMPARISON)
-        write_whole(folder / SCORES, lambda file: file.write(json.dumps(scores, indent=1).encode()))
-    what = f"{cfg.name}: the held-out photographs, degraded ({cfg.scale} border pixels left out)"
-    Console().print(table(scores, what))
+    """Judge bicubic, the starting weights and each stage on every validation set, once; print what was found."""
+    cfg, strata = stages[-1], []
+    if fresh or not (folder / SCORES).is_file():
+        strata = judged(stages, folder)
+    scores: Scores = json.loads((folder / SCORES).read_text())
+    names = dict.fromkeys(key.rpartition("/")[0] or MAIN for row in scores.values() for key in row)
+    for name in names:
+        what = "the held-out pictures" if name == MAIN else f"the set {name}"
+        Console().print(table(scores, f"{cfg.name}: {what} ({cfg.scale} border pixels left out)", name))
+    main = [row for row in strata if row["set"] == MAIN]
+    if any(row["images"] >= FEW for row in main):
+        Console().print(
+            strata_table(main, next(iter(scores["bicubic"])), f"{cfg.name}: by what was done to the picture")
+        )
+    if (folder / STRATA).is_file():
+        print(f"strata:   {folder / STRATA}")
     weights = shlex.quote(str(folder / cfg.stage.name / GENERATOR))
-    print(f"pictures: {folder / COMPARISON}")
+    print(f"pictures: {folder / COMPARISON}; their scores: {folder / IMAGES}")
     print(f"next:     {shown(beside('wildsr'))} upscale YOUR_PICTURE -o OUT.png --weights {weights}")
     return scores
+
+
+def judged(stages: Sequence[DictConfig], folder: Path) -> list[Row]:
+    """The judgement itself: writes each score, the figures by stratum (returned), the picture, and last the means."""
+    cfg, methods = stages[-1], methods_of(stages, folder)
+    sets = build_data(cfg).val
+    scores = judge(methods, sets, cfg.metrics, cfg.scale, device())
+    write_rows([score_row(score, cfg.metrics) for score in scores], folder / IMAGES)
+    strata: list[Row] = []
+    for name, pictures in sets.items():
+        if isinstance(pictures, Pairs):
+            rows = by_stratum([score for score in scores if score.set == name], pictures.spec)
+            strata += [{"set": name, **row} for row in rows]
+    if strata:
+        write_rows(strata, folder / STRATA)
+    save_picture(comparison(methods, sets, side=200, zoom=2, device=device()), folder / COMPARISON)
+    write_whole(folder / SCORES, lambda file: file.write(json.dumps(means(scores), indent=1).encode()))
+    return strata
 
 
 def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:
@@ -174,14 +213,9 @@ def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:
     methods = {"bicubic": bicubic(cfg.scale)}
     for name, source in networks.items():
         network = load_generator(source).to(device())
-        if network.scale == cfg.scale:  # weights of another scale are a start, and no method
-            methods[name] = clamped(network)
+        if network.scale == cfg.scale:  # weights taken over from another scale have nothing to show at this one
+            methods[name] = partial(enlarged, network)
     return methods
-
-
-def clamped(network: nn.Module) -> Method:
-    """A network as a method of the closing table."""
-    return lambda lq: network(lq).clamp(0, 1)
 
 
 def beside(program: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -17,17 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from wildsr.config import build
-from wildsr.data import Pairs, RunBatches, Samples
-from wildsr.degradation import DegradationSpec
+from wildsr.data import RunBatches
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
+from wildsr.metrics import FIGURES
 from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
-from wildsr.rules import one_of, whole
 from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
 from wildsr.training.resuming import CONFIG, find_start, refuse_other_settings, settings
+from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Interrupted
 
@@ -113,6 +112,8 @@ def fit(
     for logger in trainer.loggers:
         logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
     try:
+        if cfg.validate_first and checkpoint is None and data.val:
+            validate_first(trainer, module, data)
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as leaving:
         if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
@@ -146,53 +147,12 @@ def build_trainer(cfg: DictConfig, stage: StageSpec, **arguments: Any) -> L.Trai
     return trainer
 
 
-def build_data(cfg: DictConfig) -> DegradedPhotographs:
-    """The data module; the first training and validation pictures are read, so that bad data stops here."""
-    data = cfg.data
-    for key in ("crop", "patch", "batch_size", "val_recipes"):
-        whole(1, 10**6)(f"data.{key}", data[key])
-    whole(0, 2**31 - 1)("seed", cfg.seed)
-    train = Samples(
-        images=build(data.train, "data.train"),
-        spec=build(cfg.degradation, "degradation"),
-        crop=data.crop,
-        patch=data.patch,
-        seed=cfg.seed,
-    )
-    train[0]
-    val = None
-    if data.val is not None:
-        images = build(data.val, "data.val")
-        side, path = images.smallest()
-        whole(96 + 2 * cfg.scale, 10**9)(f"shortest side of {path}, for validation", side)  # NIQE's blocks
-        # Judged on the released recipe whatever the run trains on, so that runs can be compared.
-        val = Pairs(images, DegradationSpec(scale=cfg.scale), data.val_recipes)
-        val[0]
-    workers, degrade_in = places(data.workers, data.degrade_in)
-    return DegradedPhotographs(train, val, build(cfg.sharpen, "sharpen"), data.batch_size, workers, degrade_in)
-
-
-def places(workers: int | None, degrade_in: str | None) -> tuple[int, str]:
-    """How many workers there are and where the degradation runs, found from the machine where None is given.
-
-    With a GPU: workers decode, the GPU degrades. Without: the networks need the cores, so a worker is worth it only
-    where there are four cores for each, and then it degrades, too.
-
-    Raises:
-        ValueError: no such number or place.
-    """
-    cores, gpu = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, has_gpu()
-    if workers is None:
-        workers = min(8, cores - 1) if gpu else cores // 4
-    whole(0, 1024)("data.workers", workers)
-    if degrade_in is None:
-        degrade_in = "device" if gpu or not workers else "worker"
-    return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
-
-
-def has_gpu() -> bool:
-    """Whether there is a CUDA device."""
-    return torch.cuda.is_available()
+def validate_first(trainer: L.Trainer, module: SuperResolution, data: DegradedPhotographs) -> None:
+    """Judge what a stage starts from: the loggers get the figures at iteration 0, the screen the main set's."""
+    trainer.validate(module, data, verbose=False)
+    found = trainer.callback_metrics
+    words = ", ".join(f"{FIGURES[n].head} {float(found[f'val/{n}']):.4g}" for n in FIGURES if f"val/{n}" in found)
+    say(f"{module.stage.name} stage, before its first iteration: {words}")
 
 
 def build_module(
@@ -218,7 +178,7 @@ def build_module(
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
         perceptual = PerceptualLoss(weights.features_file, backbone=weights.features)
-    module = SuperResolution(generator, discriminator, perceptual, weights, stage)
+    module = SuperResolution(generator, discriminator, perceptual, weights, stage, cfg.metrics)
     module.settings = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
     return module
 
