@@ -82,7 +82,7 @@ def test_white_may_be_zero():
 def test_separate_planes_are_refused_rather_than_misread(options):
     file = io.BytesIO()
     tifffile.imwrite(file, np.zeros((3, 8, 8), np.uint16), photometric="rgb", **options)
-    with pytest.raises(ValueError, match="memory: not a readable image .*separate planes"):
+    with pytest.raises(ValueError, match=r"memory: not a readable image .*separate planes"):
         levels_of(file.getvalue())
 
 

@@ -116,7 +116,7 @@ def test_cmyk_is_converted_by_its_own_profile():
 def test_cmyk_goes_through_the_profile_where_it_has_one(monkeypatch):
     seen = []
 
-    def convert(picture, own, srgb, outputMode):  # noqa: N803
+    def convert(picture, own, srgb, outputMode):
         seen.append((picture.mode, outputMode))
         return Image.new("RGB", picture.size, (1, 2, 3))
 
@@ -161,7 +161,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     file = io.BytesIO()
     Image.new("L", (30, 30)).save(file, "PNG")
-    with pytest.raises(ValueError, match="memory: not a readable image .*decompression bomb"):
+    with pytest.raises(ValueError, match=r"memory: not a readable image .*decompression bomb"):
         read(file.getvalue())
 
 

@@ -93,7 +93,10 @@ class Run:
         if given.blend:
             source, share = given.blend
             self.second = load_generator(source)
-            self.generator = blend(self.generator, self.second, share or 0)  # refused here where they differ
+            try:
+                self.generator = blend(self.generator, self.second, share or 0)
+            except ValueError as error:
+                raise ValueError(f"{source} with {given.weights}: {error}") from error
 
     def opened(self, generator: Generator) -> Upscaler:
         """A generator on the backend that was asked for."""
@@ -238,7 +241,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--batch", type=positive, default=1, help="tiles at once, for small ones (%(default)s)")
     parser.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
     parser.add_argument("--backend", default="torch", help="what runs the network (%(default)s)")
-    given = parser.parse_intermixed_args(words)
+    # Options may stand between inputs; only the plain way knows that after -- there are none.
+    given = parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
     if wrong := misuse(given):
         parser.error(wrong)
     return given

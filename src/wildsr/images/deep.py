@@ -68,8 +68,9 @@ def read_levels(picture: ImageFile.ImageFile, source: Path | IO[bytes]) -> Level
     layout, key = _layout(picture), picture.info.get("transparency")
     if layout.startswith("I;16"):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
-        white_is_zero = getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0
-        return _with_key(np.bitwise_not(grey) if white_is_zero else grey, key)
+        if getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0:  # white is zero
+            np.invert(grey, out=grey)
+        return _with_key(grey, key)
     if layout.startswith("LA"):  # four bytes a pixel, which pass as RGBA
         picture.tile = [_as(tile, "RGBA") for tile in picture.tile]
         return np.array(_upright(picture)).view(">u2").astype(np.uint16)
@@ -82,10 +83,10 @@ def read_levels(picture: ImageFile.ImageFile, source: Path | IO[bytes]) -> Level
         picture.tile = [_as(tile, plain) for tile in picture.tile]
         again.tile = [_as(tile, plain[:-1] + LOW_BYTE[plain[-1]]) for tile in again.tile]
         high, low = (np.asarray(_upright(half)).astype(np.uint16) for half in (picture, again))
-    levels = high << 8 | low
+    levels: Levels = (high << 8 | low).astype(np.uint16)
     if premultiplied:
-        alpha = levels[..., 3:].astype(np.float64)
-        levels[..., :3] = np.minimum(np.rint(levels[..., :3] * PEAK / np.maximum(alpha, 1)), PEAK)
+        colour, alpha = levels[..., :3].astype(np.float64), levels[..., 3:]
+        levels[..., :3] = np.minimum(np.rint(colour * PEAK / np.maximum(alpha, 1)), PEAK)
     return _with_key(levels, key)
 
 

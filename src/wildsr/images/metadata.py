@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,19 +32,21 @@ class Metadata:
     dpi: tuple[float, float] | None = None
 
 
-def read_metadata(picture: Image.Image, channels: int) -> Metadata:
-    """The metadata of a decoded picture that was turned upright.
+def read_metadata(picture: Image.Image, info: Mapping[str | tuple[int, int], Any], channels: int) -> Metadata:
+    """The metadata of a picture.
 
     Args:
+        picture: as decoded: turned by Pillow, one of a TIFF would have lost its EXIF.
+        info: of the picture turned upright, which corrects XMP.
         channels: of its colour as kept, 1 or 3; a profile for another number of them is left out.
     """
-    icc, xmp = picture.info.get("icc_profile"), picture.info.get("xmp")
+    icc, xmp = info.get("icc_profile"), info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     return Metadata(
         icc if isinstance(icc, bytes) and COLOUR_SPACES.get(icc[16:20]) == channels else b"",
         _kept(picture),
         xmp if isinstance(xmp, bytes) else b"",
-        _resolution(picture.info.get("dpi")),
+        _resolution(info.get("dpi")),
     )
 
 

@@ -69,7 +69,8 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
         channels = 1 if levels.shape[2] < 3 else 3
         planes = torch.from_numpy(levels.astype(np.float32) / (2**bits - 1)).permute(2, 0, 1)
         alpha = planes[channels:].contiguous() if levels.shape[2] > channels else None
-        return Picture(planes[:channels].contiguous(), alpha, bits, read_metadata(upright, channels), frames)
+        metadata = read_metadata(picture, upright.info, channels)
+        return Picture(planes[:channels].contiguous(), alpha, bits, metadata, frames)
 
 
 def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:

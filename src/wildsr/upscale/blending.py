@@ -25,12 +25,12 @@ def blend(first: Generator, second: Generator, strength: float) -> Generator:
     picture between theirs; of strangers, noise. (Wang et al., "ESRGAN", section 3.4.)
 
     Raises:
-        ValueError: they differ in architecture, in words that follow on a name of the second.
+        ValueError: they differ in architecture.
     """
     ours, theirs = first.state_dict(), second.state_dict()
     shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (ours, theirs)]
     if type(first) is not type(second) or first.scale != second.scale or shapes[0] != shapes[1]:
-        raise ValueError(f"{describe(second)} cannot be blended with {describe(first)}: wanted one architecture")
+        raise ValueError(f"{describe(second)} cannot be blended with {describe(first)}; wanted one architecture")
     between = copy.deepcopy(first)
     between.load_state_dict({name: torch.lerp(ours[name], theirs[name], strength) for name in ours})
     return between
