@@ -25,7 +25,9 @@ FLOORS = {
     "wildsr.metrics": 2,
     "wildsr.config": 2,
     "wildsr.export": 3,
+    "wildsr.upscale.memory": 2,
     "wildsr.upscale.tiles": 2,  # validation needs it, too
+    "wildsr.upscale.eager": 2,
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
     "wildsr.search": 3,

@@ -165,10 +165,3 @@ def enlarged(image: Tensor, width: int) -> Image.Image:
 def in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
     """Cells in rows of `columns`."""
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]
-
-
-def middle(image: Tensor, side: int) -> Tensor:
-    """The central part of (C, H, W), at most `side` a side."""
-    height, width = image.shape[-2:]
-    top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
-    return image[:, top : top + side, left : left + side]

@@ -12,7 +12,7 @@ from wildsr.commands.arguments import Parser, positive
 from wildsr.config import build, compose_config
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
-from wildsr.images import crop_to_multiple, read_image, save_picture, to_float
+from wildsr.images import crop_to_multiple, middle, read_image, save_picture, to_float
 from wildsr.training.datamodule import sharpened
 
 DESCRIPTION = """Draw what the degradation does.
@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> int:
         picture = previews.statistics(spec, 5000, given.seed)
     else:
         photo = sample_photographs(["coffee.png"])[0] if given.photo is None else read_image(given.photo)
-        hq = crop_to_multiple(previews.middle(to_float(photo), given.side), spec.scale)
+        hq = crop_to_multiple(middle(to_float(photo), given.side), spec.scale)
         source = sharpened(hq, sharpening) if sharpening.source else hq
         if given.steps:
             picture = previews.steps(hq, source, spec.draw(np.random.default_rng(given.seed)))

@@ -13,12 +13,14 @@ from torchmetrics import MetricCollection
 
 from wildsr.data import ValidationSet
 from wildsr.metrics import chosen_metrics
+from wildsr.upscale.eager import Eager
 from wildsr.upscale.tiles import upscale
 
 MAIN = "main"  # the set whose figures are val/psnr_y …; the others' are val/<name>/psnr_y …
 METRICS = ("psnr_y", "ssim_y", "niqe")
 # LQ pixels. At 64 channels and x4, RRDBNet holds three float32 maps of 4 KB an LQ pixel: 3 GB for so many.
 WHOLE = 512 * 512
+TILE = 256
 
 
 def enlarged(network: nn.Module, lq: Tensor) -> Tensor:
@@ -29,7 +31,7 @@ def enlarged(network: nn.Module, lq: Tensor) -> Tensor:
     if lq.shape[-2] * lq.shape[-1] <= WHOLE:
         sr: Tensor = network(lq)
         return sr.float().clamp(0, 1)
-    return torch.stack([upscale(network, image) for image in lq]).float()
+    return torch.stack([upscale(Eager(network, lq.device), image, TILE) for image in lq])
 
 
 def set_metrics(

@@ -23,7 +23,8 @@ from wildsr.graphs.ncnn import to_ncnn
 from wildsr.graphs.onnx import LQ, SR, to_onnx
 from wildsr.networks import CompactNet, RRDBNet
 from wildsr.networks.rrdb import _reflect_to_multiple
-from wildsr.upscale.tiles import overlap_of
+from wildsr.upscale.eager import Eager
+from wildsr.upscale.tiles import Upscaler, overlap_of
 
 # What each needs besides torch, by the names of pip, which are also those of the modules.
 BACKENDS: dict[str, tuple[str, ...]] = {
@@ -46,27 +47,16 @@ Run = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Upscaler:
-    """Enlarge (B, C, h, w) float32 in [0, 1] to (B, C, s h, s w) float32, on the device of the input.
+class Runtime:
+    """A generator in a runtime other than torch; see `tiles.Upscaler`. The output may leave [0, 1] slightly."""
 
-    The output may leave [0, 1] slightly.
-
-    Attributes:
-        backend: what runs it, a key of BACKENDS.
-        scale: s.
-        channels: C.
-        overlap: LQ pixels around a tile beyond which its output hardly depends on them.
-    """
-
-    backend: str
     scale: int
     channels: int
     overlap: int
     run: Run
 
     def __call__(self, lq: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return self.run(lq)
+        return self.run(lq)
 
 
 def open_backend(
@@ -94,9 +84,10 @@ def open_backend(
         raise ValueError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
     if name != "torch" and not isinstance(generator, RRDBNet | CompactNet):
         raise ValueError(f"backend {name} runs RRDBNet and CompactNet, no {type(generator).__name__}; wanted torch")
+    if name == "torch":
+        return Eager(generator, device, half)
     scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
-    run = _torch(generator, device, half) if name == "torch" else MAKERS[name](generator)
-    return Upscaler(name, scale, channels, overlap_of(generator), run)
+    return Runtime(scale, channels, overlap_of(generator), MAKERS[name](generator))
 
 
 def fastest(generator: nn.Module, device: torch.device) -> str:
@@ -110,24 +101,6 @@ def fastest(generator: nn.Module, device: torch.device) -> str:
 def is_installed(module: str) -> bool:
     """Whether an optional module is there; it is not imported."""
     return importlib.util.find_spec(module) is not None
-
-
-def _torch(generator: nn.Module, device: torch.device, half: bool) -> Run:
-    generator = generator.to(device)
-    # Channels last saves oneDNN reordering at every layer: a fifth to a half of the time.
-    layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-    generator = generator.to(memory_format=layout)
-    kind = torch.bfloat16 if device.type == "cpu" else torch.float16
-
-    def run(lq: Tensor) -> Tensor:
-        given = lq.to(device).contiguous(memory_format=layout)
-        with torch.autocast(device.type, kind, enabled=half):
-            sr: Tensor = generator(given).float()
-        if half and not sr.isfinite().all():
-            sr = generator(given)
-        return sr.to(lq.device, memory_format=torch.contiguous_format)
-
-    return run
 
 
 def _onnxruntime(generator: nn.Module) -> Run:

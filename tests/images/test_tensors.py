@@ -6,16 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.images import (
-    crop_to_multiple,
-    find_images,
-    read_image,
-    to_float,
-    to_pil,
-    to_uint8,
-    write_image,
-    write_whole,
-)
+from wildsr.images import crop_to_multiple, read_image, to_float, to_pil, to_uint8, write_image
 
 
 def test_a_png_comes_back_bit_for_bit(tmp_path):
@@ -70,48 +61,6 @@ def test_a_truncated_file_is_refused(tmp_path, photographs):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"nothing\.png: no such file"):
         read_image(tmp_path / "nothing.png")
-
-
-def test_images_are_found_in_sub_folders_and_in_order(photographs):
-    (photographs / "notes.txt").write_text("no image")
-    (photographs / ".hidden.png").write_bytes(b"")
-    names = [path.relative_to(photographs).as_posix() for path in find_images(photographs)]
-    assert names == ["a.png", "b.jpg", "c.webp", "more/d.png"]
-
-
-def test_links_out_of_the_folder_are_left_out(tmp_path, photographs):
-    outside = tmp_path / "outside.png"
-    outside.write_bytes((photographs / "a.png").read_bytes())
-    (photographs / "link.png").symlink_to(outside)
-    (photographs / "inside.png").symlink_to(photographs / "a.png")
-    names = {path.name for path in find_images(photographs)}
-    assert "link.png" not in names
-    assert "inside.png" in names
-
-
-@pytest.mark.parametrize(("make", "words"), [(None, "no such folder"), ([], "nothing in"), (["a.txt"], "no image in")])
-def test_a_folder_without_images_is_named(tmp_path, make, words):
-    folder = tmp_path / "set"
-    if make is not None:
-        folder.mkdir()
-        for name in make:
-            (folder / name).write_text("")
-    with pytest.raises(ValueError, match=f"set: {words}"):
-        find_images(folder)
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    target = tmp_path / "file"
-    target.write_text("old")
-
-    def fail(file):
-        file.write(b"half")
-        raise OSError(28, os.strerror(28))
-
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(target, fail)
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path):

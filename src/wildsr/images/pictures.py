@@ -1,0 +1,133 @@
+"""Whole pictures, with all that a file has to be given back: greyness, alpha, depth, profile, metadata.
+
+Shapes: C channels of the colour, 1 (grey) or 3 (RGB), H W picture.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps
+from torch import Tensor
+
+from wildsr.images import deep
+from wildsr.images.files import first_line, opened
+from wildsr.images.metadata import Metadata, read_metadata, save_options
+from wildsr.images.tensors import QUALITY, to_pil
+
+DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
+WITHOUT_ALPHA = ("JPEG", "BMP")
+# libjpeg's, libwebp's and libavif's own limits
+LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a file holds, upright.
+
+    Args:
+        colour: (C, H, W) float32 in [0, 1]; grey stays grey.
+        alpha: (1, H, W) float32 in [0, 1], 0 where nothing is seen; None where the file has none.
+        bits: of a channel in the file, 8 or 16; float32 holds both exactly.
+        metadata: what else is kept.
+        frames: in the file, of which this is the first.
+    """
+
+    colour: Tensor
+    alpha: Tensor | None = None
+    bits: int = 8
+    metadata: Metadata = field(default_factory=Metadata)
+    frames: int = 1
+
+
+def read_picture(source: Path | IO[bytes], name: str) -> Picture:
+    """Read the first frame of a file; palettes become RGB, CMYK becomes sRGB, by its profile where it has one.
+
+    Args:
+        source: a file, or an open one that can be rewound.
+        name: what messages call it.
+
+    Raises:
+        ValueError: the file is missing, damaged, no image, larger than Pillow's safe size, or has pixels
+            without a range (32 bits). One line.
+    """
+    with opened(source, name) as picture:
+        frames = getattr(picture, "n_frames", 1)
+        levels = deep.read_levels(picture, source) if deep.is_deep(picture) else None
+        bits = 8 if levels is None else 16
+        upright = ImageOps.exif_transpose(picture)
+        if levels is None:
+            plain = _plain(upright)
+            levels = np.array(plain).reshape(plain.height, plain.width, -1)
+        channels = 1 if levels.shape[2] < 3 else 3
+        planes = torch.from_numpy(levels.astype(np.float32) / (2**bits - 1)).permute(2, 0, 1)
+        alpha = planes[channels:].contiguous() if levels.shape[2] > channels else None
+        metadata = read_metadata(picture, upright.info, channels)
+        return Picture(planes[:channels].contiguous(), alpha, bits, metadata, frames)
+
+
+def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
+    """See that a format (Pillow's name, from `kind_of`) can hold a picture.
+
+    Raises:
+        ValueError: it cannot, because of its size or of its alpha.
+    """
+    largest = LARGEST_SIDE.get(kind, 2**31 - 1)
+    if max(width, height) > largest:
+        raise ValueError(f"{width} x {height} pixels, more than the {largest} a side that {kind} holds; wanted png")
+    if alpha and kind in WITHOUT_ALPHA:
+        raise ValueError(f"it has alpha, which {kind} cannot hold; wanted png, webp, tif or avif")
+
+
+def encode_picture(picture: Picture, kind: str) -> bytes:
+    """The content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
+
+    JPEG, WebP and AVIF have quality 95, TIFF is not compressed.
+
+    Raises:
+        ValueError: the format cannot hold the picture.
+    """
+    height, width = picture.colour.shape[-2:]
+    check_fits(kind, width, height, picture.alpha is not None)
+    options = save_options(picture.metadata, kind, (width, height))
+    planes = picture.colour if picture.alpha is None else torch.cat([picture.colour, picture.alpha])
+    if picture.bits == 16 and kind in DEEP:
+        levels = (planes * deep.PEAK).round().clamp(0, deep.PEAK).permute(1, 2, 0).numpy().astype(np.uint16)
+        return DEEP[kind](levels, options)
+    if kind in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = QUALITY
+    file = io.BytesIO()
+    try:
+        to_pil(planes).save(file, kind, **options)
+    except (OSError, struct.error) as error:  # the encoder's: nothing is written to a disk yet
+        raise ValueError(f"{kind} cannot hold it ({first_line(error)})") from error
+    return file.getvalue()
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """A decoded picture of 8 bits a channel as L, LA, RGB or RGBA."""
+    if picture.mode == "CMYK":
+        return _from_cmyk(picture)
+    alpha = picture.has_transparency_data
+    if picture.mode in ("1", "L", "LA", "La"):
+        return picture.convert("RGBA").convert("LA") if alpha else picture.convert("L")
+    return picture.convert("RGBA" if alpha else "RGB")
+
+
+def _from_cmyk(picture: Image.Image) -> Image.Image:
+    """sRGB through the picture's own profile; by the plain formula where there is none, or a damaged one."""
+    profile = picture.info.get("icc_profile")
+    if profile:
+        with suppress(ImageCms.PyCMSError, OSError):
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+    return picture.convert("RGB")

@@ -1,0 +1,90 @@
+"""Pictures as training and previews need them: RGB, 8 bit, nothing else kept.
+
+Shapes: C = 3, H W image. Tensors are RGB, uint8 in [0, 255] or float32 in [0, 1], channels first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from wildsr.images.files import kind_of, opened, write_whole
+
+QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
+
+
+def read_image(path: Path | str) -> Tensor:
+    """Read a picture as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
+
+    Raises:
+        ValueError: the file is missing, damaged, no image, or larger than Pillow's safe size.
+    """
+    with opened(path, str(path)) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        return from_pil(upright.convert("RGB"))
+
+
+def from_pil(picture: Image.Image) -> Tensor:
+    """An RGB Pillow picture as a (3, H, W) uint8 tensor of its own memory."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """A (C, H, W) image, C from 1 to 4, as a Pillow picture; float is taken as [0, 1], clamped and rounded to 8 bit."""
+    levels = to_uint8(image).cpu().permute(1, 2, 0).numpy()
+    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """Float [0, 1] to uint8 levels, clamped and rounded half to even; uint8 passes through."""
+    if image.dtype == torch.uint8:
+        return image
+    return (image.detach().float() * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def to_float(image: Tensor) -> Tensor:
+    """uint8 levels to float32 in [0, 1]."""
+    return image.float() / 255
+
+
+def crop_to_multiple(image: Tensor, scale: int) -> Tensor:
+    """Cut (C, H, W) at the right and bottom, so that `scale` divides both sides.
+
+    Raises:
+        ValueError: a side is shorter than `scale`.
+    """
+    height, width = (side - side % scale for side in image.shape[-2:])
+    if not (height and width):
+        raise ValueError(f"{image.shape[-1]} x {image.shape[-2]} pixels given, wanted at least {scale} a side")
+    return image[..., :height, :width]
+
+
+def middle(image: Tensor, side: int) -> Tensor:
+    """The central part of (C, H, W), at most `side` a side."""
+    height, width = image.shape[-2:]
+    top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
+    return image[:, top : top + side, left : left + side]
+
+
+def write_image(image: Tensor, path: Path | str) -> None:
+    """Write a (C, H, W) image in the format that the path's suffix names, whole or not at all.
+
+    Raises:
+        ValueError: the suffix names no format.
+        OSError: the file cannot be written; nothing half-written is left.
+    """
+    save_picture(to_pil(image), path)
+
+
+def save_picture(picture: Image.Image, path: Path | str) -> None:
+    """Write a Pillow picture whole or not at all; JPEG, WebP and AVIF at quality 95. Raises as `write_image`."""
+    path = Path(path)
+    kind = kind_of(path)
+    options = {"quality": QUALITY} if kind in ("JPEG", "WEBP", "AVIF") else {}
+    write_whole(path, lambda file: picture.save(file, kind, **options))

@@ -1,0 +1,96 @@
+import io
+
+import pytest
+import torch
+from PIL import ExifTags, Image, ImageCms
+
+from wildsr.images import SUFFIXES, Picture, encode_picture, kind_of, read_picture
+
+Base, IFD = ExifTags.Base, ExifTags.IFD
+KINDS = sorted({kind_of(f"x{suffix}") for suffix in SUFFIXES} - {"BMP"})
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">\xc3\xa4</x:xmpmeta>'
+
+
+def photograph(kind="JPEG", **more):
+    """A file with all that a camera and a photographer put in."""
+    exif = Image.Exif()
+    exif[Base.Make], exif[Base.Orientation] = "Maker", 1
+    exif.get_ifd(IFD.Exif).update({Base.ExifImageWidth: 8, Base.ExifImageHeight: 6, Base.ExposureTime: 0.005})
+    exif.get_ifd(IFD.GPSInfo).update({1: "N", 2: (50.0, 6.0, 7.0)})
+    file = io.BytesIO()
+    options = {"exif": exif, "icc_profile": SRGB, "dpi": (300, 300), "xmp": XMP, **more}
+    Image.new("RGB", (8, 6), "teal").save(file, kind, **options)
+    return read_picture(io.BytesIO(file.getvalue()), "memory")
+
+
+def rewritten(picture, kind, side=16):
+    larger = Picture(torch.zeros(3, side, side), None, picture.bits, picture.metadata)
+    return read_picture(io.BytesIO(encode_picture(larger, kind)), "memory").metadata
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_profile_exif_xmp_and_resolution_go_into_every_format(kind, bits):
+    picture = photograph()
+    kept = rewritten(Picture(picture.colour, None, bits, picture.metadata), kind)
+    assert kept.icc == SRGB
+    assert kept.xmp == XMP
+    assert kept.exif[Base.Make] == "Maker"
+    inner, place = kept.exif.get_ifd(IFD.Exif), kept.exif.get_ifd(IFD.GPSInfo)
+    assert float(inner[Base.ExposureTime]) == pytest.approx(0.005)
+    assert (place[1], tuple(float(part) for part in place[2])) == ("N", (50, 6, 7))
+    if kind not in ("WEBP", "AVIF"):  # which have no place for it
+        assert kept.dpi == pytest.approx((300, 300), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exif_says_the_new_size_and_no_orientation(kind):
+    kept = rewritten(photograph(), kind, side=20)
+    inner = kept.exif.get_ifd(IFD.Exif)
+    assert (inner[Base.ExifImageWidth], inner[Base.ExifImageHeight]) == (20, 20)
+    assert Base.Orientation not in kept.exif
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_that_is_not_ascii_survives(kind):
+    exif = Image.Exif()
+    exif[Base.Artist] = "Jörg".encode()  # UTF-8, as cameras and editors write it
+    picture = photograph(exif=exif)
+    assert rewritten(picture, kind).exif[Base.Artist].encode("latin-1") == "Jörg".encode()
+
+
+def test_the_thumbnail_and_the_old_layout_are_left_out():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "TIFF", description="a tiff", compression="tiff_lzw")
+    metadata = read_picture(io.BytesIO(file.getvalue()), "memory").metadata
+    assert set(metadata.exif) == {Base.ImageDescription}
+
+
+def test_a_profile_for_other_channels_is_left_out():
+    file = io.BytesIO()
+    Image.new("L", (8, 6)).save(file, "PNG", icc_profile=SRGB)
+    assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.icc == b""
+
+
+def test_damaged_exif_costs_the_exif_and_not_the_picture():
+    picture = photograph(exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x07" * 40)
+    assert len(picture.metadata.exif) == 0
+    assert picture.colour.shape == (3, 6, 8)
+
+
+def test_more_exif_than_a_jpeg_holds_is_left_out_there():
+    exif = Image.Exif()
+    exif[Base.Make] = "Maker"
+    exif.get_ifd(IFD.Exif)[Base.MakerNote] = b"x" * 70_000
+    picture = photograph("PNG", exif=exif)
+    assert len(rewritten(picture, "PNG").exif.get_ifd(IFD.Exif)[Base.MakerNote]) == 70_000
+    assert len(rewritten(picture, "JPEG").exif) == 0
+
+
+@pytest.mark.parametrize("dpi", [(0, 0), (1e9, 1e9)])
+def test_a_resolution_that_no_format_holds_is_left_out(dpi):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "TIFF", dpi=dpi)
+    picture = read_picture(io.BytesIO(file.getvalue()), "memory")
+    assert picture.metadata.dpi is None

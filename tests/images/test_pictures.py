@@ -1,0 +1,173 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from wildsr.images import SUFFIXES, Picture, check_fits, encode_picture, kind_of, read_picture
+
+LOSSLESS = ("PNG", "TIFF", "BMP")
+KINDS = sorted({kind_of(f"x{suffix}") for suffix in SUFFIXES})
+
+
+def random(channels, bits=8, alpha=False, size=(9, 13)):
+    """A picture of random levels."""
+    rng = np.random.default_rng(0)
+    peak = 2**bits - 1
+    planes = torch.from_numpy(rng.integers(0, peak + 1, (channels + alpha, *size)).astype(np.float32) / peak)
+    return Picture(planes[:channels], planes[channels:] if alpha else None, bits)
+
+
+def smooth(channels=3, alpha=False):
+    """A picture that lossy formats hardly change."""
+    ramp = torch.linspace(0.2, 0.8, 32)
+    planes = torch.stack([ramp.expand(24, 32), ramp.flip(0).expand(24, 32), torch.full((24, 32), 0.5)])
+    return Picture(planes[:channels], ramp.expand(1, 24, 32) if alpha else None)
+
+
+def read(content):
+    return read_picture(io.BytesIO(content), "memory")
+
+
+def pillow(picture, kind="PNG", **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return read(file.getvalue())
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_lossless_formats_give_back_every_level_greyness_and_alpha(kind, channels, alpha):
+    if kind == "BMP" and alpha:
+        pytest.skip("BMP has no alpha")
+    picture = random(channels, alpha=alpha)
+    again = read(encode_picture(picture, kind))
+    assert torch.equal(again.colour, picture.colour)
+    assert (again.alpha is not None) == alpha and (not alpha or torch.equal(again.alpha, picture.alpha))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in LOSSLESS])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_lossy_formats_give_back_about_the_same(kind, alpha):
+    if kind == "JPEG" and alpha:
+        pytest.skip("JPEG has no alpha")
+    picture = smooth(alpha=alpha)
+    again = read(encode_picture(picture, kind))
+    assert float((again.colour - picture.colour).abs().max()) < 6 / 255
+    assert (again.alpha is not None) == alpha
+    assert not alpha or float((again.alpha - picture.alpha).abs().max()) < 6 / 255
+
+
+def test_16_bits_are_rounded_to_8_where_the_format_has_no_more():
+    picture = Picture(torch.tensor([100.4, 100.6]).view(1, 1, 2) / 255, None, 16)
+    assert (read(encode_picture(picture, "BMP")).colour * 255).flatten().tolist() == [100, 101]
+
+
+@pytest.mark.parametrize(("mode", "channels", "alpha"), [
+    ("1", 1, False), ("L", 1, False), ("LA", 1, True), ("P", 3, False), ("RGB", 3, False), ("RGBA", 3, True),
+    ("CMYK", 3, False),
+])  # fmt: skip
+def test_every_mode_of_a_file_is_read(mode, channels, alpha):
+    picture = pillow(Image.new("RGB", (5, 4), (255, 255, 255)).convert(mode), "TIFF")
+    assert picture.colour.shape == (channels, 4, 5)
+    assert (picture.alpha is not None) == alpha
+    assert bool((picture.colour == 1).all())
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_a_colour_declared_transparent_becomes_alpha(mode):
+    picture = Image.new("RGB", (2, 1), (10, 10, 10))
+    picture.putpixel((1, 0), (200, 200, 200))
+    picture = picture.convert("P", palette=Image.Palette.ADAPTIVE) if mode == "P" else picture.convert(mode)
+    key = picture.getpixel((1, 0))
+    read = pillow(picture, transparency=key)
+    assert read.alpha is not None
+    assert read.alpha.flatten().tolist() == [1, 0]
+    assert (read.colour[0] * 255).flatten().tolist() == [10, 200]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_picture_is_turned_upright_and_says_so(kind, orientation):
+    # Whatever the orientation, the file below shows a bright quarter at the top left.
+    upright = Image.new("L", (32, 16))
+    upright.paste(255, (0, 0, 16, 8))
+    turned = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's inverse of each orientation
+    stored = upright.transpose(Image.Transpose(turned[orientation])) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = pillow(stored.convert("RGB"), kind, exif=exif)
+    assert picture.colour.shape == (3, 16, 32)
+    assert float(picture.colour[0, 2, 2]) > 0.9
+    assert float(picture.colour[0, -3, -3]) < 0.1
+    assert 0x0112 not in picture.metadata.exif
+
+
+def test_cmyk_is_converted_by_its_own_profile():
+    # No CMYK profile comes with Pillow: the call is watched, and a damaged profile falls back to the plain formula.
+    plain = pillow(Image.new("CMYK", (3, 2), (0, 255, 255, 0)), "TIFF")
+    damaged = pillow(Image.new("CMYK", (3, 2), (0, 255, 255, 0)), "TIFF", icc_profile=b"no profile")
+    assert plain.colour[:, 0, 0].tolist() == [1, 0, 0]
+    assert torch.equal(plain.colour, damaged.colour)
+
+
+def test_cmyk_goes_through_the_profile_where_it_has_one(monkeypatch):
+    seen = []
+
+    def convert(picture, own, srgb, outputMode):
+        seen.append((picture.mode, outputMode))
+        return Image.new("RGB", picture.size, (1, 2, 3))
+
+    monkeypatch.setattr(ImageCms, "ImageCmsProfile", lambda file: file)
+    monkeypatch.setattr(ImageCms, "profileToProfile", convert)
+    picture = pillow(Image.new("CMYK", (3, 2)), "TIFF", icc_profile=b"a profile")
+    assert (picture.colour[:, 0, 0] * 255).tolist() == [1, 2, 3]
+    assert seen == [("CMYK", "RGB")]
+    assert picture.metadata.icc == b""
+
+
+def test_the_first_of_several_frames_is_taken_and_all_are_counted(tmp_path):
+    red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
+    for name in ["pages.tif", "moving.webp", "moving.png"]:
+        red.save(tmp_path / name, save_all=True, append_images=[blue], lossless=True)
+        picture = read_picture(tmp_path / name, name)
+        assert picture.frames == 2
+        assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pixels_without_a_range_are_refused(tmp_path, mode):
+    Image.new(mode, (4, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=rf"a\.tif: not a readable image .*mode {mode}; wanted 8 or 16 bits"):
+        read_picture(tmp_path / "a.tif", "a.tif")
+
+
+def test_other_formats_are_not_tried_whatever_the_name(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", "GIF")
+    (tmp_path / "b.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+    for name in ("a.png", "b.png"):
+        with pytest.raises(ValueError, match=f"{name}: not a readable image .none of PNG, JPEG"):
+            read_picture(tmp_path / name, name)
+
+
+def test_a_mislabelled_picture_is_read_by_its_content(tmp_path):
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "a.jpg", "PNG")
+    assert read_picture(tmp_path / "a.jpg", "a.jpg").colour[:, 0, 0].tolist() == [1, 0, 0]
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    file = io.BytesIO()
+    Image.new("L", (30, 30)).save(file, "PNG")
+    with pytest.raises(ValueError, match=r"memory: not a readable image .*decompression bomb"):
+        read(file.getvalue())
+
+
+def test_what_a_format_cannot_hold_is_refused_with_what_can():
+    with pytest.raises(ValueError, match="it has alpha, which JPEG cannot hold; wanted png"):
+        encode_picture(random(3, alpha=True), "JPEG")
+    with pytest.raises(ValueError, match="20000 x 10 pixels, more than the 16383 a side that WEBP holds"):
+        check_fits("WEBP", 20000, 10, alpha=False)
+    check_fits("PNG", 200_000, 10, alpha=True)
