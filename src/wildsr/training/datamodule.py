@@ -70,7 +70,14 @@ class DegradedPhotographs(L.LightningDataModule):
         return self._loader(self.train, collate, batch_sampler=batches, num_workers=self.workers)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        return [self._loader(pictures, Batch.collate, batch_size=1) for pictures in self.val.values()]
+        """One loader a set; process r of n judges every n-th picture from r on, none of them twice."""
+        trainer = self.trainer
+        assert trainer is not None
+        rank, world = trainer.global_rank, trainer.world_size
+        return [
+            self._loader(pictures, Batch.collate, batch_size=1, sampler=range(rank, len(pictures), world))
+            for pictures in self.val.values()
+        ]
 
     def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(dataset, collate_fn=collate, pin_memory=torch.cuda.is_available(), **options)
