@@ -23,7 +23,6 @@ from wildsr.commands import prepare
 from wildsr.data import Photographs
 from wildsr.preparation import cutting, space
 from wildsr.preparation import work as preparation
-from wildsr.preparation.download import Patience
 from wildsr.preparation.sources import DIV2K_TRAIN, DIV2K_VALID, FLICKR2K, OST
 from wildsr.preparation.workers import MARGIN
 
@@ -321,9 +320,8 @@ def published(tmp_path, monkeypatch):
         flickr, ost = local(FLICKR2K, ".tar", 1, checked=False), replace(OST, pictures=3)
         sets = {"div2k": (train, valid), "flickr2k": (flickr,), "ost": (ost,), "df2k_ost": (ost, train, valid, flickr)}
         monkeypatch.setattr(prepare, "SETS", sets)
-        monkeypatch.setattr(
-            preparation.fetch, "__defaults__", (*preparation.fetch.__defaults__[:-1], Patience(2, 0, 5))
-        )
+        quick = functools.partial(preparation.fetch, attempts=2, pause=0, timeout=5)
+        monkeypatch.setattr(preparation, "fetch", quick)
         monkeypatch.chdir(tmp_path)
         yield asked
         server.shutdown()

@@ -2,5 +2,6 @@
 
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import Batch, Pairs, RunBatches, Sample, Samples
+from wildsr.data.store import Store
 
-__all__ = ["Batch", "Pairs", "Photographs", "RunBatches", "Sample", "Samples", "sample_photographs"]
+__all__ = ["Batch", "Pairs", "Photographs", "RunBatches", "Sample", "Samples", "Store", "sample_photographs"]
