@@ -22,6 +22,7 @@ from wildsr.cli import main
 from wildsr.commands import prepare
 from wildsr.data import Photographs
 from wildsr.preparation import cutting, space
+from wildsr.preparation import published as bringing
 from wildsr.preparation import work as preparation
 from wildsr.preparation.sources import DIV2K_TRAIN, DIV2K_VALID, FLICKR2K, OST
 from wildsr.preparation.workers import MARGIN
@@ -320,8 +321,7 @@ def published(tmp_path, monkeypatch):
         flickr, ost = local(FLICKR2K, ".tar", 1, checked=False), replace(OST, pictures=3)
         sets = {"div2k": (train, valid), "flickr2k": (flickr,), "ost": (ost,), "df2k_ost": (ost, train, valid, flickr)}
         monkeypatch.setattr(prepare, "SETS", sets)
-        quick = functools.partial(preparation.fetch, attempts=2, pause=0, timeout=5)
-        monkeypatch.setattr(preparation, "fetch", quick)
+        monkeypatch.setattr(bringing, "fetch", functools.partial(bringing.fetch, attempts=2, pause=0, timeout=5))
         monkeypatch.chdir(tmp_path)
         yield asked
         server.shutdown()

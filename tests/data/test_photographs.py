@@ -25,7 +25,7 @@ def test_a_damaged_file_is_named_once_and_replaced_by_the_next(photographs, caps
 def test_more_than_one_percent_of_damaged_files_stops(photographs):
     images = many(photographs, 150, broken=[5, 9])
     images[5]
-    with pytest.raises(ValueError, match="2 of 150 image files not readable, more than 1%"):
+    with pytest.raises(ValueError, match="2 of 150 pictures not readable, more than 1%"):
         images[9]
 
 

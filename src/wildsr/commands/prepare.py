@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from wildsr.commands.arguments import Parser, positive
 from wildsr.preparation.cutting import Plan
 from wildsr.preparation.ledger import Ledger
+from wildsr.preparation.published import bring
 from wildsr.preparation.sources import DF2K_SCALES, SETS
 from wildsr.preparation.work import Preparation
 
@@ -67,7 +68,7 @@ def main(words: Sequence[str]) -> int:
             if given.folder is not None:
                 work.own(given.folder, given.val)
             else:
-                work.published(SETS[given.set], given.keep_archives)
+                bring(work, SETS[given.set], given.keep_archives)
         finally:
             if progress.tasks:  # rich would end bars that were never shown with an empty line
                 progress.stop()

@@ -2,6 +2,17 @@
 
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import Batch, Pairs, RunBatches, Sample, Samples
+from wildsr.data.selection import large_enough
 from wildsr.data.store import Store
 
-__all__ = ["Batch", "Pairs", "Photographs", "RunBatches", "Sample", "Samples", "Store", "sample_photographs"]
+__all__ = [
+    "Batch",
+    "Pairs",
+    "Photographs",
+    "RunBatches",
+    "Sample",
+    "Samples",
+    "Store",
+    "large_enough",
+    "sample_photographs",
+]

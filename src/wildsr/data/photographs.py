@@ -12,9 +12,12 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
+from wildsr.data.selection import listed
 from wildsr.images import find_images, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
@@ -28,21 +31,24 @@ class Photographs:
 
     Args:
         root: a folder (searched with its sub-folders), or with `names` the folder they stand in.
-        names: file names under `root`; None takes every image found there.
+        names: file names under `root`, or a file that lists them, one a line; None takes every image found there.
         keep: how many decoded pictures stay in memory, for sets smaller than that.
         hint: what to say where the folder is missing, such as the command that brings the data.
 
     Raises:
-        ValueError: the folder is missing or holds no image; on reading, nothing readable remains or
-            more than 1 % of the files is damaged.
+        ValueError: the folder is missing or holds no image, or `names` names what is not in it; on reading,
+            nothing readable remains or more than 1 % of the files is damaged.
     """
 
-    def __init__(self, root: str | Path, names: Sequence[str] | None = None, keep: int = 0, hint: str = "") -> None:
+    def __init__(
+        self, root: str | Path, names: Sequence[str] | str | None = None, keep: int = 0, hint: str = ""
+    ) -> None:
         root = Path(root).expanduser()
         if hint and not root.is_dir():
             raise ValueError(f"{root}: no such folder; {hint}")
-        self.paths = find_images(root) if names is None else [root / name for name in names]
-        self.corrupt: set[Path] = set()
+        self.paths = find_images(root) if names is None else listed(root, names)
+        # In shared memory: what one worker finds damaged counts for all, and is named once.
+        self.corrupt = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
         self._read = lru_cache(maxsize=keep)(read_image) if keep else read_image
 
     def __len__(self) -> int:
@@ -51,31 +57,44 @@ class Photographs:
     def __getitem__(self, index: int) -> Tensor:
         last = Path()
         for step in range(len(self)):
-            path = self.paths[(index + step) % len(self)]
-            if path in self.corrupt:
+            place = (index + step) % len(self)
+            if self.corrupt[place]:
                 continue
             try:
-                image = self._read(path)
+                image = self._read(self.paths[place])
             except ValueError as error:
-                self.corrupt.add(path)
-                last = path
+                self.corrupt[place], last = True, self.paths[place]
                 print(f"left out: {error}", file=sys.stderr)
                 continue
-            if len(self.corrupt) > CORRUPT_SHARE * len(self):
-                raise ValueError(
-                    f"{len(self.corrupt)} of {len(self)} image files not readable, more than "
-                    f"{CORRUPT_SHARE:.0%}; the last one: {last}"
-                )
+            if last.name:
+                check_share(int(self.corrupt.sum()), len(self), str(last))
             return image
         raise ValueError(f"none of {len(self)} image files is readable; the last one: {last}")
 
+    def sides(self) -> np.ndarray:
+        """The shortest side of every picture in pixels, by its header; 0 where that is not readable."""
+        found = np.zeros(len(self), dtype=np.int64)
+        for place, path in enumerate(self.paths):
+            with suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
+                found[place] = min(picture.size)
+        return found
+
     def smallest(self) -> tuple[int, Path]:
         """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
-        found = []
-        for path in self.paths:
-            with suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
-                found.append((min(picture.size), path))
-        return min(found, default=(0, Path()))
+        return min(((int(side), path) for side, path in zip(self.sides(), self.paths, strict=True) if side),
+                   default=(0, Path()))  # fmt: skip
+
+
+def check_share(damaged: int, total: int, last: str) -> None:
+    """Stop where more pictures are damaged than a sound set has.
+
+    Raises:
+        ValueError: they are more than 1 %.
+    """
+    if damaged > CORRUPT_SHARE * total:
+        raise ValueError(
+            f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last one: {last}"
+        )
 
 
 def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:

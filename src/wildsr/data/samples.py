@@ -114,7 +114,8 @@ class Samples(Dataset[tuple[Tensor, Sample]]):
             recipe=self.spec.draw(rng),
         )
         hq = image[:, sample.top : sample.top + self.crop, sample.left : sample.left + self.crop]
-        return (hq.flip(-1) if sample.flip else hq).contiguous(), sample
+        # In memory of its own: what a store hands out may not be written to.
+        return (hq.flip(-1) if sample.flip else hq.clone()).contiguous(), sample
 
     def _image_of(self, number: int) -> int:
         turn, place = divmod(number, len(self.images))

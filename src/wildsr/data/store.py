@@ -15,12 +15,14 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+
+from wildsr.data.selection import names_of
 
 FORMAT, VERSION = "wildsr store", "1"
 HEADER = 512  # bytes before the pixels, enough for any lengths; blanks fill it up, as safetensors allows
@@ -34,14 +36,16 @@ class Store:
 
     Args:
         root: the file that `wildsr prepare --store` made.
+        names: of the pictures to take, or a file that lists them, one a line; None takes all.
         hint: what to say where it is missing, such as the command that makes it.
 
     Raises:
-        ValueError: the file is missing, no store, of another version, damaged or cut short.
+        ValueError: the file is missing, no store, of another version, damaged or cut short, or has no picture
+            of a name.
     """
 
-    def __init__(self, root: str | Path, hint: str = "") -> None:
-        self.root = Path(root).expanduser()
+    def __init__(self, root: str | Path, names: Sequence[str] | str | None = None, hint: str = "") -> None:
+        self.root, self._taken = Path(root).expanduser(), names
         if not self.root.is_file():
             raise ValueError(f"{self.root}: no such file{f'; {hint}' if hint else ''}")
         sections = _sections(self.root)
@@ -49,9 +53,19 @@ class Store:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it need not be
             self._pixels = torch.from_numpy(sections["pixels"])
+        if names is not None:
+            self._take(names_of(names))
 
-    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
-        return Store, (self.root,)  # a process that is handed one opens the file itself
+    def __reduce__(self) -> tuple[type[Store], tuple[Any, ...]]:
+        return Store, (self.root, self._taken)  # a process that is handed one opens the file itself
+
+    def _take(self, names: Sequence[str]) -> None:
+        places = {name: place for place, name in enumerate(self.names)}
+        unknown = next((name for name in names if name not in places), None)
+        if unknown is not None:
+            raise ValueError(f"{self.root}: no picture {unknown!r} in this store, which the list names")
+        self._index = self._index[[places[name] for name in names]]
+        self._names = np.frombuffer("\0".join(names).encode(errors="surrogateescape"), dtype="u1")
 
     def __len__(self) -> int:
         return len(self._index)
@@ -93,7 +107,7 @@ def _sections(path: Path) -> dict[str, np.ndarray]:
         length = int.from_bytes(plain.read(8), "little")
         header = json.loads(plain.read(length))
     try:
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for name, (kind, columns) in {"pixels": ("U8", ()), "index": ("I64", (5,)), "names": ("U8", ())}.items():
             shape, (start, _) = header[name]["shape"], header[name]["data_offsets"]
             if header[name]["dtype"] != kind or tuple(shape[1:]) != columns:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,20 +27,11 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Plan:
-    """How pictures are cut.
+    """How pictures are cut. Raises: ValueError if the step skips pixels, or a scale is impossible."""
 
-    Args:
-        size: S.
-        step: T.
-        scales: of the smaller copies, each a factor below 1 or the shortest edge in pixels.
-
-    Raises:
-        ValueError: the step skips pixels, or a scale is neither.
-    """
-
-    size: int = 400
-    step: int = 200
-    scales: tuple[Fraction, ...] = ()
+    size: int = 400  # S
+    step: int = 200  # T
+    scales: tuple[Fraction, ...] = ()  # of the smaller copies, each a factor below 1 or the shortest edge in pixels
 
     def __post_init__(self) -> None:
         if not 0 < self.step <= self.size:
@@ -61,15 +53,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a picture: its size in pixels as decoded, or why it could not be read.
-
-    `start` is the place of its first level in a store.
-    """
+    """What became of a picture: its size in pixels as decoded, or why it could not be read."""
 
     width: int = 0
     height: int = 0
     damaged: str = ""
-    start: int = 0
+    start: int = 0  # where its first level stands in a store
 
 
 def positions(length: int, size: int, step: int) -> list[int]:
@@ -146,8 +135,8 @@ def prepare(job: Job) -> Outcome:
         return Outcome(*picture.size)
     for copy, cut in scaled(job, picture):
         for path, box in cut:
-            piece = copy.crop(box)
-            write_whole(job.folder / path, lambda file, p=piece: p.save(file, "PNG", compress_level=PNG_LEVEL))
+            save = partial(copy.crop(box).save, format="PNG", compress_level=PNG_LEVEL)
+            write_whole(job.folder / path, save)
     return Outcome(*picture.size)
 
 

@@ -124,7 +124,8 @@ class _Transfer:
         if self.have:
             headers["Range"] = f"bytes={self.have}-"
             conditions = [value for name in VALIDATORS if (value := self.known.get(name)) and value[:2] != "W/"]
-            headers |= {"If-Range": value for value in conditions[:1]}  # weak tags are not allowed there
+            if conditions:  # weak tags are not allowed there
+                headers["If-Range"] = conditions[0]
         try:
             response = urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=self.timeout)
         except HTTPError as error:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from wildsr.preparation.cutting import Outcome, Plan, outputs
@@ -83,12 +82,10 @@ class Ledger:
         if outcome is None or outcome.damaged:
             return outcome is not None
         # One listing instead of a hundred questions: a set has hundreds of thousands of sub-images.
-        names = [PurePosixPath(name) for name in outputs(key, outcome.width, outcome.height, plan)]
-        if len(names) == 1:
-            return (self.folder / names[0]).is_file()
-        with suppress(OSError):
-            return {name.name for name in names} <= set(os.listdir(self.folder / names[0].parent))
-        return False
+        paths = [self.folder / name for name in outputs(key, outcome.width, outcome.height, plan)]
+        if len(paths) == 1 or not paths[0].parent.is_dir():
+            return paths[0].is_file()
+        return set(paths) <= set(paths[0].parent.iterdir())
 
     def known(self, key: str, stamp: str | None = None) -> Outcome | None:
         """What became of the picture, in this version where a stamp is given; None: nothing yet."""

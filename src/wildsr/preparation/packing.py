@@ -65,12 +65,13 @@ class Packing:
             start = outcome.start
             for width, height, cut in pieces(key, outcome.width, outcome.height, plan):
                 for path, (left, top, right, bottom) in cut:
-                    rows.append((path, (start + top * width + left, bottom - top, right - left, width, width * height)))
+                    name = path.removeprefix("train/")
+                    rows.append((name, (start + top * width + left, bottom - top, right - left, width, width * height)))
                 start += 3 * width * height
         rows.sort(key=lambda row: row[0].split("/"))
         self._open()
         with self.part.open("r+b") as file:
-            write_frame(file, np.array([row for _, row in rows]), [path for path, _ in rows])
+            write_frame(file, np.array([row for _, row in rows]), [name for name, _ in rows])
         self.part.replace(self.target)
         return len(rows)
 

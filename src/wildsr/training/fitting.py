@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from wildsr.config import build
-from wildsr.data import Pairs, Samples
+from wildsr.data import Pairs, Samples, large_enough
 from wildsr.degradation import DegradationSpec
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
@@ -34,7 +34,7 @@ GENERATOR, CONFIG = "generator.safetensors", "config.yaml"
 FREE = (
     "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
     "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
-    "loss.vgg_weights",
+    "loss.vgg_weights", "data.train._target_", "data.train.hint",
 )  # fmt: skip
 
 
@@ -134,8 +134,11 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     for key in ("crop", "patch", "batch_size", "val_recipes"):
         whole(1, 10**6)(f"data.{key}", data[key])
     whole(0, 2**31 - 1)("seed", cfg.seed)
+    images = build(data.train, "data.train")
+    if one_of("pad", "leave_out")("data.undersized", data.undersized) == "leave_out":
+        images = large_enough(images, data.crop)
     train = Samples(
-        images=build(data.train, "data.train"),
+        images=images,
         spec=build(cfg.degradation, "degradation"),
         crop=data.crop,
         patch=data.patch,
