@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from wildsr.data import Photographs, sample_photographs
 
@@ -58,3 +59,14 @@ def test_kept_pictures_are_decoded_once(photographs):
 def test_the_smallest_picture_is_found_by_its_header(photographs):
     (photographs / "broken.png").write_bytes(b"nothing")
     assert Photographs(photographs).smallest()[0] == 160
+
+
+def test_workers_share_what_they_found_damaged(photographs, capfd):
+    images = many(photographs, 150, broken=[5, 9])
+    loaders = [DataLoader(images, sampler=[place], batch_size=None, num_workers=1) for place in (5, 9)]
+    assert torch.equal(next(iter(loaders[0])), images[6])
+    assert images.corrupt.nonzero().flatten().tolist() == [5]
+    images[5]  # in this process: known, and not named again
+    assert capfd.readouterr().err.count("005.png") == 1
+    with pytest.raises(ValueError, match="2 of 150 pictures not readable, more than 1%"):
+        next(iter(loaders[1]))

@@ -55,6 +55,8 @@ class Photographs:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
+        if index >= len(self):
+            raise IndexError(index)  # or a loop over the pictures would have no end
         last = Path()
         for step in range(len(self)):
             place = (index + step) % len(self)

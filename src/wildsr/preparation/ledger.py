@@ -53,9 +53,9 @@ class Ledger:
                 self.add(options=options)
             elif options != self.options:
                 changed = sorted(key for key in options | self.options if options.get(key) != self.options.get(key))
-                earlier = ", ".join(f"{key}={self.options.get(key)}" for key in changed)
+                known = [f"{key}={self.options[key]}" if key in self.options else f"no {key}" for key in changed]
                 raise ValueError(
-                    f"{folder}: prepared with {earlier}; choose another --output, or remove it to begin anew"
+                    f"{folder}: prepared with {', '.join(known)}; choose another --output, or remove it to begin anew"
                 )
         except BaseException:
             self._file.close()
