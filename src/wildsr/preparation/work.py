@@ -103,8 +103,9 @@ class Preparation:
             if len(held) >= count:
                 break
             if name not in held and not isinstance(decode(pictures[name]), str):
-                self.ledger.remove_old(f"train/{name}", self.plan)
-                self.ledger.add(forgotten=f"train/{name}")
+                if self.ledger.known(f"train/{name}"):
+                    self.ledger.remove_old(f"train/{name}", self.plan)
+                    self.ledger.add(forgotten=f"train/{name}")
                 held.add(name)
         if len(held) < count or len(held) >= len(pictures):
             raise ValueError(f"{count} of {len(pictures)} pictures cannot be held out; wanted some readable ones left")
