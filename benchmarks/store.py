@@ -94,8 +94,7 @@ def store_of(path: Path, pictures: Sequence[np.ndarray]) -> Path:
             height, width = levels.shape[1:]
             rows.append((end - HEADER, height, width, width, height * width))
             end += file.write(levels.tobytes())
-        end += -end % 8
-        write_frame(file, end, np.array(rows), [f"{number}.png" for number in range(len(rows))])
+        write_frame(file, np.array(rows), [f"{number}.png" for number in range(len(rows))])
     return path
 
 
@@ -207,7 +206,8 @@ def million() -> None:
         rows = np.tile(np.array([0, 400, 400, 400, 160_000]), (count, 1))
         rows[:, 0] = np.arange(count) * each
         with path.open("w+b") as file:
-            write_frame(file, HEADER + count * each, rows, [f"{number:06d}_png/s001.png" for number in range(count)])
+            file.truncate(HEADER + count * each)
+            write_frame(file, rows, [f"{number:06d}_png/s001.png" for number in range(count)])
         opened("the store", lambda: Store(path)[count - 1][:, :8, :8].sum())
         entries = ", ".join(
             f'"{n:06d}_png/s001.png":{{"dtype":"U8","shape":[3,400,400],"data_offsets":[{n * each},{(n + 1) * each}]}}'

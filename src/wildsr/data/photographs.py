@@ -83,8 +83,8 @@ class Photographs:
 
     def smallest(self) -> tuple[int, Path]:
         """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
-        return min(((int(side), path) for side, path in zip(self.sides(), self.paths, strict=True) if side),
-                   default=(0, Path()))  # fmt: skip
+        found = [(int(side), path) for side, path in zip(self.sides(), self.paths, strict=True) if side]
+        return min(found, default=(0, Path()))
 
 
 def check_share(damaged: int, total: int, last: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wildsr.data.store import HEADER, Store, write_frame
-from wildsr.preparation.cutting import Outcome, Plan, pieces
+from wildsr.preparation.cutting import Outcome, Plan, copies, pieces
 
 
 class Packing:
@@ -36,18 +36,18 @@ class Packing:
     def whole(self) -> bool:
         return self.target.exists() and not self.part.exists()
 
-    def holds(self, key: str, outcome: Outcome, plan: Plan | None) -> bool:
+    def holds(self, outcome: Outcome, plan: Plan | None) -> bool:
         """Whether a picture's levels are in the file: after a power cut it may be shorter than the ledger says."""
-        made = pieces(key, outcome.width, outcome.height, plan)
-        return HEADER + outcome.start + sum(3 * w * h for w, h, _ in made) <= self.length
+        made = copies(outcome.width, outcome.height, plan.scales if plan else ())
+        return HEADER + outcome.start + sum(3 * width * height for _, width, height in made) <= self.length
 
-    def add(self, outcome: Outcome, copies: Iterable[np.ndarray]) -> Outcome:
+    def add(self, outcome: Outcome, planes: Iterable[np.ndarray]) -> Outcome:
         """Write the copies of a picture, each (3, H, W) uint8; returns the outcome with the place of the first."""
         self._open()
         with self.part.open("ab") as file:
             file.write(bytes(max(HEADER - file.tell(), 0)))
             start = file.tell() - HEADER
-            for copy in copies:
+            for copy in planes:
                 file.write(copy.data)
         return replace(outcome, start=start)
 

@@ -120,7 +120,7 @@ class Preparation:
         if part.packing is None:
             return self.ledger.is_done(key, part.plan, stamp)
         outcome = self.ledger.known(key, stamp)
-        return outcome is not None and (bool(outcome.damaged) or part.packing.holds(key, outcome, part.plan))
+        return outcome is not None and (bool(outcome.damaged) or part.packing.holds(outcome, part.plan))
 
     def prepare(self, part: Part, found: dict[str, Path]) -> None:
         """Do what has not been done of `found`, which are source files by the keys of the ledger. Raises as `own`."""
