@@ -161,10 +161,11 @@ def processes_of(leader: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's list of processes")
-def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path, capsys):
+@pytest.mark.parametrize("store", [[], ["--store"]], ids=["files", "store"])
+def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path, capsys, store):
     for number in range(300):
-        draw(tmp_path / "photos" / f"{number}.png", 100, 100, seed=number)
-    words = ["prepare", "folder", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), *SMALL[:4]]
+        draw(tmp_path / "photos" / f"{number}.png", 200, 200, seed=number)  # more than a pipe holds
+    words = ["prepare", "folder", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), *SMALL[:4], *store]
     call = [sys.executable, "-c", "import sys; from wildsr.cli import main; sys.exit(main(sys.argv[1:]))"]
     process = subprocess.Popen([*call, *words, "--workers", "2"], start_new_session=True, stderr=subprocess.DEVNULL)
     ledger, deadline = tmp_path / "out" / "prepared.jsonl", time.monotonic() + 60

@@ -64,9 +64,10 @@ def test_the_smallest_picture_is_found_by_its_header(photographs):
 def test_workers_share_what_they_found_damaged(photographs, capfd):
     images = many(photographs, 150, broken=[5, 9])
     loaders = [DataLoader(images, sampler=[place], batch_size=None, num_workers=1) for place in (5, 9)]
-    assert torch.equal(next(iter(loaders[0])), images[6])
+    [image] = loaders[0]
+    assert torch.equal(image, images[6])
     assert images.corrupt.nonzero().flatten().tolist() == [5]
     images[5]  # in this process: known, and not named again
     assert capfd.readouterr().err.count("005.png") == 1
     with pytest.raises(ValueError, match="2 of 150 pictures not readable, more than 1%"):
-        next(iter(loaders[1]))
+        list(loaders[1])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
@@ -48,7 +50,7 @@ def run(task: Callable[[Job], T], jobs: Sequence[Job], workers: int) -> Generato
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if context.get_start_method() == "forkserver":
             context.set_forkserver_preload([__name__])
-        options |= {"num_workers": workers, "multiprocessing_context": context, "worker_init_fn": leave_interrupts}
+        options |= {"num_workers": workers, "multiprocessing_context": context, "worker_init_fn": begin_worker}
     try:
         for number, result in DataLoader(Work(task, jobs), **options):
             if isinstance(result, Exception):
@@ -66,9 +68,18 @@ def as_it_is(result: T) -> T:
     return result
 
 
-def leave_interrupts(worker: int) -> None:
-    """Ctrl-C is for the process that started this one."""
+def begin_worker(number: int) -> None:
+    """Ctrl-C is for the process that started this one; where that one is killed, this one ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """DataLoader's own watch would wait for a reader of the last result, and there is none any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def space_needed(jobs: Sequence[Job], packed: bool) -> float:
