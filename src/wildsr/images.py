@@ -16,6 +16,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+_ORIENTATION = 0x0112  # EXIF; 5 to 8 swap the sides
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -60,6 +61,23 @@ def read_image(path: Path | str) -> Tensor:
         # Pillow answers damaged files with any of these, by format.
         raise ValueError(f"{path}: not a readable image ({first_line(error)})") from error
     return from_pil(rgb)
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Height and width, in pixels, of what `read_image` will give, from the file's header alone.
+
+    Raises:
+        ValueError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
+    """
+    try:
+        with Image.open(path) as picture:
+            turned = Image.Image.getexif(picture).get(_ORIENTATION, 1) > 4  # PNG's own getexif decodes the pixels
+            width, height = picture.size
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: not a readable image ({first_line(error)})") from error
+    return (width, height) if turned else (height, width)
 
 
 def first_line(error: BaseException) -> str:

@@ -44,7 +44,7 @@ def test_a_store_gives_the_pictures_of_its_files_and_their_names(pair):
     files, store = pair
     assert len(store) == len(files) == 4 and store.names == ["a.png", "b.jpg", "c.webp", "more/d.png"]
     assert all(torch.equal(store[i], files[i]) for i in range(4))
-    assert store.smallest() == (160, store.root / "a.png")
+    assert store.smallest() == (160, store.root / "a.png") and store.name(3) == "more/d.png"
     with pytest.raises(IndexError):
         store[4]
 
@@ -52,8 +52,8 @@ def test_a_store_gives_the_pictures_of_its_files_and_their_names(pair):
 def test_the_pairs_of_a_run_are_bit_for_bit_those_from_files(pair):
     files, store = pair
     for number in range(24):
-        (hq, drawn), (expected, same) = samples(store)[number], samples(files)[number]
-        assert drawn == same and torch.equal(hq, expected)
+        one, same = samples(store)[number], samples(files)[number]
+        assert one.drawn == same.drawn and torch.equal(one.hq, same.hq)
     spec = DegradationSpec(scale=3)
     assert all(torch.equal(Pairs(store, spec)[i][0], Pairs(files, spec)[i][0]) for i in range(4))
 
@@ -81,7 +81,7 @@ def test_a_crop_is_a_copy_in_memory_of_its_own(tmp_path, crop):
     picture = torch.randint(256, (3, 160, 160), dtype=torch.uint8)
     store = Store(made(tmp_path / "one.store", [picture], ["a.png"]))
     for number in range(8):
-        hq, _ = Samples(store, DegradationSpec(), crop=crop, patch=32, seed=0)[number]
+        hq = Samples(store, DegradationSpec(), crop=crop, patch=32, seed=0)[number].hq
         hq.fill_(0)  # into the file's own pages it would end the process
         assert hq.untyped_storage().nbytes() == 3 * crop * crop
     assert torch.equal(store[0], picture)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from wildsr.networks import CompactNet, RRDBNet
+from wildsr.networks import CompactNet, RRDBNet, load_generator
 from wildsr.upscale.tiles import count_tiles, overlap_of, upscale
 
 
@@ -36,5 +36,18 @@ def test_overlaps_are_the_measured_ones():
     assert overlap_of(CompactNet()) == 18
     assert overlap_of(RRDBNet(features=4, blocks=6, growth=2)) == 64
     assert overlap_of(RRDBNet(features=4, blocks=23, growth=2)) == 96
+    assert overlap_of(RRDBNet(features=4, blocks=23, growth=2, dilation=2)) == 136  # 96 · 7 / 5 = 134.4
     with pytest.raises(ValueError, match="Linear: overlap not known"):
         overlap_of(nn.Linear(1, 1))
+
+
+def test_a_community_network_is_tiled(tmp_path):
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.SPAN import SPAN
+
+    torch.manual_seed(0)
+    torch.save(SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).state_dict(), tmp_path / "a.pth")
+    network = load_generator(tmp_path / "a.pth")
+    image = torch.rand(3, 40, 150)
+    whole = network(image[None])[0]
+    assert torch.allclose(upscale(network, image, 64), whole, atol=1e-5)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from wildsr.data.selection import listed
 from wildsr.images import find_images, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
+Read = TypeVar("Read")
 
 
 class Photographs:
@@ -43,13 +44,13 @@ class Photographs:
     def __init__(
         self, root: str | Path, names: Sequence[str] | str | None = None, keep: int = 0, hint: str = ""
     ) -> None:
-        root = Path(root).expanduser()
-        if hint and not root.is_dir():
-            raise ValueError(f"{root}: no such folder; {hint}")
-        self.paths = find_images(root) if names is None else listed(root, names)
-        # In shared memory: what one worker finds damaged counts for all, and is named once.
-        self.corrupt = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
-        self._read = lru_cache(maxsize=keep)(read_image) if keep else read_image
+        self.root = Path(root).expanduser()
+        if hint and not self.root.is_dir():
+            raise ValueError(f"{self.root}: no such folder; {hint}")
+        self.paths = find_images(self.root) if names is None else listed(self.root, names)
+        self.keep = keep
+        self.corrupt = no_damage(len(self.paths))
+        self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -57,21 +58,21 @@ class Photographs:
     def __getitem__(self, index: int) -> Tensor:
         if index >= len(self):
             raise IndexError(index)  # or a loop over the pictures would have no end
-        last = Path()
-        for step in range(len(self)):
-            place = (index + step) % len(self)
-            if self.corrupt[place]:
-                continue
-            try:
-                image = self._read(self.paths[place])
-            except ValueError as error:
-                self.corrupt[place], last = True, self.paths[place]
-                print(f"left out: {error}", file=sys.stderr)
-                continue
-            if last.name:
-                check_share(int(self.corrupt.sum()), len(self), str(last))
-            return image
-        raise ValueError(f"none of {len(self)} image files is readable; the last one: {last}")
+        return first_readable(self._read, index, len(self), self.corrupt)
+
+    def _read(self, index: int) -> Tensor:
+        if index in self._kept:
+            return self._kept[index]
+        image = read_image(self.paths[index])
+        if len(self._kept) < self.keep:
+            self._kept[index] = image
+        return image
+
+    def name(self, index: int) -> str:
+        """The file behind a number, as a path under the root; once read, a damaged one's replacement."""
+        steps = ((index + step) % len(self) for step in range(len(self)))
+        place = next((place for place in steps if not self.corrupt[place]), index)
+        return self.paths[place].relative_to(self.root).as_posix()
 
     def sides(self) -> np.ndarray:
         """The shortest side of every picture in pixels, by its header; 0 where that is not readable."""
@@ -87,16 +88,43 @@ class Photographs:
         return min(found, default=(0, Path()))
 
 
-def check_share(damaged: int, total: int, last: str) -> None:
-    """Stop where more pictures are damaged than a sound set has.
+def no_damage(count: int) -> Tensor:
+    """Marks of damaged files, (count,) bool, in shared memory: what one worker finds counts for all."""
+    return torch.zeros(count, dtype=torch.bool).share_memory_()
+
+
+def check_share(damaged: int, total: int, last: object) -> None:
+    """Raises: ValueError where more pictures are damaged than a sound set has; `last` names one of them."""
+    if damaged > CORRUPT_SHARE * total:
+        raise ValueError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
+
+
+def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: Tensor) -> Read:
+    """What `read` gives for the first readable number from `index` on, round and round.
+
+    Args:
+        read: number to content, or a ValueError that names the file.
+        count: how many there are.
+        corrupt: `no_damage` at first; what is found damaged is marked, and named once.
 
     Raises:
-        ValueError: they are more than 1 %.
+        ValueError: nothing readable remains, or more than 1 % is damaged.
     """
-    if damaged > CORRUPT_SHARE * total:
-        raise ValueError(
-            f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last one: {last}"
-        )
+    last: object = ""
+    for step in range(count):
+        place = (index + step) % count
+        if corrupt[place]:
+            continue
+        try:
+            found = read(place)
+        except ValueError as error:
+            corrupt[place], last = True, error
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        if last:
+            check_share(int(corrupt.sum()), count, last)
+        return found
+    raise ValueError(f"none of {count} image files is readable; the last: {last or 'said before'}")
 
 
 def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:
@@ -105,11 +133,20 @@ def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:
     Raises:
         ValueError: scikit-image is not installed, or has no such picture.
     """
-    package = importlib.util.find_spec("skimage")
-    if package is None or package.origin is None:
-        raise ValueError("the sample photographs come with scikit-image; pip install scikit-image==0.26.0")
-    folder = Path(package.origin).parent / "data"
+    folder = sample_folder()
     for name in names:
         if not (folder / name).is_file():
             raise ValueError(f"scikit-image carries no picture {name!r}; wanted one of its data folder")
     return Photographs(folder, names, keep)
+
+
+def sample_folder() -> Path:
+    """Where the scikit-image wheel keeps its pictures.
+
+    Raises:
+        ValueError: scikit-image is not installed.
+    """
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise ValueError("the sample photographs come with scikit-image; pip install scikit-image==0.26.0")
+    return Path(package.origin).parent / "data"

@@ -82,6 +82,10 @@ class Store:
         """The pictures' file names, in order, as the prepared folder would have them."""
         return self._names.tobytes().decode(errors="surrogateescape").split("\0")
 
+    def name(self, index: int) -> str:
+        """The file name behind a number."""
+        return self.names[index]
+
     def sides(self) -> np.ndarray:
         """The shortest side of every picture in pixels, (N,)."""
         return self._index[:, 1:3].min(axis=1)
