@@ -5,6 +5,8 @@ from wildsr.data.hard import HardCases
 from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, TrainingSamples
+from wildsr.data.selection import large_enough
+from wildsr.data.store import Store
 from wildsr.data.validation import PairedPictures, Pairs, RealPictures, ValidationSet, validation_set
 
 __all__ = [
@@ -21,8 +23,10 @@ __all__ = [
     "RunBatches",
     "Sample",
     "Samples",
+    "Store",
     "TrainingSamples",
     "ValidationSet",
+    "large_enough",
     "sample_photographs",
     "validation_set",
 ]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from wildsr.data.photographs import first_readable
+from wildsr.data.photographs import first_readable, no_damage
 from wildsr.images import find_images, image_size, read_image
 
 SHOWN = 3  # offenders that a refusal names
@@ -67,7 +67,7 @@ class PairedFiles:
             )
         self.names, self.scale = names, scale
         self.paths = [(lqs[name], hqs[name]) for name in names]
-        self.corrupt: set[int] = set()
+        self.corrupt = no_damage(len(names))
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -167,7 +167,8 @@ def _flip_and_window(rng: Generator, slack: int) -> dict[str, Any]:
 
 def _cut(image: Tensor, top: int, left: int, side: int, flip: bool) -> Tensor:
     crop = image[:, top : top + side, left : left + side]
-    return (crop.flip(-1) if flip else crop).contiguous()
+    # In memory of its own: what a store hands out may not be written to.
+    return (crop.flip(-1) if flip else crop.clone()).contiguous()
 
 
 def image_of(seed: int, stream: int, number: int, length: int) -> int:
