@@ -59,6 +59,7 @@ class DegradedPhotographs(L.LightningDataModule):
         super().__init__()
         self.train, self.val, self.sharpening = train, dict(val), sharpening
         self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a set may have fewer pictures than processes
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the module's own iteration on: a resumed run goes on with the pair it stopped before."""
