@@ -23,9 +23,10 @@ from wildsr.metrics import FIGURES
 from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
 from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
+from wildsr.training.execution import Execution
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
-from wildsr.training.resuming import CONFIG, find_start, refuse_other_settings, settings
+from wildsr.training.resuming import CONFIG, EXECUTION, find_start, refuse_other_settings, settings
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Interrupted
@@ -178,7 +179,8 @@ def build_module(
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
         perceptual = PerceptualLoss(weights.features_file, backbone=weights.features)
-    module = SuperResolution(generator, discriminator, perceptual, weights, stage, cfg.metrics)
+    execution = Execution(**{key: cfg[key] for key in EXECUTION})
+    module = SuperResolution(generator, discriminator, perceptual, weights, stage, execution, cfg.metrics)
     module.settings = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
     return module
 
