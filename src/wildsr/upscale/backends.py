@@ -1,0 +1,179 @@
+"""A generator made ready to run, by torch or by a runtime that is faster on a CPU.
+
+Shapes: B batch, C channels of the network, h w LQ image, s scale.
+
+All give torch's result within a hundredth of a level. What would not is left out: bfloat16 is twice as fast where
+the CPU multiplies it, and 2 to 6 levels off with the released networks, and half as much off where the residual sums
+and all but the body stay in float32.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wildsr.graphs.ncnn import to_ncnn
+from wildsr.graphs.onnx import LQ, SR, to_onnx
+from wildsr.networks import CompactNet, RRDBNet
+from wildsr.networks.rrdb import _reflect_to_multiple
+from wildsr.upscale.tiles import overlap_of
+
+# What each needs besides torch, by the names of pip, which are also those of the modules.
+BACKENDS: dict[str, tuple[str, ...]] = {
+    "torch": (),
+    "onnxruntime": ("onnx", "onnxruntime"),
+    "openvino": ("onnx", "openvino"),
+    "ncnn": ("ncnn",),
+}
+NAMES = ("auto", *BACKENDS)
+# Fastest first, on a CPU. What stands behind torch is never chosen. Seconds per output megapixel, one thread of an
+# AMD EPYC of 2024 (benchmarks/upscale.py): RRDBNet of 23 blocks 7.9, 9.2, 10.2, 10.0; CompactNet 0.22, 0.30, 0.32,
+# 0.47. ncnn's lead is its Winograd convolutions, a quarter of the multiplications.
+FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
+    RRDBNet: ("ncnn", "openvino", "onnxruntime", "torch"),
+    CompactNet: ("ncnn", "torch", "openvino", "onnxruntime"),
+}
+
+Run = Callable[[Tensor], Tensor]
+
+
+@dataclass
+class Upscaler:
+    """Enlarge (B, C, h, w) float32 in [0, 1] to (B, C, s h, s w) float32, on the device of the input.
+
+    The output may leave [0, 1] slightly.
+
+    Attributes:
+        backend: what runs it, a key of BACKENDS.
+        scale: s.
+        channels: C.
+        overlap: LQ pixels around a tile beyond which its output hardly depends on them.
+    """
+
+    backend: str
+    scale: int
+    channels: int
+    overlap: int
+    run: Run
+
+    def __call__(self, lq: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self.run(lq)
+
+
+def open_backend(generator: nn.Module, name: str = "auto", device: torch.device | str = "cpu") -> Upscaler:
+    """Make a generator ready to run; torch takes it over, the others copy its weights.
+
+    Args:
+        generator: float32, in eval mode, as `load_generator` gives it.
+        name: one of NAMES. `auto` is torch on anything but a CPU, else the fastest that is installed.
+        device: of torch; the others run on the CPU, in as many threads as torch is set to.
+
+    Raises:
+        ValueError: no such backend, one that is not installed, or that cannot run this kind of network. One line.
+    """
+    if name not in NAMES:
+        raise ValueError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")
+    device = torch.device(device)
+    if name == "auto":
+        name = fastest(generator, device)
+    if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
+        raise ValueError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
+    if name != "torch" and not isinstance(generator, RRDBNet | CompactNet):
+        raise ValueError(f"backend {name} runs RRDBNet and CompactNet, no {type(generator).__name__}; wanted torch")
+    scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
+    run = _torch(generator, device) if name == "torch" else MAKERS[name](generator)
+    return Upscaler(name, scale, channels, overlap_of(generator), run)
+
+
+def fastest(generator: nn.Module, device: torch.device) -> str:
+    """What `auto` means for a network on a device: the first of FASTEST that is installed."""
+    if device.type != "cpu":
+        return "torch"
+    order = next((names for kind, names in FASTEST.items() if isinstance(generator, kind)), ("torch",))
+    return next(name for name in order if all(map(is_installed, BACKENDS[name])))
+
+
+def is_installed(module: str) -> bool:
+    """Whether an optional module is there; it is not imported."""
+    return importlib.util.find_spec(module) is not None
+
+
+def _torch(generator: nn.Module, device: torch.device) -> Run:
+    generator = generator.to(device)
+    # Channels last saves oneDNN reordering at every layer: a fifth to a half of the time.
+    layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+    generator = generator.to(memory_format=layout)
+
+    def run(lq: Tensor) -> Tensor:
+        sr: Tensor = generator(lq.to(device).contiguous(memory_format=layout))
+        return sr.to(lq.device, memory_format=torch.contiguous_format)
+
+    return run
+
+
+def _onnxruntime(generator: nn.Module) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(to_onnx(generator), options, providers=["CPUExecutionProvider"])
+    return lambda lq: torch.from_numpy(session.run([SR], {LQ: _array(lq)})[0]).to(lq.device)
+
+
+def _openvino(generator: nn.Module) -> Run:
+    import openvino
+
+    core = openvino.Core()
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",  # its own choice is bfloat16 wherever the CPU knows it
+        "PERFORMANCE_HINT": "LATENCY",  # one tile at a time, with all threads
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    network = core.compile_model(core.read_model(to_onnx(generator)), "CPU", settings)
+    return lambda lq: torch.from_numpy(network({LQ: _array(lq)})[SR]).to(lq.device)
+
+
+def _ncnn(generator: nn.Module) -> Run:
+    import ncnn
+
+    model, network = to_ncnn(generator), ncnn.Net()
+    network.opt.num_threads = torch.get_num_threads()
+    network.opt.use_fp16_storage = network.opt.use_fp16_packed = network.opt.use_fp16_arithmetic = False
+    with tempfile.TemporaryDirectory() as folder:  # ncnn copies weights out of a file, and keeps pointers into memory
+        file = Path(folder, "network.bin")
+        file.write_bytes(model.bin)
+        if network.load_param_mem(model.param) or network.load_model(str(file)):
+            raise ValueError(f"ncnn cannot load this {type(generator).__name__}")
+    multiple, scale = getattr(generator, "unshuffle", 1), int(generator.scale)  # type: ignore[arg-type]
+
+    def one(image: Tensor) -> Tensor:
+        array = _array(_reflect_to_multiple(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
+        extractor = network.create_extractor()
+        extractor.input(LQ, ncnn.Mat(array))
+        failed, sr = extractor.extract(SR)
+        if failed:
+            raise MemoryError(f"ncnn cannot enlarge {image.shape[-1]} x {image.shape[-2]} pixels")
+        height, width = (scale * side for side in image.shape[-2:])
+        return torch.from_numpy(np.array(sr))[:, :height, :width]
+
+    return lambda lq: torch.stack([one(image) for image in lq.cpu()]).to(lq.device)
+
+
+def _array(lq: Tensor) -> np.ndarray:
+    """Numbers in one piece, as runtimes want them."""
+    return lq.cpu().contiguous().numpy()
+
+
+MAKERS: dict[str, Callable[[nn.Module], Run]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "ncnn": _ncnn,
+}
