@@ -118,3 +118,21 @@ def test_an_unknown_backend_and_an_unknown_network_are_refused():
     if is_installed("ncnn"):
         with pytest.raises(ValueError, match=r"^backend ncnn runs RRDBNet and CompactNet, no Conv2d; wanted torch$"):
             open_backend(nn.Conv2d(1, 1, 1), "ncnn")
+
+
+def test_half_precision_is_torch_alone_and_close():
+    network = CompactNet(2, 3, features=8, convs=2).eval()
+    lq = torch.rand(1, 3, 16, 16)
+    exact, half = open_backend(network)(lq), open_backend(network, half=True)(lq)
+    assert 0 < (half - exact).abs().max() < 3 * LEVEL
+    assert half.dtype == torch.float32
+    with pytest.raises(ValueError, match=r"^backend ncnn has no half precision here; wanted torch$"):
+        open_backend(network, "ncnn", half=True)
+
+
+def test_half_precision_that_overflows_is_computed_again_in_float32(monkeypatch):
+    network = CompactNet(2, 3, features=4, convs=1).eval()
+    lq = torch.rand(1, 3, 8, 8)
+    exact, upscaler = open_backend(network)(lq), open_backend(network, half=True)
+    monkeypatch.setattr(network, "forward", lambda x: exact * (float("inf") if torch.is_autocast_enabled("cpu") else 1))
+    assert torch.equal(upscaler(lq), exact)
