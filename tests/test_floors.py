@@ -24,6 +24,7 @@ FLOORS = {
     "wildsr.losses": 2,
     "wildsr.metrics": 2,
     "wildsr.config": 2,
+    "wildsr.export": 3,
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
     "wildsr.training": 3,
