@@ -33,9 +33,10 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "ncnn": ("ncnn",),
 }
 NAMES = ("auto", *BACKENDS)
-# Fastest first, on a CPU. What stands behind torch is never chosen. Seconds per output megapixel, one thread of an
-# AMD EPYC of 2024 (benchmarks/upscale.py): RRDBNet of 23 blocks 7.9, 9.2, 10.2, 10.0; CompactNet 0.22, 0.30, 0.32,
-# 0.47. ncnn's lead is its Winograd convolutions, a quarter of the multiplications.
+# Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order. Seconds
+# per output megapixel on one thread of an AMD EPYC of 2024: RRDBNet of 23 blocks 7.9, 9.2, 10.0, 10.2, and torch as
+# it comes 13.0; CompactNet 0.22, 0.30, 0.32, 0.47, and 0.62. ncnn's lead is its Winograd convolutions, which need a
+# quarter of the multiplications.
 FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
     RRDBNet: ("ncnn", "openvino", "onnxruntime", "torch"),
     CompactNet: ("ncnn", "torch", "openvino", "onnxruntime"),
