@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wildsr.graphs.ncnn import to_ncnn
+from wildsr.graphs.ncnn import LAST, to_ncnn
 from wildsr.graphs.onnx import LQ, SR, to_onnx
+from wildsr.images import first_line
 from wildsr.networks import CompactNet, RRDBNet
 from wildsr.networks.rrdb import _reflect_to_multiple
 from wildsr.upscale.tiles import overlap_of
@@ -72,7 +73,7 @@ class Upscaler:
 def open_backend(
     generator: nn.Module, name: str = "auto", device: torch.device | str = "cpu", half: bool = False
 ) -> Upscaler:
-    """Make a generator ready to run; torch takes it over, the others copy its weights.
+    """Make a generator ready to run; it is taken over.
 
     Args:
         generator: float32, in eval mode, as `load_generator` gives it.
@@ -95,7 +96,10 @@ def open_backend(
     if name != "torch" and not isinstance(generator, RRDBNet | CompactNet):
         raise ValueError(f"backend {name} runs RRDBNet and CompactNet, no {type(generator).__name__}; wanted torch")
     scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
-    run = _torch(generator, device, half) if name == "torch" else MAKERS[name](generator)
+    try:
+        run = _torch(generator, device, half) if name == "torch" else MAKERS[name](generator)
+    except ImportError as error:  # installed, but not for this machine
+        raise ValueError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
     return Upscaler(name, scale, channels, overlap_of(generator), run)
 
 
@@ -163,17 +167,22 @@ def _ncnn(generator: nn.Module) -> Run:
         file.write_bytes(model.bin)
         if network.load_param_mem(model.param) or network.load_model(str(file)):
             raise ValueError(f"ncnn cannot load this {type(generator).__name__}")
+    generator = generator.cpu().to(memory_format=torch.channels_last)
     multiple, scale = getattr(generator, "unshuffle", 1), int(generator.scale)  # type: ignore[arg-type]
 
     def one(image: Tensor) -> Tensor:
         array = _array(_reflect_to_multiple(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
         extractor = network.create_extractor()
         extractor.input(LQ, ncnn.Mat(array))
-        failed, sr = extractor.extract(SR)
+        failed, last = extractor.extract(LAST)
         if failed:
             raise MemoryError(f"ncnn cannot enlarge {image.shape[-1]} x {image.shape[-2]} pixels")
+        sr = torch.from_numpy(np.array(last))
+        del extractor, last  # their memory, before more is taken
+        if isinstance(generator, RRDBNet):
+            sr = generator.enlarge(sr[None].contiguous(memory_format=torch.channels_last))[0]
         height, width = (scale * side for side in image.shape[-2:])
-        return torch.from_numpy(np.array(sr))[:, :height, :width]
+        return sr[:, :height, :width]
 
     return lambda lq: torch.stack([one(image) for image in lq.cpu()]).to(lq.device)
 
