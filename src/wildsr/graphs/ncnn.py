@@ -1,8 +1,8 @@
 """Generators in ncnn's form: a text graph (.param) and its numbers (.bin), as `networks.ncnn` reads them.
 
-Of an RRDBNet only the trunk: after that ncnn's convolutions, at full size, would take four times torch's memory, and
-save nothing. Weights stay float32. ncnn has no reflecting padding of variable width: whoever runs an x2 or x1 network
-gives it sizes that divide by its pixel-unshuffle.
+Of an RRDBNet only the trunk: after it ncnn's convolutions, at full size, would take four times torch's memory (44 KiB
+for each LQ pixel at x4, against 11) and save 3 % of the time. Weights stay float32. ncnn has no reflecting padding of
+variable width: whoever runs an x2 or x1 network gives it sizes that divide by its pixel-unshuffle.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def to_ncnn(generator: nn.Module) -> NcnnModel:
         write_trunk(generator, writer, LQ)
     else:
         write_generator(generator, writer, LQ)
-    layers = _split(
-        [_Layer("Input", LQ, [], [LQ], ""), *writer.layers[:-1], writer.layers[-1]._replace(outputs=[LAST])]
-    )
+    first, last = _Layer("Input", LQ, [], [LQ], ""), writer.layers[-1]._replace(outputs=[LAST])
+    layers = _split([first, *writer.layers[:-1], last])
     blobs = sum(len(layer.outputs) for layer in layers)
     lines = [MAGIC, f"{len(layers)} {blobs}", *(layer.line() for layer in layers), ""]
     return NcnnModel("\n".join(lines), b"".join(writer.numbers))

@@ -35,9 +35,10 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 }
 NAMES = ("auto", *BACKENDS)
 # Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order. Seconds
-# per output megapixel on one thread of an AMD EPYC of 2024: RRDBNet of 23 blocks 7.9, 9.2, 10.0, 10.2, and torch as
+# per output megapixel on one thread of an AMD EPYC of 2024: RRDBNet of 23 blocks 8.2, 9.4, 10.0, 10.3, and torch as
 # it comes 13.0; CompactNet 0.22, 0.30, 0.32, 0.47, and 0.62. ncnn's lead is its Winograd convolutions, which need a
-# quarter of the multiplications.
+# quarter of the multiplications. KiB of memory for each LQ pixel, at x4: RRDBNet 19, 10, 12, 10; CompactNet 2.8, 0.6,
+# 1.1, 0.8.
 FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
     RRDBNet: ("ncnn", "openvino", "onnxruntime", "torch"),
     CompactNet: ("ncnn", "torch", "openvino", "onnxruntime"),
