@@ -26,6 +26,7 @@ from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.execution import Execution
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
+from wildsr.training.provenance import made_from
 from wildsr.training.resuming import CONFIG, EXECUTION, find_start, refuse_other_settings, settings
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
@@ -110,8 +111,9 @@ def fit(
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
     trainer = build_trainer(cfg, stage, callbacks=callbacks, logger=loggers)
+    origin = made_from(build(cfg.degradation, "degradation"), data.train)
     for logger in trainer.loggers:
-        logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+        logger.log_hyperparams({**OmegaConf.to_container(cfg, resolve=True), "made_from": origin})  # type: ignore[dict-item]
     try:
         if cfg.validate_first and checkpoint is None and data.val:
             validate_first(trainer, module, data)

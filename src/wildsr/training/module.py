@@ -70,6 +70,7 @@ class SuperResolution(L.LightningModule):
         self.iteration = 0
         self.scalars: Scalars = {}
         self.gradient_norms: Scalars = {}
+        self.logits: Tensor | None = None  # (2, B, …) of the last iteration, for real and for generated images
         self.sample_losses = torch.empty(0)  # (B,) mean absolute errors of the last iteration, for whoever asks
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -131,7 +132,8 @@ class SuperResolution(L.LightningModule):
             losses.append({"loss/discriminator": loss.detach() * part.share})
             judged.append(torch.stack((logits_real, logits_fake)).detach())
         optimizer.step()
-        return added(losses) | statistics(*torch.cat(judged, 1))
+        self.logits = torch.cat(judged, 1)
+        return added(losses) | statistics(*self.logits)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Measure a network's gradient, whole and unscaled only now, and shorten it to the stage's limit."""
