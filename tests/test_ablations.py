@@ -55,7 +55,8 @@ def pairs(count, *words):
     """The first samples of a run: what was drawn, and the training pair of each with its HQ crop."""
     data = build_data(configured(*words))
     items = [data.train[number] for number in range(count)]
-    return [(s, hq, training_pair(Batch.collate([(hq, s)]), data.sharpening, data.train.patch)) for hq, s in items]
+    batches = [Batch.collate([item]) for item in items]
+    return [(b.drawn[0], b.hq[0], training_pair(b, data.sharpening, data.train.patch)) for b in batches]
 
 
 def kernels(recipe):
