@@ -1,5 +1,6 @@
-"""What all tests share: one thread (the suite runs in two processes), and a folder of small photographs."""
+"""What all tests share: one thread (the suite runs in two processes), no network, a folder of small photographs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from wildsr.data import sample_photographs
 from wildsr.images import to_pil
 
 torch.set_num_threads(1)
+os.environ["WILDSR_OFFLINE"] = "1"  # released networks come from torch hub's cache or the wheel
 
 
 @pytest.fixture
@@ -22,3 +24,16 @@ def photographs(tmp_path: Path) -> Path:
         picture = to_pil(images[index]).resize((192, 160), Image.Resampling.LANCZOS)
         picture.save(folder / name)
     return folder
+
+
+@pytest.fixture
+def pairs(photographs: Path, tmp_path: Path) -> Path:
+    """A folder with `hq`, the four photographs, and `lq`, the same four with each 4 x 4 pixels averaged."""
+    for source in (path for path in photographs.rglob("*") if path.is_file()):
+        name = source.relative_to(photographs).with_suffix(".png")
+        for side, factor in (("hq", 1), ("lq", 4)):
+            target = tmp_path / "pairs" / side / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(source) as picture:
+                picture.convert("RGB").reduce(factor).save(target)
+    return tmp_path / "pairs"

@@ -1,16 +1,19 @@
+import itertools
+
 import pytest
 from omegaconf import OmegaConf
 
 from wildsr.config import build, compose_config, groups
 from wildsr.degradation import DegradationSpec
 
-OPTIONS = [(group, option) for group, options in groups().items() for option in options if group != "hydra"]
 
-
-@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: str(value))
-def test_every_option_composes(group, option):
-    cfg = compose_config([f"{group}={option}"])
-    assert set(cfg) >= {"data", "degradation", "generator", "discriminator", "loss", "stage", "trainer"}
+@pytest.mark.parametrize("group", [group for group in groups() if not group.startswith("hydra")])
+def test_every_option_composes_to_what_no_other_option_of_its_group_does(group):
+    composed = {option: compose_config([f"{group}={option}"]) for option in groups()[group]}
+    for cfg in composed.values():
+        assert set(cfg) >= {"data", "degradation", "generator", "discriminator", "loss", "stage", "trainer"}
+    for one, other in itertools.combinations(composed, 2):
+        assert composed[one] != composed[other], f"{group}={one} and {group}={other} are the same"
 
 
 @pytest.mark.parametrize("experiment", groups()["experiment"])

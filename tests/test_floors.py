@@ -20,11 +20,17 @@ FLOORS = {
     "wildsr.degradation.pipeline": 2,
     "wildsr.degradation": 2,  # the package hands on what its highest file holds
     "wildsr.data": 2,
+    "wildsr.graphs": 2,
     "wildsr.losses": 2,
     "wildsr.metrics": 2,
     "wildsr.config": 2,
+    "wildsr.export": 3,
+    "wildsr.upscale.memory": 2,
+    "wildsr.upscale.tiles": 2,  # validation needs it, too
+    "wildsr.upscale.eager": 2,
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
+    "wildsr.search": 3,
     "wildsr.training": 3,
     "wildsr.upscale": 3,
     "wildsr.run": 4,

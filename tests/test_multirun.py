@@ -1,19 +1,49 @@
-"""Several runs from one command."""
+"""Several runs from one command: in this process, by a search, through a cluster's queue."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import optuna
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from optuna.trial import TrialState
+from submitit.core.utils import FailedJobError
+
+from wildsr.config import conf_folder
 
 ROOT = Path(__file__).parents[1]
 TINY = [
     "experiment=quickstart", "generator=tiny", "generator.weights=null", "discriminator.network.features=4",
     "data.crop=64", "data.patch=32", "data.batch_size=2", "data.val=null", "stage.iterations=1", "stage=psnr",
 ]  # fmt: skip
+SEARCH = ["search=weights_and_kernels", "loss.perceptual=0", "loss.adversarial=0.1", "kernels.sinc_prob=0.1"]
+
+
+def command(*words):
+    return [
+        sys.executable,
+        str(ROOT / "train.py"),
+        *words,
+        *(word for word in TINY if key(word) not in map(key, words)),
+    ]
+
+
+def key(word):
+    return word.partition("=")[0]
 
 
 def multirun(folder, *words):
-    command = [sys.executable, str(ROOT / "train.py"), *words, *TINY]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, timeout=240)
+
+
+def folders_of(tmp_path):
+    return {path.name for path in (tmp_path / "runs" / "quickstart").iterdir() if "=" in path.name}
 
 
 def test_each_ablation_has_its_folder_and_the_same_command_finds_it_again(tmp_path):
@@ -26,8 +56,125 @@ def test_each_ablation_has_its_folder_and_the_same_command_finds_it_again(tmp_pa
         assert (run / "psnr" / "generator.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_a_search_tries_its_values_one_by_one(tmp_path):
     done = multirun(tmp_path, "search=adversarial_weight")
     assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "runs" / "quickstart").iterdir() if path.is_dir()}
-    assert names == {"loss.adversarial=0.05", "loss.adversarial=0.1", "loss.adversarial=0.2"}
+    assert folders_of(tmp_path) == {"loss.adversarial=0.05", "loss.adversarial=0.1", "loss.adversarial=0.2"}
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_is_reported_and_the_others_go_on(tmp_path):
+    done = multirun(tmp_path, "-m", "data.batch_size=0,2")
+    assert done.returncode == 1
+    assert "error: data.batch_size: given 0, wanted a whole number" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "runs" / "quickstart" / "data.batch_size=2" / "psnr" / "generator.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_was_cut_off(photographs, tmp_path):
+    words = [
+        *SEARCH, "data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}", "stage.iterations=2",
+        "hydra.sweeper.n_trials=2",
+    ]  # fmt: skip
+    run = subprocess.run(
+        [w for w in command(*words, "callbacks.stops.max_time=00:00:00:00") if w != "data.val=null"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert "psnr stage stopped after iteration 1" in run.stderr and "Traceback" not in run.stderr
+    again = [word for word in command(*words) if word != "data.val=null"]
+    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "0 of 2 trials are finished" in done.stdout
+    assert "psnr stage goes on after iteration 1 of" in done.stdout
+    study = optuna.load_study(study_name="quickstart", storage=f"sqlite:///{tmp_path}/runs/quickstart/search.db")
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert study.trials[0].params == study.trials[1].params
+    assert set(study.trials[0].params) == {"kernels.generalized_iso", "kernels.plateau_iso"}  # the others were given
+    assert len(folders_of(tmp_path)) == 2
+    finished = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert finished.returncode == 0, finished.stderr
+    assert "2 of 2 trials are finished" in finished.stdout
+    assert len(optuna.load_study(study_name="quickstart", storage=study._storage).trials) == 3
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(photographs, tmp_path):
+    words = [
+        *SEARCH, "data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}",
+        "hydra.sweeper.n_trials=4", "data.batch_size=choice(0,2)",
+    ]  # fmt: skip
+    run = [word for word in command(*words) if word != "data.val=null"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "error: data.batch_size: given 0, wanted a whole number" in done.stderr
+    assert "Traceback" not in done.stderr
+    study = optuna.load_study(study_name="quickstart", storage=f"sqlite:///{tmp_path}/runs/quickstart/search.db")
+    states = {trial.params["data.batch_size"]: trial.state for trial in study.trials}
+    assert len(study.trials) == 4
+    assert states == {0: TrialState.FAIL, 2: TrialState.COMPLETE}
+
+
+def test_an_impossible_objective_ends_a_search_in_one_line(tmp_path):
+    done = multirun(tmp_path, *SEARCH, "objective=val/psnr")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: objective=val/psnr: no such metric; wanted one of: val/psnr_y, val/ssim_y, val/niqe"
+    ]
+
+
+@pytest.mark.slow
+def test_a_job_of_the_queue_runs_and_is_named_as_here(tmp_path):
+    done = multirun(tmp_path, "-m", "hydra/launcher=submitit_local", "kernels=no_sinc,mixed")
+    assert done.returncode == 0, done.stderr
+    assert folders_of(tmp_path) == {"kernels=no_sinc", "kernels=mixed"}
+    assert (tmp_path / "runs" / "quickstart" / "kernels=mixed" / "psnr" / "generator.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_job_that_is_warned_saves_and_goes_back_into_the_queue(tmp_path):
+    long = ["stage.iterations=100000", "stage.iterations_per_epoch=100000", "stage.checkpoint_every=100000"]
+    words = ["-m", "hydra/launcher=submitit_local", "kernels=no_sinc", *long]
+    with subprocess.Popen(command(*words), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
+        queue = tmp_path / "runs" / "quickstart" / ".submitit"
+        wait_for(lambda: list(queue.glob("[0-9]*")) and "psnr stage  " in output(queue, "err"))
+        controller = int(next(queue.glob("[0-9]*")).name)
+        worker = int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0])
+        os.kill(worker, signal.SIGUSR2)  # what submitit asks SLURM to send before the time is up
+        wait_for(lambda: re.search("psnr stage goes on after iteration [1-9]", output(queue, "out")))
+        os.kill(controller, signal.SIGTERM)
+        run.wait(timeout=120)
+
+
+def output(queue, kind):
+    return "".join(path.read_text() for path in queue.glob(f"[0-9]*/*.{kind}"))
+
+
+def wait_for(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_slurm_is_asked_for_what_the_option_says(tmp_path, monkeypatch):
+    for program in ("srun", "sbatch"):  # keeps what it is given, and refuses it
+        (tmp_path / program).write_text(f"#!/bin/sh\ncp \"$1\" '{tmp_path}/job'\nexit 1\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    words = ["hydra/launcher=slurm", "hydra.launcher.gpus_per_node=4", "hydra.launcher.partition=wide", "name=mine"]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        cfg = compose("train", words, return_hydra_config=True)
+    launcher = instantiate(cfg.hydra.launcher)
+    launcher.setup(hydra_context=None, task_function=None, config=cfg)
+    with pytest.raises(FailedJobError):
+        launcher.launch([["name=mine"]], initial_job_idx=0)
+    asked = {line.removeprefix("#SBATCH --") for line in (tmp_path / "job").read_text().splitlines()}
+    assert asked >= {
+        "job-name=wildsr-mine", "nodes=1", "gpus-per-node=4", "ntasks-per-node=4", "cpus-per-task=9", "mem=64GB",
+        "time=1440", "partition=wide", "signal=USR2@120",
+    }  # fmt: skip
+    assert launcher.params["max_num_timeout"] == 20

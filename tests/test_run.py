@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.models import vgg
 
 from wildsr.config import groups
+from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
 from wildsr.run import train
 from wildsr.training.checkpoints import Checkpoints
 from wildsr.training.module import SuperResolution
@@ -69,10 +70,33 @@ def test_a_run_leaves_what_it_promises(folders, tmp_path, capsys):
         assert (folder / "panels" / "iteration_0000004.png").is_file()
         assert "val/psnr_y" in (folder / "csv" / "version_0" / "metrics.csv").read_text()
         assert checkpoint(folder)["iteration"] == 4
-    assert (tmp_path / "run" / "comparison.png").is_file()
+    assert {"comparison.png", "images.csv", "strata.csv"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert list(scores) == ["bicubic", "psnr stage", "gan stage"]
     assert json.loads((tmp_path / "run" / "scores.json").read_text()) == scores
     assert "without the perceptual loss" in capsys.readouterr().out
+
+
+def test_a_run_says_once_what_became_of_the_weights_that_it_starts_from(folders, tmp_path, capsys):
+    save_generator(CompactNet(2, features=8, convs=2), tmp_path / "x2.pth")
+    torch.save(UNetDiscriminator(1, features=4).state_dict(), tmp_path / "grey.pth")
+    weights = [f"generator.weights='{tmp_path / 'x2.pth'}'", f"discriminator.weights='{tmp_path / 'grey.pth'}'"]
+    overrides = [*folders, *TINY, *SHORT, *weights, "data.val=null", "compare=false"]
+    train(overrides, tmp_path / "run")
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index(f"generator: from {tmp_path / 'x2.pth'}")
+    assert lines[start + 1].split() == ["taken", "9", "tensors"]
+    assert lines[start + 2].split() == ["left", "as", "initialised", "body.6.weight,", "body.6.bias"]
+    start = lines.index(f"discriminator: from {tmp_path / 'grey.pth'}")
+    assert lines[start + 2].split(maxsplit=1) == ["re-made", "conv0.weight (1 to 3 input channels)"]
+    assert sum(line.startswith(("generator: ", "discriminator: ")) for line in lines) == 2
+    train([*overrides, "stage.iterations=5"], tmp_path / "run")
+    assert "generator: " not in capsys.readouterr().out  # the checkpoint's weights are the ones that count
+
+
+def test_a_stage_refuses_the_generator_of_another_scale(folders, tmp_path):
+    save_generator(CompactNet(2, features=8, convs=2), tmp_path / "psnr" / "generator.safetensors")
+    with pytest.raises(ValueError, match=r"generator\.safetensors does not fit this CompactNet"):
+        train([*folders, *TINY, *SHORT, "data.val=null", "stage=gan"], tmp_path)
 
 
 def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_path):
@@ -147,7 +171,7 @@ def test_workers_that_degrade_end_with_the_same_weights(whole, tmp_path):
 
 def test_a_time_limit_holds_for_each_call(whole, tmp_path):
     overrides, folder = whole
-    limited = [*overrides, "callbacks.stops.max_time=00:00:00:00"]
+    limited = [*overrides, "trainer.max_time=00:00:00:00"]
     for iteration in (1, 2, 3):
         with pytest.raises(Interrupted, match=f"after iteration {iteration} .*max_time"):
             train(limited, tmp_path)
@@ -168,7 +192,8 @@ def test_other_settings_do_not_go_on_with_a_run(whole, tmp_path):
     for change, words in [
         ("seed=5", "was trained with seed=0, now 5; wanted the same settings"),
         ("generator.network.features=6", "was trained with generator.network.features=8, now 6"),
-        ("kernels=no_sinc", "sinc_prob=0.8, now 0.0 .3 more differ"),
+        ("kernels=no_sinc", "sinc_prob=0.8, now 0.0; .*kernels.sinc_prob=0.1, now 0.0; wanted"),
+        ("kernels=gaussian_only", "beta_plateau|generalized_aniso=0.03, now 0.0; .* more differ"),
     ]:
         with pytest.raises(ValueError, match=words) as caught:
             train([*overrides, change], folder)
@@ -229,7 +254,8 @@ def test_real_esrgan_plus_without_its_data_names_the_command_that_brings_them(tm
 def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     overrides = [f"experiment={experiment}", *folders, *TINY, "stage.iterations=1", "generator.weights=null"]
-    train([*overrides, "data.val=null", "logger=csv"], tmp_path)
+    scratch = ["discriminator.weights=null", *(["stage.predecessor=null"] if "finetune" in experiment else [])]
+    train([*overrides, *scratch, "data.val=null", "logger=csv"], tmp_path)
     assert list(tmp_path.glob("*/generator.safetensors"))
 
 
@@ -238,7 +264,10 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
     [
         (["stage=gan"], r"stage=gan starts from the psnr stage's generator, and .* is not there; wanted stage=psnr"),
         (["generator.weights=nowhere.pth"], r"nowhere\.pth"),
-        (["generator.weights=realesrgan-x4plus"], "realesrgan-x4plus does not fit this CompactNet"),
+        (
+            ["generator.weights=realesrgan-x4plus"],
+            "holds RRDBNet of 64 features, 23 blocks, growth 32; wanted CompactNet",
+        ),
         (["stage.lr=fast"], r"stage\.lr"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
         (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
@@ -262,7 +291,7 @@ def test_bad_input_stops_before_anything_is_written(folders, tmp_path, overrides
 def test_a_checkpoint_of_another_architecture_is_one_clear_line(whole, tmp_path):
     overrides, folder = whole
     other = folder / "psnr" / "checkpoints" / "last.ckpt"
-    with pytest.raises(ValueError, match="does not fit") as caught:
+    with pytest.raises(ValueError, match=r"generator\.network\.features=8, now 6") as caught:
         train([*overrides, "stage=psnr", "generator.network.features=6", f"resume='{other}'"], tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -284,10 +313,41 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_damaged_checkpoint_is_named(folders, tmp_path):
-    overrides = [*folders, *TINY, *SHORT, "stage=psnr", "data.val=null"]
-    train([*overrides, "stage.iterations=2"], tmp_path)
-    last = tmp_path / "psnr" / "checkpoints" / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"last\.ckpt: damaged, or no checkpoint of wildsr"):
+def test_a_checkpoint_of_other_settings_names_the_keys_that_differ(whole, tmp_path):
+    overrides, folder = whole
+    other = folder / "psnr" / "checkpoints" / "last.ckpt"
+    changes = ["seed=5", "sharpen=none", "stage=psnr", f"resume='{other}'"]
+    with pytest.raises(ValueError, match=r"last\.ckpt was trained with seed=0, now 5; sharpen\.source=True, now False"):
+        train([*overrides, *changes], tmp_path)
+    assert not (tmp_path / "psnr").exists()
+
+
+def flip_a_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, cut_off])
+def test_a_damaged_last_checkpoint_is_passed_over_for_the_one_before(whole, tmp_path, capsys, damage):
+    overrides, folder = whole
+    train([*overrides, "stage.iterations=3", "stage=psnr"], tmp_path)
+    damage(tmp_path / "psnr" / "checkpoints" / "last.ckpt")
+    train(overrides, tmp_path)
+    said = capsys.readouterr()
+    assert said.err.count("last.ckpt: damaged, or no checkpoint of wildsr") == 1
+    assert "goes on after iteration 2 of" in said.out
+    assert_same_end(folder, tmp_path)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(whole, tmp_path):
+    overrides, _ = whole
+    train([*overrides, "stage.iterations=3", "stage=psnr"], tmp_path)
+    for file in (tmp_path / "psnr" / "checkpoints").iterdir():
+        cut_off(file)
+    with pytest.raises(ValueError, match="no checkpoint is whole; wanted resume=never"):
         train(overrides, tmp_path)

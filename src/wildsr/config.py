@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,12 +15,18 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wildsr.images import first_line
+
+WORDS = "WILDSR_WORDS"  # environment: the command line, as JSON; a job on another machine has one of its own
+PLUGINS = {  # options that an optional package brings
+    "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2'",
+    "hydra/launcher=submitit_": "hydra-submitit-launcher==1.2.0",
+}
 
 
 class ConfigError(ValueError):
@@ -27,11 +34,25 @@ class ConfigError(ValueError):
 
 
 def label(overrides: Sequence[str]) -> str:
-    """A job's folder in a multirun, from its overrides: what differs between the jobs, at most 120 characters."""
-    swept = [word for word in overrides if word not in sys.argv]  # the others were given as they are, for all jobs
-    name = ",".join(swept).replace("/", "_") or "run"
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return name if len(name) <= 120 else f"{name[:110]}_{digest}"
+    """A job's folder in a multirun: what differs between the jobs, long numbers rounded, at most 120 characters.
+
+    Where that leaves something out, it ends with a digest of the whole.
+    """
+    words = swept(overrides)
+    whole = ",".join(words).replace("/", "_") or "run"
+    name = re.sub(r"(?<==)-?\d+\.\d+(e[-+]\d+)?(?=,|$)", lambda number: f"{float(number[0]):.4g}", whole)
+    if name == whole and len(name) <= 120:
+        return name
+    return f"{name[:110]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+
+
+def swept(overrides: Sequence[str]) -> list[str]:
+    """The overrides of one job of a multirun that were not given with one value for all jobs."""
+    given = json.loads(os.environ.get(WORDS, "[]"))
+    given = [word for word in given if not word.startswith("-") and ("=" in word or word[0] == "~")]
+    parsed = OverridesParser.create().parse_overrides(given)
+    same = {override.get_key_element() for override in parsed if not override.is_sweep_override()}
+    return [word for word in overrides if word.partition("=")[0] not in same]
 
 
 OmegaConf.register_new_resolver("label", label, replace=True)
@@ -73,9 +94,11 @@ def check(overrides: Sequence[str]) -> None:
 
 def _check(overrides: Sequence[Override]) -> None:
     known = groups()
-    chosen = []
+    chosen: list[str] = []
     for override in overrides:
-        if override.key_or_group in known:
+        if override.key_or_group.startswith("hydra/"):  # Hydra's own groups: it knows what its plugins bring
+            chosen.append(str(override.input_line))
+        elif override.key_or_group in known:
             options = list(_choices(override))
             for option in options:
                 if option not in known[override.key_or_group]:
@@ -87,7 +110,7 @@ def _check(overrides: Sequence[Override]) -> None:
     keys = set(_keys(_compose(chosen)))
     for override in overrides:
         key = override.key_or_group
-        if key in known or override.is_add() or override.is_force_add() or key.split(".")[0] == "hydra":
+        if key in known or override.is_add() or override.is_force_add() or re.match(r"hydra\b", key):
             continue
         if key not in keys:
             raise ConfigError(f"{override.input_line}: no such key{nearest(key, [*keys, *known])}")
@@ -162,6 +185,18 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _keys(child, f"{prefix}{key}.")
 
 
+def _explained(error: Exception) -> str:
+    """An error of composing in one line, with the command that installs what is missing, or the options there are."""
+    if isinstance(error, MissingConfigException):
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        for plugin, packages in PLUGINS.items():
+            if f"{group}={option}".startswith(plugin):
+                return f"{group}={option} needs: pip install {packages}"
+        if error.options:
+            return f"{first_line(error)}; wanted one of: {', '.join(error.options)}"
+    return first_line(error)
+
+
 def _compose(overrides: Sequence[str]) -> DictConfig:
     state = GlobalHydra.instance()
     outer = state.hydra  # set while hydra.main runs a job of its own
@@ -170,7 +205,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             return compose("train", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(first_line(error)) from error
+        raise ConfigError(_explained(error)) from error
     finally:
         state.clear()
         state.hydra = outer

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -58,3 +60,16 @@ def test_kept_pictures_are_decoded_once(photographs):
 def test_the_smallest_picture_is_found_by_its_header(photographs):
     (photographs / "broken.png").write_bytes(b"nothing")
     assert Photographs(photographs).smallest()[0] == 160
+
+
+def test_photographs_travel_to_worker_processes_that_start_afresh(photographs):
+    images = Photographs(photographs, keep=2)
+    first = images[0]
+    assert torch.equal(pickle.loads(pickle.dumps(images))[0], first)
+
+
+def test_pictures_are_called_by_their_place_and_a_damaged_ones_by_its_replacements(photographs):
+    images = many(photographs, 120, broken=[5])
+    images[5]
+    assert [images.name(index) for index in (4, 5, 6)] == ["004.png", "006.png", "006.png"]
+    assert Photographs(photographs).name(3) == "more/d.png"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from wildsr.data import Batch, Pairs, Photographs, RunBatches, Samples
+from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Photographs, RunBatches, Samples
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
 
@@ -25,14 +25,24 @@ def first(iterable, count):
 
 
 def same(a, b):
-    return a.drawn == b.drawn and torch.equal(a.hq, b.hq)
+    lqs = (a.lq is None and b.lq is None) or torch.equal(a.lq, b.lq)
+    return a.drawn == b.drawn and torch.equal(a.hq, b.hq) and lqs
+
+
+def paired(folder, **changes):
+    files = PairedFiles(folder / "lq", folder / "hq", scale=4)
+    return PairedSamples(files, **{"crop": 64, "patch": 32, "seed": 3} | changes)
+
+
+def mixed(photographs, pairs, share):
+    return MixedSamples(paired(pairs), samples(photographs), share, seed=3)
 
 
 def test_a_sample_is_a_function_of_seed_and_number_alone(photographs):
     one, other = samples(photographs), samples(photographs)
     other[5], other[0]
-    image, sample = one[7]
-    again, same_sample = other[7]
+    image, sample, _ = one[7]
+    again, same_sample, _ = other[7]
     assert torch.equal(image, again)
     assert sample == same_sample
     assert samples(photographs, seed=4)[7][1] != sample
@@ -90,7 +100,8 @@ def test_crops_flips_and_windows_are_uniform(photographs):
 def test_a_crop_is_cut_where_the_sample_says(photographs):
     dataset = samples(photographs)
     for number in range(6):
-        image, sample = dataset[number]
+        image, sample, lq = dataset[number]
+        assert lq is None
         whole = dataset.images[sample.image]
         cut = whole[:, sample.top : sample.top + 64, sample.left : sample.left + 64]
         assert torch.equal(image, cut.flip(-1) if sample.flip else cut)
@@ -104,17 +115,76 @@ def test_small_images_are_padded_by_repeated_reflection():
     assert pad_to(image[:, :1, :1], 4).shape == (1, 4, 4)
 
 
-def test_validation_pairs_are_the_same_for_ever(photographs):
-    pairs = Pairs(Photographs(photographs), DegradationSpec(scale=3), recipes=2)
-    assert len(pairs) == 8
-    assert [pairs[i][1] for i in range(8)] == [pairs[i][1] for i in range(8)]
-    assert len({pairs[i][1].seed for i in range(8)}) == 8
-    assert pairs[0][0].shape == (3, 159, 192)  # the sides' largest multiples of 3
-    with pytest.raises(IndexError):
-        pairs[8]
-
-
 @pytest.mark.parametrize("changes", [{"crop": 66}, {"patch": 30}, {"patch": 96}, {"patch": 0}])
 def test_an_impossible_crop_is_refused(photographs, changes):
     with pytest.raises(ValueError, match=r"data\.crop=.*data\.patch=.*wanted multiples of scale=4"):
         samples(photographs, **changes)
+
+
+def averaged(image):
+    """Each 4 x 4 pixels averaged, as the LQ of the test's pairs was made; in 8-bit levels, not rounded."""
+    return torch.nn.functional.avg_pool2d(image.float(), 4)
+
+
+@pytest.mark.parametrize("crop", [64, 256])  # inside the 160 x 192 pictures, and padded on both sides
+def test_a_pairs_two_crops_show_the_same_place(pairs, crop):
+    dataset = paired(pairs, crop=crop)
+    for number in range(12):
+        hq, sample, lq = dataset[number]
+        assert hq.shape == (3, crop, crop) and lq.shape == (3, crop // 4, crop // 4)
+        assert sample.recipe is None and sample.top % 4 == sample.left % 4 == 0
+        assert (averaged(hq) - lq).abs().max() <= 0.5001
+    assert {dataset[number].drawn.flip for number in range(12)} == {True, False}
+
+
+def test_a_paired_sample_is_a_function_of_seed_and_number_alone(pairs):
+    one, other = paired(pairs), paired(pairs)
+    other[5]
+    for first, second in zip(one[7], other[7], strict=True):
+        assert first == second if not isinstance(first, torch.Tensor) else torch.equal(first, second)
+    assert paired(pairs, seed=4)[7].drawn != one[7].drawn
+    rounds = [sorted(one[turn * 4 + place].drawn.image for place in range(4)) for turn in range(3)]
+    assert rounds == [[0, 1, 2, 3]] * 3
+
+
+def test_crops_of_pairs_are_uniform(pairs):
+    dataset = paired(pairs)
+    drawn = [dataset[number].drawn for number in range(400)]
+    # 40 x 48 LQ pictures, 16 crops: 25 tops and 33 lefts, in steps of 4 HQ pixels; windows 0 … 8.
+    for values, high in (
+        ([sample.top // 4 for sample in drawn], 24),
+        ([sample.left // 4 for sample in drawn], 32),
+        ([sample.window_top for sample in drawn], 8),
+        ([sample.window_left for sample in drawn], 8),
+    ):
+        deviation = np.sqrt(((high + 1) ** 2 - 1) / 12 / len(values))
+        assert min(values) >= 0 and max(values) <= high
+        assert abs(np.mean(values) - high / 2) < 4 * deviation
+
+
+def test_a_share_of_the_samples_is_paired(photographs, pairs):
+    dataset = mixed(photographs, pairs, share=0.3)
+    kinds = [dataset[number].drawn.recipe is None for number in range(1000)]
+    assert abs(sum(kinds) - 300) < 4 * np.sqrt(1000 * 0.3 * 0.7)
+    for number in range(20):
+        part = dataset.paired if kinds[number] else dataset.synthetic
+        assert dataset[number].drawn == part[number].drawn
+    for share, paired_ones in ((0.0, 0), (1.0, 50)):
+        dataset = mixed(photographs, pairs, share)
+        assert sum(dataset[number].drawn.recipe is None for number in range(50)) == paired_ones
+
+
+def test_mixed_batches_do_not_depend_on_the_number_of_workers_or_on_where_they_start(photographs, pairs):
+    dataset = mixed(photographs, pairs, share=0.5)
+    alone = first(loader(dataset, workers=0), 4)
+    assert any(batch.lq is not None and len(batch.lq) < 4 for batch in alone)
+    assert all(same(a, b) for a, b in zip(alone, first(loader(dataset, workers=2), 4), strict=True))
+    assert same(alone[2], first(loader(dataset, workers=0, start=2), 1)[0])
+    assert [sample.to_dict()["recipe"] is None for sample in alone[0].drawn] == [
+        sample.recipe is None for sample in alone[0].drawn
+    ]
+
+
+def test_an_impossible_crop_of_pairs_is_refused(pairs):
+    with pytest.raises(ValueError, match=r"data\.crop=66.*wanted multiples of scale=4"):
+        paired(pairs, crop=66)

@@ -57,5 +57,5 @@ def test_a_missing_middle_layer_is_another_architecture() -> None:
 
 
 def test_a_scale_below_one_is_named() -> None:
-    with pytest.raises(ValueError, match="scale 0: wanted 1 or more"):
+    with pytest.raises(ValueError, match="scale: given 0, wanted a whole number from 1"):
         CompactNet(scale=0)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
 import torch
+from PIL import Image
 from torch import Tensor
 
-from wildsr.networks import CompactNet, RRDBNet
+from wildsr.images import from_pil, to_float
+from wildsr.networks import CompactNet, RRDBNet, load_generator
 from wildsr.networks.ncnn import read_ncnn
+from wildsr.networks.released import GENERATORS, in_wheel
 
 FP16 = 0x01306B47
 
@@ -136,3 +141,36 @@ def test_a_graph_without_layers_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_the_tiny_weights_do_need_padding(state: dict[str, Tensor]) -> None:
     assert math.prod(state["body.0.weight"].shape) * 2 % 4 == 2
+
+
+def run_ncnn(param: Path, lq: Tensor) -> Tensor:
+    """The picture that ncnn itself makes on the CPU, all in float32: (C, H, W) -> (C, sH, sW)."""
+    ncnn = pytest.importorskip("ncnn")
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
+        setattr(net.opt, f"use_{option}", False)
+    for option in ("winograd_convolution", "sgemm_convolution"):  # they take seconds to prepare
+        setattr(net.opt, f"use_{option}", False)
+    assert net.load_param(str(param)) == 0 and net.load_model(str(param.with_suffix(".bin"))) == 0
+    extractor = net.create_extractor()
+    extractor.input("data", ncnn.Mat(lq.numpy()).clone())
+    sr = np.array(extractor.extract("output")[1])
+    del extractor  # before its network, or ncnn crashes
+    return torch.from_numpy(sr)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["realesrgan-x4plus-anime", "realesr-animevideov3", pytest.param("realesrgan-x4plus", marks=pytest.mark.slow)],
+)
+def test_the_released_networks_make_ncnns_picture_of_a_photograph(name: str) -> None:
+    param = in_wheel(GENERATORS[name])
+    if param is None:
+        pytest.skip("the released weights are not installed")
+    photograph = Image.fromarray(skimage.data.astronaut()).resize((128, 128), Image.Resampling.BICUBIC)
+    lq = to_float(from_pil(photograph.crop((40, 8, 72, 40))))
+    with torch.no_grad():
+        sr = load_generator(param)(lq[None])[0]
+    torch.testing.assert_close(sr, run_ncnn(param, lq), rtol=0, atol=1e-4)
+    assert sr.std() > 0.1  # a picture, and not two times nothing

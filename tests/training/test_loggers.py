@@ -1,10 +1,16 @@
 """Scalars and panels reach every logger, without an account, a network or a prompt."""
 
 import csv
+import json
 
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from wildsr.config import WORDS, conf_folder
 from wildsr.run import train
+from wildsr.training import wandb_logger
 
 TINY = [
     "generator=tiny", "discriminator.network.features=4", "loss=no_perceptual", "data.crop=64", "data.patch=32",
@@ -32,3 +38,18 @@ def test_every_logger_gets_the_same_curves_and_panels(photographs, tmp_path, mon
         offline = next((folder / "wandb").glob("offline-run-*"))
         assert offline.name.endswith((folder / "wandb_id").read_text())
         assert len(list(offline.rglob("panels_*.png"))) == 2
+
+
+def test_the_runs_of_a_multirun_share_a_group_and_are_tagged_by_what_differs(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv(WORDS, json.dumps(["-m", "experiment=quickstart", "ablation=none,no_sinc"]))
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        cfg = compose("train", ["experiment=quickstart", "ablation=no_sinc"], return_hydra_config=True)
+    alone = wandb_logger(str(tmp_path / "alone" / "gan"), "wildsr", "quickstart")._wandb_init
+    assert (alone["group"], alone["tags"], alone["name"]) == ("quickstart", [], "quickstart/gan")
+    OmegaConf.set_readonly(cfg.hydra, False)
+    cfg.hydra.mode = "MULTIRUN"
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)
+    one = wandb_logger(str(tmp_path / "no_sinc" / "gan"), "wildsr", "quickstart")._wandb_init
+    assert (one["group"], one["tags"]) == ("quickstart", ["ablation=no_sinc"])
+    assert one["name"] == "quickstart/ablation=no_sinc/gan"

@@ -54,6 +54,7 @@ def test_overlaps_are_the_measured_ones_in_pixels_of_the_body():
     assert overlap_of(CompactNet()) == 18
     assert overlap_of(RRDBNet(features=4, blocks=6, growth=2)) == 64
     assert overlap_of(RRDBNet(features=4, blocks=23, growth=2)) == 96
+    assert overlap_of(RRDBNet(features=4, blocks=23, growth=2, dilation=2)) == 136  # 96 · 7 / 5 = 134.4
     assert overlap_of(RRDBNet(scale=2, features=4, blocks=23, growth=2)) == 192
     assert overlap_of(RRDBNet(scale=1, features=4, blocks=23, growth=2)) == 384
     with pytest.raises(ValueError, match="Linear: overlap not known"):
@@ -150,3 +151,14 @@ def test_tiles_of_released_networks_equal_the_whole_picture_within_one_level(nam
     image = middle(to_float(sample_photographs(["astronaut.png"])[0]), 232)[:, :160]
     difference = upscale(upscaler, image, 116) - whole(upscaler, image)
     assert float(difference.abs().max()) * 255 < 1
+
+
+def test_a_community_network_is_tiled(tmp_path):
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.SPAN import SPAN
+
+    torch.manual_seed(0)
+    torch.save(SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).state_dict(), tmp_path / "a.pth")
+    upscaler = Eager(load_generator(tmp_path / "a.pth"))
+    image = torch.rand(3, 40, 150)
+    assert torch.allclose(upscale(upscaler, image, 64), upscaler(image[None])[0], atol=1e-5)

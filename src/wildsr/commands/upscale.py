@@ -29,8 +29,8 @@ from wildsr.images import (
     write_whole,
 )
 from wildsr.networks import load_generator
+from wildsr.upscale.backends import NAMES, open_backend
 from wildsr.upscale.blending import Generator, blend, compare
-from wildsr.upscale.eager import Eager
 from wildsr.upscale.enlarging import ALPHAS, Way, enlarge, result_size, work
 from wildsr.upscale.jobs import STREAM, Job, Naming, plan
 from wildsr.upscale.memory import free_memory, is_out_of_memory, result_bytes, tile_side
@@ -100,14 +100,7 @@ class Run:
 
     def opened(self, generator: Generator) -> Upscaler:
         """A generator on the backend that was asked for."""
-        return open_upscaler(generator, self.given.backend, self.device, self.given.half)
-
-
-def open_upscaler(generator: Generator, backend: str, device: torch.device, half: bool) -> Upscaler:
-    """The generator on a backend."""
-    if backend != "torch":
-        raise ValueError(f"no backend {backend!r}; wanted torch")
-    return Eager(generator, device, half)
+        return open_backend(generator, self.given.backend, self.device, self.given.half)
 
 
 def attempt(run: Run, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
@@ -240,7 +233,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tile", type=positive, help="side of a tile, input pixels (as large as memory allows)")
     parser.add_argument("--batch", type=positive, default=1, help="tiles at once, for small ones (%(default)s)")
     parser.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
-    parser.add_argument("--backend", default="torch", help="what runs the network (%(default)s)")
+    parser.add_argument(
+        "--backend", choices=NAMES, default="auto",
+        help="what runs the network; auto: the fastest that is installed for it (default: %(default)s)",
+    )  # fmt: skip
     # Options may stand between inputs; only the plain way knows that after -- there are none.
     given = parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
     if wrong := misuse(given):

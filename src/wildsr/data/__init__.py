@@ -1,6 +1,28 @@
-"""From photographs on disk to the n-th training sample."""
+"""From pictures on disk to the n-th training sample and to validation sets."""
 
+from wildsr.data.batches import Batch, Item, RunBatches
+from wildsr.data.hard import HardCases
+from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs, sample_photographs
-from wildsr.data.samples import Batch, Pairs, RunBatches, Sample, Samples
+from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, TrainingSamples
+from wildsr.data.validation import PairedPictures, Pairs, RealPictures, ValidationSet, validation_set
 
-__all__ = ["Batch", "Pairs", "Photographs", "RunBatches", "Sample", "Samples", "sample_photographs"]
+__all__ = [
+    "Batch",
+    "HardCases",
+    "Item",
+    "MixedSamples",
+    "PairedFiles",
+    "PairedPictures",
+    "PairedSamples",
+    "Pairs",
+    "Photographs",
+    "RealPictures",
+    "RunBatches",
+    "Sample",
+    "Samples",
+    "TrainingSamples",
+    "ValidationSet",
+    "sample_photographs",
+    "validation_set",
+]

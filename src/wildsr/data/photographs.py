@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch import Tensor
 from wildsr.images import find_images, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
+Read = TypeVar("Read")
 
 
 class Photographs:
@@ -38,36 +39,33 @@ class Photographs:
     """
 
     def __init__(self, root: str | Path, names: Sequence[str] | None = None, keep: int = 0, hint: str = "") -> None:
-        root = Path(root).expanduser()
-        if hint and not root.is_dir():
-            raise ValueError(f"{root}: no such folder; {hint}")
-        self.paths = find_images(root) if names is None else [root / name for name in names]
-        self.corrupt: set[Path] = set()
-        self._read = lru_cache(maxsize=keep)(read_image) if keep else read_image
+        self.root = Path(root).expanduser()
+        if hint and not self.root.is_dir():
+            raise ValueError(f"{self.root}: no such folder; {hint}")
+        self.paths = find_images(self.root) if names is None else [self.root / name for name in names]
+        self.keep = keep
+        self.corrupt: set[int] = set()
+        self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        last = Path()
-        for step in range(len(self)):
-            path = self.paths[(index + step) % len(self)]
-            if path in self.corrupt:
-                continue
-            try:
-                image = self._read(path)
-            except ValueError as error:
-                self.corrupt.add(path)
-                last = path
-                print(f"left out: {error}", file=sys.stderr)
-                continue
-            if len(self.corrupt) > CORRUPT_SHARE * len(self):
-                raise ValueError(
-                    f"{len(self.corrupt)} of {len(self)} image files not readable, more than "
-                    f"{CORRUPT_SHARE:.0%}; the last one: {last}"
-                )
-            return image
-        raise ValueError(f"none of {len(self)} image files is readable; the last one: {last}")
+        return first_readable(self._read, index, len(self), self.corrupt)
+
+    def _read(self, index: int) -> Tensor:
+        if index in self._kept:
+            return self._kept[index]
+        image = read_image(self.paths[index])
+        if len(self._kept) < self.keep:
+            self._kept[index] = image
+        return image
+
+    def name(self, index: int) -> str:
+        """The file behind a number, as a path under the root; once read, a damaged one's replacement."""
+        steps = ((index + step) % len(self) for step in range(len(self)))
+        place = next((place for place in steps if place not in self.corrupt), index)
+        return self.paths[place].relative_to(self.root).as_posix()
 
     def smallest(self) -> tuple[int, Path]:
         """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
@@ -78,17 +76,57 @@ class Photographs:
         return min(found, default=(0, Path()))
 
 
+def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: set[int]) -> Read:
+    """What `read` gives for the first readable number from `index` on, round and round.
+
+    Args:
+        read: number to content, or a ValueError that names the file.
+        count: how many there are.
+        corrupt: the numbers known to be damaged; new ones are added, and named once.
+
+    Raises:
+        ValueError: nothing readable remains, or more than 1 % is damaged.
+    """
+    last: object = "said before"
+    for step in range(count):
+        place = (index + step) % count
+        if place in corrupt:
+            continue
+        try:
+            found = read(place)
+        except ValueError as error:
+            corrupt.add(place)
+            last = error
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        if len(corrupt) > CORRUPT_SHARE * count:
+            raise ValueError(
+                f"{len(corrupt)} of {count} image files not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}"
+            )
+        return found
+    raise ValueError(f"none of {count} image files is readable; the last: {last}")
+
+
 def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:
     """Photographs that the scikit-image wheel carries, by file name: no download.
 
     Raises:
         ValueError: scikit-image is not installed, or has no such picture.
     """
-    package = importlib.util.find_spec("skimage")
-    if package is None or package.origin is None:
-        raise ValueError("the sample photographs come with scikit-image; pip install scikit-image==0.26.0")
-    folder = Path(package.origin).parent / "data"
+    folder = sample_folder()
     for name in names:
         if not (folder / name).is_file():
             raise ValueError(f"scikit-image carries no picture {name!r}; wanted one of its data folder")
     return Photographs(folder, names, keep)
+
+
+def sample_folder() -> Path:
+    """Where the scikit-image wheel keeps its pictures.
+
+    Raises:
+        ValueError: scikit-image is not installed.
+    """
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise ValueError("the sample photographs come with scikit-image; pip install scikit-image==0.26.0")
+    return Path(package.origin).parent / "data"

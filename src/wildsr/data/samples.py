@@ -1,26 +1,27 @@
 """The n-th sample of a run: image, crop, flip, recipe and window, all drawn from (seed, n) and nothing else.
 
-Shapes: B batch, C = 3, S crop side, P patch side (HQ), both in HQ pixels.
+Shapes: C = 3, S crop side, P patch side (HQ), both in HQ pixels, s = S // scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from wildsr.data.batches import Item
+from wildsr.data.paired import PairedFiles
 from wildsr.degradation.recipe import Recipe
 from wildsr.degradation.spec import DegradationSpec
-from wildsr.images import crop_to_multiple
 
-Drawn = TypeVar("Drawn")
-ORDER, SAMPLE, PAIR = 0, 1, 2  # streams of random numbers under one seed, so that no two draws share one
+# Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2.
+ORDER, SAMPLE, PAIRED_ORDER, PAIRED_SAMPLE, MIX = 0, 1, 3, 4, 5
 
 
 class Images(Protocol):
@@ -35,8 +36,9 @@ class Images(Protocol):
 class Sample:
     """What was drawn for one training pair.
 
-    `top`, `left` place the S x S crop in the (padded) image; `window_top`, `window_left` the patch in
-    the crop's LQ version, in LQ pixels.
+    `top`, `left` place the S x S crop in the (padded) HQ image; `window_top`, `window_left` the patch in
+    the crop's LQ version, in LQ pixels. Without a recipe the LQ was found beside the HQ, as it is: then
+    `image` counts the pairs, else the photographs.
     """
 
     number: int
@@ -46,36 +48,15 @@ class Sample:
     flip: bool
     window_top: int
     window_left: int
-    recipe: Recipe
+    recipe: Recipe | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and names, as `json.dumps` takes them."""
-        return {**asdict(self), "recipe": self.recipe.to_dict()}
+        return {**asdict(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
 
 
-class Batch(Generic[Drawn]):
-    """HQ images (B, 3, H, W) uint8 and what was drawn for each: a Sample in training, a Recipe in validation.
-
-    A plain object with `to`, because Lightning tries to write into dataclasses that it moves to a device.
-    """
-
-    def __init__(self, hq: Tensor, drawn: Sequence[Drawn]) -> None:
-        self.hq = hq
-        self.drawn = list(drawn)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch[Drawn]:
-        return Batch(self.hq.to(device, non_blocking=non_blocking), self.drawn)
-
-    def pin_memory(self) -> Batch[Drawn]:
-        return Batch(self.hq.pin_memory(), self.drawn)
-
-    @staticmethod
-    def collate(items: Sequence[tuple[Tensor, Drawn]]) -> Batch[Drawn]:
-        return Batch(torch.stack([hq for hq, _ in items]), [drawn for _, drawn in items])
-
-
-class Samples(Dataset[tuple[Tensor, Sample]]):
-    """The endless list of training samples: `samples[n]` is ((3, S, S) uint8, Sample).
+class Samples(Dataset[Item[Sample]]):
+    """The endless list of synthetic samples: `samples[n]` is ((3, S, S) uint8, Sample), its LQ still to be made.
 
     Every image comes once in each round of len(images) samples, in an order that the round's number gives.
 
@@ -91,15 +72,12 @@ class Samples(Dataset[tuple[Tensor, Sample]]):
     """
 
     def __init__(self, images: Images, spec: DegradationSpec, crop: int, patch: int, seed: int) -> None:
-        if crop % spec.scale or patch % spec.scale or not 0 < patch <= crop:
-            raise ValueError(
-                f"data.crop={crop}, data.patch={patch}: wanted multiples of scale={spec.scale} with 0 < patch <= crop"
-            )
+        check_sides(crop, patch, spec.scale)
         self.images, self.spec, self.crop, self.patch, self.seed = images, spec, crop, patch, seed
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Sample]:
+    def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, SAMPLE, number])
-        index = self._image_of(number)
+        index = image_of(self.seed, ORDER, number, len(self.images))
         image = pad_to(self.images[index], self.crop)
         height, width = image.shape[-2:]
         slack = (self.crop - self.patch) // self.spec.scale
@@ -108,81 +86,112 @@ class Samples(Dataset[tuple[Tensor, Sample]]):
             image=index,
             top=int(rng.integers(height - self.crop + 1)),
             left=int(rng.integers(width - self.crop + 1)),
-            flip=bool(rng.random() < 0.5),
-            window_top=int(rng.integers(slack + 1)),
-            window_left=int(rng.integers(slack + 1)),
+            **_flip_and_window(rng, slack),
             recipe=self.spec.draw(rng),
         )
-        hq = image[:, sample.top : sample.top + self.crop, sample.left : sample.left + self.crop]
-        return (hq.flip(-1) if sample.flip else hq).contiguous(), sample
-
-    def _image_of(self, number: int) -> int:
-        turn, place = divmod(number, len(self.images))
-        return int(_order(self.seed, turn, len(self.images))[place])
+        return Item(_cut(image, sample.top, sample.left, self.crop, sample.flip), sample)
 
 
-@lru_cache(maxsize=2)
-def _order(seed: int, turn: int, length: int) -> np.ndarray:
-    """The order of the images in one round. Cached: neighbouring samples ask for the same one."""
-    return np.random.default_rng([seed, ORDER, turn]).permutation(length)
+class PairedSamples(Dataset[Item[Sample]]):
+    """The endless list of samples from pairs on disk: `samples[n]` is ((3, S, S), Sample, (3, s, s)), uint8.
 
-
-class RunBatches:
-    """Batch sampler: the numbers of the samples of one process, from iteration `start` on, without an end.
-
-    Iteration i of a run takes samples i * batch_size … (i + 1) * batch_size - 1, whatever the number of
-    processes; process `rank` of `world` takes an equal, contiguous share.
-
-    Raises:
-        ValueError: the batch cannot be divided among the processes.
+    As `Samples`, but the LQ is cut from the pair's own LQ picture, in register with the HQ, and nothing degrades it.
     """
 
-    def __init__(self, batch_size: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
-        if batch_size < 1 or batch_size % world:
-            raise ValueError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
-        self.batch_size, self.start, self.share = batch_size, start, batch_size // world
-        self.offset = rank * self.share
+    def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int) -> None:
+        check_sides(crop, patch, files.scale)
+        self.files, self.crop, self.patch, self.seed = files, crop, patch, seed
 
-    def __iter__(self) -> Iterator[list[int]]:
-        iteration = self.start
-        while True:
-            first = iteration * self.batch_size + self.offset
-            yield list(range(first, first + self.share))
-            iteration += 1
+    def __getitem__(self, number: int) -> Item[Sample]:
+        rng = np.random.default_rng([self.seed, PAIRED_SAMPLE, number])
+        index = image_of(self.seed, PAIRED_ORDER, number, len(self.files))
+        scale, side = self.files.scale, self.crop // self.files.scale
+        lq, hq = self.files[index]
+        # The border's own pixel is repeated: else the two reflections would lie scale - 1 HQ pixels apart.
+        lq, hq = pad_to(lq, side, repeat_border=True), pad_to(hq, self.crop, repeat_border=True)
+        height, width = lq.shape[-2:]
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        sample = Sample(
+            number=number,
+            image=index,
+            top=top * scale,
+            left=left * scale,
+            **_flip_and_window(rng, (self.crop - self.patch) // scale),
+            recipe=None,
+        )
+        return Item(
+            _cut(hq, sample.top, sample.left, self.crop, sample.flip),
+            sample,
+            _cut(lq, top, left, side, sample.flip),
+        )
 
 
-class Pairs(Dataset[tuple[Tensor, Recipe]]):
-    """Validation pictures with frozen recipes: `pairs[i]` is ((3, H, W) uint8, Recipe), the same for ever.
+class MixedSamples(Dataset[Item[Sample]]):
+    """Samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw from (seed, n).
 
     Args:
-        images: whole HQ pictures; their sides are cropped at the right and bottom to multiples of the scale.
-        spec: what the recipes are drawn from.
-        recipes: how many degraded versions of each picture.
-        seed: of the recipes; not the run's seed, so that runs are judged on the same pairs.
+        paired: samples from pairs on disk.
+        synthetic: samples from photographs, of the same crop and patch.
+        share: the probability of a pair, in [0, 1].
+        seed: the run's seed.
     """
 
-    def __init__(self, images: Images, spec: DegradationSpec, recipes: int = 1, seed: int = 0) -> None:
-        self.images, self.spec, self.recipes, self.seed = images, spec, recipes, seed
+    def __init__(self, paired: PairedSamples, synthetic: Samples, share: float, seed: int) -> None:
+        self.paired, self.synthetic, self.share, self.seed = paired, synthetic, share, seed
+        self.patch = synthetic.patch
 
-    def __len__(self) -> int:
-        return len(self.images) * self.recipes
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Recipe]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        image = self.images[index // self.recipes]
-        recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
-        return crop_to_multiple(image, self.spec.scale).contiguous(), recipe
+    def __getitem__(self, number: int) -> Item[Sample]:
+        paired = np.random.default_rng([self.seed, MIX, number]).random() < self.share
+        return self.paired[number] if paired else self.synthetic[number]
 
 
-def pad_to(image: Tensor, side: int) -> Tensor:
+TrainingSamples = Samples | PairedSamples | MixedSamples
+
+
+def check_sides(crop: int, patch: int, scale: int) -> None:
+    """Raises: ValueError where the crop or the patch is impossible."""
+    if crop % scale or patch % scale or not 0 < patch <= crop:
+        raise ValueError(
+            f"data.crop={crop}, data.patch={patch}: wanted multiples of scale={scale} with 0 < patch <= crop"
+        )
+
+
+def _flip_and_window(rng: Generator, slack: int) -> dict[str, Any]:
+    """Draw a flip and the window's place, with `slack` LQ pixels to move in."""
+    return {
+        "flip": bool(rng.random() < 0.5),
+        "window_top": int(rng.integers(slack + 1)),
+        "window_left": int(rng.integers(slack + 1)),
+    }
+
+
+def _cut(image: Tensor, top: int, left: int, side: int, flip: bool) -> Tensor:
+    crop = image[:, top : top + side, left : left + side]
+    return (crop.flip(-1) if flip else crop).contiguous()
+
+
+def image_of(seed: int, stream: int, number: int, length: int) -> int:
+    """Which of `length` images the n-th sample shows: in each round every one once, in the round's own order."""
+    turn, place = divmod(number, length)
+    return int(_order(seed, stream, turn, length)[place])
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, stream: int, turn: int, length: int) -> np.ndarray:
+    """The order of the images in one round. Cached: neighbouring samples ask for the same one."""
+    return np.random.default_rng([seed, stream, turn]).permutation(length)
+
+
+def pad_to(image: Tensor, side: int, repeat_border: bool = False) -> Tensor:
     """Pad (C, H, W) at the right and bottom by repeated reflection until both sides are at least `side`."""
-    rows, columns = (_reflected(length, max(length, side)) for length in image.shape[-2:])
+    rows, columns = (_reflected(length, max(length, side), repeat_border) for length in image.shape[-2:])
     return image[:, rows][:, :, columns] if side > min(image.shape[-2:]) else image
 
 
-def _reflected(length: int, wanted: int) -> Tensor:
-    """Indices 0 … wanted - 1 folded back into 0 … length - 1, the border pixel not repeated."""
-    period = max(2 * (length - 1), 1)
+def _reflected(length: int, wanted: int, repeat_border: bool) -> Tensor:
+    """Indices 0 … wanted - 1 folded back into 0 … length - 1, the border pixel repeated or not."""
+    if length == 1:
+        return torch.zeros(wanted, dtype=torch.long)
+    period = 2 * length if repeat_border else 2 * (length - 1)
     position = torch.arange(wanted) % period
-    return torch.minimum(position, period - position) if length > 1 else torch.zeros(wanted, dtype=torch.long)
+    return torch.minimum(position, period - int(repeat_border) - position)

@@ -1,6 +1,6 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import SUFFIXES, find_images, first_line, kind_of, printable, write_whole
+from wildsr.images.files import SUFFIXES, find_images, first_line, image_size, kind_of, printable, write_whole
 from wildsr.images.metadata import Metadata
 from wildsr.images.pictures import Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (
@@ -25,6 +25,7 @@ __all__ = [
     "find_images",
     "first_line",
     "from_pil",
+    "image_size",
     "kind_of",
     "middle",
     "printable",

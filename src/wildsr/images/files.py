@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, features
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
 # The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF")
+ORIENTATION = 0x0112  # EXIF; 5 to 8 swap the sides
 WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and colours that Pillow does not convert
 
 
@@ -65,6 +66,17 @@ def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.Imag
         raise ValueError(f"{name}: not a readable image (none of {', '.join(FORMATS)}, or damaged)") from None
     except Exception as error:  # damaged files make Pillow raise a dozen types: OSError, SyntaxError, struct.error, …
         raise ValueError(f"{name}: not a readable image ({first_line(error)})") from error
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Height and width, in pixels, of what `read_image` will give, from the file's header alone.
+
+    Raises:
+        ValueError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
+    """
+    with opened(path, str(path)) as picture:
+        turned = Image.Image.getexif(picture).get(ORIENTATION, 1) > 4  # PNG's own getexif decodes the pixels
+        return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
 def kind_of(path: Path | str) -> str:

@@ -1,6 +1,7 @@
-"""Figures of merit: PSNR and SSIM against a reference, NIQE without one."""
+"""Figures of merit: PSNR, SSIM, LPIPS and DISTS against a reference, NIQE without one."""
 
+from wildsr.metrics.choice import FIGURES, chosen_metrics
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.niqe import NIQE
 
-__all__ = ["NIQE", "PSNR", "SSIM"]
+__all__ = ["FIGURES", "NIQE", "PSNR", "SSIM", "chosen_metrics"]

@@ -15,7 +15,7 @@ from wildsr.metrics.pixels import luma, to_levels
 
 Channels = Literal["y", "rgb"]
 # Wang, Bovik, Sheikh, Simoncelli 2004: an 11-tap window of sigma 1.5 (kornia's own), wholly inside the image.
-_SSIM_WINDOW = 11
+WINDOW = 11
 
 
 class PSNR(Metric):
@@ -91,11 +91,9 @@ class SSIM(Metric):
         """
         sr, hq = _compared(sr, hq, self.channels, self.border)
         height, width = sr.shape[-2:]
-        if min(height, width) < _SSIM_WINDOW:
-            raise ValueError(
-                f"SSIM got {height} x {width} px inside the border; wanted at least {_SSIM_WINDOW} px a side"
-            )
-        scores = ssim(sr, hq, _SSIM_WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
+        if min(height, width) < WINDOW:
+            raise ValueError(f"SSIM got {height} x {width} px inside the border; wanted at least {WINDOW} px a side")
+        scores = ssim(sr, hq, WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
         self.scores.append(scores.to(self.device, torch.float32))
 
     def compute(self) -> Tensor:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.rules import whole
+
 
 class CompactNet(nn.Module):
     """Upscale (B, C, H, W) float images in [0, 1] to (B, C, sH, sW); the output may leave [0, 1] slightly.
@@ -26,14 +28,16 @@ class CompactNet(nn.Module):
         convs: convolutions between the first and the last; 16 and 32 are released.
 
     Raises:
-        ValueError: a scale below 1.
+        ValueError: a number that is not positive and whole (`convs` may be 0).
     """
 
     def __init__(self, scale: int = 4, channels: int = 3, features: int = 64, convs: int = 16) -> None:
         super().__init__()
-        if scale < 1:
-            raise ValueError(f"CompactNet of scale {scale}: wanted 1 or more")
+        for key, value in {"scale": scale, "channels": channels, "features": features}.items():
+            whole(1, 10**6)(key, value)
+        whole(0, 10**6)("convs", convs)
         self.scale, self.channels = scale, channels
+        self.trunk = f"CompactNet of {features} features, {convs} convolutions"
         layers: list[nn.Module] = []
         for inputs in [channels] + [features] * convs:
             layers += [nn.Conv2d(inputs, features, 3, padding=1), nn.PReLU(features)]

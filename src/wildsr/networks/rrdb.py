@@ -11,10 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.rules import whole
+
 RESIDUAL_SCALE = 0.2  # of a dense block and of a block of three, in the released networks
 SLOPE = 0.2  # of every leaky ReLU in the released networks
 INIT_SCALE = 0.1  # the dense blocks start small, so that 23 residual blocks start near the identity
 UNSHUFFLE = {1: 4, 2: 2, 4: 1, 8: 1}  # scale -> pixel-unshuffle in front; the body works at LQ size or below
+MOST_DILATION = 64  # as wide as a whole LQ patch of the released recipe
+# The buffer that only a dilated network has; its length is the dilation, so that where names and shapes are compared
+# no other fits. Programs that pick weights by name, such as spandrel, take it for a weight and stop, too.
+DILATED = "body.0.rdb1.conv2.weight_dilation"
 
 
 class RRDBNet(nn.Module):
@@ -25,33 +31,57 @@ class RRDBNet(nn.Module):
     size that does not divide is padded by reflection, to the right and below, and the output cropped. x8
     is an extension of ours: a third up-sampling, `conv_up3`.
 
+    Dilation d, an extension too, spreads the 3 × 3 taps of `conv2` and `conv4` of every dense block d pixels
+    apart. A dense block then sees 3 + 2d pixels to each side instead of 5, so that the trunk's receptive field
+    grows by 6 (d - 1) pixels to each side and block, and a repeated pattern is seen together with more of its
+    surroundings. Every dilated convolution stands between two dense ones, which close the holes between its
+    taps; a chain of dilated ones alone would draw a grid of its own (Wang et al., "Understanding Convolution
+    for Semantic Segmentation", arXiv 1702.08502). Parameters and multiplications stay the same in number; it
+    costs the fast algorithms that libraries have for dense 3 × 3 kernels only, and tiles need more overlap. A
+    buffer (DILATED), there where d > 1, keeps such weights out of networks that would run them undilated.
+
     Args:
         scale: s, one of 1, 2, 4, 8.
         channels: C of the input and of the output.
         features: F, the channels of the trunk.
         blocks: the number of RRDBs; the released networks have 23, or 6 for anime.
         growth: G, the channels that each convolution of a dense block adds.
+        dilation: d; 1 is the released network.
 
     Raises:
-        ValueError: a scale that does not exist.
+        ValueError: a scale that does not exist, or a number that is not positive and whole.
     """
 
     def __init__(
-        self, scale: int = 4, channels: int = 3, features: int = 64, blocks: int = 23, growth: int = 32
+        self,
+        scale: int = 4,
+        channels: int = 3,
+        features: int = 64,
+        blocks: int = 23,
+        growth: int = 32,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         if scale not in UNSHUFFLE:
             raise ValueError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
-        self.scale, self.channels = scale, channels
+        sizes = {"channels": channels, "features": features, "blocks": blocks, "growth": growth}
+        for key, value in sizes.items():
+            whole(1, 10**6)(key, value)
+        whole(1, MOST_DILATION)("dilation", dilation)
+        self.scale, self.channels, self.dilation = scale, channels, dilation
+        self.trunk = f"RRDBNet of {features} features, {blocks} blocks, growth {growth}"
         self.unshuffle = UNSHUFFLE[scale]
         self.conv_first = _conv(channels * self.unshuffle**2, features)
-        self.body = nn.Sequential(*(ResidualBlock(features, growth) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(features, growth, dilation) for _ in range(blocks)))
         self.conv_body = _conv(features, features)
         self.conv_up1 = _conv(features, features)
         self.conv_up2 = _conv(features, features)
         self.conv_up3 = _conv(features, features) if scale == 8 else None
         self.conv_hr = _conv(features, features)
         self.conv_last = _conv(features, channels)
+        if dilation > 1:
+            module, _, name = DILATED.rpartition(".")
+            self.get_submodule(module).register_buffer(name, torch.zeros(dilation, dtype=torch.uint8))
 
     def forward(self, lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
@@ -67,11 +97,11 @@ class RRDBNet(nn.Module):
 class ResidualBlock(nn.Module):
     """Three dense blocks in a row, added to their input at a fifth: (B, F, H, W) -> (B, F, H, W)."""
 
-    def __init__(self, features: int, growth: int) -> None:
+    def __init__(self, features: int, growth: int, dilation: int = 1) -> None:
         super().__init__()
-        self.rdb1 = DenseBlock(features, growth)
-        self.rdb2 = DenseBlock(features, growth)
-        self.rdb3 = DenseBlock(features, growth)
+        self.rdb1 = DenseBlock(features, growth, dilation)
+        self.rdb2 = DenseBlock(features, growth, dilation)
+        self.rdb3 = DenseBlock(features, growth, dilation)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + RESIDUAL_SCALE * self.rdb3(self.rdb2(self.rdb1(x)))
@@ -80,15 +110,15 @@ class ResidualBlock(nn.Module):
 class DenseBlock(nn.Module):
     """Five convolutions, each seeing all before it, added to the input at a fifth: (B, F, H, W) likewise.
 
-    Weights start as Kaiming normal × 0.1, biases at 0.
+    Weights start as Kaiming normal × 0.1, biases at 0. `dilation` applies to `conv2` and `conv4`.
     """
 
-    def __init__(self, features: int, growth: int) -> None:
+    def __init__(self, features: int, growth: int, dilation: int = 1) -> None:
         super().__init__()
         self.conv1 = _conv(features, growth)
-        self.conv2 = _conv(features + growth, growth)
+        self.conv2 = _conv(features + growth, growth, dilation)
         self.conv3 = _conv(features + 2 * growth, growth)
-        self.conv4 = _conv(features + 3 * growth, growth)
+        self.conv4 = _conv(features + 3 * growth, growth, dilation)
         self.conv5 = _conv(features + 4 * growth, features)
         for conv in self.children():
             assert isinstance(conv, nn.Conv2d) and conv.bias is not None
@@ -118,11 +148,12 @@ def from_state(state: Mapping[str, Tensor]) -> RRDBNet | None:
     # Counted, not the largest index: an index is only a number, and blocks cost memory.
     blocks = len({name.split(".")[1] for name in state if name.startswith("body.")})
     growth = state["body.0.rdb1.conv1.weight"].shape[0]
-    return RRDBNet(scale, channels, features, blocks, growth)
+    dilation = state[DILATED].numel() if DILATED in state else 1
+    return RRDBNet(scale, channels, features, blocks, growth, dilation)
 
 
-def _conv(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
+def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
 
 
 def _leaky(x: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from wildsr.networks.ncnn import read_ncnn
 
 READS = (".pth", ".pt", ".safetensors", ".ckpt", ".param")
 WRITES = (".pth", ".pt", ".safetensors")
-WRAPPERS = ("params_ema", "params")  # the released files' keys; the averaged weights are the better ones
+# The released files' keys, the averaged weights first as the better ones; then those of other trainers.
+WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "model", "net")
 
 State = dict[str, Tensor]
 
@@ -106,9 +107,9 @@ def _read_torch(path: Path) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on foreign pickles; the error below is enough
             return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # torch answers damage with many types: RuntimeError, EOFError, KeyError, …
+    except Exception as error:  # torch answers damage with many types: RuntimeError, EOFError, KeyError, OSError, …
+        if isinstance(error, OSError) and error.filename is not None:  # the system's answer, not the unpickler's
+            raise
         if "GLOBAL" in str(error):
             raise ValueError(
                 f"{path}: refused; it holds Python objects, which could run code, not only weights"

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from wildsr.rules import whole
+
 SLOPE = 0.2  # of every leaky ReLU in the released network
 SMALLEST = 8  # three halvings
 
@@ -30,10 +32,15 @@ class UNetDiscriminator(nn.Module):
         channels: C.
         features: F, the channels of `conv0`; the deepest layer has 8 F.
         spectral_norm: as released; False is the ablation, the same layers with plain weights.
+
+    Raises:
+        ValueError: `channels` or `features` is not positive and whole, or an input is smaller than 8 × 8.
     """
 
     def __init__(self, channels: int = 3, features: int = 64, spectral_norm: bool = True) -> None:
         super().__init__()
+        for key, value in {"channels": channels, "features": features}.items():
+            whole(1, 10**6)(key, value)
 
         def conv(inputs: int, outputs: int, halve: bool = False) -> nn.Module:
             kernel, stride = (4, 2) if halve else (3, 1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.rules import whole
+
 SLOPE = 0.2  # of every leaky ReLU in the released network
 STAGES = {128: 5, 256: 6}  # side of the image -> halvings, down to 4 × 4
 HIDDEN = 100  # between the two linear layers, as released
@@ -26,11 +28,13 @@ class VGGDiscriminator(nn.Module):
         size: S, 128 or 256; the linear layers fix it.
 
     Raises:
-        ValueError: another size, at construction or in an input.
+        ValueError: another size, at construction or in an input; `channels` or `features` not positive and whole.
     """
 
     def __init__(self, channels: int = 3, features: int = 64, size: int = 256) -> None:
         super().__init__()
+        for key, value in {"channels": channels, "features": features}.items():
+            whole(1, 10**6)(key, value)
         if size not in STAGES:
             raise ValueError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
         self.size, self.stages = size, STAGES[size]

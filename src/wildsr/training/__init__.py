@@ -1,5 +1,6 @@
 """The loop: data module, module, callbacks, checkpoints, judgement."""
 
+from wildsr.training.alarms import Alarms
 from wildsr.training.callbacks import Curves, Panels, ProgressLine
 from wildsr.training.checkpoints import Checkpoints, WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
@@ -9,6 +10,7 @@ from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Stops
 
 __all__ = [
+    "Alarms",
     "Checkpoints",
     "Curves",
     "DegradedPhotographs",

@@ -108,12 +108,12 @@ class Curves(L.Callback):
 
 
 class Panels(L.Callback):
-    """LQ, SR and HQ of the first validation pictures at each validation: to wandb and tensorboard where they are on,
-    and as a PNG file in the run's folder.
+    """LQ, SR and HQ of the first pictures of each validation set at each validation: to wandb and tensorboard where
+    they are on, and as a PNG file in the run's folder. Real photographs have no HQ.
 
     Args:
         folder: where the PNG files go.
-        pictures: how many validation pictures a panel shows.
+        pictures: how many of each set a panel shows.
     """
 
     def __init__(self, folder: str | Path, pictures: int = 3) -> None:
@@ -125,13 +125,13 @@ class Panels(L.Callback):
     ) -> None:
         if not trainer.is_global_zero or trainer.sanity_checking or batch_idx >= self.pictures:
             return
-        lq = F.interpolate(batch.lq, size=batch.hq.shape[-2:], mode="nearest")
-        self.rows.append([to_pil(image[0]) for image in (lq, outputs, batch.hq)])
+        lq = F.interpolate(batch.lq, size=outputs.shape[-2:], mode="nearest")
+        self.rows.append([to_pil(image[0]) for image in (lq, outputs, batch.hq) if image is not None])
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:
             return
-        picture = sheet([list(zip(row, ("LQ", "SR", "HQ"), strict=True)) for row in self.rows])
+        picture = sheet([list(zip(row, ("LQ", "SR", "HQ"), strict=False)) for row in self.rows])
         self.rows = []
         save_picture(picture, self.folder / f"iteration_{module.iteration:07d}.png")
         show(trainer.loggers, picture, module.iteration)

@@ -12,8 +12,9 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from wildsr.images import first_line, write_whole
+from wildsr.images import write_whole
 from wildsr.rules import whole
+from wildsr.training.alarms import Alarms
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -50,6 +51,11 @@ class Checkpoints(Checkpoint):
         self.folder, self.monitor, self.mode, self.keep = Path(folder), monitor, mode, keep
         self.best: float | None = None
 
+    def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
+        if trainer.is_global_zero:
+            for broken in self.folder.glob(".*.part"):  # what a killed process was writing
+                broken.unlink(missing_ok=True)
+
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         done, stage = module.iteration, module.stage
         if done % stage.checkpoint_every == 0 or done % stage.epoch == 0:
@@ -66,15 +72,21 @@ class Checkpoints(Checkpoint):
         self.save(trainer, module.iteration, best=better)
 
     def save(self, trainer: L.Trainer, iteration: int, best: bool = False) -> None:
-        """Save now; the oldest numbered files go, by the time of their writing."""
+        """Save now, unless a loss is not finite; the oldest numbered files go, by the time of their writing.
+
+        Raises:
+            NotFiniteError: the weights are not worth keeping.
+        """
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Alarms):
+                callback.require_finite(trainer, callback.last)
         file = self.folder / f"iteration_{iteration:07d}.ckpt"
         trainer.save_checkpoint(file)
         if trainer.is_global_zero:
             if best:
                 name_also(file, self.folder / BEST)
             name_also(file, self.folder / LAST)
-            files = sorted(self.folder.glob("iteration_*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
-            for old in files[: -self.keep]:
+            for old in numbered(self.folder)[: -self.keep]:
                 old.unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,6 +94,11 @@ class Checkpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
+
+
+def numbered(folder: Path) -> list[Path]:
+    """The numbered checkpoints in a folder, in the order of their writing."""
+    return sorted(folder.glob("iteration_*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def name_also(file: Path, name: Path) -> None:
@@ -94,18 +111,3 @@ def name_also(file: Path, name: Path) -> None:
         write_whole(name, lambda target: target.write(file.read_bytes()))
     else:
         temporary.replace(name)
-
-
-def stage_and_iteration(checkpoint: Path) -> tuple[str, int]:
-    """Which stage a checkpoint is of, and how many iterations it has behind it.
-
-    Raises:
-        ValueError: the file is missing, damaged or no checkpoint of ours.
-    """
-    if not checkpoint.is_file():
-        raise ValueError(f"resume={checkpoint}: no such file; wanted auto, never or a checkpoint's path")
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        return str(content["stage"]), int(content["iteration"])
-    except Exception as error:  # torch.load answers damage with many types
-        raise ValueError(f"{checkpoint}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error

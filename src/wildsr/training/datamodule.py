@@ -5,7 +5,7 @@ Shapes: B batch, C = 3, H W image, P HQ patch, p = P // scale LQ patch. Images a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from wildsr.data import Batch, Pairs, RunBatches, Sample, Samples
+from wildsr.data import Batch, Item, RunBatches, Sample, TrainingSamples, ValidationSet
 from wildsr.degradation import Recipe, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
 
@@ -28,18 +28,18 @@ class TrainingPair(NamedTuple):
 
 
 class ValidationPair(NamedTuple):
-    """One picture and its degraded version: lq (1, C, H // scale, W // scale), hq (1, C, H, W)."""
+    """One picture: lq (1, C, H // scale, W // scale), hq (1, C, H, W), or None for a real photograph."""
 
     lq: Tensor
-    hq: Tensor
+    hq: Tensor | None
 
 
 class DegradedPhotographs(L.LightningDataModule):
-    """Training pairs by number and validation pairs with frozen recipes.
+    """Training pairs by number, and validation sets by name.
 
     Args:
         train: the endless list of samples.
-        val: the validation pairs; None trains without validation.
+        val: the validation sets; without any it trains without validation.
         sharpening: where the sharpened HQ takes the HQ's place: as the source of the LQ, as a target.
         batch_size: the global batch, divided among the processes.
         workers: processes that decode and crop; 0 decodes in the main process.
@@ -49,15 +49,15 @@ class DegradedPhotographs(L.LightningDataModule):
 
     def __init__(
         self,
-        train: Samples,
-        val: Pairs | None,
+        train: TrainingSamples,
+        val: Mapping[str, ValidationSet],
         sharpening: SharpenSpec,
         batch_size: int,
         workers: int = 0,
         degrade_in: str = "device",
     ) -> None:
         super().__init__()
-        self.train, self.val, self.sharpening = train, val, sharpening
+        self.train, self.val, self.sharpening = train, dict(val), sharpening
         self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -69,13 +69,13 @@ class DegradedPhotographs(L.LightningDataModule):
         collate = self.pair if self.degrade_in == "worker" else Batch.collate
         return self._loader(self.train, collate, batch_sampler=batches, num_workers=self.workers)
 
-    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        return [] if self.val is None else self._loader(self.val, Batch.collate, batch_size=1)
+    def val_dataloader(self) -> list[DataLoader[Any]]:
+        return [self._loader(pictures, Batch.collate, batch_size=1) for pictures in self.val.values()]
 
     def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(dataset, collate_fn=collate, pin_memory=torch.cuda.is_available(), **options)
 
-    def pair(self, items: Sequence[tuple[Tensor, Sample]]) -> TrainingPair:
+    def pair(self, items: Sequence[Item[Sample]]) -> TrainingPair:
         """What a worker makes of its samples where it degrades them itself."""
         return training_pair(Batch.collate(items), self.sharpening, self.train.patch)
 
@@ -87,7 +87,7 @@ class DegradedPhotographs(L.LightningDataModule):
             return batch
         if self.trainer.training:
             return training_pair(batch, self.sharpening, self.train.patch)
-        return validation_pair(batch.hq[0], batch.drawn[0])
+        return validation_pair(batch)
 
 
 def sharpened(image: Tensor, sharpening: SharpenSpec) -> Tensor:
@@ -97,16 +97,21 @@ def sharpened(image: Tensor, sharpening: SharpenSpec) -> Tensor:
 
 @torch.no_grad()
 def training_pair(batch: Batch[Sample], sharpening: SharpenSpec, patch: int) -> TrainingPair:
-    """Sharpen, degrade and cut a batch: one recipe and one window an image."""
+    """Sharpen, degrade and cut a batch: one recipe and one window an image.
+
+    A pair that was found as such has its LQ as it is, never sharpened; its targets are sharpened as the others' are.
+    """
+    assert batch.hq is not None
     hq = to_float(batch.hq)
     needed = sharpening.source or sharpening.target_pixel or sharpening.target_perceptual
     sharp = sharpened(hq, sharpening) if needed else hq
     source = sharp if sharpening.source else hq
+    found = iter(() if batch.lq is None else to_float(batch.lq))
     lqs, sharps, hqs = [], [], []
     for index, sample in enumerate(batch.drawn):
-        scale = sample.recipe.scale
+        lq = next(found) if sample.recipe is None else degrade(source[index], sample.recipe)
+        scale = hq.shape[-1] // lq.shape[-1]
         top, left, side = sample.window_top, sample.window_left, patch // scale
-        lq = degrade(source[index], sample.recipe)
         lqs.append(lq[:, top : top + side, left : left + side])
         rows = slice(top * scale, top * scale + patch)
         columns = slice(left * scale, left * scale + patch)
@@ -122,7 +127,11 @@ def training_pair(batch: Batch[Sample], sharpening: SharpenSpec, patch: int) -> 
 
 
 @torch.no_grad()
-def validation_pair(image: Tensor, recipe: Recipe) -> ValidationPair:
-    """Degrade one (C, H, W) uint8 picture; judged against the picture itself, never its sharpened version."""
-    hq = to_float(image)
-    return ValidationPair(degrade(hq, recipe)[None], hq[None])
+def validation_pair(batch: Batch[Recipe | None]) -> ValidationPair:
+    """LQ and HQ of a batch of one picture; judged against the picture itself, never its sharpened version."""
+    hq = None if batch.hq is None else to_float(batch.hq)
+    if batch.lq is not None:
+        return ValidationPair(to_float(batch.lq), hq)
+    recipe = batch.drawn[0]
+    assert hq is not None and recipe is not None
+    return ValidationPair(degrade(hq[0], recipe)[None], hq)

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from wildsr.config import build
-from wildsr.data import Pairs, Samples
-from wildsr.degradation import DegradationSpec
+from wildsr.data import RunBatches
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
-from wildsr.networks import load_weights, save_generator
-from wildsr.rules import one_of, whole
-from wildsr.training.checkpoints import LAST, WholeFiles, stage_and_iteration
+from wildsr.metrics import FIGURES
+from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
+from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
+from wildsr.training.resuming import CONFIG, find_start, refuse_other_settings, settings
+from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Interrupted
 
-GENERATOR, CONFIG = "generator.safetensors", "config.yaml"
-# Keys that a resumed run may change.
-FREE = (
-    "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
-    "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
-    "loss.vgg_weights",
-)  # fmt: skip
+GENERATOR = "generator.safetensors"
 
 
 def fit_stage(cfg: DictConfig, folder: Path) -> bool:
     """Train one stage in its folder, or go on where its last checkpoint is.
 
     Returns True if there was anything left to train. On return `folder`/generator.safetensors holds the
-    averaged generator.
+    averaged generator, for every process.
 
     Raises:
         ValueError: the configuration, the data or a checkpoint does not fit; nothing was trained.
@@ -50,29 +45,37 @@ def fit_stage(cfg: DictConfig, folder: Path) -> bool:
         Interrupted: it stopped early; the same command goes on.
     """
     stage: StageSpec = build(cfg.stage, "stage")
-    checkpoint = checkpoint_to_resume(str(cfg.resume), folder, stage.name)
-    done = stage_and_iteration(checkpoint)[1] if checkpoint else 0
-    refuse_other_run(cfg, folder)
+    start = find_start(str(cfg.resume), folder, stage.name)
+    done = start.iteration if start else 0
+    if leads():
+        refuse_other_settings(cfg, folder, start)
     if done >= stage.iterations and (folder / GENERATOR).is_file():
-        print(f"{stage.name} stage: finished, {done} iterations ({folder})")
+        say(f"{stage.name} stage: finished, {done} iterations ({folder})")
         return False
     data = build_data(cfg)
     L.seed_everything(cfg.seed, verbose=False)
-    start = start_of(stage, folder.parent, cfg.generator.weights)
-    module = build_module(cfg, stage, start)
-    if checkpoint is not None:
-        refuse_misfit(module, checkpoint)
-    write_whole(folder / CONFIG, lambda file: file.write(OmegaConf.to_yaml(cfg, resolve=True).encode()))
-    where = f"goes on after iteration {done} of" if checkpoint else f"starts from {start or 'random weights'};"
+    first = start_of(stage, folder.parent, cfg.generator.weights)
+    module = build_module(cfg, stage, first, say=say if start is None else None)
+    if leads():
+        write_whole(folder / CONFIG, lambda file: file.write(OmegaConf.to_yaml(cfg, resolve=True).encode()))
+    where = f"goes on after iteration {done} of" if start else f"starts from {first or 'random weights'};"
     if "perceptual" in stage.losses and module.perceptual is None:
-        print(f"{stage.name} stage: without the perceptual loss (loss.perceptual=0)")
-    print(f"{stage.name} stage {where} {stage.iterations} iterations ({folder})", flush=True)
+        say(f"{stage.name} stage: without the perceptual loss (loss.perceptual=0)")
+    say(f"{stage.name} stage {where} {stage.iterations} iterations ({folder})")
     if done < stage.iterations:
-        fit(cfg, stage, module, data, checkpoint)
-    # Without iterations left, refuse_misfit has put the checkpoint's average into the generator.
-    trained = module.generator if done >= stage.iterations else module.ema.module
-    save_generator(trained, folder / GENERATOR, {"stage": stage.name, "iterations": str(stage.iterations)})
+        trainer = fit(cfg, stage, module, data, start.path if start else None)
+        if trainer.is_global_zero:
+            save_generator(module.ema.module, folder / GENERATOR, metadata(stage))
+        trainer.strategy.barrier()  # the next stage reads it in every process
+    elif start is not None:  # trained to its end, and stopped before this; every process writes the same
+        load_weights(module.generator, start.path)
+        save_generator(module.generator, folder / GENERATOR, metadata(stage))
     return True
+
+
+def metadata(stage: StageSpec) -> dict[str, str]:
+    """What travels with a stage's generator."""
+    return {"stage": stage.name, "iterations": str(stage.iterations)}
 
 
 def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
@@ -85,16 +88,17 @@ def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
         ValueError: as `fit_stage`.
     """
     stage: StageSpec = build(cfg.stage, "stage")
-    whole(1, 1)("trainer.devices", cfg.trainer.devices)  # several are not supported yet
-    build_data(cfg)
+    quieten()
+    trainer = build_trainer(cfg, stage, callbacks=[])
+    RunBatches(build_data(cfg).batch_size, world=trainer.num_devices * trainer.num_nodes)
     start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
     build_module(cfg, stage, start)
 
 
 def fit(
     cfg: DictConfig, stage: StageSpec, module: SuperResolution, data: DegradedPhotographs, checkpoint: Path | None
-) -> None:
-    """Hand module and data to Lightning's trainer.
+) -> L.Trainer:
+    """Hand module and data to Lightning's trainer, which is returned.
 
     Raises:
         Interrupted: Ctrl-C, SIGTERM or the time limit; a checkpoint was saved.
@@ -102,14 +106,35 @@ def fit(
     quieten()
     if not has_gpu():
         torch.set_num_threads(max(1, torch.get_num_threads() - data.workers))
+    callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
+    loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
+    trainer = build_trainer(cfg, stage, callbacks=callbacks, logger=loggers)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+    try:
+        if cfg.validate_first and checkpoint is None and data.val:
+            validate_first(trainer, module, data)
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as leaving:
+        if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
+            raise
+        raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1} (SIGINT)") from None
+    finally:
+        finish(trainer.loggers)
+    return trainer
+
+
+def build_trainer(cfg: DictConfig, stage: StageSpec, **arguments: Any) -> L.Trainer:
+    """Lightning's trainer as every stage wants it; `cfg.trainer` chooses devices, strategy and precision."""
+    # Lightning's own requeueing keeps a checkpoint of its own, which would win over newer ones.
+    slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
     trainer: L.Trainer = build(
         cfg.trainer,
         "trainer",
-        callbacks=[build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()],
-        logger=[build(node, f"logger.{name}") for name, node in cfg.logger.items()],
-        plugins=[WholeFiles()],
+        plugins=[WholeFiles(), *slurm],
         default_root_dir=str(cfg.paths.stage),
-        max_epochs=-1,  # the callback `stops` ends a stage, by iterations
+        max_epochs=-1,  # the callback `stops` ends a stage, by iterations,
+        max_time=None,  # and by time
         limit_train_batches=stage.epoch,
         log_every_n_steps=stage.epoch,  # callbacks log, by iteration
         num_sanity_val_steps=1,
@@ -117,81 +142,45 @@ def fit(
         reload_dataloaders_every_n_epochs=1,  # each epoch's loader starts at the module's own iteration
         enable_progress_bar=False,
         enable_model_summary=False,
+        **arguments,
     )
-    for logger in trainer.loggers:
-        logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
-    try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:  # Lightning's answer to a Ctrl-C outside of an iteration
-        raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1} (SIGINT)") from None
-    finally:
-        finish(trainer.loggers)
+    return trainer
 
 
-def build_data(cfg: DictConfig) -> DegradedPhotographs:
-    """The data module; the first training and validation pictures are read, so that bad data stops here."""
-    data = cfg.data
-    for key in ("crop", "patch", "batch_size", "val_recipes"):
-        whole(1, 10**6)(f"data.{key}", data[key])
-    whole(0, 2**31 - 1)("seed", cfg.seed)
-    train = Samples(
-        images=build(data.train, "data.train"),
-        spec=build(cfg.degradation, "degradation"),
-        crop=data.crop,
-        patch=data.patch,
-        seed=cfg.seed,
-    )
-    train[0]
-    val = None
-    if data.val is not None:
-        images = build(data.val, "data.val")
-        side, path = images.smallest()
-        whole(96 + 2 * cfg.scale, 10**9)(f"shortest side of {path}, for validation", side)  # NIQE's blocks
-        # Judged on the released recipe whatever the run trains on, so that runs can be compared.
-        val = Pairs(images, DegradationSpec(scale=cfg.scale), data.val_recipes)
-        val[0]
-    workers, degrade_in = places(data.workers, data.degrade_in)
-    return DegradedPhotographs(train, val, build(cfg.sharpen, "sharpen"), data.batch_size, workers, degrade_in)
+def validate_first(trainer: L.Trainer, module: SuperResolution, data: DegradedPhotographs) -> None:
+    """Judge what a stage starts from: the loggers get the figures at iteration 0, the screen the main set's."""
+    trainer.validate(module, data, verbose=False)
+    found = trainer.callback_metrics
+    words = ", ".join(f"{FIGURES[n].head} {float(found[f'val/{n}']):.4g}" for n in FIGURES if f"val/{n}" in found)
+    say(f"{module.stage.name} stage, before its first iteration: {words}")
 
 
-def places(workers: int | None, degrade_in: str | None) -> tuple[int, str]:
-    """How many workers there are and where the degradation runs, found from the machine where None is given.
+def build_module(
+    cfg: DictConfig, stage: StageSpec, start: str | Path | None, say: Callable[[str], object] | None = None
+) -> SuperResolution:
+    """Networks and losses of a stage, the generator with the weights that it starts from; None: random ones.
 
-    With a GPU: workers decode, the GPU degrades. Without: the networks need the cores, so a worker is worth it only
-    where there are four cores for each, and then it degrades, too.
-
-    Raises:
-        ValueError: no such number or place.
+    `say` hears what was taken from given weights, and what was re-made or left.
     """
-    cores, gpu = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, has_gpu()
-    if workers is None:
-        workers = min(8, cores - 1) if gpu else cores // 4
-    whole(0, 1024)("data.workers", workers)
-    if degrade_in is None:
-        degrade_in = "device" if gpu or not workers else "worker"
-    return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
-
-
-def has_gpu() -> bool:
-    """Whether there is a CUDA device."""
-    return torch.cuda.is_available()
-
-
-def build_module(cfg: DictConfig, stage: StageSpec, start: str | Path | None) -> SuperResolution:
-    """Networks and losses of a stage, the generator with the weights that it starts from; None: random ones."""
+    say = say or (lambda text: None)
     weights: LossSpec = build(cfg.loss, "loss")
     generator: nn.Module = build(cfg.generator.network, "generator.network")
-    if start is not None:
+    if isinstance(start, Path):  # handed on by the stage before: this very network
         load_weights(generator, start)
+    elif start is not None:
+        say(f"generator: {adapt_weights(generator, start).report}")
+    freeze(generator, cfg.generator.freeze or [])
     discriminator = None
     if stage.adversarial:
         discriminator = build(cfg.discriminator.network, "discriminator.network")
         if cfg.discriminator.weights is not None:
-            load_weights(discriminator, cfg.discriminator.weights)
+            say(f"discriminator: {adapt_weights(discriminator, cfg.discriminator.weights).report}")
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
-        perceptual = PerceptualLoss(weights.vgg_weights)
-    return SuperResolution(generator, discriminator, perceptual, weights, stage)
+        perceptual = PerceptualLoss(weights.features_file, backbone=weights.features)
+    module = SuperResolution(generator, discriminator, perceptual, weights, stage, cfg.metrics)
+    module.settings = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
+    return module
 
 
 def start_of(stage: StageSpec, run: Path, weights: str | None) -> str | Path | None:
@@ -213,66 +202,6 @@ def start_of(stage: StageSpec, run: Path, weights: str | None) -> str | Path | N
     return weights
 
 
-def refuse_misfit(module: SuperResolution, checkpoint: Path) -> None:
-    """Raises: ValueError, one line, if a checkpoint's networks are not the module's; Lightning lists every layer."""
-    for network in (module.generator, module.discriminator):
-        if network is not None:
-            load_weights(network, checkpoint)
-
-
-def checkpoint_to_resume(resume: str, folder: Path, stage: str) -> Path | None:
-    """The checkpoint that `resume` (auto, never or a path) means for a stage; None starts at iteration 0.
-
-    Raises:
-        ValueError: the path is no checkpoint of this stage, or the last checkpoint is damaged.
-    """
-    last = folder / "checkpoints" / LAST
-    if resume == "auto":
-        return last if last.is_file() else None
-    if resume == "never":
-        return None
-    found = Path(resume)
-    return found if stage_and_iteration(found)[0] == stage else (last if last.is_file() else None)
-
-
-def refuse_other_run(cfg: DictConfig, folder: Path) -> None:
-    """Raises: ValueError if the folder holds a stage that was trained with other settings; names the first of them."""
-    if not (folder / CONFIG).is_file():
-        return
-    earlier = settings(OmegaConf.load(folder / CONFIG))
-    now = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
-    changed = [key for key in sorted(earlier | now) if earlier.get(key) != now.get(key)]
-    if changed:
-        key, more = changed[0], f" ({len(changed) - 1} more differ)" if len(changed) > 1 else ""
-        raise ValueError(
-            f"{folder} was trained with {key}={earlier.get(key)}, now {now.get(key)}{more}; wanted the same "
-            "settings to go on, or another name=NAME, or resume=never to start over"
-        )
-
-
-def settings(cfg: Any) -> dict[str, Any]:
-    """What decides a stage's weights, flat: all but its length and where and how it is shown, kept and run."""
-    flat: dict[str, Any] = {}
-    waiting = [("", cfg)]
-    while waiting:
-        prefix, node = waiting.pop()
-        for key in node:
-            child, name = node[key], f"{prefix}{key}"
-            if OmegaConf.is_dict(child):
-                waiting.append((f"{name}.", child))
-            elif not name.startswith(FREE):
-                flat[name] = OmegaConf.to_container(child) if OmegaConf.is_list(child) else child
-    return flat
-
-
-def set_aside(folder: Path) -> None:
-    """Rename what an earlier run left, so that a new one can begin; nothing is deleted."""
-    if folder.exists():
-        aside = next(p for n in itertools.count(1) if not (p := folder.with_name(f"{folder.name}.{n}")).exists())
-        folder.rename(aside)
-        print(f"set aside: {aside}")
-
-
 def quieten() -> None:
     """Silence what Lightning says about choices that are deliberate here, such as resuming inside an epoch."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
@@ -284,6 +213,17 @@ def quieten() -> None:
         ".*across ranks is zero.*",
     ):
         warnings.filterwarnings("ignore", text)
+
+
+def leads() -> bool:
+    """Whether this process writes and speaks for all of a run."""
+    return getattr(rank_zero_only, "rank", 0) == 0  # Lightning keeps the number there, from before it starts processes
+
+
+def say(text: str) -> None:
+    """Print a line, once for all processes."""
+    if leads():
+        print(text, flush=True)
 
 
 def device() -> torch.device:

@@ -1,29 +1,51 @@
-"""The closing judgement of a run: methods side by side on the validation pairs, as a table and as a picture.
+"""The closing judgement of a run: methods side by side on every validation set, as tables and as a picture.
 
 Shapes: C = 3, H W image, h = H // scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from omegaconf import DictConfig
 from PIL import Image
+from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
+from torchmetrics import MetricCollection
 
-from wildsr.data import Pairs
-from wildsr.images import to_pil
+from wildsr.config import ConfigError
+from wildsr.data import Batch, ValidationSet
+from wildsr.degradation import Recipe
+from wildsr.images import to_pil, write_whole
+from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.sheets import sheet
 from wildsr.training.datamodule import ValidationPair, validation_pair
-from wildsr.training.module import validation_metrics
+from wildsr.training.validation import MAIN
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
 Scores = dict[str, dict[str, float]]
-HEADS = {"psnr_y": ("PSNR-Y", "dB, higher is closer"), "ssim_y": ("SSIM-Y", "higher is closer"),
-         "niqe": ("NIQE", "lower looks more natural")}  # fmt: skip
+
+
+class Score(NamedTuple):
+    """What one method reached on one picture of a set: figure by name, and the recipe where there is one."""
+
+    set: str
+    picture: str
+    version: int
+    method: str
+    figures: dict[str, float]
+    recipe: Recipe | None
 
 
 def bicubic(scale: int) -> Method:
@@ -32,52 +54,123 @@ def bicubic(scale: int) -> Method:
 
 
 @torch.no_grad()
-def judge(methods: Mapping[str, Method], pairs: Pairs, scale: int, device: torch.device) -> Scores:
-    """Mean PSNR-Y, SSIM-Y and NIQE of each method on the same degraded pictures, `scale` border pixels left out."""
-    metrics = {name: validation_metrics(border=scale).to(device) for name in methods}
-    for index in track(range(len(pairs)), "judging", transient=True):
-        image, recipe = pairs[index]
-        lq, hq = validation_pair(image.to(device), recipe)
-        for name, method in methods.items():
-            metrics[name].update(sr=method(lq), hq=hq)
-    return {
-        name: {key.removeprefix("val/"): float(value) for key, value in found.compute().items()}
-        for name, found in metrics.items()
-    }
+def judge(
+    methods: Mapping[str, Method],
+    sets: Mapping[str, ValidationSet],
+    metrics: Sequence[str],
+    scale: int,
+    device: torch.device,
+) -> list[Score]:
+    """Every method on every picture of every set, the same inputs for all, `scale` border pixels left out."""
+    scores = []
+    for name, pictures in sets.items():
+        found = MetricCollection(dict(chosen_metrics(metrics, scale, pictures.has_hq)), compute_groups=False).to(device)
+        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=Console(file=sys.stderr)):
+            label, drawn, pair = pictures.label(index), pictures[index].drawn, shown_pair(pictures, index, device)
+            for method, upscaled in methods.items():
+                figures = found(sr=upscaled(pair.lq), hq=pair.hq)  # of this picture alone
+                values = {key: float(figures[key]) for key in metrics if key in figures}
+                scores.append(Score(name, *label, method, values, drawn))
+    return scores
 
 
-def table(scores: Scores, title: str) -> Table:
-    """The scores as a table for the terminal, one row a method."""
+def objective_of(cfg: DictConfig) -> str | None:
+    """The metric that a search looks at, by its name in the scores; None outside of a search.
+
+    Raises:
+        ConfigError: there is no such metric, or the run will not be judged.
+    """
+    if cfg.objective is None:
+        return None
+    names = {f"val/{name}": name for name in cfg.metrics}
+    if cfg.objective not in names:
+        raise ConfigError(f"objective={cfg.objective}: no such metric; wanted one of: {', '.join(names)}")
+    if not (cfg.compare and cfg.data.val):
+        raise ConfigError(f"objective={cfg.objective}: wanted compare=true and validation pictures (data.val)")
+    return names[cfg.objective]
+
+
+def last_score(scores: Scores, metric: str) -> float:
+    """A metric of the last stage, for a search.
+
+    Raises:
+        ValueError: it is not finite; Optuna takes nothing else.
+    """
+    method, row = list(scores.items())[-1]
+    if not math.isfinite(row[metric]):
+        raise ValueError(f"{metric} of the {method}: given {row[metric]}, wanted a finite number")
+    return row[metric]
+
+
+def shown_pair(pictures: ValidationSet, index: int, device: torch.device) -> ValidationPair:
+    """One picture of a set, degraded where a recipe says so."""
+    items: list[Any] = [pictures[index]]
+    return validation_pair(Batch.collate(items).to(device))
+
+
+def means(scores: Sequence[Score]) -> Scores:
+    """Method to mean figures: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for score in scores:
+        row = values.setdefault(score.method, {})
+        for figure, value in score.figures.items():
+            row.setdefault(figure if score.set == MAIN else f"{score.set}/{figure}", []).append(value)
+    return {method: {key: fmean(found) for key, found in row.items()} for method, row in values.items()}
+
+
+def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
+    """The scores on one set as a table for the terminal, one row a method."""
+    prefix = "" if chosen == MAIN else f"{chosen}/"
+    figures = [name for name in FIGURES if any(f"{prefix}{name}" in row for row in scores.values())]
     result = Table(title=title, title_justify="left", caption_justify="left")
-    result.caption = "; ".join(f"{head}: {meaning}" for head, meaning in HEADS.values())
+    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
     result.add_column("")
-    for head, _ in HEADS.values():
-        result.add_column(head, justify="right")
-    for name, row in scores.items():
-        result.add_row(name, *(f"{row[key]:.4f}" if key == "ssim_y" else f"{row[key]:.2f}" for key in HEADS))
+    for name in figures:
+        result.add_column(FIGURES[name].head, justify="right")
+    for method, row in scores.items():
+        result.add_row(method, *(f"{row[prefix + name]:.{FIGURES[name].digits}f}" for name in figures))
     return result
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as CSV, whole or not at all; a column for every key, in the order of their first appearance."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def score_row(score: Score, figures: Sequence[str]) -> dict[str, Any]:
+    """A score as a row of a CSV, its recipe as JSON; figures that a set does not have stay empty."""
+    recipe = score.recipe.to_json() if score.recipe is not None else ""
+    values = {name: score.figures.get(name, "") for name in figures}
+    return {"set": score.set, "picture": score.picture, "version": score.version, "method": score.method,
+            **values, "recipe": recipe}  # fmt: skip
 
 
 @torch.no_grad()
 def comparison(
-    methods: Mapping[str, Method], pairs: Pairs, which: Sequence[int], side: int, zoom: int, device: torch.device
+    methods: Mapping[str, Method], sets: Mapping[str, ValidationSet], side: int, zoom: int, device: torch.device
 ) -> Image.Image:
     """A row a picture: the input, each method, the original, each a `side` x `side` window enlarged `zoom` times.
 
-    The window is the one with the most detail in the original. The input is enlarged without smoothing, so that
-    its own pixels show.
+    The first four pictures of each set, each in its first version. The window is the one with the most detail in the
+    original, or in the last method's picture where there is none. The input is enlarged without smoothing, so that its
+    own pixels show.
     """
     rows = []
-    for index in which:
-        image, recipe = pairs[index]
-        pair: ValidationPair = validation_pair(image.to(device), recipe)
-        window = most_detailed(pair.hq[0], side)
-        shown = {
-            "input": F.interpolate(pair.lq, size=pair.hq.shape[-2:], mode="nearest"),
-            **{name: method(pair.lq) for name, method in methods.items()},
-            "original": pair.hq,
-        }
-        rows.append([(_enlarged(picture[0][:, *window], zoom), name) for name, picture in shown.items()])
+    for pictures in sets.values():
+        firsts = [index for index in range(len(pictures)) if pictures.label(index).version == 0]
+        for index in firsts[:4]:
+            pair = shown_pair(pictures, index, device)
+            shown = {"input": pair.lq, **{method: upscaled(pair.lq) for method, upscaled in methods.items()}}
+            if pair.hq is not None:
+                shown["original"] = pair.hq
+            last = list(shown.values())[-1]
+            shown["input"] = F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest")
+            window = most_detailed(last[0], side)
+            rows.append([(_enlarged(picture[0][:, *window], zoom), caption) for caption, picture in shown.items()])
     return sheet(rows)
 
 

@@ -8,15 +8,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.loggers import WandbLogger
 
+from wildsr.config import swept
 from wildsr.images import write_whole
+
+TAG = 64  # characters that wandb takes of a tag
 
 
 def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
     """Log to wandb: online where there is a key, else offline into `folder`/wandb. WANDB_MODE overrides.
 
-    The run's id stands in `folder`/wandb_id, so that a resumed run goes on in the same curves.
+    The runs of one multirun share a group, `name`, and bear what differs between them as tags. The run's id stands
+    in `folder`/wandb_id, so that a resumed run goes on in the same curves.
     """
     import wandb  # optional: only those who log to it need it
 
@@ -25,9 +31,12 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
     if not identity.is_file():
         write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
     mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+    several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    differing = swept(HydraConfig.get().overrides.task) if several else []
     return WandbLogger(
-        name=f"{name}/{place.name}",
+        name="/".join([name, *differing, place.name]),
         group=name,
+        tags=[word[:TAG] for word in differing],
         save_dir=folder,
         project=project,
         id=identity.read_text(),

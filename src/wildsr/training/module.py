@@ -5,6 +5,7 @@ Shapes: B batch, C = 3, p LQ patch, P HQ patch. Images are float32 in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -15,9 +16,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import MetricCollection
 
 from wildsr.losses import adversarial_loss
-from wildsr.metrics import NIQE, PSNR, SSIM
 from wildsr.training.datamodule import TrainingPair, ValidationPair
 from wildsr.training.stage import LossSpec, StageSpec
+from wildsr.training.validation import METRICS, enlarged, set_metrics
 
 Scalars = dict[str, Tensor]
 
@@ -31,6 +32,7 @@ class SuperResolution(L.LightningModule):
         perceptual: distance between two images, or None in a stage without a perceptual loss.
         weights: of the generator's terms.
         stage: lengths, rates and terms.
+        metrics: names of the figures that validation reports.
 
     Guarantees: the generator's step changes no parameter of the discriminator, and the reverse;
     `iteration` counts finished iterations and is restored by a checkpoint.
@@ -43,6 +45,7 @@ class SuperResolution(L.LightningModule):
         perceptual: nn.Module | None,
         weights: LossSpec,
         stage: StageSpec,
+        metrics: Sequence[str] = METRICS,
     ) -> None:
         super().__init__()
         if stage.adversarial != (discriminator is not None):
@@ -54,13 +57,15 @@ class SuperResolution(L.LightningModule):
         self.ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(stage.ema_decay))
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
-        self.metrics = validation_metrics(border=int(generator.scale))  # type: ignore[arg-type]
+        self.metrics, self.judged = tuple(metrics), list[MetricCollection]()  # by validation set
         self.iteration = 0
         self.scalars: Scalars = {}
+        self.sample_losses = torch.zeros(0)
+        self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
 
     def forward(self, lq: Tensor) -> Tensor:
         """Upscale with the averaged weights: (B, C, h, w) -> (B, C, h * scale, w * scale), clamped to [0, 1]."""
-        return self.ema(lq).float().clamp(0, 1)
+        return enlarged(self.ema.module, lq)
 
     def training_step(self, pair: TrainingPair, _: int) -> None:
         sr, self.scalars = self.generator_step(pair)
@@ -87,6 +92,7 @@ class SuperResolution(L.LightningModule):
         terms: Scalars = {}
         if "pixel" in self.stage.losses:
             terms["pixel"] = F.l1_loss(sr, pair.target_pixel)
+            self.sample_losses = (sr.detach() - pair.target_pixel).abs().mean((1, 2, 3))
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(sr, pair.target_perceptual)
         if self.discriminator is not None:
@@ -111,14 +117,18 @@ class SuperResolution(L.LightningModule):
             "discriminator/fake": logits_fake.detach().mean(),
         }
 
-    def validation_step(self, pair: ValidationPair, _: int) -> Tensor:
+    def on_validation_start(self) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.judged = set_metrics(data.val, self.metrics, int(self.generator.scale), self.device)  # type: ignore[arg-type]
+
+    def validation_step(self, pair: ValidationPair, _: int, dataloader_idx: int = 0) -> Tensor:
         sr: Tensor = self(pair.lq)
-        self.metrics.update(sr=sr, hq=pair.hq)
+        self.judged[dataloader_idx].update(sr=sr, hq=pair.hq)
         return sr  # for callbacks that show it
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(self.metrics.compute(), logger=False)  # callbacks hand them to the loggers, by iteration
-        self.metrics.reset()
+        for metrics in self.judged:
+            self.log_dict(metrics.compute(), logger=False)  # callbacks hand them to the loggers, by iteration
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         networks = [self.generator] if self.discriminator is None else [self.generator, self.discriminator]
@@ -130,16 +140,7 @@ class SuperResolution(L.LightningModule):
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["iteration"], checkpoint["stage"] = self.iteration, self.stage.name
+        checkpoint |= {"iteration": self.iteration, "stage": self.stage.name, "settings": self.settings}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.iteration = checkpoint["iteration"]
-
-
-def validation_metrics(border: int) -> MetricCollection:
-    """What validation and the closing table report: PSNR-Y, SSIM-Y, NIQE, `border` pixels cropped from each side."""
-    return MetricCollection(
-        {"psnr_y": PSNR("y", border), "ssim_y": SSIM("y", border), "niqe": NIQE(border)},
-        prefix="val/",
-        compute_groups=False,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from wildsr.losses import BACKBONES
 from wildsr.rules import number, one_of, record, several, span, whole
 
 TERMS = ("pixel", "perceptual", "adversarial")
@@ -55,12 +56,19 @@ class StageSpec:
 
 @record
 class LossSpec:
-    """The weights of the generator's terms, and where the perceptual term's VGG19 comes from.
+    """The weights of the generator's terms, and whose features the perceptual term compares.
 
-    `vgg_weights` is a file of torchvision's vgg19 weights; None downloads them once.
+    `vgg_weights` and `segmentation_weights` are files of torchvision's vgg19 and fcn_resnet50 weights; None
+    downloads them once. The one that `features` names is used.
     """
 
     pixel: Weight = 1.0
     perceptual: Weight = 1.0
     adversarial: Weight = 0.1
+    features: Annotated[str, one_of(*BACKBONES)] = "vgg19"
     vgg_weights: str | None = None
+    segmentation_weights: str | None = None
+
+    @property
+    def features_file(self) -> str | None:
+        return self.vgg_weights if self.features == "vgg19" else self.segmentation_weights

@@ -1,8 +1,11 @@
-"""What ends a stage: its last iteration, a time limit, Ctrl-C or SIGTERM. The latter three leave a checkpoint first."""
+"""What ends a stage: its last iteration, a time limit or a signal. All but the first leave a checkpoint behind."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -11,6 +14,10 @@ from typing import Any
 import lightning as L
 
 from wildsr.rules import refuse
+
+# What a person sends, what ends a process, and what clusters send some time before they end it.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+AGREE_EVERY = 10  # iterations between two questions to the other processes: each answer waits for all devices
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -21,6 +28,8 @@ class Stops(L.Callback):
     """Ends a stage by its count of iterations, and interrupts it between two of them.
 
     Lightning's own ways count epochs, whose length a user may change, and lose the work since the last checkpoint.
+    Several processes stop after the same iteration, whichever of them was asked. SIGUSR1 in a SLURM job saves,
+    then puts the job back into the queue; a handler that a launcher had set runs after the save.
 
     Args:
         max_time: DD:HH:MM:SS for this process, or None.
@@ -31,17 +40,18 @@ class Stops(L.Callback):
 
     def __init__(self, max_time: str | None = None) -> None:
         self.limit = None if max_time is None else seconds(max_time)
-        self.asked, self.begin = "", 0.0
+        self.asked: signal.Signals | None = None
+        self.begin = 0.0
         self.before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         self.begin = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 self.before[number] = signal.signal(number, self._ask)
 
     def _ask(self, number: int, _: Any) -> None:
-        self.asked = signal.Signals(number).name
+        self.asked = signal.Signals(number)
         signal.signal(number, self.before[number])  # a second one does not wait
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
@@ -49,12 +59,23 @@ class Stops(L.Callback):
             trainer.should_stop = True
             return
         late = self.limit is not None and time.monotonic() - self.begin > self.limit
-        if self.asked or late:
-            checkpoints: Any = trainer.checkpoint_callback
-            if checkpoints is not None:
-                checkpoints.save(trainer, module.iteration)
-            why = self.asked or f"callbacks.stops.max_time after {self.limit:.0f} s"
-            raise Interrupted(f"{module.stage.name} stage stopped after iteration {module.iteration} ({why})")
+        if not agreed(trainer, self.asked is not None or late, module.iteration):
+            return
+        checkpoints: Any = trainer.checkpoint_callback
+        if checkpoints is not None:
+            checkpoints.save(trainer, module.iteration)
+        if self.asked is not None and trainer.is_global_zero:
+            self._hand_on(self.asked)
+        limit = f"trainer.max_time after {self.limit:.0f} s" if late else "asked by another process"
+        why = self.asked.name if self.asked else limit
+        raise Interrupted(f"{module.stage.name} stage stopped after iteration {module.iteration} ({why})")
+
+    def _hand_on(self, asked: signal.Signals) -> None:
+        """Do what the cluster wants done after the save."""
+        if asked is signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
+            requeue()
+        elif asked in (signal.SIGUSR1, signal.SIGUSR2) and callable(self.before[asked]):
+            signal.raise_signal(asked)  # submitit's handler queues the job anew, and leaves
 
     def teardown(self, trainer: L.Trainer, module: Any, stage: str) -> None:
         for number, handler in self.before.items():
@@ -62,10 +83,28 @@ class Stops(L.Callback):
         self.before = {}
 
 
+def agreed(trainer: L.Trainer, wish: bool, iteration: int) -> bool:
+    """Whether any process wishes to stop, the same answer in all of them."""
+    if trainer.world_size == 1:
+        return wish
+    return iteration % AGREE_EVERY == 0 and trainer.strategy.reduce_boolean_decision(wish, all=False)
+
+
+def requeue() -> None:
+    """Put this SLURM job back into the queue; what stops it from going there is said, the work is saved anyway."""
+    job = os.environ["SLURM_JOB_ID"]
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"warning: scontrol requeue {job}: {error}", file=sys.stderr)
+
+
 def seconds(text: str) -> float:
     """DD:HH:MM:SS as seconds."""
     parts = str(text).split(":")
     if len(parts) != 4 or not all(part.isdecimal() for part in parts):
-        raise refuse("callbacks.stops.max_time", text, "DD:HH:MM:SS")
+        raise refuse("trainer.max_time", text, "DD:HH:MM:SS")
     days, hours, minutes, rest = map(int, parts)
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()

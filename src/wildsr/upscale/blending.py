@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.images import to_pil
-from wildsr.networks import CompactNet, RRDBNet
+from wildsr.networks import CommunityNet, CompactNet, RRDBNet
 from wildsr.sheets import sheet
 from wildsr.upscale.tiles import Upscaler, upscale
 
-Generator = RRDBNet | CompactNet
+Generator = RRDBNet | CompactNet | CommunityNet
 COLUMNS = 3  # of the sheet
 
 
@@ -25,8 +25,10 @@ def blend(first: Generator, second: Generator, strength: float) -> Generator:
     picture between theirs; of strangers, noise. (Wang et al., "ESRGAN", section 3.4.)
 
     Raises:
-        ValueError: they differ in architecture.
+        ValueError: they differ in architecture, or it is not one of ours.
     """
+    if isinstance(first, CommunityNet):
+        raise ValueError("wanted RRDBNet or CompactNet; other networks cannot be blended")
     ours, theirs = first.state_dict(), second.state_dict()
     shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (ours, theirs)]
     if type(first) is not type(second) or first.scale != second.scale or shapes[0] != shapes[1]:
@@ -61,6 +63,8 @@ def compare(
 
 def describe(generator: Generator) -> str:
     """An architecture in a few words, such as "an RRDBNet (x4, 23 blocks, 64 features)"."""
+    if isinstance(generator, CommunityNet):
+        return f"another network (x{generator.scale})"
     if isinstance(generator, RRDBNet):
         size, name = f"{len(generator.body)} blocks", "an RRDBNet"
     else:

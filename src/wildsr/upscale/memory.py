@@ -11,13 +11,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from wildsr.networks import CompactNet, RRDBNet
+from wildsr.networks import CommunityNet, CompactNet, RRDBNet
 
 SHARE = 0.6  # of the free memory that tiles may take; others want some too
 # Tensors of the widest layer that are alive at once. Measured on a CPU from 256 to 768 pixels a side: 3.2 to 3.6 for
 # RRDBNet at x4, x2, x1 (its last layers, at full size), 3.1 for CompactNet (at LQ size).
 ALIVE = 4
 FLOAT = 4  # bytes
+COMMUNITY = 4096  # numbers an LQ pixel in the widest layer of other networks: four times RRDBNet's at x4, a guess
 MOST_NUMBERS = 2**31  # in one tensor: beyond it CUDA's convolutions cannot count
 PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
 UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
@@ -30,7 +31,7 @@ def bytes_per_pixel(network: nn.Module) -> int:
     """Memory that a network takes while it runs, for each LQ pixel.
 
     Raises:
-        ValueError: neither an RRDBNet nor a CompactNet.
+        ValueError: a network that `load_generator` does not give.
     """
     return ALIVE * FLOAT * _widest(network)
 
@@ -80,6 +81,8 @@ def _widest(network: nn.Module) -> int:
     """Numbers in the widest layer for each LQ pixel."""
     if isinstance(network, RRDBNet):
         return network.conv_hr.out_channels * network.scale**2
+    if isinstance(network, CommunityNet):
+        return COMMUNITY
     if isinstance(network, CompactNet):
         return next(network.parameters()).shape[0] + network.channels * network.scale**2
     raise ValueError(f"{type(network).__name__}: its memory is not known; wanted RRDBNet or CompactNet")

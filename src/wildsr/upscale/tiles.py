@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from wildsr.networks import CompactNet, RRDBNet
+from wildsr.networks import CommunityNet, CompactNet, RRDBNet
 from wildsr.upscale.memory import is_out_of_memory
 
 GRID = 4  # tiles start and end at multiples of it: x2 and x1 networks see blocks of 2 and 4 pixels
@@ -31,7 +31,7 @@ class Upscaler(Protocol):
     overlap: int  # O
 
     def __call__(self, lq: Tensor, /) -> Tensor:
-        """(B, C, h, w) float32 in [0, 1] -> (B, C, h * s, w * s) float32, both on the CPU."""
+        """(B, C, h, w) float32 in [0, 1] -> (B, C, h * s, w * s) float32, on the same device."""
         ...
 
 
@@ -74,12 +74,16 @@ def overlap_of(network: nn.Module) -> int:
 
     RRDBNet: measured on a photograph with the released weights (`benchmarks/tiles.py`), in pixels of its body: 96
     with 23 blocks, 64 with 6. The body of an x2 or x1 network sees the picture at a half or a quarter of its sides.
-    CompactNet: its receptive field, one pixel a convolution, so exact.
+    Dilation widens that as it widens a dense block. CompactNet: its receptive field, one pixel a convolution, so
+    exact. Community networks: as 6 blocks, a guess.
     """
     if isinstance(network, CompactNet):
         return sum(isinstance(layer, nn.Conv2d) for layer in network.body)
     if isinstance(network, RRDBNet):
-        return (96 if len(network.body) > 6 else 64) * network.unshuffle
+        undilated = (96 if len(network.body) > 6 else 64) * network.unshuffle
+        return math.ceil(undilated * (3 + 2 * network.dilation) / 5 / GRID) * GRID
+    if isinstance(network, CommunityNet):
+        return 64
     raise ValueError(f"{type(network).__name__}: overlap not known; wanted RRDBNet or CompactNet")
 
 
@@ -181,4 +185,4 @@ def _in_its_channels(upscaler: Upscaler, lq: Tensor) -> Tensor:
         return upscaler(lq)
     if upscaler.channels == 1:
         return upscaler(lq.flatten(0, 1).unsqueeze(1)).view(*lq.shape[:2], *(-1, lq.shape[3] * upscaler.scale))
-    return torch.einsum("bchw,c->bhw", upscaler(lq.expand(-1, 3, -1, -1)), torch.tensor(LUMA)).unsqueeze(1)
+    return torch.einsum("bchw,c->bhw", upscaler(lq.expand(-1, 3, -1, -1)), lq.new_tensor(LUMA)).unsqueeze(1)

@@ -1,6 +1,5 @@
-"""Perceptual loss against torchvision's VGG19 hooked by hand, with seeded weights; adversarial by formula."""
+"""Perceptual loss against torchvision's networks hooked by hand, with seeded weights."""
 
-import math
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg
 
-from wildsr.losses import RELEASED_LAYERS, PerceptualLoss, adversarial_loss
+from wildsr.losses import RELEASED_LAYERS, PerceptualLoss
 
 # Indices in torchvision's vgg19().features, read off its printout.
 CONV = {"conv1_1": 0, "conv1_2": 2, "conv2_2": 7, "conv3_4": 16, "conv4_4": 25, "conv5_4": 34}
@@ -159,23 +158,3 @@ def test_an_unknown_layer_is_answered_with_its_nearest() -> None:
         PerceptualLoss(layers={"conv3_5": 1.0})
     with pytest.raises(ValueError, match="no layer given"):
         PerceptualLoss(layers={})
-
-
-@pytest.mark.parametrize(
-    ("logit", "real", "wanted"),
-    [
-        (0.0, True, math.log(2)),
-        (0.0, False, math.log(2)),
-        (2.0, True, math.log(1 + math.exp(-2))),
-        (2.0, False, math.log(1 + math.exp(2))),
-        (100.0, False, 100.0),
-    ],
-)
-def test_adversarial_loss_is_the_cross_entropy_of_the_logit(logit: float, real: bool, wanted: float) -> None:
-    assert adversarial_loss(torch.full((2, 1, 4, 4), logit), real).item() == pytest.approx(wanted, rel=1e-6)
-
-
-def test_adversarial_loss_is_the_mean_over_pixels() -> None:
-    logits = torch.tensor([[0.0, 2.0]])
-    wanted = (math.log(2) + math.log(1 + math.exp(-2))) / 2
-    assert adversarial_loss(logits, real=True).item() == pytest.approx(wanted, rel=1e-6)

@@ -1,0 +1,76 @@
+"""How samples travel to the device: as uint8, in batches whose members a run's iteration gives.
+
+Shapes: B batch, C = 3, H W image, h w its LQ version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+Drawn = TypeVar("Drawn")
+
+
+class Item(NamedTuple, Generic[Drawn]):
+    """One picture, uint8, and what was drawn for it: a Sample in training, a Recipe or nothing in validation.
+
+    hq (3, H, W); None for a real photograph, which has none. lq (3, h, w); None where the recipe makes it.
+    """
+
+    hq: Tensor | None
+    drawn: Drawn
+    lq: Tensor | None = None
+
+
+class Batch(Generic[Drawn]):
+    """HQ images (B, 3, H, W), what was drawn for each, and the LQ images that no recipe makes, in their order.
+
+    HQ is None for real photographs, LQ where a recipe makes every one. A plain object with `to`, because Lightning
+    tries to write into dataclasses that it moves to a device.
+    """
+
+    def __init__(self, hq: Tensor | None, drawn: Sequence[Drawn], lq: Tensor | None = None) -> None:
+        self.hq, self.lq = hq, lq
+        self.drawn = list(drawn)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch[Drawn]:
+        hq, lq = (None if t is None else t.to(device, non_blocking=non_blocking) for t in (self.hq, self.lq))
+        return Batch(hq, self.drawn, lq)
+
+    def pin_memory(self) -> Batch[Drawn]:
+        hq, lq = (None if t is None else t.pin_memory() for t in (self.hq, self.lq))
+        return Batch(hq, self.drawn, lq)
+
+    @staticmethod
+    def collate(items: Sequence[Item[Drawn]]) -> Batch[Drawn]:
+        hqs = [item.hq for item in items if item.hq is not None]
+        lqs = [item.lq for item in items if item.lq is not None]
+        drawn = [item.drawn for item in items]
+        return Batch(torch.stack(hqs) if hqs else None, drawn, torch.stack(lqs) if lqs else None)
+
+
+class RunBatches:
+    """Batch sampler: the numbers of the samples of one process, from iteration `start` on, without an end.
+
+    Iteration i of a run takes samples i * batch_size … (i + 1) * batch_size - 1, whatever the number of
+    processes; process `rank` of `world` takes an equal, contiguous share.
+
+    Raises:
+        ValueError: the batch cannot be divided among the processes.
+    """
+
+    def __init__(self, batch_size: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
+        if batch_size < 1 or batch_size % world:
+            raise ValueError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
+        self.batch_size, self.start, self.share = batch_size, start, batch_size // world
+        self.offset = rank * self.share
+
+    def __iter__(self) -> Iterator[list[int]]:
+        iteration = self.start
+        while True:
+            first = iteration * self.batch_size + self.offset
+            yield list(range(first, first + self.share))
+            iteration += 1

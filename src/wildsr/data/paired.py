@@ -1,0 +1,116 @@
+"""Pairs on disk: LQ and HQ files that belong together, checked pair by pair before anything runs.
+
+Shapes: h w LQ picture, H = h * scale, W = w * scale, uint8 (3, H, W) as `images.read_image` gives it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from wildsr.data.photographs import first_readable
+from wildsr.images import find_images, image_size, read_image
+
+SHOWN = 3  # offenders that a refusal names
+PROGRESS_FROM = 2000  # pairs; fewer are checked within a second
+
+
+class PairedFiles:
+    """LQ and HQ files by number: `files[i]` is (lq (3, h, w), hq (3, H, W)) uint8.
+
+    Two files are a pair where their names below their folders are equal but for the suffix (`a.jpg`, `a.png`) and
+    for the endings, sorted by that name. Every pair is there, and HQ is exactly `scale` times LQ. A file whose damage
+    lies behind its header is answered as `Photographs` answers it, the pair being left out whole.
+
+    Args:
+        lq: a folder, searched with its sub-folders.
+        hq: another one.
+        scale: HQ side / LQ side.
+        lq_ending, hq_ending: what the names end in besides: `x4` and nothing for 0801x4.png and 0801.png (DIV2K),
+            `_LR4` and `_HR` for RealSR.
+        hint: what to say where a folder is missing, or none is given.
+
+    Raises:
+        ValueError: a folder is missing or empty; a file without its other half, unreadable, or of another size: one
+            line with the first few of them and their number.
+    """
+
+    def __init__(
+        self,
+        lq: str | Path | None,
+        hq: str | Path | None,
+        scale: int,
+        lq_ending: str = "",
+        hq_ending: str = "",
+        hint: str = "",
+    ) -> None:
+        if lq is None or hq is None:
+            raise ValueError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
+        folders = [Path(folder).expanduser() for folder in (lq, hq)]
+        for folder in folders:
+            if hint and not folder.is_dir():
+                raise ValueError(f"{folder}: no such folder; {hint}")
+        lqs, hqs = (_named(folder, end) for folder, end in zip(folders, (lq_ending, hq_ending), strict=True))
+        names = sorted(lqs.keys() | hqs.keys())
+        quick = len(names) < PROGRESS_FROM
+        looked = track(names, "checking pairs", transient=True, console=Console(file=sys.stderr), disable=quick)
+        problems = [fault for name in looked if (fault := _fault(lqs.get(name), hqs.get(name), scale))]
+        if problems:
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            raise ValueError(
+                f"{folders[0]} and {folders[1]}: {len(problems)} of {len(names)} do not pair at scale={scale}: "
+                f"{'; '.join(problems[:SHOWN])}{more}"
+            )
+        self.names, self.scale = names, scale
+        self.paths = [(lqs[name], hqs[name]) for name in names]
+        self.corrupt: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return first_readable(self._read, index, len(self), self.corrupt)
+
+    def _read(self, index: int) -> tuple[Tensor, Tensor]:
+        lq, hq = (read_image(path) for path in self.paths[index])
+        return lq, hq
+
+    def name(self, index: int) -> str:
+        """What both files of a pair are called, without suffix and ending."""
+        return self.names[index]
+
+    def smallest(self) -> tuple[int, Path]:
+        """The shortest HQ side, in pixels, and the file it belongs to."""
+        return min((min(image_size(hq)), hq) for _, hq in self.paths)
+
+
+def _named(folder: Path, ending: str) -> dict[str, Path]:
+    """The image files of a folder by what a partner has to be called.
+
+    Raises:
+        ValueError: two files have one name, such as a.png beside a.jpg.
+    """
+    found: dict[str, Path] = {}
+    for path in find_images(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
+        if name in found:
+            raise ValueError(f"{found[name]} and {path}: one name for two files of a pair's same side")
+        found[name] = path
+    return found
+
+
+def _fault(lq: Path | None, hq: Path | None, scale: int) -> str:
+    """What keeps two files from being a pair, in a few words; empty for a pair."""
+    if lq is None or hq is None:
+        return f"{lq or hq} has no {'LQ' if lq is None else 'HQ'}"
+    try:
+        (height, width), (large_height, large_width) = image_size(lq), image_size(hq)
+    except ValueError as error:
+        return str(error)
+    if (large_height, large_width) == (height * scale, width * scale):
+        return ""
+    return f"{hq} is {large_width} x {large_height}, wanted {width * scale} x {height * scale} for {lq.name}"

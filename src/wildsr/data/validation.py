@@ -1,0 +1,165 @@
+"""Validation sets of three kinds: synthetic, paired and real. Each is a list of the same items for ever.
+
+Shapes: C = 3, H W image, h w its LQ version, uint8.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from wildsr.data.batches import Item
+from wildsr.data.paired import PairedFiles
+from wildsr.data.photographs import Photographs
+from wildsr.degradation.recipe import Recipe
+from wildsr.degradation.spec import DegradationSpec
+from wildsr.images import crop_to_multiple
+from wildsr.rules import whole
+
+PAIR = 2  # a stream of random numbers beside those of samples.py
+
+
+class Pictures(Protocol):
+    """Pictures by number, each (3, H, W) uint8, what they are called, and the shortest side among them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Tensor: ...
+
+    def name(self, index: int, /) -> str: ...
+
+    def smallest(self) -> tuple[int, Path]: ...
+
+
+class Label(NamedTuple):
+    """Which picture of a set an item shows, and which of its degraded versions; 0 where there is one."""
+
+    picture: str
+    version: int
+
+
+class Pairs(Dataset[Item[Recipe]]):
+    """Synthetic: photographs with frozen recipes. `pairs[i]` is ((3, H, W), Recipe), the LQ still to be made.
+
+    Args:
+        images: whole HQ pictures; their sides are cropped at the right and bottom to multiples of the scale.
+        spec: what the recipes are drawn from.
+        recipes: how many degraded versions of each picture.
+        seed: of the recipes; not the run's seed, so that runs are judged on the same pairs.
+    """
+
+    has_hq = True
+
+    def __init__(self, images: Pictures, spec: DegradationSpec, recipes: int = 1, seed: int = 0) -> None:
+        self.images, self.spec, self.recipes, self.seed = images, spec, recipes, seed
+
+    def __len__(self) -> int:
+        return len(self.images) * self.recipes
+
+    def __getitem__(self, index: int) -> Item[Recipe]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        image = self.images[index // self.recipes]
+        recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
+        return Item(crop_to_multiple(image, self.spec.scale).contiguous(), recipe)
+
+    def label(self, index: int) -> Label:
+        return Label(self.images.name(index // self.recipes), index % self.recipes)
+
+    def smallest(self) -> tuple[int, Path]:
+        """The shortest HQ side, in pixels, and the picture it belongs to."""
+        return self.images.smallest()
+
+
+class PairedPictures(Dataset[Item[None]]):
+    """Paired: LQ and HQ as they were found. `pictures[i]` is ((3, H, W), None, (3, h, w))."""
+
+    has_hq = True
+
+    def __init__(self, files: PairedFiles) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Item[None]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        lq, hq = self.files[index]
+        return Item(hq, None, lq)
+
+    def label(self, index: int) -> Label:
+        return Label(self.files.name(index), 0)
+
+    def smallest(self) -> tuple[int, Path]:
+        """The shortest HQ side, in pixels, and the picture it belongs to."""
+        return self.files.smallest()
+
+
+class RealPictures(Dataset[Item[None]]):
+    """Real: LQ alone, judged without a reference. `pictures[i]` is (None, None, (3, h, w))."""
+
+    has_hq = False
+
+    def __init__(self, images: Pictures, scale: int) -> None:
+        self.images, self.scale = images, scale
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Item[None]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return Item(None, None, self.images[index])
+
+    def label(self, index: int) -> Label:
+        return Label(self.images.name(index), 0)
+
+    def smallest(self) -> tuple[int, Path]:
+        """The shortest side once upscaled, in pixels, and the picture it belongs to."""
+        side, path = self.images.smallest()
+        return side * self.scale, path
+
+
+ValidationSet = Pairs | PairedPictures | RealPictures
+
+
+def validation_set(
+    scale: int,
+    lq: str | Path | Pictures | None = None,
+    hq: str | Path | Pictures | None = None,
+    recipes: int = 1,
+    degradation: DegradationSpec | None = None,
+    lq_ending: str = "",
+    hq_ending: str = "",
+) -> ValidationSet:
+    """A set by what there is of it: HQ alone is synthetic, LQ and HQ are paired, LQ alone is real.
+
+    Args:
+        lq, hq: folders, or for synthetic and real sets the pictures themselves.
+        recipes: degraded versions of each picture of a synthetic set.
+        degradation: of a synthetic set; None is the released recipe, whatever a run trains on, so that runs can be
+            compared.
+        lq_ending, hq_ending: as `PairedFiles` takes them.
+
+    Raises:
+        ValueError: neither is given, or a folder or a pair is not as it has to be.
+    """
+    if hq is not None and lq is not None:
+        if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
+            raise ValueError("a paired set wants two folders, lq and hq")
+        return PairedPictures(PairedFiles(lq, hq, scale, lq_ending, hq_ending))
+    if hq is not None:
+        whole(1, 10**6)("recipes", recipes)
+        return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes)
+    if lq is not None:
+        return RealPictures(_pictures(lq), scale)
+    raise ValueError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
+
+
+def _pictures(given: str | Path | Pictures) -> Pictures:
+    return Photographs(given) if isinstance(given, str | Path) else given

@@ -1,0 +1,1 @@
+"""Generators as graphs that other programs run."""

@@ -1,0 +1,62 @@
+"""The figures of merit by name: what `metrics` in the configuration, and validation, can choose from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from torchmetrics import Metric
+
+from wildsr.metrics.fidelity import PSNR, SSIM
+from wildsr.metrics.learned import LearnedDistance, learned_network
+from wildsr.metrics.niqe import NIQE
+from wildsr.rules import one_of, several
+
+
+class Figure(NamedTuple):
+    """How a metric is written: its head in a table, what a better value is, and its digits behind the point."""
+
+    head: str
+    meaning: str
+    digits: int
+
+
+FIGURES: Mapping[str, Figure] = {
+    "psnr_y": Figure("PSNR-Y", "dB, higher is closer", 2),
+    "ssim_y": Figure("SSIM-Y", "higher is closer", 4),
+    "psnr_rgb": Figure("PSNR-RGB", "dB, higher is closer", 2),
+    "ssim_rgb": Figure("SSIM-RGB", "higher is closer", 4),
+    "lpips": Figure("LPIPS", "lower is closer", 4),
+    "dists": Figure("DISTS", "lower is closer", 4),
+    "niqe": Figure("NIQE", "lower looks more natural", 2),
+}
+WITHOUT_REFERENCE = ("niqe",)
+
+
+def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) -> dict[str, Metric]:
+    """Metrics by name, in the order given, each measuring inside a border of so many pixels.
+
+    Args:
+        reference: whether there is an HQ to compare with; without one, those that need it are left out.
+
+    Returns:
+        Without lpips and dists where their weights cannot be had, which one line on stderr says.
+
+    Raises:
+        ValueError: there is no metric of such a name, or no name.
+    """
+    several(one_of(*FIGURES))("metrics", names if isinstance(names, str) else list(names))
+    makers: dict[str, Callable[[], Metric]] = {
+        "psnr_y": lambda: PSNR("y", border),
+        "ssim_y": lambda: SSIM("y", border),
+        "psnr_rgb": lambda: PSNR("rgb", border),
+        "ssim_rgb": lambda: SSIM("rgb", border),
+        "niqe": lambda: NIQE(border),
+    }
+    found: dict[str, Metric] = {}
+    for name in names:
+        if not reference and name not in WITHOUT_REFERENCE:
+            continue
+        if name in makers:
+            found[name] = makers[name]()
+        elif (network := learned_network(name)) is not None:
+            found[name] = LearnedDistance(network, border)
+    return found

@@ -1,0 +1,98 @@
+"""LPIPS and DISTS: distances between the features that two images have in a network. Lower is closer.
+
+The networks and their heads are torchmetrics'; their backbones are torchvision's, downloaded once.
+
+Zhang, Isola, Efros, Shechtman, Wang: "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
+2018; here on AlexNet, as papers report it. Ding, Ma, Wang, Simoncelli: "Image Quality Assessment: Unifying Structure
+and Texture Similarity", IEEE TPAMI 44 (5), 2022.
+"""
+
+# B batch, C = 1 or 3, H W image
+
+import socket
+import sys
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.functional.image.dists import DISTSNetwork
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+from torchmetrics.utilities import dim_zero_cat
+from torchvision.models import AlexNet_Weights, VGG16_Weights
+
+from wildsr.metrics.pixels import to_levels
+
+TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
+
+
+class LearnedDistance(Metric):
+    """Mean distance over images, as a network sees it; lower is closer.
+
+    Args:
+        network: (1, 3, H, W) twice, in [0, 1], to the distance of the two.
+        border: pixels cut off each side before measuring.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    scores: list[Tensor]
+
+    def __init__(self, network: nn.Module, border: int = 0) -> None:
+        super().__init__()
+        self.network, self.border = network, border
+        self.add_state("scores", default=[], dist_reduce_fx="cat")
+
+    def update(self, sr: Tensor, hq: Tensor) -> None:
+        """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
+
+        Raises:
+            ValueError: the shapes differ, are not as above, or the border leaves nothing.
+        """
+        if sr.shape != hq.shape:
+            raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
+        given, wanted = ((to_levels(x, self.border) / 255).float().to(self.device) for x in (sr, hq))
+        for one, other in zip(given, wanted, strict=True):
+            score = self.network(one.expand(1, 3, -1, -1), other.expand(1, 3, -1, -1))
+            self.scores.append(score.detach().reshape(1).to(self.device, torch.float32))
+
+    def compute(self) -> Tensor:
+        """The mean over all images."""
+        return dim_zero_cat(self.scores).mean()
+
+
+class LpipsNetwork(nn.Module):
+    """torchmetrics' LPIPS network, fed with images in [0, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
+
+    def forward(self, sr: Tensor, hq: Tensor) -> Tensor:
+        distance: Tensor = self.net(sr, hq, normalize=True)
+        return distance
+
+
+@cache
+def learned_network(name: str) -> nn.Module | None:
+    """The network of lpips or dists; None, with one line of explanation, where its weights cannot be had.
+
+    Made once a process and shared. Draws no random number that anything else would miss.
+    """
+    weights = AlexNet_Weights.IMAGENET1K_V1 if name == "lpips" else VGG16_Weights.IMAGENET1K_V1
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network: nn.Module = LpipsNetwork() if name == "lpips" else DISTSNetwork()
+    except (OSError, HTTPException, RuntimeError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"{name} is left out: no weights ({reason}); put {weights.url} into {folder}", file=sys.stderr)
+        return None
+    finally:
+        socket.setdefaulttimeout(patience)
+    return network.eval().requires_grad_(False)

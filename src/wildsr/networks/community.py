@@ -1,0 +1,71 @@
+"""Networks of other architectures, through spandrel: to be judged and used beside ours.
+
+Shapes: B batch, C channels of the image (1 or 3), H W image, s scale.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from wildsr.images import first_line
+from wildsr.networks.states import State, some
+
+if TYPE_CHECKING:
+    from spandrel import ImageModelDescriptor
+
+SPANDREL = "spandrel==0.4.2"
+
+
+class CommunityNet(nn.Module):
+    """Upscale (B, C, H, W) float images in [0, 1] to (B, C, sH, sW) in [0, 1], without gradients.
+
+    Sizes that the network cannot take are padded by reflection and cropped again.
+
+    Args:
+        descriptor: what spandrel loaded; it is moved and cast with this module.
+    """
+
+    def __init__(self, descriptor: ImageModelDescriptor) -> None:
+        super().__init__()
+        self.scale, self.channels = descriptor.scale, descriptor.input_channels
+        self.model, self.descriptor = descriptor.model, descriptor
+
+    def forward(self, lq: Tensor) -> Tensor:
+        # One by one: spandrel promises nothing about batches.
+        return torch.cat([self.descriptor(image[None]) for image in lq])
+
+
+def load_community(state: State, label: str) -> CommunityNet:
+    """The network that spandrel finds in a state dict: on the CPU, float32, in eval mode. Draws no random number.
+
+    Raises:
+        ValueError: spandrel is not installed or does not know the network, or that is not one image to one image.
+    """
+    neither = f"{label}: neither an RRDBNet nor a CompactNet"
+    try:
+        import spandrel
+    except ImportError:
+        raise ValueError(
+            f"{neither} (it has {some(list(state))}); for other architectures pip install {SPANDREL}"
+        ) from None
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's remarks on foreign code
+        try:
+            descriptor = spandrel.ModelLoader(device="cpu").load_from_state_dict(state)
+        except spandrel.UnsupportedModelError:
+            raise ValueError(f"{neither}, nor known to spandrel; it has {some(list(state))}") from None
+        except Exception as error:  # spandrel guesses by a few names, and fails in many ways where it guessed wrong
+            raise ValueError(f"{neither}, and spandrel cannot load it ({first_line(error)[:200]})") from error
+    name = descriptor.architecture.name
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.purpose == "FaceSR":
+        raise ValueError(f"{label}: {name} is for {descriptor.purpose}; wanted one picture in, one picture out")
+    if descriptor.input_channels != descriptor.output_channels:
+        raise ValueError(
+            f"{label}: {name} makes {descriptor.output_channels} channels of {descriptor.input_channels}; "
+            "wanted as many out as in"
+        )
+    return CommunityNet(descriptor.float()).eval()

@@ -1,0 +1,145 @@
+"""What a person must hear of at once: a loss that is no number, and an adversarial game that is lost.
+
+Shapes: B batch, C = 3, H W image, h = H // scale.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from wildsr.images import write_image, write_whole
+from wildsr.rules import whole
+
+READINGS = 5  # of the scalars: what holds for so many in a row is no accident
+# The discriminator's loss, the sum for real and fake, is 2 ln 2 = 1.39 where it cannot tell them apart, and stays near
+# 1 in a healthy run; the generator's gradient fades where it is all but zero.
+WON = 0.1
+COLLAPSED = 3.0  # times the best mean pixel loss so far: the output has left the photograph
+
+
+class NotFiniteError(ValueError):
+    """A loss is infinite or no number."""
+
+
+class Reading(NamedTuple):
+    """Losses of an iteration on their way to the host: all finite or not, and the same for each sample (B,)."""
+
+    iteration: int
+    finite: Tensor
+    samples: Tensor
+    arrived: torch.cuda.Event | None
+
+
+class Alarms(L.Callback):
+    """Stops at a loss that is not finite, and warns where the adversarial game is lost, by either side.
+
+    The finiteness of an iteration is read one iteration later, so that nothing waits for the device; before a
+    checkpoint is written it is read at once (`Checkpoints` asks), so that none holds what came after.
+
+    Args:
+        folder: where the samples of an iteration without a finite loss go.
+        every: iterations between two readings of the adversarial game; each waits for the device.
+    """
+
+    def __init__(self, folder: str | Path, every: int = 100) -> None:
+        self.folder, self.every = Path(folder), whole(1, 10**9)("every", every)
+        self.last: Reading | None = None
+        self.discriminator: deque[float] = deque(maxlen=READINGS)
+        self.pixel: deque[float] = deque(maxlen=READINGS)
+        self.best = float("inf")
+        self.warned: set[str] = set()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+        before, self.last = self.last, read(module)
+        # On the CPU there is nothing to wait for.
+        self.require_finite(trainer, self.last if self.last.arrived is None else before)
+        if module.iteration % self.every == 0:
+            self._watch(module)
+
+    def on_train_end(self, trainer: L.Trainer, module: Any) -> None:
+        self.require_finite(trainer, self.last)
+
+    def require_finite(self, trainer: L.Trainer, reading: Reading | None) -> None:
+        """Raises: NotFiniteError if a loss of that iteration is not finite; its samples are in `folder` by then."""
+        if reading is None:
+            return
+        if reading.arrived is not None:
+            reading.arrived.synchronize()
+        if bool(reading.finite):
+            return
+        place = self.folder / f"iteration_{reading.iteration:07d}"
+        numbers = save_samples(trainer, reading, place)
+        raise NotFiniteError(
+            f"a loss is not finite in iteration {reading.iteration}; its samples ({numbers}) are in {place}; the "
+            "same command would meet it again: try a lower stage.lr, stage.clip_gradients or trainer.precision=32-true"
+        )
+
+    def _watch(self, module: Any) -> None:
+        scalars = module.scalars
+        self.pixel.append(float(scalars.get("loss/pixel", 0)))
+        mean = sum(self.pixel) / len(self.pixel)
+        if len(self.pixel) == READINGS:
+            self.best = min(self.best, mean)
+            if mean > COLLAPSED * self.best:
+                self._warn(
+                    module,
+                    "the generator collapses: its pixel loss is "
+                    f"{mean / self.best:.1f} times its best; try a lower stage.lr or loss.adversarial, or "
+                    "stage.clip_gradients, from an earlier checkpoint (resume=CHECKPOINT)",
+                )
+        if "loss/discriminator" not in scalars:
+            return
+        self.discriminator.append(float(scalars["loss/discriminator"]))
+        if len(self.discriminator) == READINGS and max(self.discriminator) < WON:
+            self._warn(
+                module,
+                f"the discriminator wins outright: its loss is below {WON} (1.39 is a draw); the generator learns "
+                "little from it; try discriminator=unet_sn, a smaller discriminator.network.features or a lower "
+                "stage.lr",
+            )
+
+    def _warn(self, module: Any, text: str) -> None:
+        kind = text.split(":", 1)[0]
+        if kind not in self.warned:  # once a call: a line every hundred iterations would not be read
+            self.warned.add(kind)
+            print(f"warning: {module.stage.name} stage, iteration {module.iteration}: {text}", file=sys.stderr)
+
+
+def read(module: Any) -> Reading:
+    """Send an iteration's losses to the host without waiting for them."""
+    losses = torch.stack([value for name, value in module.scalars.items() if name.startswith("loss/")])
+    values = [losses.isfinite().all(), module.sample_losses.isfinite()]
+    if losses.is_cuda:
+        values = [torch.empty_like(v, device="cpu", pin_memory=True).copy_(v, non_blocking=True) for v in values]
+        arrived = torch.cuda.Event()
+        arrived.record()
+        return Reading(module.iteration, values[0], values[1], arrived)
+    return Reading(module.iteration, values[0], values[1], None)
+
+
+def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:
+    """Write the samples whose pixel loss is not finite, or the whole batch where each is: recipe, HQ and LQ.
+
+    A sample is a function of its number, so the batch is made anew here. Returns the samples' numbers.
+    """
+    data = trainer.datamodule
+    share = data.batch_size // trainer.world_size
+    first = (reading.iteration - 1) * data.batch_size + trainer.global_rank * share
+    bad = [place for place, finite in enumerate(reading.samples.tolist()) if not finite] or range(share)
+    lines = []
+    for number in (first + place for place in bad):
+        item = data.train[number]
+        pair = data.pair([item])
+        write_image(pair.target_adversarial[0], folder / f"{number}_hq.png")
+        write_image(pair.lq[0], folder / f"{number}_lq.png")
+        lines.append(json.dumps(item[1].to_dict()) + "\n")
+    write_whole(folder / "samples.jsonl", lambda file: file.write("".join(lines).encode()))
+    return ", ".join(str(first + place) for place in bad)

@@ -1,0 +1,134 @@
+"""Going on with a run: from which checkpoint, and whether it was made with the same settings."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from wildsr.images import first_line
+from wildsr.training.checkpoints import LAST, numbered
+
+CONFIG = "config.yaml"
+# Keys that a resumed run may change.
+FREE = (
+    "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
+    "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
+    "data.val.lq", "data.val.hq", "data.pairs.lq", "data.pairs.hq", "data.sets.", "metrics", "validate_first",
+    "loss.vgg_weights", "loss.segmentation_weights", "objective",
+)  # fmt: skip
+SHOWN = 5  # differing keys that a message names
+
+
+class Start(NamedTuple):
+    """A whole checkpoint: where it is, of which stage, after how many iterations, made with which settings."""
+
+    path: Path
+    stage: str
+    iteration: int
+    settings: dict[str, Any]
+
+
+def read_start(path: Path) -> Start:
+    """Read a checkpoint's head, and all of it against its checksums.
+
+    Raises:
+        ValueError: the file is missing, damaged or no checkpoint of ours.
+    """
+    if not path.is_file():
+        raise ValueError(f"resume={path}: no such file; wanted auto, never or a checkpoint's path")
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.save writes a zip file, and torch.load looks at no checksum
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return Start(path, str(content["stage"]), int(content["iteration"]), dict(content["settings"]))
+    except Exception as error:  # zipfile and torch.load answer damage with many types
+        raise ValueError(f"{path}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error
+
+
+def find_start(resume: str, folder: Path, stage: str) -> Start | None:
+    """The checkpoint that `resume` (auto, never or a path) means for a stage; None starts at iteration 0.
+
+    A damaged last checkpoint is passed over, with a warning, for the one before it.
+
+    Raises:
+        ValueError: the path is no checkpoint of ours, or there are checkpoints and none is whole.
+    """
+    if resume == "never":
+        return None
+    if resume != "auto":
+        given = read_start(Path(resume))
+        if given.stage == stage:
+            return given
+    warned: list[Path] = []
+    for path in _newest_first(folder / "checkpoints"):
+        if any(path.samefile(other) for other in warned):  # last.ckpt is a further name of a numbered one
+            continue
+        try:
+            return read_start(path)
+        except ValueError as error:
+            warned.append(path)
+            print(f"warning: {error}; looking for the one before it", file=sys.stderr)
+    if warned:
+        raise ValueError(f"{folder / 'checkpoints'}: no checkpoint is whole; wanted resume=never to start over")
+    return None
+
+
+def _newest_first(folder: Path) -> Iterator[Path]:
+    if (folder / LAST).is_file():
+        yield folder / LAST
+    yield from reversed(numbered(folder))
+
+
+def refuse_other_settings(cfg: DictConfig, folder: Path, start: Start | None) -> None:
+    """Refuse to go on with what was trained with other settings, be it a stage's folder or a checkpoint.
+
+    Raises:
+        ValueError: one line with the keys that differ.
+    """
+    now = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
+    earlier: dict[str, dict[str, Any]] = {}
+    if start is not None:
+        earlier[str(start.path)] = start.settings
+    if (folder / CONFIG).is_file():
+        earlier[str(folder)] = settings(OmegaConf.load(folder / CONFIG))
+    for where, before in earlier.items():
+        changed = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
+        if changed:
+            shown = "; ".join(f"{key}={before.get(key)}, now {now.get(key)}" for key in changed[:SHOWN])
+            more = f" ({len(changed) - SHOWN} more differ)" if len(changed) > SHOWN else ""
+            raise ValueError(
+                f"{where} was trained with {shown}{more}; wanted the same settings to go on, or another "
+                "name=NAME, or resume=never to start over"
+            )
+
+
+def settings(cfg: Any) -> dict[str, Any]:
+    """What decides a stage's weights, flat: all but its length and where and how it is shown, kept and run."""
+    flat: dict[str, Any] = {}
+    waiting = [("", cfg)]
+    while waiting:
+        prefix, node = waiting.pop()
+        for key in node:
+            child, name = node[key], f"{prefix}{key}"
+            if OmegaConf.is_dict(child):
+                waiting.append((f"{name}.", child))
+            elif not name.startswith(FREE):
+                flat[name] = OmegaConf.to_container(child) if OmegaConf.is_list(child) else child
+    return flat
+
+
+def set_aside(folder: Path) -> None:
+    """Rename what an earlier run left, so that a new one can begin; nothing is deleted."""
+    if folder.exists():
+        aside = next(p for n in itertools.count(1) if not (p := folder.with_name(f"{folder.name}.{n}")).exists())
+        folder.rename(aside)
+        print(f"set aside: {aside}")

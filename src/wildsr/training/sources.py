@@ -1,0 +1,115 @@
+"""The data of a run, built from its configuration and looked at before anything runs."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+from omegaconf import DictConfig
+
+from wildsr.config import build
+from wildsr.data import (
+    MixedSamples,
+    PairedFiles,
+    PairedPictures,
+    PairedSamples,
+    Samples,
+    TrainingSamples,
+    ValidationSet,
+    validation_set,
+)
+from wildsr.metrics import chosen_metrics
+from wildsr.metrics.fidelity import WINDOW
+from wildsr.metrics.niqe import BLOCK
+from wildsr.rules import number, one_of, whole
+from wildsr.training.datamodule import DegradedPhotographs
+from wildsr.training.validation import MAIN
+
+
+def build_data(cfg: DictConfig) -> DegradedPhotographs:
+    """The data module; each set's first picture and the first training sample are read, so that bad data stops here."""
+    data = cfg.data
+    for key in ("crop", "patch", "batch_size", "val_recipes"):
+        whole(1, 10**6)(f"data.{key}", data[key])
+    whole(0, 2**31 - 1)("seed", cfg.seed)
+    train = build_samples(cfg)
+    train[0]
+    workers, degrade_in = places(data.workers, data.degrade_in)
+    sharpening = build(cfg.sharpen, "sharpen")
+    return DegradedPhotographs(train, build_sets(cfg), sharpening, data.batch_size, workers, degrade_in)
+
+
+def build_samples(cfg: DictConfig) -> TrainingSamples:
+    """The endless list of training samples: degraded photographs, pairs from disk, or both by `data.paired_share`.
+
+    Raises:
+        ValueError: the share is none, or what it asks for is missing or does not fit.
+    """
+    data = cfg.data
+    share = number(0, 1)("data.paired_share", data.paired_share)
+    spec = build(cfg.degradation, "degradation")
+    if share < 1 and data.train is None:
+        raise ValueError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
+    if share == 0:
+        return Samples(build(data.train, "data.train"), spec, data.crop, data.patch, cfg.seed)
+    files: PairedFiles = build(data.pairs, "data.pairs")
+    paired = PairedSamples(files, data.crop, data.patch, cfg.seed)
+    paired[0]
+    if share == 1:
+        return paired
+    synthetic = Samples(build(data.train, "data.train"), spec, data.crop, data.patch, cfg.seed)
+    synthetic[0]
+    return MixedSamples(paired, synthetic, share, cfg.seed)
+
+
+def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
+    """The validation sets by name, the main one first; none where `data.val` is null.
+
+    Raises:
+        ValueError: a set's name, files or sizes do not fit, or there is no such metric.
+    """
+    if cfg.data.val is None:
+        return {}
+    chosen_metrics(cfg.metrics, cfg.scale)  # says now what is wrong or cannot be had
+    val = build(cfg.data.val, "data.val")
+    sets: dict[str, ValidationSet] = {
+        MAIN: PairedPictures(val)
+        if isinstance(val, PairedFiles)
+        else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes)
+    }
+    for name, node in cfg.data.sets.items():
+        if name == MAIN or not re.fullmatch(r"[\w-]+", name):
+            raise ValueError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
+        if node is not None:
+            target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale}
+            sets[name] = build(node, f"data.sets.{name}", **target)
+    least = (BLOCK if "niqe" in cfg.metrics else WINDOW) + 2 * cfg.scale
+    for pictures in sets.values():
+        side, path = pictures.smallest()
+        whole(least, 10**9)(f"shortest side of {path}, for validation", side)
+        pictures[0]
+    return sets
+
+
+def places(workers: int | None, degrade_in: str | None) -> tuple[int, str]:
+    """How many workers there are and where the degradation runs, found from the machine where None is given.
+
+    With a GPU: workers decode, the GPU degrades. Without: the networks need the cores, so a worker is worth it only
+    where there are four cores for each, and then it degrades, too.
+
+    Raises:
+        ValueError: no such number or place.
+    """
+    cores, gpu = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, has_gpu()
+    if workers is None:
+        workers = min(8, cores - 1) if gpu else cores // 4
+    whole(0, 1024)("data.workers", workers)
+    if degrade_in is None:
+        degrade_in = "device" if gpu or not workers else "worker"
+    return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
+
+
+def has_gpu() -> bool:
+    """Whether there is a CUDA device."""
+    return torch.cuda.is_available()

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from wildsr.data import HardCases, PairedPictures, Pairs, Photographs, RealPictures, validation_set
+from wildsr.degradation import DegradationSpec
+from wildsr.images import read_image
+
+
+def test_synthetic_pairs_are_the_same_for_ever(photographs):
+    pairs = Pairs(Photographs(photographs), DegradationSpec(scale=3), recipes=2)
+    assert len(pairs) == 8
+    assert [pairs[i].drawn for i in range(8)] == [pairs[i].drawn for i in range(8)]
+    assert len({pairs[i].drawn.seed for i in range(8)}) == 8
+    assert pairs[0].hq.shape == (3, 159, 192)  # the sides' largest multiples of 3
+    assert [pairs.label(i) for i in (0, 1, 6)] == [("a.png", 0), ("a.png", 1), ("more/d.png", 0)]
+    with pytest.raises(IndexError):
+        pairs[8]
+
+
+def test_what_is_given_decides_the_kind(pairs):
+    synthetic = validation_set(4, hq=pairs / "hq", recipes=3)
+    assert isinstance(synthetic, Pairs) and len(synthetic) == 12 and synthetic.has_hq
+    paired = validation_set(4, lq=pairs / "lq", hq=pairs / "hq")
+    assert isinstance(paired, PairedPictures) and len(paired) == 4 and paired.has_hq
+    real = validation_set(4, lq=str(pairs / "lq"))
+    assert isinstance(real, RealPictures) and len(real) == 4 and not real.has_hq
+    with pytest.raises(ValueError, match="nothing given, wanted a folder as lq"):
+        validation_set(4)
+
+
+def test_paired_and_real_pictures_are_taken_as_they_are(pairs):
+    paired = validation_set(4, lq=pairs / "lq", hq=pairs / "hq")
+    real = validation_set(4, lq=pairs / "lq")
+    lq, hq = (read_image(pairs / side / "b.png") for side in ("lq", "hq"))
+    assert torch.equal(paired[1].lq, lq) and torch.equal(paired[1].hq, hq) and paired[1].drawn is None
+    assert torch.equal(real[1].lq, lq) and real[1].hq is None
+    assert paired.label(3) == ("more/d", 0) and real.label(3) == ("more/d.png", 0)
+    assert paired.smallest()[0] == real.smallest()[0] == 160  # both in pixels of the upscaled picture
+    for pictures in (paired, real):
+        with pytest.raises(IndexError):
+            pictures[4]
+
+
+def test_the_hard_cases_are_six_small_grey_pictures_always_the_same():
+    cases, again = HardCases(), HardCases()
+    assert cases.names == ["page", "lines", "mesh", "brick", "drawing", "text"]
+    for index in range(len(cases)):
+        picture = cases[index]
+        assert torch.equal(picture, again[index])
+        assert picture.dtype == torch.uint8 and max(picture.shape) <= 256 and min(picture.shape[1:]) >= 172
+        assert torch.equal(picture[0], picture[1]) and torch.equal(picture[0], picture[2])
+    assert cases.smallest()[0] == 172
+
+
+def test_the_lines_have_the_periods_they_are_said_to_have():
+    cases = HardCases()
+    row = cases[cases.names.index("lines")][0, 0].float() / 255 - 0.5
+    rises = [x for x in range(1, 256) if row[x - 1] < 0 <= row[x]]
+    # The bars before x are the integral of 1 / (3 + 9 x / 256): ln 4 * 256 / 9 = 39.4 of them in 256 pixels.
+    assert len(rises) == 39
+    assert rises[1] - rises[0] in (3, 4) and rises[-1] - rises[-2] in (11, 12)

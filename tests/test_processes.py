@@ -1,0 +1,113 @@
+"""Several processes train as one: the same pairs, gradients, weights, metrics and files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+RUN = [
+    "experiment=quickstart", "generator=tiny", "generator.weights=null", "discriminator.network.features=4",
+    "data.crop=64", "data.patch=32", "data.batch_size=8", "data.val_recipes=1", "stage.iterations=3",
+    "stage.checkpoint_every=1", "stage.iterations_per_epoch=3", "data.workers=0",
+]  # fmt: skip
+TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29511"]
+
+
+def command(*words: str, launcher: tuple[str, ...] = ()) -> list[str]:
+    return [sys.executable, *launcher, str(ROOT / "train.py"), *RUN, *words]
+
+
+def finish(folder: Path, *words: str, launcher: tuple[str, ...] = ()) -> str:
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command(*words, launcher=launcher), cwd=folder, capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def state(folder: Path, stage: str, file: str = "last.ckpt") -> dict:
+    return torch.load(folder / "runs" / "quickstart" / stage / "checkpoints" / file, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one")
+    finish(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    return folder, finish(folder, *TWO)
+
+
+def gradients(folder: Path, stage: str) -> list[torch.Tensor]:
+    """Those of the first iteration: Adam's first moment starts as a tenth of them."""
+    optimizers = state(folder, stage, "iteration_0000001.ckpt")["optimizer_states"]
+    return [slot["exp_avg"] * 10 for optimizer in optimizers for slot in optimizer["state"].values()]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(one, two):
+    for stage, networks in (("psnr", 1), ("gan", 2)):
+        pairs = list(zip(gradients(one, stage), gradients(two[0], stage), strict=True))
+        assert len(pairs) > 5 * networks
+        largest = max(alone.abs().max().item() for alone, _ in pairs)
+        assert (
+            max((alone - shared).abs().max().item() for alone, shared in pairs) < 1e-4 * largest
+        )  # sums in another order
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one(one, two):
+    for stage in ("psnr", "gan"):
+        alone, shared = state(one, stage), state(two[0], stage)
+        assert alone["iteration"] == shared["iteration"] == 3
+        for name, tensor in alone["state_dict"].items():
+            assert torch.allclose(tensor, shared["state_dict"][name], rtol=1e-4, atol=1e-5), name
+
+
+@pytest.mark.slow
+def test_two_processes_judge_and_speak_as_one(one, two):
+    folder, said = two
+    assert said.count("psnr stage starts from") == said.count("gan stage starts from") == 1
+    scores = [json.loads((run / "runs" / "quickstart" / "scores.json").read_text()) for run in (one, folder)]
+    for method, row in scores[0].items():
+        assert scores[1][method] == pytest.approx(row, rel=1e-4)
+    assert not list(folder.rglob("*.part"))
+
+
+@pytest.mark.slow
+def test_torchrun_is_the_same(two, tmp_path):
+    finish(tmp_path, *TWO, launcher=tuple(TORCHRUN))
+    for stage in ("psnr", "gan"):
+        first, second = state(two[0], stage), state(tmp_path, stage)
+        assert all(torch.equal(tensor, second["state_dict"][name]) for name, tensor in first["state_dict"].items())
+
+
+@pytest.mark.slow
+def test_a_signal_stops_both_processes_after_the_same_iteration_and_they_go_on(two, tmp_path):
+    long = [*TWO, "stage.iterations=60", "data.val=null", "compare=false", "stage=psnr", "stage.checkpoint_every=1000"]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            command(*long), cwd=tmp_path, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        while "psnr stage" not in (tmp_path / "said").read_text() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=120) != 0
+    assert "psnr stage stopped after iteration" in (tmp_path / "said").read_text()
+    stopped = state(tmp_path, "psnr")["iteration"]
+    assert 0 < stopped < 60 and stopped % 10 == 0
+    assert f"goes on after iteration {stopped} of 60" in finish(tmp_path, *long)

@@ -1,0 +1,85 @@
+"""A loss that is no number stops a run with its samples; a lost adversarial game is said once."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from wildsr.degradation import Recipe
+from wildsr.run import train
+from wildsr.training import Alarms, SuperResolution, datamodule
+from wildsr.training.alarms import NotFiniteError
+
+TINY = [
+    "generator=tiny", "discriminator.network.features=4", "loss=no_perceptual", "data.crop=64", "data.patch=32",
+    "data.batch_size=2", "data.val=null", "stage.iterations=4", "stage.checkpoint_every=1", "compare=false",
+]  # fmt: skip
+
+
+def test_the_sample_behind_a_loss_that_is_no_number_is_saved_and_nothing_after_it(tmp_path, monkeypatch):
+    pair_of = datamodule.training_pair
+
+    def spoilt(batch, *rest):
+        pair = pair_of(batch, *rest)
+        for place, sample in enumerate(batch.drawn):
+            if sample.number == 5:  # of iteration 3
+                pair.target_pixel[place, 0, 0, 0] = torch.nan
+        return pair
+
+    monkeypatch.setattr(datamodule, "training_pair", spoilt)
+    with pytest.raises(NotFiniteError, match=r"iteration 3; its samples .5. are in .*not_finite") as caught:
+        train([*TINY, "stage=psnr", "sharpen=none"], tmp_path)
+    assert "\n" not in str(caught.value)
+    place = tmp_path / "psnr" / "not_finite" / "iteration_0000003"
+    assert {file.name for file in place.iterdir()} == {"5_hq.png", "5_lq.png", "samples.jsonl"}
+    (sample,) = map(json.loads, (place / "samples.jsonl").read_text().splitlines())
+    assert sample["number"] == 5
+    assert Recipe.from_dict(sample["recipe"]).scale == 4
+    kept = sorted(file.name for file in (tmp_path / "psnr" / "checkpoints").glob("iteration_*"))
+    assert kept == ["iteration_0000001.ckpt", "iteration_0000002.ckpt"]
+
+
+def test_a_whole_batch_is_saved_where_no_sample_stands_out(tmp_path, monkeypatch):
+    losses_of = SuperResolution.generator_losses
+
+    def infinite(self, *arguments):
+        terms = losses_of(self, *arguments)
+        return terms | {"pixel": terms["pixel"] + torch.inf} if self.iteration == 1 else terms
+
+    monkeypatch.setattr(SuperResolution, "generator_losses", infinite)
+    with pytest.raises(NotFiniteError, match=r"iteration 2; its samples .2, 3. are in"):
+        train([*TINY, "stage=psnr"], tmp_path)
+
+
+def after(alarms, iteration, **scalars):
+    """One iteration passes with these losses."""
+    named = {f"loss/{name}": torch.tensor(value) for name, value in scalars.items()}
+    module = SimpleNamespace(
+        iteration=iteration, scalars=named, sample_losses=torch.zeros(2), stage=SimpleNamespace(name="gan")
+    )
+    alarms.on_train_batch_end(SimpleNamespace(), module)
+
+
+def test_a_discriminator_that_wins_outright_is_said_once(tmp_path, capsys):
+    alarms = Alarms(tmp_path, every=1)
+    for iteration in range(1, 5):
+        after(alarms, iteration, pixel=0.1, discriminator=0.05)
+    assert not capsys.readouterr().err  # four readings in a row are not five
+    for iteration in range(5, 9):
+        after(alarms, iteration, pixel=0.1, discriminator=0.05)
+    assert capsys.readouterr().err.count("gan stage, iteration 5: the discriminator wins outright") == 1
+
+
+def test_a_healthy_game_is_quiet(tmp_path, capsys):
+    alarms = Alarms(tmp_path, every=1)
+    for iteration in range(1, 20):
+        after(alarms, iteration, pixel=0.1 + iteration % 3 * 0.05, discriminator=1.0 if iteration % 5 else 0.05)
+    assert not capsys.readouterr().err
+
+
+def test_a_generator_that_leaves_the_photographs_is_said(tmp_path, capsys):
+    alarms = Alarms(tmp_path, every=1)
+    for iteration in range(1, 20):
+        after(alarms, iteration, pixel=0.1 if iteration < 10 else 0.5, discriminator=1.0)
+    assert "the generator collapses: its pixel loss is 3." in capsys.readouterr().err
