@@ -12,10 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
 from torch import Tensor
 
-from wildsr.images import find_images, read_image
+from wildsr.images import find_images, image_size, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
 Read = TypeVar("Read")
@@ -71,8 +70,8 @@ class Photographs:
         """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
         found = []
         for path in self.paths:
-            with suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
-                found.append((min(picture.size), path))
+            with suppress(ValueError):
+                found.append((min(image_size(path)), path))
         return min(found, default=(0, Path()))
 
 
