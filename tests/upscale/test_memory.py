@@ -58,5 +58,6 @@ def test_errors_of_other_kinds_are_no_lack_of_memory():
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
     assert is_out_of_memory(RuntimeError("Failed to allocate memory for requested buffer of size 4000000"))
     assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."))
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))
     assert not is_out_of_memory(RuntimeError("expected input to have 3 channels"))
     assert not is_out_of_memory(ValueError("the memory of this is fine"))

@@ -24,7 +24,11 @@ PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
 UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
 LEAST_TILE = 32  # LQ pixels; if memory does not suffice for it, `tiles.upscale` goes lower
 
-OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc", re.IGNORECASE)
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc"
+    r"|could not create a (memory|primitive)",  # oneDNN, seen where the address space was limited
+    re.IGNORECASE,
+)
 
 
 def bytes_per_pixel(network: nn.Module) -> int:
