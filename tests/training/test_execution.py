@@ -1,5 +1,6 @@
 """What an iteration costs may be chosen; what it learns stays, but for rounding."""
 
+import warnings
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -83,6 +85,37 @@ def test_spectral_norms_that_advance_at_each_micro_batch_would_give_other_gradie
     assert distance(gradients(parts.discriminator), gradients(whole.discriminator)) > 1e-3
 
 
+class Products(TorchDispatchMode):
+    """Notes the types of matrix-vector products."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ == "mv":
+            self.seen.add(args[0].dtype)
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_the_power_iteration_stays_in_float32_where_a_gpu_would_take_it_in_half(ours):
+    with FakeTensorMode(), warnings.catch_warnings():  # tensors without values imitate the GPU
+        warnings.filterwarnings("ignore", ".*CUDA is not available.*")
+        with torch.device("cuda"):
+            network, image = UNetDiscriminator(features=4), torch.empty(1, 3, 16, 16)
+        if ours:
+            SpectralNorms(network)
+        torch.set_autocast_dtype("cuda", torch.float16)
+        torch.set_autocast_enabled("cuda", True)
+        try:
+            with Products() as products:
+                assert network(image).dtype == torch.float16
+        finally:
+            torch.set_autocast_enabled("cuda", False)
+    assert products.seen == {torch.float32 if ours else torch.float16}
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_an_iteration_advances_the_power_iteration_three_times(gan, pair, parts):
     reference, divided = UNetDiscriminator(features=4), UNetDiscriminator(features=4)
@@ -147,9 +180,9 @@ def kept_bytes(network, image):
     return sum(storages.values())
 
 
-def rrdb():
+def rrdb(blocks=6):
     torch.manual_seed(0)
-    return RRDBNet(features=8, blocks=6, growth=4)
+    return RRDBNet(features=8, blocks=blocks, growth=4)
 
 
 def compact():
@@ -292,22 +325,19 @@ def test_an_iteration_never_waits_for_the_device(gan, pair, execution, monkeypat
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"accumulate": 2, "checkpoint_activations": True, "channels_last": True}])
 def test_compiled_is_near_eager(gan, pair, more):
-    eager, compiled = gan(generator=rrdb()), gan(generator=rrdb(), execution={"compile": True, **more})
+    eager, compiled = gan(generator=rrdb(2)), gan(generator=rrdb(2), execution={"compile": True, **more})
     forwards = [network._compiled_call_impl for network in (compiled.generator, compiled.discriminator)]
     assert None not in forwards
     assert compiled.ema.module._compiled_call_impl is None
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    assert_same_iteration_nearly(iterate(compiled, pair()), iterate(eager, pair()))
-    assert not torch._dynamo.utils.counters["graph_break"]
-
-
-def assert_same_iteration_nearly(one, other):
+    iterate(eager, pair()), iterate(compiled, pair())
     for name in ("generator", "discriminator"):
-        assert distance(gradients(getattr(one, name)), gradients(getattr(other, name))) < 1e-4
-    wanted = vectors(other.discriminator)
-    for name, tensor in vectors(one.discriminator).items():
+        assert distance(gradients(getattr(compiled, name)), gradients(getattr(eager, name))) < 1e-5
+    wanted = vectors(eager.discriminator)
+    for name, tensor in vectors(compiled.discriminator).items():
         assert torch.allclose(tensor, wanted[name], atol=1e-5)
+    assert not torch._dynamo.utils.counters["graph_break"]
 
 
 # The configuration

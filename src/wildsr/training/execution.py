@@ -5,14 +5,14 @@ Shapes: B batch, C channels, H W image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import isqrt
 from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint_sequential
+from torch.utils.checkpoint import checkpoint
 
 from wildsr.rules import record, whole
 
@@ -86,8 +86,15 @@ def recompute(generator: nn.Module) -> None:
     body = getattr(generator, "body", None)
     if not isinstance(body, nn.Sequential):
         raise ValueError(f"checkpoint_activations: a {type(generator).__name__} has no body to recompute, wanted false")
-    blocks = any(True for block in body for _ in block.children())
-    segments = len(body) if blocks else isqrt(len(body))
-    body.forward = partial(  # type: ignore[method-assign]
-        checkpoint_sequential, list(body), segments, use_reentrant=False, preserve_rng_state=False
-    )
+    segments = list(body)
+    if not any(True for block in body for _ in block.children()):
+        length = isqrt(len(body))
+        segments = [body[start : start + length] for start in range(0, len(body), length)]
+    body.forward = partial(in_segments, segments)  # type: ignore[method-assign]
+
+
+def in_segments(segments: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Run modules one after the other; each keeps its input only. There is no randomness to repeat in them."""
+    for segment in segments:
+        x = checkpoint(segment, x, use_reentrant=False, preserve_rng_state=False)
+    return x

@@ -27,7 +27,7 @@ class SpectralNorms:
     def __init__(self, network: nn.Module | None) -> None:
         modules = [] if network is None else network.modules()
         self.norms = [module for module in modules if isinstance(module, _SpectralNorm)]
-        self.kept: dict[str, list[Tensor]] = {}
+        self.kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
         for norm in self.norms:
             norm.forward = partial(in_float32, norm.forward)  # type: ignore[method-assign]
 
@@ -37,20 +37,16 @@ class SpectralNorms:
         if part.first and part.last:  # undivided: there is nothing to keep
             yield
             return
-        modes = [norm.training for norm in self.norms]
-        if not part.first:
-            for vector, kept in zip(self._vectors(), self.kept[name], strict=True):
-                vector.copy_(kept)
-            for norm in self.norms:
-                norm.eval()
-        yield
         if part.first:
-            self.kept[name] = [vector.clone() for vector in self._vectors()]
-        for norm, mode in zip(self.norms, modes, strict=True):
-            norm.train(mode)
-
-    def _vectors(self) -> list[Tensor]:
-        return [vector for norm in self.norms for vector in (norm._u, norm._v)]
+            yield
+            self.kept[name] = [(norm._u.clone(), norm._v.clone()) for norm in self.norms]
+            return
+        own = [(norm._u, norm._v, norm.training) for norm in self.norms]
+        for norm, (u, v) in zip(self.norms, self.kept[name], strict=True):
+            norm._u, norm._v, norm.training = u, v, False  # lent, not copied: a compiled backward may read them yet
+        yield
+        for norm, (u, v, training) in zip(self.norms, own, strict=True):
+            norm._u, norm._v, norm.training = u, v, training
 
 
 def in_float32(forward: Any, weight: Tensor) -> Tensor:
