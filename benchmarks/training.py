@@ -323,7 +323,10 @@ def main() -> None:
     quieten()
     words = given.words or DEFAULT
     print(f"{' '.join(words)}, {given.threads} thread(s), {device()}", flush=True)
-    batches = pairs(words, min(given.rounds, 4))
+    try:
+        batches = pairs(words, min(given.rounds, 4))
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     if "loop" in given.parts:
         loop(words, batches, given.rounds)
     if "options" in given.parts:

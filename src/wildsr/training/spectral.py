@@ -34,12 +34,10 @@ class SpectralNorms:
     @contextmanager
     def during(self, name: str, part: MicroBatch) -> Iterator[None]:
         """The forward of one part of the pass `name`; passes of several names may take turns, part by part."""
-        if part.first and part.last:  # undivided: there is nothing to keep
-            yield
-            return
         if part.first:
             yield
-            self.kept[name] = [(norm._u.clone(), norm._v.clone()) for norm in self.norms]
+            if not part.last:
+                self.kept[name] = [(norm._u.clone(), norm._v.clone()) for norm in self.norms]
             return
         own = [(norm._u, norm._v, norm.training) for norm in self.norms]
         for norm, (u, v) in zip(self.norms, self.kept[name], strict=True):
