@@ -34,8 +34,10 @@ FLOORS = {
     "wildsr.training": 3,
     "wildsr.upscale": 3,
     "wildsr.run": 4,
+    "wildsr.doctor": 4,
     "wildsr.cli": 4,
     "wildsr.commands": 4,
+    "wildsr.commands.doctor": 5,  # it asks run.py for the plan of a run
 }
 FILES = sorted((SRC / "wildsr").rglob("*.py"))
 

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -30,7 +30,7 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
     identity = place / "wandb_id"
     if not identity.is_file():
         write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
-    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+    mode = wandb_mode()
     several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     differing = swept(HydraConfig.get().overrides.task) if several else []
     return WandbLogger(
@@ -44,6 +44,14 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
         resume="allow",
         settings=wandb.Settings(silent=True),
     )
+
+
+def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:
+    """What WANDB_MODE says; else online where there is a key, which wandb then tries, and offline without one."""
+    import wandb
+
+    given: Any = os.environ.get("WANDB_MODE")
+    return given or ("online" if wandb.login(prompt=False) else "offline")
 
 
 def finish(loggers: Iterable[Any]) -> None:
