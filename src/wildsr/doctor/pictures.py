@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from rich.progress import Progress
 
 from wildsr.config import build
-from wildsr.data import PairedFiles, Photographs
+from wildsr.data import PairedFiles, Photographs, Store
 from wildsr.data.photographs import CORRUPT_SHARE
 from wildsr.doctor.findings import FAULT, OK, WARNING, Finding, count, noted, some
 from wildsr.images import image_size, read_image
@@ -36,13 +36,23 @@ Result = TypeVar("Result")
 
 
 class Source(NamedTuple):
-    """Pictures of one purpose: how many, in which files (none in a store), and the side that a crop wants, or 0."""
+    """Pictures of one purpose.
+
+    Attributes:
+        label: what they are for.
+        length: how many.
+        files: where they are; none in a store.
+        crop: the side that is cut out of them, in pixels; 0 where they stay whole.
+        trains: whether they are trained on.
+        sides: the shortest side of each that is not in a file of its own.
+    """
 
     label: str
     length: int
     files: list[Path]
     crop: int = 0
     trains: bool = False
+    sides: Sequence[int] = ()
 
 
 class Look(NamedTuple):
@@ -67,7 +77,8 @@ def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> lis
         counts = ", ".join(f"{source.label} {source.length:,}" for source in found)
         sampled = not everything and any(len(source.files) > SAMPLE for source in found)
         pixels = f"the pixels of {SAMPLE} a set (--all: of all)" if sampled else "all pixels"
-        findings.insert(0, Finding(OK, "pictures", f"{counts}; read: all headers, {pixels}"))
+        read = f"; read: all headers, {pixels}" if looks else ""
+        findings.insert(0, Finding(OK, "pictures", f"{counts}{read}"))
     return findings
 
 
@@ -80,12 +91,13 @@ def sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
     if share < 1 and data.train is not None:
         with noted(findings, "pictures"):
             photographs = build(data.train, "data.train")
-            found.append(Source("training", len(photographs), files_of(photographs), data.crop, trains=True))
+            sides = photographs.sides().tolist() if isinstance(photographs, Store) else ()
+            found.append(Source("training", len(photographs), files_of(photographs), data.crop, True, sides))
     if share > 0:
         with noted(findings, "pictures"):
             pairs = build(data.pairs, "data.pairs")
             for place, (side, crop) in enumerate((("LQ", data.crop // cfg.scale), ("HQ", data.crop))):
-                found.append(Source(f"{side} of pairs", len(pairs), [p[place] for p in pairs.paths], crop, trains=True))
+                found.append(Source(f"{side} of pairs", len(pairs), [p[place] for p in pairs.paths], crop, True))
     sets = {} if data.val is None else {name: node for name, node in data.sets.items() if node is not None}
     if data.val is not None:
         with noted(findings, "pictures"):
@@ -131,9 +143,10 @@ def judged(source: Source, looks: dict[Path, Look], decoded: dict[Path, str], un
         level, why = (FAULT, "more than 1 % stops a run") if stops else (WARNING, "a run leaves them out")
         text = f"{source.label}: {len(damaged)} of {len(looks):,} not readable{about}: {some(damaged)}"
         findings.append(Finding(level, "pictures", text, f"remove or replace them: {why}"))
-    small = sum(one.side < source.crop for one in looks.values() if not one.fault)
+    sides = [*source.sides, *(one.side for one in looks.values() if not one.fault)]
+    small = sum(side < source.crop for side in sides)
     if small:
-        text = f"{source.label}: {small:,} of {len(looks):,} below {source.crop} pixels a side (data.crop)"
+        text = f"{source.label}: {small:,} of {source.length:,} below {source.crop} pixels a side (data.crop)"
         if source.label == "training" and undersized == "leave_out":
             findings.append(Finding(OK, "pictures", f"{text}, left out"))
         else:
@@ -210,10 +223,8 @@ def side_by_side(
 ) -> Iterator[Result]:
     """`task` of every item, in their order, in threads: Pillow and hashlib let others run while they work."""
     bar = progress.add_task(label, total=len(items))
-    with (
-        warnings.catch_warnings(),
-        ThreadPoolExecutor() as pool,
-    ):  # threads that each restore warnings would mix them up
+    # Reading a picture silences warnings for a while; threads that do so at once would leave them silenced.
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         for start in range(0, len(items), CHUNK):
             for result in pool.map(task, items[start : start + CHUNK]):
                 progress.advance(bar)

@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.doctor.bursts import burst
-from wildsr.doctor.findings import FAULT, OK, WARNING, Finding
+from wildsr.doctor.findings import FAULT, OK, WARNING, Finding, count
 from wildsr.training.sources import has_gpu
 
 TIGHT = 0.9  # of the free memory: later iterations and larger pictures of validation want some too
@@ -117,7 +117,7 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
 def cores(found: Mapping[str, Any]) -> list[Finding]:
     """Workers and threads against cores."""
     there, workers, threads = available(), found["workers"], found["threads"]
-    text = f"{there} cores: {workers} workers, {threads} threads for the networks"
+    text = f"{there} cores: {count(workers, 'worker')}, {count(threads, 'thread')} for the networks"
     if workers > there:
         return [Finding(WARNING, "cores", f"{text}: they take turns", f"data.workers={max(there - 1, 0)} or null")]
     if not has_gpu() and workers + threads < there:

@@ -45,10 +45,9 @@ def check_stages(
         with noted(findings, "stages"):
             module = rehearsed(cfg, run, [before.stage.name for before in stages[:number]], absent)
             sizes[cfg.stage.name] = sizes_of(module)
-        for key in ("callbacks",):
-            for name, node in cfg[key].items():
-                with noted(findings, "stages"):
-                    build(node, f"{key}.{name}")
+        for name, node in cfg.callbacks.items():
+            with noted(findings, "stages"):
+                build(node, f"callbacks.{name}")
     if len(sizes) == len(stages):
         findings.insert(0, Finding(OK, "stages", f"{' and '.join(sizes)} can be built"))
     return findings, sizes
@@ -58,13 +57,13 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
     """Build the data as the run would; what it would say of them besides damage is a warning."""
     here = cfg.copy()
     here.metrics = [name for name in cfg.metrics if name not in absent]
-    with noted(findings, "data") as said:
+    with noted(findings, "pictures") as said:
         data = build_data(here)
         trainer = build_trainer(cfg, build(cfg.stage, "stage"), callbacks=[])
         RunBatches(data.batch_size, world=trainer.num_devices * trainer.num_nodes)
     for line in said.getvalue().splitlines():
         if not line.startswith("left out: "):  # the pictures' own check counts those
-            findings.append(Finding(WARNING, "data", line))
+            findings.append(Finding(WARNING, "pictures", line))
 
 
 def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Collection[str]) -> SuperResolution:
@@ -123,6 +122,6 @@ def outlook(done: int, iterations: int, folder: Path) -> str:
     """What a stage would do after so many iterations."""
     if done >= iterations and (folder / GENERATOR).is_file():
         return f"is finished ({count(done, 'iteration')})"
-    return (
-        f"goes on after iteration {done:,} of {iterations:,}" if done else f"starts ({count(iterations, 'iteration')})"
-    )
+    if done:
+        return f"goes on after iteration {done:,} of {iterations:,}"
+    return f"starts ({count(iterations, 'iteration')})"

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from lightning.pytorch.loggers import WandbLogger
 
 from wildsr.config import swept
-from wildsr.images import write_whole
+from wildsr.images import first_line, write_whole
 
 TAG = 64  # characters that wandb takes of a tag
 
@@ -47,11 +47,18 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
 
 
 def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:
-    """What WANDB_MODE says; else online where there is a key, which wandb then tries, and offline without one."""
+    """What WANDB_MODE says; else online where there is a key, and offline without one.
+
+    Raises:
+        ValueError: wandb tries the key at once, and it is refused, or wandb is out of reach.
+    """
     import wandb
 
     given: Any = os.environ.get("WANDB_MODE")
-    return given or ("online" if wandb.login(prompt=False) else "offline")
+    try:
+        return given or ("online" if wandb.login(prompt=False) else "offline")
+    except wandb.errors.Error as error:
+        raise ValueError(f"wandb: {first_line(error)}; WANDB_MODE=offline records without it") from error
 
 
 def finish(loggers: Iterable[Any]) -> None:
