@@ -46,6 +46,7 @@ def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: 
     plain |= {"logger": {}, "callbacks": {**alarms, "meter": meter}, "validate_first": False, "resume": "never"}
     plain["metrics"] = [name for name in plain["metrics"] if name not in absent]
     plain["stage"] |= {"iterations": ENDLESS, "iterations_per_epoch": ENDLESS}
+    plain["trainer"]["enable_checkpointing"] = False  # Lightning would save one of its own
     plain["generator"]["weights"] = plain["discriminator"]["weights"] = None
     loss = plain["loss"]
     if loss["features"] in absent and "perceptual" in plain["stage"]["losses"] and loss["perceptual"]:

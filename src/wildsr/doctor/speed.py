@@ -109,7 +109,7 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
         ways.append(f"data.workers={spare}")
     if has_gpu() and found["degrade_in"] == "worker":
         ways.append("data.degrade_in=device")
-    if not str(cfg.data.get("train", {}) or {}).count("Store"):
+    if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")
     return ", or ".join(ways) or "more or faster cores: workers and storage are as good as they get here"
 
