@@ -55,7 +55,7 @@ def test_a_whole_examination_without_the_process_of_its_own(words, capsys, monke
     def burst(cfg, scratch, absent):
         asked.append((cfg.stage.name, scratch))
         return {"iterations": 2, "seconds": 1.0, "waited": 0.1, "validation": 0.0, "peak": 1, "free": 2, "workers": 0,
-                "threads": 64, "degrade_in": "device", "batch_size": 2}  # fmt: skip
+                "threads": 64, "degrade_in": "device"}  # fmt: skip
 
     monkeypatch.setattr("wildsr.doctor.speed.burst", burst)
     assert main(words) == 0

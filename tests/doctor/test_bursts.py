@@ -36,7 +36,7 @@ def test_a_burst_counts_iterations_pairs_and_memory_and_leaves_the_run_alone(cfg
     found = measured(cfg("data.workers=0", "logger=tensorboard", "validate_first=true"))
     assert found["iterations"] >= 1 and found["seconds"] >= 0.05
     assert 0 < found["waited"] < found["seconds"]
-    assert found["batch_size"] == 2 and (found["workers"], found["threads"]) == (0, 1)
+    assert (found["workers"], found["threads"]) == (0, 1)
     assert found["validation"] > 0
     assert 10**8 < found["peak"] < 10**11 and found["free"] > 10**8
     assert not (tmp_path / "runs").exists()
@@ -59,6 +59,17 @@ def test_a_burst_logs_nothing_saves_nothing_and_starts_from_no_weights(cfg, tmp_
     assert own.callbacks.alarms.folder.startswith(str(tmp_path))
 
 
+def test_the_share_of_other_machines_is_left_out(cfg, tmp_path):
+    own = shortened(cfg("trainer=ddp", "trainer.num_nodes=2", "data.batch_size=8"), tmp_path, set(), 1.0)
+    assert own.data.batch_size == 4 and "num_nodes" not in own.trainer
+
+
+def test_a_burst_that_takes_too_long_is_late(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(bursts, "PATIENCE", 0.01)
+    found = bursts.burst(cfg(), tmp_path, set())
+    assert found == {"error": "not measured within 0 minutes", "late": True}
+
+
 def test_random_weights_stand_in_for_those_that_are_not_here(tmp_path):
     state = torch.load(stand_in("fcn_resnet50", tmp_path), weights_only=True)
     assert state["backbone.conv1.weight"].shape == (64, 3, 7, 7)
@@ -79,10 +90,10 @@ def test_a_process_that_leaves_no_answer_says_why(code, words):
 
 def test_a_burst_without_end_is_ended_with_all_that_it_started(tmp_path, monkeypatch):
     monkeypatch.setattr(bursts, "PATIENCE", 1.0)
-    code = "import subprocess, sys, time; c = subprocess.Popen(['sleep', '60']); " \
-        f"open('{tmp_path / 'child'}', 'w').write(str(c.pid)); time.sleep(60)"  # fmt: skip
-    assert "not one iteration" in run([sys.executable, "-c", code])
-    child = Path("/proc", (tmp_path / "child").read_text(), "stat")
+    shell = f"sleep 60 & echo $! > '{tmp_path / 'child'}'; sleep 60"
+    with pytest.raises(subprocess.TimeoutExpired):
+        run(["sh", "-c", shell])
+    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
 

@@ -1,11 +1,16 @@
 """Each fault of a folder is found, counted and named, and a sound folder gives no warning."""
 
+import io
+import os
 import shutil
+from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.filesize import decimal
 
 from wildsr.doctor import pictures
-from wildsr.doctor.findings import FAULT, OK, WARNING
+from wildsr.doctor.findings import FAULT, OK, WARNING, page
 from wildsr.doctor.pictures import check_pictures
 
 
@@ -17,9 +22,11 @@ def spoilt(findings):
     return [(finding.level, finding.found) for finding in findings if finding.level != OK]
 
 
-def test_sound_pictures_are_counted_in_one_line(cfg, progress):
+def test_sound_pictures_are_counted_in_one_line(cfg, progress, tmp_path):
     (finding,) = check_pictures(cfg(), False, progress)
-    assert finding[:3] == (OK, "pictures", "training 4, validation 2; read: all headers, all pixels")
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))  # noise of one size: all of one length
+    read = f"read: all headers, all pixels, {decimal(size)} to find copies"
+    assert finding[:3] == (OK, "pictures", f"training 4, validation 2; {read}")
 
 
 def test_a_truncated_file_is_found_by_its_pixels_and_one_of_four_stops_a_run(cfg, progress, tmp_path):
@@ -46,7 +53,7 @@ def test_a_sample_says_about_how_much_is_damaged_and_all_counts_it(cfg, progress
     cut(tmp_path / "train" / "2.png")
     cut(tmp_path / "train" / "3.png")
     first, fault = check_pictures(cfg(), False, progress)
-    assert first.found.endswith("the pixels of 2 a set (--all: of all)")
+    assert "the pixels of 2 a set (--all: of all), " in first.found
     assert "1 of 4 not readable, about 50.0% of all by the 2 decoded" in fault.found
     ((_, found),) = spoilt(check_pictures(cfg(), True, progress))
     assert "2 of 4 not readable: " in found and "% of all" not in found
@@ -121,3 +128,12 @@ def test_a_store_is_measured_by_its_index(cfg, progress, tmp_path):
     counts, small = check_pictures(stored, False, progress)
     assert counts.found == "training 4"
     assert small.found.startswith("training: 4 of 4 below 44 pixels a side")
+
+
+def test_a_name_that_no_terminal_can_show_is_shown_on_one_line(cfg, progress, tmp_path):
+    Path(os.fsdecode(bytes(tmp_path / "train") + b"/\xff\n.png")).write_bytes(b"nothing")
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), width=500)
+    console.print(page("title", check_pictures(cfg(), False, progress)))  # strict, as stdout is
+    console.file.flush()
+    (line,) = [line for line in console.file.buffer.getvalue().decode().splitlines() if line.startswith("fault")]
+    assert "/\\udcff\\n.png: not a readable image" in line

@@ -8,7 +8,7 @@ from wildsr.doctor.speed import check_speed, cores, duration, rate, relief
 
 FOUND = {
     "iterations": 20, "seconds": 10.0, "waited": 1.0, "validation": 30.0, "peak": 2 * 10**9, "free": 10**10,
-    "workers": 0, "threads": 4, "degrade_in": "device", "batch_size": 48,
+    "workers": 0, "threads": 4, "degrade_in": "device",
 }  # fmt: skip
 
 
@@ -18,7 +18,7 @@ def page(cfg, progress, monkeypatch):
     monkeypatch.setattr(speed, "has_gpu", lambda: False)
     monkeypatch.setattr(speed, "available", lambda: 4)
 
-    def check(done=0, words=("stage.iterations=1000000",), **figures):
+    def check(done=0, words=("stage.iterations=1000000", "data.batch_size=48"), **figures):
         monkeypatch.setattr(speed, "burst", lambda *_: FOUND | figures)
         found = check_speed([cfg(*words)], {"psnr": done}, set(), progress)
         return {finding.topic: finding for finding in found}
@@ -42,7 +42,7 @@ def test_times_are_told_in_two_units():
     assert {seconds: duration(seconds) for seconds in given} == given
     assert duration(86400 * 11574) == "11,574 d"
     assert duration(3599) == "60 min"
-    assert rate(FOUND | {"iterations": 2}) == "5 s/iteration, 9.6 images/s"
+    assert rate(FOUND | {"iterations": 2}, 48) == "5 s/iteration, 9.6 images/s"
 
 
 def test_memory_near_its_end_is_a_warning_and_beyond_it_a_fault(page):
@@ -50,6 +50,8 @@ def test_memory_near_its_end_is_a_warning_and_beyond_it_a_fault(page):
     assert page(peak=9.5 * 10**9)["memory"].level == WARNING
     fault = page(error="no memory", out_of_memory=True)["memory"]
     assert fault.level == FAULT and "accumulate" in fault.advice
+    late = page(error="not measured within 10 minutes", late=True)["speed"]
+    assert late.level == WARNING and late.found == "psnr: not measured within 10 minutes"
     assert page(error="a loss is not finite", out_of_memory=False)["speed"].level == FAULT
 
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from wildsr.commands.arguments import Parser
 from wildsr.config import compose_config
-from wildsr.doctor.findings import FAULT, WARNING, Finding, page
+from wildsr.doctor.findings import FAULT, WARNING, Finding, page, unique
 from wildsr.doctor.loggers import check_loggers
 from wildsr.doctor.pictures import check_pictures
 from wildsr.doctor.room import check_room
@@ -62,12 +62,11 @@ def examine(overrides: Sequence[str], run: Path, quick: bool, everything: bool) 
         folder, done = check_folder(stages, run)
         progress.remove_task(bar)
         pictures = check_pictures(stages[0], everything, progress)
-        known = {finding.found for finding in built}
-        pictures = [finding for finding in pictures if finding.found not in known]
         if quick:
             speed = []
         elif any(finding.level == FAULT for finding in [*built, *pictures]):
             speed = [Finding(WARNING, "speed", "not measured: the faults above would end it")]
         else:
             speed = check_speed(stages, done, absent, progress)
-    return [*built, *folder, *pictures, *weights, *check_loggers(stages[0]), *check_room(stages, run, sizes), *speed]
+    outside = [*weights, *check_loggers(stages[0]), *check_room(stages, run, sizes)]
+    return unique([*built, *folder, *pictures, *outside, *speed])

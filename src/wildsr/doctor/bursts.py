@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,18 @@ ENDLESS = 10**9  # iterations: the meter ends it
 
 
 def burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float = SECONDS) -> dict[str, Any]:
-    """Run one; returns what `measuring.measure` does, or `error` and whether it is for want of memory."""
+    """Run one; returns what `measuring.measure` does, or `error`, and whether it is for want of memory, or late."""
     file = scratch / f"{cfg.stage.name}.yaml"
     file.write_text(OmegaConf.to_yaml(shortened(cfg, scratch, absent, seconds)))
-    trouble = run([sys.executable, "-m", "wildsr.doctor", str(file)])
+    try:
+        trouble = run([sys.executable, "-m", "wildsr.doctor", str(file)])
+    except subprocess.TimeoutExpired:
+        return {"error": f"not measured within {PATIENCE / 60:.0f} minutes", "late": True}
     answer = file.with_suffix(".json")
     if answer.is_file():
         found: dict[str, Any] = json.loads(answer.read_text())
         return found
-    return {"error": trouble, "out_of_memory": "killed" in trouble}
+    return {"error": trouble, "out_of_memory": "SIGKILL" in trouble}
 
 
 def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float) -> DictConfig:
@@ -47,7 +51,11 @@ def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: 
     plain["metrics"] = [name for name in plain["metrics"] if name not in absent]
     plain["stage"] |= {"iterations": ENDLESS, "iterations_per_epoch": ENDLESS}
     plain["trainer"]["enable_checkpointing"] = False  # Lightning would save one of its own
-    plain["generator"]["weights"] = plain["discriminator"]["weights"] = None
+    plain["generator"]["weights"] = None
+    if "discriminator" in plain:
+        plain["discriminator"]["weights"] = None
+    nodes = plain["trainer"].pop("num_nodes", 1)  # the others are not waited for: their share of a batch is left out
+    plain["data"]["batch_size"] //= nodes
     loss = plain["loss"]
     if loss["features"] in absent and "perceptual" in plain["stage"]["losses"] and loss["perceptual"]:
         key = BACKBONES[loss["features"]].key.removeprefix("loss.")
@@ -65,18 +73,20 @@ def stand_in(features: str, scratch: Path) -> Path:
 
 
 def run(command: list[str]) -> str:
-    """Run a process and all that it starts; returns why it left no answer, or nothing where it ended well."""
+    """Run a process, and end all that it started; returns why it left no answer, which nobody reads where it did.
+
+    Raises:
+        subprocess.TimeoutExpired: it was ended after PATIENCE.
+    """
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )
     try:
         _, said = process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        return f"not one iteration was measured in {PATIENCE / 60:.0f} minutes"
     finally:
-        if process.poll() is None:  # it, and the workers and processes that it started
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
     if process.returncode < 0:
         return f"the process was killed ({signal.Signals(-process.returncode).name}), as where memory runs out"
     lines = said.decode(errors="replace").strip().splitlines()

@@ -95,7 +95,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     return {
         "iterations": meter.iterations, "seconds": meter.taken, "waited": meter.waited, "validation": validation,
         "peak": peak_memory(), "free": free, "workers": data.workers, "threads": torch.get_num_threads(),
-        "degrade_in": data.degrade_in, "batch_size": data.batch_size,
+        "degrade_in": data.degrade_in,
     }  # fmt: skip
 
 

