@@ -336,3 +336,57 @@ def test_without_pyav_a_line_says_what_to_install(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     code, _, errors = run(source, "-o", tmp_path / "out.mp4")
     assert (code, errors) == (1, "error: video needs PyAV; pip install 'av>=18.1,<19'\n")
+
+
+def test_chapters_and_fonts_are_kept(run, tmp_path):
+    make_clip(tmp_path / "plain.mkv", words=[b"one"])
+    with av.open(str(tmp_path / "plain.mkv")) as plain, av.open(str(tmp_path / "in.mkv"), "w") as clip:
+        streams = [clip.add_stream_from_template(stream, opaque=True) for stream in plain.streams]
+        clip.add_attachment("a.ttf", "font/ttf", b"no real font")
+        clip.set_chapters(
+            [{"id": 1, "start": 0, "end": 2000, "time_base": Fraction(1, 1000), "metadata": {"title": "Uphill"}}]
+        )
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                clip.mux(packet)
+    assert run(tmp_path / "in.mkv", "-o", tmp_path / "out.mkv")[0] == 0
+    with av.open(str(tmp_path / "out.mkv")) as clip:
+        assert [stream.data for stream in clip.streams if stream.type == "attachment"] == [b"no real font"]
+        [chapter] = clip.chapters()
+        assert chapter["metadata"]["title"] == "Uphill"
+        assert (chapter["end"] - chapter["start"]) * chapter["time_base"] == 2
+
+
+def test_sound_stays_where_it_was(run, tmp_path):
+    source = make_clip(tmp_path / "in.mp4", sound="aac")
+    assert run(source, "-o", tmp_path / "out.mp4")[0] == 0
+    heard = []
+    for path in (source, tmp_path / "out.mp4"):
+        with av.open(str(path)) as clip:
+            heard.append([packet.pts * packet.time_base for packet in clip.demux(audio=0) if packet.size])
+    assert heard[0] == heard[1]
+
+
+def test_no_damage_makes_a_traceback_or_half_a_video(run, tmp_path):
+    rng = np.random.default_rng(0)
+    whole = {
+        suffix: make_clip(tmp_path / f"whole{suffix}", sound=sound).read_bytes()
+        for suffix, sound in ((".mp4", "aac"), (".mkv", "libopus"))
+    }
+    failed = 0
+    for number in range(60):
+        suffix = (".mp4", ".mkv")[number % 2]
+        content, target = bytearray(whole[suffix]), tmp_path / f"out{suffix}"
+        if number % 3 == 0:
+            content = content[: rng.integers(len(content))]
+        else:
+            start = rng.integers(len(content))
+            content[start : start + 64] = rng.bytes(64)
+        (tmp_path / f"in{suffix}").write_bytes(content)
+        code, _, errors = run(tmp_path / f"in{suffix}", "-o", target, "--overwrite")
+        assert target.exists() == (code == 0)
+        assert code == 0 or errors.count("\n") == 1, errors
+        target.unlink(missing_ok=True)
+        failed += code
+    assert 20 <= failed < 60  # of what is left, the decoders can make everything

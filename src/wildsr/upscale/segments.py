@@ -113,11 +113,13 @@ def rehearse(clip: Clip, coding: Coding, height: int, width: int, kind: str) -> 
         first = io.BytesIO(encode([black], clip, coding))
     except (av.FFmpegError, ValueError) as error:
         raise ValueError(f"{coding.codec} cannot hold {width} x {height} pixels ({_reason(error)})") from error
+    # All that is copied goes the whole way here: time stamps that a container refuses may stand anywhere.
     with open_input(clip.path) as source:
         try:
-            with av.open(first, "r") as segment, av.open(io.BytesIO(), "w", format=kind) as result:
-                _add_streams(clip, coding, source, segment, result)
+            with av.open(first, "r") as segment, av.open(os.devnull, "w", format=kind) as result:
+                _, others = _add_streams(clip, coding, source, segment, result)
                 result.start_encoding()
+                result.mux(_copies(source, others))  # type: ignore[arg-type]  # any iterable will do
         except (av.FFmpegError, ValueError) as error:
             raise ValueError(f"{kind} cannot hold it ({_reason(error)}); wanted a container as the input's") from error
 
@@ -210,9 +212,15 @@ def _packets(segment: Path) -> Iterator[Packet]:
 
 
 def _copies(source: InputContainer, streams: dict[int, Stream]) -> Iterator[Packet]:
-    """The packets of the source that are copied."""
+    """The packets of the source that are copied, times of decoding made rising where they are not."""
+    last: dict[int, int] = {}
     for packet in source.demux():
         if packet.stream_index in streams and packet.size:
+            if packet.dts is not None:
+                packet.dts = last[packet.stream_index] = max(
+                    packet.dts, last.get(packet.stream_index, packet.dts - 1) + 1
+                )
+                packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
             packet.stream = streams[packet.stream_index]
             yield packet
 

@@ -138,6 +138,8 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
         raise ValueError(f"{name}: no video in it")
+    if stream.codec_context is None:  # whatever its type says
+        raise ValueError(f"{name}: its video is of an unknown kind")
     # Damage is an error: what a decoder makes up instead would be enlarged with all its blocks.
     stream.codec_context.options = {"err_detect": "explode"}
     stream.thread_type = "AUTO"
