@@ -145,7 +145,7 @@ def test_alpha_that_the_format_cannot_hold_is_refused_and_nothing_written(run, t
 
 
 def test_a_result_larger_than_memory_is_refused_and_the_others_done(run, photographs, tmp_path, monkeypatch):
-    monkeypatch.setattr("wildsr.commands.calls.free_memory", lambda device: 2**20)
+    monkeypatch.setattr("wildsr.upscale.enlarging.free_memory", lambda device: 2**20)
     Image.new("RGB", (8, 8)).save(photographs / "tiny.png")
     code, _, errors = run(photographs, "-o", tmp_path / "out")
     assert code == 1

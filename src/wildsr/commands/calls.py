@@ -10,11 +10,8 @@ from wildsr.images import Picture
 from wildsr.networks import load_generator
 from wildsr.upscale.backends import open_backend
 from wildsr.upscale.blending import Generator, blend
-from wildsr.upscale.enlarging import Way, result_size
-from wildsr.upscale.memory import free_memory, result_bytes, tile_side
+from wildsr.upscale.enlarging import Way, fitting_tile
 from wildsr.upscale.tiles import Upscaler
-
-CPU = torch.device("cpu")
 
 
 class Run:
@@ -43,16 +40,6 @@ class Run:
         return open_backend(generator, self.given.backend, self.device, self.given.half)
 
     def tile(self, upscaler: Upscaler, picture: Picture) -> int:
-        """The side of a tile in LQ pixels that was asked for, or that memory allows beside the result.
-
-        Raises:
-            ValueError: memory does not suffice for the result.
-        """
-        height, width = picture.colour.shape[-2:]
-        rows, columns = result_size(upscaler.scale, picture, self.way)
-        planes = picture.colour.shape[0] + (picture.alpha is not None)
-        free = free_memory(CPU)
-        free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
-        if self.device != CPU:
-            free = free_memory(self.device)
-        return int(self.given.tile or tile_side(self.generator, upscaler.overlap, height, width, free))
+        """The side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`."""
+        largest = fitting_tile(upscaler, self.generator, picture, self.way, self.device)
+        return int(self.given.tile or largest)
