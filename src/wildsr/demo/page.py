@@ -21,6 +21,15 @@ PROGRESS = gr.Progress()  # as a default it marks the argument by which gradio h
 THEME = gr.themes.Base(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
+class Dropped(gr.Image):
+    """A picture whose file is handed on unopened: gradio's own reading answers damage with many lines."""
+
+    is_template = True  # it looks as its parent does
+
+    def preprocess(self, payload: Any) -> str | None:
+        return payload and payload.path
+
+
 def build_page(weights: Sequence[str], folder: Path) -> gr.Blocks:
     """The page with its two tabs.
 
@@ -39,9 +48,7 @@ def build_page(weights: Sequence[str], folder: Path) -> gr.Blocks:
 def _upscale_tab(weights: list[str], folder: Path) -> None:
     with gr.Row():
         with gr.Column(scale=1):
-            source = gr.Image(
-                type="filepath", image_mode=None, label="a picture", sources=["upload", "clipboard"], height=260
-            )
+            source = Dropped(label="a picture", sources=["upload", "clipboard"], height=260)
             first = gr.Dropdown(weights, value=weights[0], label="weights")
             second = gr.Dropdown([NONE, *weights], value=NONE, label="mixed with")
             strength = gr.Slider(0, 1, 0.5, step=0.05, label="strength of the second")
@@ -67,9 +74,7 @@ def _degrade_tab(folder: Path) -> None:
     boxes: dict[str, Any] = {}
     with gr.Row():
         with gr.Column(scale=1):
-            source = gr.Image(
-                type="filepath", image_mode=None, label="a picture", sources=["upload", "clipboard"], height=260
-            )
+            source = Dropped(label="a picture", sources=["upload", "clipboard"], height=260)
             with gr.Row(equal_height=True):
                 number = gr.Number(0, label="seed of the draw", precision=0, minimum=0, maximum=2**31 - 1)
                 button = gr.Button("Draw a recipe", variant="primary")
@@ -128,6 +133,6 @@ def _in_one_line(run: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return run(*arguments)
         except (ValueError, OSError, RuntimeError) as error:
-            raise gr.Error(first_line(error), title="It did not work", print_exception=False) from error
+            raise gr.Error(first_line(error), print_exception=False) from error
 
     return wrapped
