@@ -12,6 +12,7 @@ VERBS = {
     "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
     "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
     "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
+    "dashboard": "lay out a dashboard of the curves and panels on wandb",
     "prepare": "bring a published data set, or pictures of your own, and cut them into sub-images to train on",
 }
 
