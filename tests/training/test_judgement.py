@@ -71,5 +71,5 @@ def test_the_picture_shows_each_set_and_no_original_where_there_is_none(sets, me
     real = comparison(methods, {"phone": sets["phone"]}, side=40, zoom=1, device=CPU)
     assert math.isclose(whole.width / real.width, 4 / 3, rel_tol=0.05)  # input, two methods, original
     assert math.isclose(whole.height / real.height, 3, rel_tol=0.05)  # four pictures of each set, one version of each
-    pair = shown_pair(sets["phone"], 0, CPU)
+    pair = shown_pair(sets["phone"][0], CPU)
     assert pair.hq is None and pair.lq.shape == (1, 3, 40, 48)

@@ -25,7 +25,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from wildsr.config import ConfigError
-from wildsr.data import Batch, ValidationSet
+from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import to_pil, write_whole
 from wildsr.metrics import FIGURES, chosen_metrics
@@ -66,11 +66,12 @@ def judge(
     for name, pictures in sets.items():
         found = MetricCollection(dict(chosen_metrics(metrics, scale, pictures.has_hq)), compute_groups=False).to(device)
         for index in track(range(len(pictures)), f"judging {name}", transient=True, console=Console(file=sys.stderr)):
-            label, drawn, pair = pictures.label(index), pictures[index].drawn, shown_pair(pictures, index, device)
+            item = pictures[index]
+            label, pair = pictures.label(index), shown_pair(item, device)
             for method, upscaled in methods.items():
                 figures = found(sr=upscaled(pair.lq), hq=pair.hq)  # of this picture alone
                 values = {key: float(figures[key]) for key in metrics if key in figures}
-                scores.append(Score(name, *label, method, values, drawn))
+                scores.append(Score(name, *label, method, values, item.drawn))
     return scores
 
 
@@ -102,10 +103,9 @@ def last_score(scores: Scores, metric: str) -> float:
     return row[metric]
 
 
-def shown_pair(pictures: ValidationSet, index: int, device: torch.device) -> ValidationPair:
-    """One picture of a set, degraded where a recipe says so."""
-    items: list[Any] = [pictures[index]]
-    return validation_pair(Batch.collate(items).to(device))
+def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
+    """A set's item as methods see it: degraded where a recipe says so."""
+    return validation_pair(Batch.collate([item]).to(device))
 
 
 def means(scores: Sequence[Score]) -> Scores:
@@ -163,7 +163,7 @@ def comparison(
     for pictures in sets.values():
         firsts = [index for index in range(len(pictures)) if pictures.label(index).version == 0]
         for index in firsts[:4]:
-            pair = shown_pair(pictures, index, device)
+            pair = shown_pair(pictures[index], device)
             shown = {"input": pair.lq, **{method: upscaled(pair.lq) for method, upscaled in methods.items()}}
             if pair.hq is not None:
                 shown["original"] = pair.hq
