@@ -1,14 +1,17 @@
 """From pictures on disk to the n-th training sample and to validation sets."""
 
 from wildsr.data.batches import Batch, Item, RunBatches
+from wildsr.data.exact import ExactPairs, ExactPictures
 from wildsr.data.hard import HardCases
-from wildsr.data.paired import PairedFiles
+from wildsr.data.paired import PairedFiles, find_pairs, pair_fault
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, TrainingSamples
 from wildsr.data.validation import PairedPictures, Pairs, RealPictures, ValidationSet, validation_set
 
 __all__ = [
     "Batch",
+    "ExactPairs",
+    "ExactPictures",
     "HardCases",
     "Item",
     "MixedSamples",
@@ -23,6 +26,8 @@ __all__ = [
     "Samples",
     "TrainingSamples",
     "ValidationSet",
+    "find_pairs",
+    "pair_fault",
     "sample_photographs",
     "validation_set",
 ]
