@@ -22,10 +22,11 @@ from wildsr.images import first_line, save_picture, write_whole
 from wildsr.metrics import FIGURES
 from wildsr.sheets import sheet
 from wildsr.training.judgement import Score, Scores, Verdict, means
-from wildsr.training.strata import Row, by_stratum
+from wildsr.training.strata import Row, by_stratum, mean_figures
 from wildsr.training.validation import MAIN
 
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
+MEANS = "means.csv"  # of `wildsr evaluate`: scores.json for spreadsheets
 ABOUT = ("set", "picture", "version", "method")  # the columns of images.csv that say what was judged
 
 
@@ -41,9 +42,21 @@ def write_findings(
             strata += [{"set": name, **row} for row in rows]
     if strata:
         write_rows(strata, folder / STRATA)
-    save_picture(sheet(verdict.rows), folder / COMPARISON)
+    if verdict.rows:
+        save_picture(sheet(verdict.rows), folder / COMPARISON)
     write_whole(folder / SCORES, lambda file: file.write(json.dumps(means(scores), indent=1).encode()))
     return strata
+
+
+def mean_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """A row a set and method: how many pictures, and the mean of each figure."""
+    grouped: dict[tuple[str, str], list[Score]] = {}
+    for score in scores:
+        grouped.setdefault((score.set, score.method), []).append(score)
+    return [
+        {"set": name, "images": len(found), "method": method, **mean_figures(found)}
+        for (name, method), found in grouped.items()
+    ]
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -93,4 +106,23 @@ def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
         result.add_column(FIGURES[name].head, justify="right")
     for method, row in scores.items():
         result.add_row(method, *(f"{row[prefix + name]:.{FIGURES[name].digits}f}" for name in figures))
+    return result
+
+
+def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """The rows of `mean_rows` as a table for the terminal: sets and their figures down, methods across."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    means = {(row["set"], row["method"]): row for row in rows}
+    figures = [name for name in FIGURES if any(name in row for row in rows)]
+    result = Table(title=title, title_justify="left", caption_justify="left")
+    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
+    for head in ("set", "images", "", *methods):
+        result.add_column(head, justify="left" if head in ("set", "") else "right", overflow="fold")
+    for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
+        own = [figure for figure in figures if any(figure in row for row in rows if row["set"] == name)]
+        for place, figure in enumerate(own):
+            values = [means.get((name, method), {}).get(figure) for method in methods]
+            texts = ["-" if value is None else f"{value:.{FIGURES[figure].digits}f}" for value in values]
+            head = (name, images) if place == 0 else ("", "")
+            result.add_row(*head, FIGURES[figure].head, *texts, end_section=place == len(own) - 1)
     return result

@@ -124,7 +124,7 @@ class Trial:
             scores.append(Score(self.name, *label, method, values, item.drawn))
             if index in self.shown:
                 seen[method] = sr
-        return Verdict(scores, [crops(pair, seen)] if seen else [])
+        return Verdict(scores, [crops(f"input: {self.name}, {label.picture}", pair, seen)] if seen else [])
 
 
 def shown_of(pictures: ValidationSet) -> list[int]:
@@ -133,14 +133,14 @@ def shown_of(pictures: ValidationSet) -> list[int]:
     return list(islice(firsts, SHOWN))
 
 
-def crops(pair: ValidationPair, results: Mapping[str, Tensor]) -> list[Cell]:
-    """The input, each method's result and the original: the same window of each, enlarged for the eye.
+def crops(title: str, pair: ValidationPair, results: Mapping[str, Tensor]) -> list[Cell]:
+    """The input under a title, each method's result, the original: the same window of each, enlarged for the eye.
 
     The window is the one with the most detail in the original, or in the last method's picture where there is none.
     The input is enlarged without smoothing, so that its own pixels show.
     """
     last = pair.hq if pair.hq is not None else list(results.values())[-1]
-    cells = {"input": F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest"), **results}
+    cells = {title: F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest"), **results}
     if pair.hq is not None:
         cells["original"] = pair.hq
     window = most_detailed(last[0], SIDE)
