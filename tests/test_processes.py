@@ -1,5 +1,6 @@
 """Several processes train as one: the same pairs, gradients, weights, metrics and files."""
 
+import csv
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from wildsr.data import sample_photographs
+from wildsr.images import write_image
 
 ROOT = Path(__file__).parents[1]
 RUN = [
@@ -40,16 +44,24 @@ def state(folder: Path, stage: str, file: str = "last.ckpt") -> dict:
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory):
+def lone(tmp_path_factory):
+    """A validation set of one picture: fewer than there are processes."""
+    folder = tmp_path_factory.mktemp("lone")
+    write_image(sample_photographs(["astronaut.png"])[0][:, :200, :220], folder / "a.png")
+    return f"+data.sets.lone={{hq: '{folder}'}}"
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory, lone):
     folder = tmp_path_factory.mktemp("one")
-    finish(folder)
+    finish(folder, lone)
     return folder
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(tmp_path_factory, lone):
     folder = tmp_path_factory.mktemp("two")
-    return folder, finish(folder, *TWO)
+    return folder, finish(folder, lone, *TWO)
 
 
 def gradients(folder: Path, stage: str) -> list[torch.Tensor]:
@@ -78,6 +90,22 @@ def test_two_processes_end_with_the_weights_of_one(one, two):
             assert torch.allclose(tensor, shared["state_dict"][name], rtol=1e-4, atol=1e-5), name
 
 
+def validated(folder: Path, stage: str) -> dict[str, float]:
+    """What validation wrote into the curves."""
+    with (folder / "runs" / "quickstart" / stage / "csv" / "version_0" / "metrics.csv").open() as file:
+        rows = [{k: float(v) for k, v in row.items() if k.startswith("val/") and v} for row in csv.DictReader(file)]
+    (row,) = filter(None, rows)
+    return row
+
+
+@pytest.mark.slow
+def test_validation_is_shared_and_its_figures_are_those_of_one_process(one, two):
+    for stage in ("psnr", "gan"):
+        alone, shared = validated(one, stage), validated(two[0], stage)
+        assert {"val/psnr_y", "val/niqe", "val/hard/psnr_y", "val/lone/psnr_y", "val/lone/niqe"} <= set(alone)
+        assert shared == pytest.approx(alone, rel=1e-4)
+
+
 @pytest.mark.slow
 def test_two_processes_judge_and_speak_as_one(one, two):
     folder, said = two
@@ -89,8 +117,8 @@ def test_two_processes_judge_and_speak_as_one(one, two):
 
 
 @pytest.mark.slow
-def test_torchrun_is_the_same(two, tmp_path):
-    finish(tmp_path, *TWO, launcher=tuple(TORCHRUN))
+def test_torchrun_is_the_same(two, lone, tmp_path):
+    finish(tmp_path, lone, *TWO, launcher=tuple(TORCHRUN))
     for stage in ("psnr", "gan"):
         first, second = state(two[0], stage), state(tmp_path, stage)
         assert all(torch.equal(tensor, second["state_dict"][name]) for name, tensor in first["state_dict"].items())

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from wildsr.cli import main
 from wildsr.commands import prepare
-from wildsr.data import Photographs
-from wildsr.preparation import cutting, space
+from wildsr.data import Photographs, Samples, Store
+from wildsr.degradation import DegradationSpec
+from wildsr.preparation import cutting, packing, space
+from wildsr.preparation import published as bringing
 from wildsr.preparation import work as preparation
-from wildsr.preparation.download import Patience
 from wildsr.preparation.sources import DIV2K_TRAIN, DIV2K_VALID, FLICKR2K, OST
 from wildsr.preparation.workers import MARGIN
 
@@ -159,10 +161,11 @@ def processes_of(leader: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's list of processes")
-def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path, capsys):
+@pytest.mark.parametrize("store", [[], ["--store"]], ids=["files", "store"])
+def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path, capsys, store):
     for number in range(300):
-        draw(tmp_path / "photos" / f"{number}.png", 100, 100, seed=number)
-    words = ["prepare", "folder", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), *SMALL[:4]]
+        draw(tmp_path / "photos" / f"{number}.png", 200, 200, seed=number)  # more than a pipe holds
+    words = ["prepare", "folder", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), *SMALL[:4], *store]
     call = [sys.executable, "-c", "import sys; from wildsr.cli import main; sys.exit(main(sys.argv[1:]))"]
     process = subprocess.Popen([*call, *words, "--workers", "2"], start_new_session=True, stderr=subprocess.DEVNULL)
     ledger, deadline = tmp_path / "out" / "prepared.jsonl", time.monotonic() + 60
@@ -229,7 +232,7 @@ def test_more_than_one_percent_of_damaged_pictures_stops(photos, tmp_path, capsy
     for _ in range(2):
         assert main(words) == 1
         last = capsys.readouterr().err.splitlines()[-1]
-        assert last.startswith("error: 1 of 4 pictures not readable, more than 1%; the last one: ") and "2.png" in last
+        assert last.startswith("error: 1 of 4 pictures not readable, more than 1%; the last: ") and "2.png" in last
     draw(photos / "2.png")
     assert main(words) == 0
 
@@ -250,6 +253,146 @@ def test_the_room_it_takes_is_estimated_within_a_fifth(photos, tmp_path, monkeyp
     assert asked[0] / MARGIN == pytest.approx(taken, rel=0.2)
 
 
+# ---- The store: the same pictures in one file ----
+
+
+def pictures(images) -> list[torch.Tensor]:
+    return [images[i].clone() for i in range(len(images))]
+
+
+def equal(store: Store, files: Photographs) -> bool:
+    """Whether a store holds the files of a prepared folder: as many, in their order, by their names, bit for bit."""
+    root = next(parent for parent in files.paths[0].parents if parent.name in ("train", "photos"))
+    same = store.names == [path.relative_to(root).as_posix() for path in files.paths]
+    return same and all(map(torch.equal, pictures(store), pictures(files)))
+
+
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_a_store_holds_the_sub_images_of_the_files_bit_for_bit(photos, tmp_path, capsys, workers):
+    draw(photos / "more" / "long.jpg", 90, 18)
+    common = ["prepare", "folder", str(photos), *SMALL[:-1], workers, "--val", "1"]
+    assert main([*common, "-o", str(tmp_path / "files")]) == 0
+    counts = capsys.readouterr().out.splitlines()[:2]
+    assert main([*common, "-o", str(tmp_path / "out"), "--store"]) == 0
+    out, root = capsys.readouterr().out.splitlines(), tmp_path / "out" / "train.store"
+    files, store = Photographs(tmp_path / "files" / "train"), Store(root)
+    assert equal(store, files)
+    size = f"{root.stat().st_size / 1000:.1f} kB"
+    assert out == [*counts, f"{root}: {len(files)} pictures to train on, {size}", f"{tmp_path / 'out'} is ready"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.jsonl", "train.store", "val"]
+    for number in (0, 17, 60):
+        one, other = (Samples(images, DegradationSpec(), 16, 8, seed=1)[number] for images in (store, files))
+        assert one[1] == other[1] and torch.equal(one[0], other[0])
+    before = state(tmp_path / "out")
+    assert main([*common, "-o", str(tmp_path / "out"), "--store"]) == 0
+    assert "nothing left to do" in capsys.readouterr().out and state(tmp_path / "out") == before
+
+
+def test_overlap_takes_no_room_in_a_store(photos, tmp_path):
+    main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"])
+    levels = 4 * 3 * (40 * 30 + 20 * 15 + 26 * 20)  # of the pictures and of their smaller copies
+    rest = (tmp_path / "out" / "train.store").stat().st_size - levels
+    assert 76 * 40 < rest < 76 * (40 + 30) + 1000  # the index, the names, the header
+
+
+def test_pictures_left_whole_are_a_store_of_the_folder_as_it_is(photos, tmp_path, capsys):
+    draw(photos / "1-b.webp"), draw(photos / "10.jpg"), draw(photos / "1" / "x.bmp")
+    assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), "--size", "whole", "--store"]) == 0
+    assert "train: 7 pictures in; 7 out, whole; 0 damaged and left out" in capsys.readouterr().out
+    assert equal(Store(tmp_path / "out" / "train.store"), Photographs(photos))
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+@pytest.mark.parametrize("lost", [0, 1, 100_000], ids=["stopped", "a byte lost", "all lost"])
+def test_a_store_that_was_stopped_goes_on_and_ends_as_if_it_had_not(photos, tmp_path, capsys, monkeypatch, done, lost):
+    words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
+    levels, called = preparation.levels, []
+
+    def stop(job):
+        called.append(job.key)
+        if len(called) > done:
+            raise KeyboardInterrupt
+        return levels(job)
+
+    monkeypatch.setattr(preparation, "levels", stop)
+    assert main(words) == 1 and not (tmp_path / "out" / "train.store").exists()
+    part = tmp_path / "out" / "train.store.part"
+    if done:  # what a power cut may do to bytes that were not on the disk yet
+        os.truncate(part, max(part.stat().st_size - lost, 0))
+    called.clear()
+    monkeypatch.setattr(preparation, "levels", lambda job: called.append(job.key) or levels(job))
+    assert main(words) == 0 and not part.exists()
+    kept = {0: done, 1: max(done - 1, 0), 100_000: 0}[lost]
+    assert len(called) == 4 - kept
+    main(["prepare", "folder", str(photos), "-o", str(tmp_path / "files"), *SMALL])
+    assert equal(Store(tmp_path / "out" / "train.store"), Photographs(tmp_path / "files" / "train"))
+
+
+def test_a_store_that_only_lacked_its_index_gets_it(photos, tmp_path, capsys, monkeypatch):
+    words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
+    with monkeypatch.context() as patched:
+        patched.setattr(packing, "write_frame", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert main(words) == 1
+    assert main(words) == 0
+    assert len(Store(tmp_path / "out" / "train.store")) == 76
+
+
+def test_pictures_that_are_added_or_change_go_into_the_store_and_open_ones_stay_readable(photos, tmp_path):
+    words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
+    main(words)
+    opened = Store(tmp_path / "out" / "train.store")
+    before = pictures(opened)
+    draw(photos / "2.png", 16, 16, seed=9)
+    draw(photos / "between.png", 30, 30, seed=5)
+    assert main(words) == 0
+    main(["prepare", "folder", str(photos), "-o", str(tmp_path / "files"), *SMALL])
+    assert equal(Store(tmp_path / "out" / "train.store"), Photographs(tmp_path / "files" / "train"))
+    assert all(map(torch.equal, pictures(opened), before))
+
+
+def test_a_store_that_was_removed_is_made_anew(photos, tmp_path, capsys):
+    words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
+    main(words)
+    first = (tmp_path / "out" / "train.store").read_bytes()
+    (tmp_path / "out" / "train.store").unlink()
+    assert main(words) == 0 and (tmp_path / "out" / "train.store").read_bytes() == first
+
+
+def test_a_damaged_picture_is_named_and_not_in_the_store(tmp_path, capsys):
+    for number in range(100):
+        draw(tmp_path / "photos" / f"{number:03d}.png", 8, 8)
+    (tmp_path / "photos" / "050.png").write_bytes(b"nothing")
+    words = ["prepare", "folder", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), *SMALL, "--store"]
+    for _ in range(2):
+        assert main(words) == 0
+        assert "050.png: not a readable image" in capsys.readouterr().err
+    assert len(Store(tmp_path / "out" / "train.store")) == 2 * 99  # each with a smaller copy
+
+
+def test_a_store_and_files_do_not_mix_in_one_folder(photos, tmp_path, capsys):
+    words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]
+    main(words)
+    assert main([*words, "--store"]) == 1
+    assert "prepared with no store; choose another --output" in capsys.readouterr().err
+
+
+def test_a_damaged_store_is_one_line_and_exit_code_1(photos, tmp_path, capsys):
+    words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
+    main(words)
+    os.truncate(tmp_path / "out" / "train.store", 5000)
+    capsys.readouterr()
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "train.store: no store, damaged or cut short" in error
+
+
+def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(preparation, "require_space", lambda folder, needed, purpose: asked.append(needed))
+    main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"])
+    assert asked[0] / MARGIN == pytest.approx(4 * 3 * (40 * 30 + 20 * 15 + 26 * 20))
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -263,6 +406,7 @@ def test_the_room_it_takes_is_estimated_within_a_fifth(photos, tmp_path, monkeyp
         (["div2k", "--scales", "2/0"], "wanted factors below 1"),
         (["div2k", "--scales", "1.5"], "wanted factors below 1"),
         (["div2k", "--size", "0"], "wanted a whole number of at least 1"),
+        (["div2k", "--size", "whole", "--scales", "0.5"], "keeps pictures as they are"),
         (["ost", "--scales", "0.5"], "ost gets no smaller copies"),
         (["div3k"], "invalid choice: 'div3k'"),
     ],
@@ -321,9 +465,7 @@ def published(tmp_path, monkeypatch):
         flickr, ost = local(FLICKR2K, ".tar", 1, checked=False), replace(OST, pictures=3)
         sets = {"div2k": (train, valid), "flickr2k": (flickr,), "ost": (ost,), "df2k_ost": (ost, train, valid, flickr)}
         monkeypatch.setattr(prepare, "SETS", sets)
-        monkeypatch.setattr(
-            preparation.fetch, "__defaults__", (*preparation.fetch.__defaults__[:-1], Patience(2, 0, 5))
-        )
+        monkeypatch.setattr(bringing, "fetch", functools.partial(bringing.fetch, attempts=2, pause=0, timeout=5))
         monkeypatch.chdir(tmp_path)
         yield asked
         server.shutdown()
@@ -368,6 +510,26 @@ def test_the_released_set_lies_as_its_configuration_expects(published, capsys):
     published.clear()
     assert main(["prepare", "df2k_ost", *SMALL]) == 0
     assert "nothing left to do: data/df2k_ost is ready" in capsys.readouterr().out and not published
+
+
+def test_a_published_set_becomes_one_store_and_is_complete_without_its_archives(published, capsys):
+    place_ost()
+    assert main(["prepare", "df2k_ost", *SMALL, "--store"]) == 0
+    assert main(["prepare", "df2k_ost", *SMALL, "-o", "files"]) == 1  # what was placed by hand is asked for there
+    Path("data/df2k_ost/archives").rename("files/archives")
+    assert main(["prepare", "df2k_ost", *SMALL, "-o", "files"]) == 0
+    assert equal(Store("data/df2k_ost/train.store"), Photographs("files/train"))
+    published.clear()
+    capsys.readouterr()
+    assert main(["prepare", "df2k_ost", *SMALL, "--store"]) == 0
+    assert "nothing left to do" in capsys.readouterr().out and not published
+
+
+def test_a_published_store_that_was_removed_is_brought_again(published):
+    for _ in range(2):
+        assert main(["prepare", "flickr2k", *SMALL, "--store"]) == 0 and published == ["Flickr2K.tar"]
+        published.clear()
+        Path("data/flickr2k/train.store").unlink()
 
 
 def test_what_must_be_placed_by_hand_is_asked_for_before_any_download(published, capsys):

@@ -2,6 +2,7 @@ import pickle
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from wildsr.data import Photographs, sample_photographs
 
@@ -27,7 +28,7 @@ def test_a_damaged_file_is_named_once_and_replaced_by_the_next(photographs, caps
 def test_more_than_one_percent_of_damaged_files_stops(photographs):
     images = many(photographs, 150, broken=[5, 9])
     images[5]
-    with pytest.raises(ValueError, match="2 of 150 image files not readable, more than 1%"):
+    with pytest.raises(ValueError, match="2 of 150 pictures not readable, more than 1%"):
         images[9]
 
 
@@ -73,3 +74,15 @@ def test_pictures_are_called_by_their_place_and_a_damaged_ones_by_its_replacemen
     images[5]
     assert [images.name(index) for index in (4, 5, 6)] == ["004.png", "006.png", "006.png"]
     assert Photographs(photographs).name(3) == "more/d.png"
+
+
+def test_workers_share_what_they_found_damaged(photographs, capfd):
+    images = many(photographs, 150, broken=[5, 9])
+    loaders = [DataLoader(images, sampler=[place], batch_size=None, num_workers=1) for place in (5, 9)]
+    [image] = loaders[0]
+    assert torch.equal(image, images[6])
+    assert images.corrupt.nonzero().flatten().tolist() == [5]
+    images[5]  # in this process: known, and not named again
+    assert capfd.readouterr().err.count("005.png") == 1
+    with pytest.raises(ValueError, match="2 of 150 pictures not readable, more than 1%"):
+        list(loaders[1])

@@ -20,14 +20,14 @@ def test_what_was_done_is_known_to_the_next_run(tmp_path):
         make(tmp_path / "set", "train/a.png")
         ledger.add_picture("train/a.png", "5-1", Outcome(40, 16))
         ledger.add_picture("train/b.png", "5-1", Outcome(damaged="b.png: damaged"))
-        ledger.add_download("set.zip")
-        ledger.add_download("gone.zip")
-        ledger.add_removal("gone.zip")
-        ledger.add_complete("set", "f00")
+        ledger.add(downloaded="set.zip")
+        ledger.add(downloaded="gone.zip")
+        ledger.add(removed="gone.zip")
+        ledger.add(complete="set", placed="f00")
     with Ledger(tmp_path / "set", OPTIONS) as ledger:
         assert ledger.is_done("train/a.png", PLAN, "5-1") and ledger.is_done("train/b.png", PLAN, "5-1")
         assert not ledger.is_done("train/a.png", PLAN, "6-2") and not ledger.is_done("train/c.png", PLAN)
-        assert ledger.damaged(["train/a.png", "train/b.png", "train/c.png"]) == ["b.png: damaged"]
+        assert ledger.known("train/b.png").damaged == "b.png: damaged" and ledger.known("train/c.png") is None
         assert ledger.downloaded == {"set.zip"} and ledger.complete == {"set": "f00"}
 
 

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from wildsr.config import compose_config
-from wildsr.training.asked import AskedSet, UnpairedError, fingerprint, read_set
+from wildsr.training.asked import AskedSet, UnpairedError, read_set, set_digest
 from wildsr.training.sources import build_sets
 
 
@@ -67,10 +67,10 @@ def test_a_damaged_file_is_refused_when_it_is_its_turn_and_never_replaced(pairs)
         assert Path(opened.label(1).picture).stem == "b"
 
 
-def test_a_fingerprint_follows_files_and_recipes(pairs):
+def test_a_digest_follows_files_and_recipes(pairs):
     asked, made = read_set(f"found={pairs}/lq:{pairs}/hq"), read_set(f"made=synthetic:{pairs}/hq")
-    before = fingerprint(asked.open(4))
-    assert fingerprint(asked.open(4)) == before
-    assert len({fingerprint(made.open(4)), fingerprint(made.open(4, recipes=2)), fingerprint(made.open(2))}) == 3
+    before = set_digest(asked.open(4))
+    assert set_digest(asked.open(4)) == before
+    assert len({set_digest(made.open(4)), set_digest(made.open(4, recipes=2)), set_digest(made.open(2))}) == 3
     Image.new("RGB", (48, 40)).save(pairs / "lq" / "a.png")
-    assert fingerprint(asked.open(4)) != before
+    assert set_digest(asked.open(4)) != before

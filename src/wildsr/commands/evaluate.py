@@ -23,7 +23,7 @@ from wildsr.images import printable
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
-from wildsr.training.asked import AskedSet, UnpairedError, fingerprint, read_set
+from wildsr.training.asked import AskedSet, UnpairedError, read_set, set_digest
 from wildsr.training.findings import (
     COMPARISON,
     IMAGES,
@@ -132,7 +132,7 @@ def settings_of(
                 "folders": [str(folder) for folder in (asked.lq, asked.hq) if folder is not None],
                 "scale": pictures.scale,
                 "images": len(pictures),
-                "digest": fingerprint(pictures),
+                "digest": set_digest(pictures),
             }
             for asked, pictures in zip(given.set, sets.values(), strict=True)
         },

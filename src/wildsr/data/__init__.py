@@ -2,10 +2,13 @@
 
 from wildsr.data.batches import Batch, Item, RunBatches
 from wildsr.data.exact import ExactPairs, ExactPictures
+from wildsr.data.fingerprints import fingerprint, pictures_digest
 from wildsr.data.hard import HardCases
 from wildsr.data.paired import PairedFiles, find_pairs, pair_fault
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, TrainingSamples
+from wildsr.data.selection import large_enough
+from wildsr.data.store import Store
 from wildsr.data.validation import PairedPictures, Pairs, RealPictures, ValidationSet, validation_set
 
 __all__ = [
@@ -24,10 +27,14 @@ __all__ = [
     "RunBatches",
     "Sample",
     "Samples",
+    "Store",
     "TrainingSamples",
     "ValidationSet",
     "find_pairs",
+    "fingerprint",
+    "large_enough",
     "pair_fault",
+    "pictures_digest",
     "sample_photographs",
     "validation_set",
 ]

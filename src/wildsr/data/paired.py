@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from wildsr.data.photographs import first_readable
+from wildsr.data.photographs import first_readable, no_damage
 from wildsr.images import find_images, image_size, read_image
 
 SHOWN = 3  # offenders that a refusal names
@@ -68,7 +68,7 @@ class PairedFiles:
             )
         self.names, self.scale = list(found), scale
         self.paths = [(one, other) for one, other in found.values() if one and other]
-        self.corrupt: set[int] = set()
+        self.corrupt = no_damage(len(found))
 
     def __len__(self) -> int:
         return len(self.paths)

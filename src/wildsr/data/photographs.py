@@ -12,10 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
+import numpy as np
+import torch
 from torch import Tensor
 
-from wildsr.images import find_images, read_image
+from wildsr.data.selection import listed
+from wildsr.images import find_images, image_size, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
 Read = TypeVar("Read")
@@ -29,28 +31,32 @@ class Photographs:
 
     Args:
         root: a folder (searched with its sub-folders), or with `names` the folder they stand in.
-        names: file names under `root`; None takes every image found there.
+        names: file names under `root`, or a file that lists them, one a line; None takes every image found there.
         keep: how many decoded pictures stay in memory, for sets smaller than that.
         hint: what to say where the folder is missing, such as the command that brings the data.
 
     Raises:
-        ValueError: the folder is missing or holds no image; on reading, nothing readable remains or
-            more than 1 % of the files is damaged.
+        ValueError: the folder is missing or holds no image, or `names` names what is not in it; on reading,
+            nothing readable remains or more than 1 % of the files is damaged.
     """
 
-    def __init__(self, root: str | Path, names: Sequence[str] | None = None, keep: int = 0, hint: str = "") -> None:
+    def __init__(
+        self, root: str | Path, names: Sequence[str] | str | None = None, keep: int = 0, hint: str = ""
+    ) -> None:
         self.root = Path(root).expanduser()
         if hint and not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder; {hint}")
-        self.paths = find_images(self.root) if names is None else [self.root / name for name in names]
+        self.paths = find_images(self.root) if names is None else listed(self.root, names)
         self.keep = keep
-        self.corrupt: set[int] = set()
+        self.corrupt = no_damage(len(self.paths))
         self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
+        if index >= len(self):
+            raise IndexError(index)  # or a loop over the pictures would have no end
         return first_readable(self._read, index, len(self), self.corrupt)
 
     def _read(self, index: int) -> Tensor:
@@ -64,47 +70,60 @@ class Photographs:
     def name(self, index: int) -> str:
         """The file behind a number, as a path under the root; once read, a damaged one's replacement."""
         steps = ((index + step) % len(self) for step in range(len(self)))
-        place = next((place for place in steps if place not in self.corrupt), index)
+        place = next((place for place in steps if not self.corrupt[place]), index)
         return self.paths[place].relative_to(self.root).as_posix()
+
+    def sides(self) -> np.ndarray:
+        """The shortest side of every picture in pixels, by its header; 0 where that is not readable."""
+        found = np.zeros(len(self), dtype=np.int64)
+        for place, path in enumerate(self.paths):
+            with suppress(ValueError):
+                found[place] = min(image_size(path))
+        return found
 
     def smallest(self) -> tuple[int, Path]:
         """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
-        found = []
-        for path in self.paths:
-            with suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
-                found.append((min(picture.size), path))
+        found = [(int(side), path) for side, path in zip(self.sides(), self.paths, strict=True) if side]
         return min(found, default=(0, Path()))
 
 
-def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: set[int]) -> Read:
+def no_damage(count: int) -> Tensor:
+    """Marks of damaged files, (count,) bool, in shared memory: what one worker finds counts for all."""
+    return torch.zeros(count, dtype=torch.bool).share_memory_()
+
+
+def check_share(damaged: int, total: int, last: object) -> None:
+    """Raises: ValueError where more pictures are damaged than a sound set has; `last` names one of them."""
+    if damaged > CORRUPT_SHARE * total:
+        raise ValueError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
+
+
+def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: Tensor) -> Read:
     """What `read` gives for the first readable number from `index` on, round and round.
 
     Args:
         read: number to content, or a ValueError that names the file.
         count: how many there are.
-        corrupt: the numbers known to be damaged; new ones are added, and named once.
+        corrupt: `no_damage` at first; what is found damaged is marked, and named once.
 
     Raises:
         ValueError: nothing readable remains, or more than 1 % is damaged.
     """
-    last: object = "said before"
+    last: object = ""
     for step in range(count):
         place = (index + step) % count
-        if place in corrupt:
+        if corrupt[place]:
             continue
         try:
             found = read(place)
         except ValueError as error:
-            corrupt.add(place)
-            last = error
+            corrupt[place], last = True, error
             print(f"left out: {error}", file=sys.stderr)
             continue
-        if len(corrupt) > CORRUPT_SHARE * count:
-            raise ValueError(
-                f"{len(corrupt)} of {count} image files not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}"
-            )
+        if last:
+            check_share(int(corrupt.sum()), count, last)
         return found
-    raise ValueError(f"none of {count} image files is readable; the last: {last}")
+    raise ValueError(f"none of {count} image files is readable; the last: {last or 'said before'}")
 
 
 def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:

@@ -15,31 +15,25 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
+from rich.filesize import decimal
+
 from wildsr.images import SUFFIXES, first_line, write_whole
-from wildsr.preparation.space import readable, require_space
+from wildsr.preparation.space import require_space
 
 # Photographs hardly compress: what grows a hundredfold is made to fill disks. A small one may grow to 100 MB.
 GROWTH, HARMLESS = 100, 100_000_000
 ARCHIVES = (".zip", ".tar")
 # What the standard library raises on damaged archives; RuntimeError: encrypted, or an unknown compression.
 DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    UnicodeError,
-    OverflowError,
-)
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, RuntimeError, UnicodeError, OverflowError,
+)  # fmt: skip
 
 
 class BadArchiveError(ValueError):
@@ -48,12 +42,23 @@ class BadArchiveError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its path there, bytes, date in seconds since 1970, and how to read it."""
+    """What an archive holds: its path there, bytes, date in seconds since 1970, kind, and how to read it."""
 
     name: str
     size: int
     date: int
-    open: Callable[[], IO[bytes]]
+    kind: int  # as `stat.S_IFMT` has it
+    open: Callable[[], IO[bytes] | None]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return PurePosixPath(self.name).parts
+
+    @property
+    def is_picture(self) -> bool:
+        """By its name, as `images.find_images` has it; what macOS adds to archives is hidden or in __MACOSX."""
+        hidden = any(part.startswith((".", "__MACOSX")) for part in self.parts)
+        return not hidden and PurePosixPath(self.name).suffix.lower() in SUFFIXES
 
 
 def unpack(
@@ -80,94 +85,84 @@ def unpack(
             unpacks to far more than photographs would.
         ValueError: the pictures do not fit on the disk.
     """
-    with _opened(archive) as members:
-        taken = _chosen(archive, list(_checked(archive, members)), takes)
-        shared = _shared(taken)
-        jobs = [(member, folder.joinpath(*_parts(member)[shared:])) for member in taken]
-        missing = [(member, path) for member, path in jobs if not _there(member, path)]
-        require_space(folder, sum(member.size for member, _ in missing), f"unpacking {archive.name}")
-        for done, (member, path) in enumerate(missing, len(jobs) - len(missing)):
-            advance(done, len(jobs))
-            _write(archive, member, path)
-        advance(len(jobs), len(jobs))
-    return len(jobs)
-
-
-def _chosen(archive: Path, content: Sequence[Member], takes: Callable[[Sequence[str]], bool]) -> list[Member]:
-    """The wanted pictures among the members of an archive; none is an error."""
-    taken = [member for member in content if _is_picture(member) and takes(_parts(member))]
-    if not taken:
-        inner = any(member.name.lower().endswith(ARCHIVES) for member in content)
-        hint = "; there are archives in it: put those in its place" if inner else ""
-        raise BadArchiveError(f"{archive}: no picture in it, no *{', *'.join(SUFFIXES)}{hint}")
-    return taken
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[Iterable[Member]]:
-    """The files in an archive. Its errors, here and in the body, become BadArchiveErrors that name it."""
     try:
+        opened: tarfile.TarFile | zipfile.ZipFile
         # tar first: a tar whose last file is a zip would pass for a zip.
         try:
-            tar = tarfile.TarFile.open(archive, "r:")
+            opened = tarfile.TarFile.open(archive, "r:")
         except tarfile.ReadError:
             if not zipfile.is_zipfile(archive):
                 raise BadArchiveError(f"{archive}: neither a zip nor a plain tar archive") from None
-            with zipfile.ZipFile(archive) as zipped:
-                yield _zip_members(archive, zipped)
-        else:
-            with tar:
-                yield _tar_members(archive, tar)
+            opened = zipfile.ZipFile(archive)
+        with opened:
+            members = _tar_members(opened) if isinstance(opened, tarfile.TarFile) else _zip_members(opened)
+            return _write_all(archive, members, folder, takes, advance)
     except DAMAGE as error:
         raise BadArchiveError(f"{archive}: damaged archive ({first_line(error)})") from error
 
 
-def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[Member]:
+def _zip_members(zipped: zipfile.ZipFile) -> Iterator[Member]:
     for info in zipped.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise BadArchiveError(f"{archive}: holds {info.filename!a}, a link or a device; only plain files are taken")
-        if not info.is_dir():
-            yield Member(info.filename, info.file_size, _date(info.date_time), partial(zipped.open, info))
+        kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(info.external_attr >> 16) or stat.S_IFREG
+        try:
+            date = calendar.timegm((*info.date_time, 0, 0, 0))  # it has no time zone, and may be no date at all
+        except ValueError:
+            date = 0
+        yield Member(info.filename, info.file_size, date, kind, partial(zipped.open, info))
 
 
-def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
+def _tar_members(tar: tarfile.TarFile) -> Iterator[Member]:
+    kinds = {tarfile.REGTYPE: stat.S_IFREG, tarfile.AREGTYPE: stat.S_IFREG, tarfile.DIRTYPE: stat.S_IFDIR}
     for info in tar:
-        if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
-            raise BadArchiveError(f"{archive}: holds {info.name!a}, a link or a device; only plain files are taken")
-        if info.isreg():
-            date = min(max(int(info.mtime), 0), 2**32)
-            yield Member(info.name, info.size, date, partial(_content, tar, info))
+        date = min(max(int(info.mtime), 0), 2**32)
+        yield Member(info.name, info.size, date, kinds.get(info.type, 0), partial(tar.extractfile, info))
     # tarfile takes an unreadable header for the end, and pictures would be lost without a word.
-    with archive.open("rb") as file:
-        file.seek(tar.offset)
-        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-            raise BadArchiveError(f"{archive}: damaged archive (cut off or unreadable at byte {tar.offset})")
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(f"cut off or unreadable at byte {tar.offset}")
 
 
-def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    content = tar.extractfile(info)
-    assert content is not None  # only links and folders have none
-    return content
+def _write_all(
+    archive: Path,
+    members: Iterator[Member],
+    folder: Path,
+    takes: Callable[[Sequence[str]], bool],
+    advance: Callable[[int, int], object],
+) -> int:
+    """Check all members, then write the pictures among them that are wanted. Raises as `unpack`."""
+    content = list(_checked(archive, members))
+    taken = [member for member in content if member.is_picture and takes(member.parts)]
+    if not taken:
+        inner = any(member.name.lower().endswith(ARCHIVES) for member in content)
+        hint = "; there are archives in it: put those in its place" if inner else ""
+        raise BadArchiveError(f"{archive}: no picture in it, no *{', *'.join(SUFFIXES)}{hint}")
+    shared = len(PurePosixPath(posixpath.commonpath([posixpath.dirname(member.name) for member in taken])).parts)
+    jobs = [(member, folder.joinpath(*member.parts[shared:])) for member in taken]
+    missing = [(member, path) for member, path in jobs if not _is_there(member, path)]
+    require_space(folder, sum(member.size for member, _ in missing), f"unpacking {archive.name}")
+    for done, (member, path) in enumerate(missing, len(jobs) - len(missing)):
+        advance(done, len(jobs))
+        write_whole(path, partial(_copy, archive, member))
+        os.utime(path, (member.date, member.date))
+    advance(len(jobs), len(jobs))
+    return len(jobs)
 
 
-def _date(fields: tuple[int, int, int, int, int, int]) -> int:
-    """A zip's date, which has no time zone, taken as UTC; 0 where it is none."""
-    try:
-        return calendar.timegm((*fields, 0, 0, 0))
-    except ValueError:
-        return 0
-
-
-def _checked(archive: Path, members: Iterable[Member]) -> Iterator[Member]:
-    """The members as they are, checked one by one before any is written.
+def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
+    """The files among the members, each checked before any is written.
 
     Raises:
-        BadArchiveError: a path that leads outside or cannot be shown, a path given twice, or too much in all.
+        BadArchiveError: a link or a device, a path that leads outside or cannot be shown, one given twice, or too
+            much in all.
     """
     limit = max(GROWTH * archive.stat().st_size, HARMLESS)
     total, seen = 0, set()
     for member in members:
+        if member.kind not in (stat.S_IFREG, stat.S_IFDIR):
+            raise BadArchiveError(f"{archive}: holds {member.name!a}, a link or a device; only plain files are taken")
+        if member.kind == stat.S_IFDIR:
+            continue
         path = PurePosixPath(member.name)
         if (
             path.is_absolute() or ".." in path.parts or "\\" in member.name
@@ -179,41 +174,18 @@ def _checked(archive: Path, members: Iterable[Member]) -> Iterator[Member]:
         seen.add(path)
         total += member.size
         if total > limit:
-            raise BadArchiveError(f"{archive}: unpacks to more than {readable(limit)}, so it holds no photographs")
+            raise BadArchiveError(f"{archive}: unpacks to more than {decimal(limit)}, so it holds no photographs")
         yield member
 
 
-def _parts(member: Member) -> tuple[str, ...]:
-    return PurePosixPath(member.name).parts
+def _is_there(member: Member, path: Path) -> bool:
+    return path.is_file() and (path.stat().st_size, int(path.stat().st_mtime)) == (member.size, member.date)
 
 
-def _is_picture(member: Member) -> bool:
-    """By its name, as `images.find_images` has it; what macOS adds to archives is hidden or in __MACOSX."""
-    hidden = any(part.startswith((".", "__MACOSX")) for part in _parts(member))
-    return not hidden and PurePosixPath(member.name).suffix.lower() in SUFFIXES
-
-
-def _shared(members: Sequence[Member]) -> int:
-    """How many leading folders all members have in common."""
-    folders = [str(PurePosixPath(member.name).parent) for member in members]
-    return len(PurePosixPath(posixpath.commonpath(folders)).parts)
-
-
-def _there(member: Member, path: Path) -> bool:
-    if not path.is_file():
-        return False
-    state = path.stat()
-    return state.st_size == member.size and int(state.st_mtime) == member.date
-
-
-def _write(archive: Path, member: Member, path: Path) -> None:
-    def copy(file: IO[bytes]) -> None:
-        with member.open() as content:
-            shutil.copyfileobj(content, file)
-        if file.tell() != member.size:
-            raise BadArchiveError(
-                f"{archive}: damaged archive ({member.name!a} has {file.tell()} of {member.size} bytes)"
-            )
-
-    write_whole(path, copy)
-    os.utime(path, (member.date, member.date))
+def _copy(archive: Path, member: Member, file: IO[bytes]) -> None:
+    content = member.open()
+    assert content is not None  # only links and folders have none
+    with content:
+        shutil.copyfileobj(content, file)
+    if file.tell() != member.size:
+        raise BadArchiveError(f"{archive}: damaged archive ({member.name!a} has {file.tell()} of {member.size} bytes)")

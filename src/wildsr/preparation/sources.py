@@ -20,41 +20,24 @@ DF2K_SCALES = (Fraction(3, 4), Fraction(1, 2), Fraction(1, 3), Fraction(400))
 
 @dataclass(frozen=True)
 class Source:
-    """One archive of a data set.
+    """One archive of a data set."""
 
-    Args:
-        name: the data set it belongs to.
-        stem: the archive's file name without its suffix.
-        pictures: how many it is published to hold.
-        split: "train", whose pictures are cut, or "val", whose pictures stay whole.
-        scales: of the smaller copies: a factor below 1, or the shortest edge in pixels.
-        url: its published address; None where there is none that a program may fetch.
-        size: its length in bytes, where known.
-        digest: "sha256:…" or "md5:…", where known.
-        leave: beginnings of the names of folders and files in it that are left out.
-        by_hand: how a person gets it.
-    """
-
-    name: str
-    stem: str
-    pictures: int
-    split: str = "train"
-    scales: tuple[Fraction, ...] = ()
-    url: str | None = None
-    size: int | None = None
-    digest: str | None = None
-    leave: tuple[str, ...] = ()
-    by_hand: str = ""
+    name: str  # of the data set
+    stem: str  # the archive's file name without its suffix
+    pictures: int  # how many it is published to hold
+    split: str = "train"  # train: its pictures are cut; val: they stay whole
+    scales: tuple[Fraction, ...] = ()  # of the smaller copies: factors below 1, or shortest edges in pixels
+    url: str | None = None  # its published address; None where there is none that a program may fetch
+    size: int | None = None  # its length in bytes, where known
+    digest: str | None = None  # "sha256:…" or "md5:…", where known
+    leave: tuple[str, ...] = ()  # beginnings of the names of folders and files in it that are left out
+    by_hand: str = ""  # how a person gets it
 
     def placed(self, folder: Path) -> list[Path]:
         """What lies in `folder` of this archive: .zip and .tar files and folders that begin with its stem."""
-        if not folder.is_dir():
-            return []
-        return sorted(
-            path
-            for path in folder.iterdir()
-            if path.name.lower().startswith(self.stem.lower()) and (path.is_dir() or path.suffix.lower() in ARCHIVES)
-        )
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        named = [path for path in found if path.name.lower().startswith(self.stem.lower())]
+        return [path for path in named if path.is_dir() or path.suffix.lower() in ARCHIVES]
 
     def takes(self, parts: Sequence[str]) -> bool:
         """Whether a picture whose path has these parts is wanted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+from rich.filesize import decimal
 
 
 def require_space(folder: Path, needed: float, purpose: str) -> None:
@@ -14,17 +14,9 @@ def require_space(folder: Path, needed: float, purpose: str) -> None:
     Raises:
         ValueError: there is less room than that.
     """
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
-        raise ValueError(f"{folder}: {purpose} takes about {readable(needed)}, and {readable(free)} is free there")
-
-
-def readable(size: float) -> str:
-    """Bytes in words: 3530603713 is "3.5 GB"."""
-    for unit, name in UNITS:
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size:.0f} bytes"
+        raise ValueError(
+            f"{folder}: {purpose} takes about {decimal(int(needed))}, and {decimal(int(free))} is free there"
+        )

@@ -1,38 +1,38 @@
-"""A data set from its archives, or from a folder, to the sub-images that a run trains on.
+"""Pictures to what a run trains on: what is to be done of them, done, written down and counted.
 
-On disk, under one folder: `train/` and `val/`, what this is for; `archives/` and `unpacked/`, which go when
-they are used up; the ledger, which says what has been done.
+On disk, under one folder: `train/` or `train.store`, and `val/`, what this is for; the ledger, which says what has
+been done.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from wildsr.data.photographs import CORRUPT_SHARE
-from wildsr.images import SUFFIXES, find_images
-from wildsr.preparation.archives import ARCHIVES, BadArchiveError, unpack
-from wildsr.preparation.cutting import Job, Plan, decode, tally
-from wildsr.preparation.download import RefusedError, fetch
-from wildsr.preparation.ledger import Ledger
-from wildsr.preparation.sources import Source, fingerprint
-from wildsr.preparation.space import readable, require_space
+from rich.filesize import decimal
+from rich.progress import Progress
+
+from wildsr.data.photographs import check_share
+from wildsr.images import find_images
+from wildsr.preparation.cutting import Job, Plan, decode, levels, prepare, tally
+from wildsr.preparation.ledger import STORE, Ledger
+from wildsr.preparation.packing import Packing
+from wildsr.preparation.space import require_space
 from wildsr.preparation.workers import run, space_needed
 
-Bar = Callable[[float, float | None, str], None]  # (done, of how many or None, both in words)
 
+@dataclass(frozen=True)
+class Part:
+    """Pictures that are dealt with alike."""
 
-class Screen(Protocol):
-    """Where work shows itself while it goes on."""
-
-    def say(self, line: str) -> None: ...
-
-    def bar(self, description: str) -> Bar: ...
+    label: str
+    folder: str  # they go to: the beginning of their keys
+    plan: Plan | None  # how they are cut; None: they stay whole
+    packing: Packing | None = None  # the store they go into; None: they become files
 
 
 class Preparation:
@@ -41,17 +41,36 @@ class Preparation:
     Args:
         root: where the prepared pictures go.
         ledger: of that folder.
-        plan: how pictures are cut.
+        plan: how pictures are cut; None leaves them whole.
         workers: processes that cut.
-        screen: where progress is shown and damaged pictures are named.
+        progress: where bars are shown, and damaged pictures named; its tasks have a field `amount`, in words.
+        store: whether training pictures go into a store; else into files.
 
     After work, `report` holds a line of counts for each part, and `worked` says whether anything was to do.
+
+    Raises:
+        ValueError: what is there is no sound store.
     """
 
-    def __init__(self, root: Path, ledger: Ledger, plan: Plan, workers: int, screen: Screen) -> None:
-        self.root, self.ledger, self.plan, self.workers, self.screen = root, ledger, plan, workers, screen
+    def __init__(
+        self, root: Path, ledger: Ledger, plan: Plan | None, workers: int, progress: Progress, store: bool = False
+    ) -> None:
+        self.root, self.ledger, self.plan, self.workers, self.progress = root, ledger, plan, workers, progress
+        self.packing = Packing(root / STORE) if store else None
+        if self.packing and not self.packing.length:
+            ledger.add(begun=STORE)
         self.report: list[str] = []
         self.worked = False
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def bar(self, description: str) -> Callable[[int, int | None, str], None]:
+        """A new bar; it is moved with (done, of how many or None, both in words)."""
+        self.progress.start()
+        task = self.progress.add_task(description, total=None, amount="")
+        return lambda done, total, amount: self.progress.update(task, completed=done, total=total, amount=amount)
 
     def own(self, folder: Path, held_out: int) -> None:
         """Prepare a folder of pictures, `held_out` of them whole for validation.
@@ -62,121 +81,17 @@ class Preparation:
         """
         folder = folder.expanduser()
         pictures = {path.relative_to(folder).as_posix(): path for path in find_images(folder)}
-        held = self._hold_out(pictures, held_out) if held_out else set()
-        parts: dict[str, dict[str, Path]] = {"val": {}, "train": {}}
-        for name, path in pictures.items():
-            split = "val" if name in held else "train"
-            parts[split][f"{split}/{name}"] = path
         gone = {key.partition("/")[2] for key in self.ledger.pictures} - set(pictures)
         if gone:
-            self.screen.say(f"{len(gone)} pictures are no longer in {folder}; what they became stays in {self.root}")
-        for split, found in parts.items():
-            plan = self.plan if split == "train" else None
+            self.say(f"{len(gone)} pictures are no longer in {folder}; what they became stays in {self.root}")
+        held = self._hold_out(pictures, held_out) if held_out else set()
+        val, train = Part("val", "val", None), Part("train", "train", self.plan, self.packing)
+        for part, names in ((val, held), (train, set(pictures) - held)):
+            found = {f"{part.folder}/{name}": path for name, path in pictures.items() if name in names}
             if found:
-                self._prepare(split, found, plan)
-                self._count(split, list(found), plan)
-
-    def published(self, sources: Sequence[Source], keep_archives: bool) -> None:
-        """Prepare published archives, one after the other.
-
-        Raises:
-            ValueError: an archive is not to be had or damaged, too many damaged pictures, or too little room.
-            OSError: a file cannot be written.
-        """
-        several = len({source.name for source in sources}) > 1
-        for source in sources:
-            folder = f"train/{source.name}" if several and source.split == "train" else source.split
-            plan = replace(self.plan, scales=self.plan.scales if source.scales else ())
-            self._source(source, folder, plan if source.split == "train" else None, keep_archives)
-
-    def _source(self, source: Source, folder: str, plan: Plan | None, keep: bool) -> None:
-        archives, label = self.root / "archives", f"{source.name} {source.split}"
-        placed = source.placed(archives)
-        keys = [key for key in self.ledger.pictures if key.startswith(f"{folder}/")]
-        known = self.ledger.complete.get(source.stem)
-        unchanged = known is not None and (not placed or fingerprint(placed) == known)
-        if not (unchanged and all(self.ledger.is_done(key, plan) for key in keys)):
-            self.worked = True
-            placed = placed or [self._download(source, archives)]
-            found = {f"{folder}/{name}": path for name, path in self._pictures(source, placed).items()}
-            keys = list(found)
-            if len(found) != source.pictures:
-                self.screen.say(f"{label}: {len(found)} pictures, where {source.pictures} are published")
-            self._prepare(label, found, plan)
-            mark = fingerprint(placed)
-            self._tidy(source, [] if keep else placed)
-            self.ledger.add_complete(source.stem, mark)
-        self._count(label, keys, plan)
-
-    def _download(self, source: Source, archives: Path) -> Path:
-        if source.url is None:
-            raise ValueError(
-                f"{source.name} cannot be fetched by a program: {source.by_hand}, and put what is in it, zip "
-                f"files or pictures, into {archives / source.stem}; then run this again"
-            )
-        target = archives / PurePosixPath(source.url).name
-        move = self.screen.bar(target.name)
-
-        def show(have: int, total: int | None) -> None:
-            move(have, total, readable(have) + ("" if total is None else f" of {readable(total)}"))
-
-        try:
-            fetch(source.url, target, source.size, source.digest, show)
-        except RefusedError as error:
-            elsewhere = f"{source.stem}.zip, {source.stem}.tar or a folder {source.stem} goes into {archives}"
-            raise ValueError(f"{error}; if you get it elsewhere: {elsewhere}") from error
-        self.ledger.add_download(target.name)
-        return target
-
-    def _pictures(self, source: Source, placed: Sequence[Path]) -> dict[str, Path]:
-        """The pictures of what was placed, by the names they get."""
-        unpacked = self.root / "unpacked" / source.stem
-        found: dict[str, Path] = {}
-        for path in placed:
-            inside = Path() if len(placed) == 1 else Path(path.stem)
-            loose = sorted(path.rglob("*")) if path.is_dir() else []
-            for file in loose:
-                name = file.relative_to(path)
-                if file.suffix.lower() in ARCHIVES and file.is_file() and source.takes(name.parts):
-                    self._unpack(source, file, unpacked / inside / name.with_suffix(""))
-            if not path.is_dir():
-                self._unpack(source, path, unpacked / inside)
-            elif any(file.suffix.lower() in SUFFIXES for file in loose):
-                names = {file.relative_to(path): file for file in find_images(path)}
-                found |= {(inside / name).as_posix(): file for name, file in names.items() if source.takes(name.parts)}
-        if unpacked.is_dir():
-            found |= {file.relative_to(unpacked).as_posix(): file for file in find_images(unpacked)}
-        if not found:
-            raise ValueError(f"{placed[0]}: no picture; wanted files named *{', *'.join(SUFFIXES)}")
-        return found
-
-    def _unpack(self, source: Source, archive: Path, folder: Path) -> None:
-        move = self.screen.bar(f"unpacking {archive.name}")
-        try:
-            unpack(
-                archive,
-                folder,
-                source.takes,
-                lambda done, total: move(done, total, f"{done} of {total} pictures"),
-            )
-        except BadArchiveError as error:
-            if archive.name not in self.ledger.downloaded:
-                raise
-            aside = archive.with_name(f"{archive.name}.damaged")
-            archive.replace(aside)
-            self.ledger.add_removal(archive.name)
-            raise ValueError(f"{error}; it is set aside as {aside}, and the same command downloads it anew") from error
-
-    def _tidy(self, source: Source, archives: Sequence[Path]) -> None:
-        """Remove what is used up: unpacked pictures, and archives that were downloaded here."""
-        shutil.rmtree(self.root / "unpacked" / source.stem, ignore_errors=True)
-        for archive in archives:
-            if archive.name in self.ledger.downloaded:
-                archive.unlink()
-                self.ledger.add_removal(archive.name)
-        for folder in ("unpacked", "archives"):
-            with suppress(OSError):  # there is no such folder, or something of yours is in it
-                (self.root / folder).rmdir()
+                self.prepare(part, found)
+                self.count(part, found)
+        self.pack([train])
 
     def _hold_out(self, pictures: dict[str, Path], count: int) -> set[str]:
         """Choose readable pictures for validation by a digest of their names: the same ones on every machine.
@@ -188,68 +103,86 @@ class Preparation:
             if len(held) >= count:
                 break
             if name not in held and not isinstance(decode(pictures[name]), str):
-                self.ledger.remove_old(f"train/{name}", self.plan)
+                if self.ledger.known(f"train/{name}"):
+                    self.ledger.remove_old(f"train/{name}", self.plan)
+                    self.ledger.add(forgotten=f"train/{name}")
                 held.add(name)
         if len(held) < count or len(held) >= len(pictures):
             raise ValueError(f"{count} of {len(pictures)} pictures cannot be held out; wanted some readable ones left")
         return held
 
-    def _prepare(self, label: str, found: dict[str, Path], plan: Plan | None) -> None:
-        """Do what has not been done of `found`, which are source files by the keys of the ledger."""
+    def keys(self, part: Part) -> list[str]:
+        """The pictures of a part that were dealt with before."""
+        return [key for key in self.ledger.pictures if key.startswith(f"{part.folder}/")]
+
+    def is_done(self, part: Part, key: str, stamp: str | None = None) -> bool:
+        """Whether a picture, in this version where a stamp is given, was dealt with and is all there."""
+        if part.packing is None:
+            return self.ledger.is_done(key, part.plan, stamp)
+        outcome = self.ledger.known(key, stamp)
+        return outcome is not None and (bool(outcome.damaged) or part.packing.holds(outcome, part.plan))
+
+    def prepare(self, part: Part, found: dict[str, Path]) -> None:
+        """Do what has not been done of `found`, which are source files by the keys of the ledger. Raises as `own`."""
         stamps = {key: stamp(path) for key, path in found.items()}
         jobs = [
-            Job(key, path, self.root, plan)
+            Job(key, path, self.root, part.plan)
             for key, path in found.items()
-            if not self.ledger.is_done(key, plan, stamps[key])
+            if not self.is_done(part, key, stamps[key])
         ]
-        todo = {job.key for job in jobs}
-        damaged = self.ledger.damaged(key for key in found if key not in todo)
-        for known in damaged:
-            self.screen.say(f"left out: {known}")
-        if damaged:
-            check_share(len(damaged), len(found), damaged[-1])
+        done = len(found) - len(jobs)
+        damaged = self._damaged(set(found) - {job.key for job in jobs}, len(found))
         if not jobs:
             return
         self.worked = True
-        for job in jobs:
-            self.ledger.remove_old(job.key, plan)
-        require_space(self.root, space_needed(jobs), f"preparing {len(jobs)} pictures")
-        move = self.screen.bar(label)
-        with closing(run(jobs, self.workers)) as results:
-            for done, (job, outcome) in enumerate(results, len(found) - len(jobs) + 1):
+        if part.packing is None:
+            for job in jobs:
+                self.ledger.remove_old(job.key, part.plan)
+        require_space(self.root, space_needed(jobs, part.packing is not None), f"preparing {len(jobs)} pictures")
+        move = self.bar(part.label)
+        task: Callable[[Job], Any] = levels if part.packing else prepare
+        with closing(run(task, jobs, self.workers)) as results:
+            for job, result in results:
+                outcome = part.packing.add(*result) if part.packing else result
                 self.ledger.add_picture(job.key, stamps[job.key], outcome)
+                done += 1
                 move(done, len(found), f"{done} of {len(found)} pictures")
                 if outcome.damaged:
-                    damaged.append(outcome.damaged)
-                    self.screen.say(f"left out: {outcome.damaged}")
-                    check_share(len(damaged), len(found), outcome.damaged)
+                    damaged += self._damaged([job.key], len(found), damaged)
 
-    def _count(self, label: str, keys: Sequence[str], plan: Plan | None) -> None:
+    def _damaged(self, keys: Iterable[str], total: int, before: int = 0) -> int:
+        """Name the damaged pictures among `keys`; returns how many they are. Raises: ValueError if too many."""
+        reasons = [reason for key in keys if (reason := self.ledger.pictures[key].outcome.damaged)]
+        for reason in reasons:
+            self.say(f"left out: {reason}")
+        if reasons:
+            check_share(before + len(reasons), total, reasons[-1])
+        return len(reasons)
+
+    def count(self, part: Part, keys: Iterable[str]) -> None:
         """Report how many pictures went in and what came out."""
         outcomes = [self.ledger.pictures[key].outcome for key in keys]
         good = [outcome for outcome in outcomes if not outcome.damaged]
         lost = f"{len(outcomes) - len(good)} damaged and left out"
-        if plan is None:
-            self.report.append(f"{label}: {len(outcomes)} pictures in; {len(good)} out, whole; {lost}")
+        if part.plan is None:
+            self.report.append(f"{part.label}: {len(outcomes)} pictures in; {len(good)} out, whole; {lost}")
             return
-        tallies = [tally(outcome.width, outcome.height, plan) for outcome in good]
+        tallies = [tally(outcome.width, outcome.height, part.plan) for outcome in good]
         smaller, cut, whole = (sum(column) for column in zip(*tallies, strict=True)) if tallies else (0, 0, 0)
         self.report.append(
-            f"{label}: {len(outcomes)} pictures and {smaller} smaller copies of them in; {cut} sub-images of "
-            f"{plan.size} x {plan.size} and {whole} kept whole out; {lost}"
+            f"{part.label}: {len(outcomes)} pictures and {smaller} smaller copies of them in; {cut} sub-images of "
+            f"{part.plan.size} x {part.plan.size} and {whole} kept whole out; {lost}"
         )
 
-
-def check_share(damaged: int, total: int, last: str) -> None:
-    """Stop where more pictures are damaged than a sound set has, as `Photographs` does.
-
-    Raises:
-        ValueError: they are more than 1 %.
-    """
-    if damaged > CORRUPT_SHARE * total:
-        raise ValueError(
-            f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last one: {last}"
-        )
+    def pack(self, parts: Iterable[Part]) -> None:
+        """Give the store its index, where pictures were added to it or left it."""
+        if self.packing is None or (self.packing.whole and not self.worked):
+            return
+        self.worked = True
+        outcomes = [(key, self.ledger.pictures[key].outcome, part.plan) for part in parts for key in self.keys(part)]
+        count = self.packing.finish(picture for picture in outcomes if not picture[1].damaged)
+        size = decimal(self.packing.target.stat().st_size)
+        self.report.append(f"{self.packing.target}: {count} pictures to train on, {size}")
 
 
 def stamp(path: Path) -> str:

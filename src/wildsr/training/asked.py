@@ -132,7 +132,7 @@ def readable(paths: Iterable[Path]) -> bool:
     return False
 
 
-def fingerprint(pictures: ValidationSet) -> str:
+def set_digest(pictures: ValidationSet) -> str:
     """A digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
     paths: Iterable[Path] = ()
     recipes = ""

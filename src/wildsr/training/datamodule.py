@@ -59,6 +59,14 @@ class DegradedPhotographs(L.LightningDataModule):
         super().__init__()
         self.train, self.val, self.sharpening = train, dict(val), sharpening
         self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a set may have fewer pictures than processes
+
+    def numbers(self, iteration: int) -> range:
+        """The numbers of the samples that this process sees in the n-th iteration, counted from 1."""
+        assert self.trainer is not None
+        share = self.batch_size // self.trainer.world_size
+        first = (iteration - 1) * self.batch_size + self.trainer.global_rank * share
+        return range(first, first + share)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the module's own iteration on: a resumed run goes on with the pair it stopped before."""
@@ -70,7 +78,14 @@ class DegradedPhotographs(L.LightningDataModule):
         return self._loader(self.train, collate, batch_sampler=batches, num_workers=self.workers)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        return [self._loader(pictures, Batch.collate, batch_size=1) for pictures in self.val.values()]
+        """One loader a set; process r of n judges every n-th picture from r on, none of them twice."""
+        trainer = self.trainer
+        assert trainer is not None
+        rank, world = trainer.global_rank, trainer.world_size
+        return [
+            self._loader(pictures, Batch.collate, batch_size=1, sampler=range(rank, len(pictures), world))
+            for pictures in self.val.values()
+        ]
 
     def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(dataset, collate_fn=collate, pin_memory=torch.cuda.is_available(), **options)

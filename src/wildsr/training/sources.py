@@ -17,8 +17,10 @@ from wildsr.data import (
     Samples,
     TrainingSamples,
     ValidationSet,
+    large_enough,
     validation_set,
 )
+from wildsr.data.samples import Images
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
@@ -52,15 +54,22 @@ def build_samples(cfg: DictConfig) -> TrainingSamples:
     if share < 1 and data.train is None:
         raise ValueError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     if share == 0:
-        return Samples(build(data.train, "data.train"), spec, data.crop, data.patch, cfg.seed)
+        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed)
     files: PairedFiles = build(data.pairs, "data.pairs")
     paired = PairedSamples(files, data.crop, data.patch, cfg.seed)
     paired[0]
     if share == 1:
         return paired
-    synthetic = Samples(build(data.train, "data.train"), spec, data.crop, data.patch, cfg.seed)
+    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed)
     synthetic[0]
     return MixedSamples(paired, synthetic, share, cfg.seed)
+
+
+def photographs(cfg: DictConfig) -> Images:
+    """The pictures to degrade, without the undersized ones where `data.undersized` says so."""
+    images = build(cfg.data.train, "data.train")
+    leave_out = one_of("pad", "leave_out")("data.undersized", cfg.data.undersized) == "leave_out"
+    return large_enough(images, cfg.data.crop) if leave_out else images
 
 
 def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:

@@ -1,0 +1,66 @@
+"""Which pictures of a set a run takes: those that a list names, those that are large enough."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Subset
+
+
+def names_of(names: Sequence[str] | str) -> list[str]:
+    """Names as they are, or out of a file that lists them, one a line; empty lines are passed over.
+
+    Raises:
+        ValueError: the file is missing or no text, or nothing is named.
+    """
+    found = names
+    if isinstance(names, str):
+        try:
+            found = [line.strip() for line in Path(names).expanduser().read_text("utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{names}: no readable list, wanted a text file, a name a line ({error})") from None
+    if not found:
+        raise ValueError(f"names: given {names or 'nothing'}, which names no picture; wanted one at least")
+    return list(found)
+
+
+def listed(root: Path, names: Sequence[str] | str) -> list[Path]:
+    """The files under `root` that are named, in that order; `names` as `names_of` takes them.
+
+    Raises:
+        ValueError: a file is missing, or a name leads out of the folder.
+    """
+    inside, paths = root.resolve(), []
+    for name in names_of(names):
+        path = root / name
+        if not path.resolve().is_relative_to(inside):
+            raise ValueError(f"{name}: given as a picture in {root}, and leads out of it")
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file; wanted every picture that the list names")
+        paths.append(path)
+    return paths
+
+
+def large_enough(images: Any, side: int) -> Any:
+    """`images` without those whose shortest side is below `side` pixels; how many that are is printed.
+
+    Pictures whose size cannot be read stay: they are named and counted when it is their turn.
+
+    Args:
+        images: pictures that know their `sides`: Photographs, a Store.
+
+    Raises:
+        ValueError: none is large enough.
+    """
+    sides = images.sides()
+    keep = np.flatnonzero((sides >= side) | (sides == 0))
+    if not keep.size:
+        raise ValueError(f"data.undersized=leave_out leaves nothing: all {len(sides)} pictures are below {side} pixels")
+    if keep.size == len(sides):
+        return images
+    print(f"left out: {len(sides) - keep.size} of {len(sides)} pictures, below {side} pixels a side", file=sys.stderr)
+    return Subset(images, keep)  # type: ignore[arg-type]
