@@ -116,13 +116,13 @@ def test_a_network_of_another_scale_is_left_out_of_a_set_and_said(run, pairs, we
     words = ("--set", f"found={pairs}/lq:{pairs}/hq", f"phone={pairs}/hq", "--metrics", "psnr_y", "niqe")
     code, out, said = run(*words, names=("x2.pth", "x4.pth"))
     assert code == 0
-    assert "found is x4, and x2 is x2: left out there" in said
-    assert "phone is x2, and x4 is x4: left out there" in said  # a real set has the scale of the first weights
+    assert "x2 (x2) is left out of found, which is x4" in said
+    assert "x4 (x4) is left out of phone, which is x2" in said  # a real set has the scale of the first weights
     found = json.loads((weights / "report" / "scores.json").read_text())
     assert list(found["x2"]) == ["phone/niqe"] and list(found["x4"]) == ["found/psnr_y", "found/niqe"]
     assert " - " in out
     code, _, said = run(*words, "--overwrite", names=("x2.pth",))
-    assert (code, said) == (1, "error: found is x4, but x2 is x2; wanted weights of its scale\n")
+    assert (code, said) == (1, "error: the set found is x4: given x2 (x2), wanted weights of its scale\n")
 
 
 def test_a_damaged_picture_is_named_and_the_others_are_judged(run, pairs, weights):

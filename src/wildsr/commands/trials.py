@@ -33,11 +33,13 @@ def check_scales(networks: Mapping[str, Any], sets: Mapping[str, ValidationSet])
         ValueError: a set has no network of its scale.
     """
     for name, pictures in sets.items():
-        others = [f"{one} is x{network.scale}" for one, network in networks.items() if network.scale != pictures.scale]
+        others = [f"{one} (x{network.scale})" for one, network in networks.items() if network.scale != pictures.scale]
         if len(others) == len(networks):
-            raise ValueError(f"{name} is x{pictures.scale}, but {', '.join(others)}; wanted weights of its scale")
+            raise ValueError(
+                f"the set {name} is x{pictures.scale}: given {', '.join(others)}, wanted weights of its scale"
+            )
         for other in others:
-            print(f"{name} is x{pictures.scale}, and {other}: left out there", file=sys.stderr)
+            print(f"{other} is left out of {name}, which is x{pictures.scale}", file=sys.stderr)
 
 
 def build_trials(
