@@ -70,10 +70,9 @@ class AskedSet:
         if self.kind == "built-in":
             data = compose_config(["data=photos", f"scale={scale}"]).data
             if self.name == "hard":
-                node: ValidationSet = build(
-                    data.sets.hard, "data.sets.hard", _target_="wildsr.data.validation_set", scale=scale
-                )
-                return node
+                target = {"_target_": "wildsr.data.validation_set", "scale": scale}
+                hard: ValidationSet = build(data.sets.hard, "data.sets.hard", **target)
+                return hard
             return validation_set(scale, hq=build(data.val, "data.val"), recipes=recipes or data.val_recipes)
         if self.lq is not None and self.hq is not None:
             return PairedPictures(self._pairs(self.lq, self.hq, lq_ending, hq_ending))
