@@ -13,6 +13,7 @@ VERBS = {
     "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
     "evaluate": "judge networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
     "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
+    "dashboard": "lay out a dashboard of the curves and panels on wandb",
     "prepare": "bring a published data set, or pictures of your own, and cut them into sub-images to train on",
 }
 
