@@ -21,15 +21,6 @@ PROGRESS = gr.Progress()  # as a default it marks the argument by which gradio h
 THEME = gr.themes.Base(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
-class Dropped(gr.Image):
-    """A picture whose file is handed on unopened: gradio's own reading answers damage with many lines."""
-
-    is_template = True  # it looks as its parent does
-
-    def preprocess(self, payload: Any) -> str | None:
-        return payload and payload.path
-
-
 def build_page(weights: Sequence[str], folder: Path) -> gr.Blocks:
     """The page with its two tabs.
 
@@ -48,7 +39,7 @@ def build_page(weights: Sequence[str], folder: Path) -> gr.Blocks:
 def _upscale_tab(weights: list[str], folder: Path) -> None:
     with gr.Row():
         with gr.Column(scale=1):
-            source = Dropped(label="a picture", sources=["upload", "clipboard"], height=260)
+            source = _dropped()
             first = gr.Dropdown(weights, value=weights[0], label="weights")
             second = gr.Dropdown([NONE, *weights], value=NONE, label="mixed with")
             strength = gr.Slider(0, 1, 0.5, step=0.05, label="strength of the second")
@@ -74,7 +65,7 @@ def _degrade_tab(folder: Path) -> None:
     boxes: dict[str, Any] = {}
     with gr.Row():
         with gr.Column(scale=1):
-            source = Dropped(label="a picture", sources=["upload", "clipboard"], height=260)
+            source = _dropped()
             with gr.Row(equal_height=True):
                 number = gr.Number(0, label="seed of the draw", precision=0, minimum=0, maximum=2**31 - 1)
                 button = gr.Button("Draw a recipe", variant="primary")
@@ -108,6 +99,13 @@ def _degrade_tab(folder: Path) -> None:
     shown: dict[str, Any] = {"inputs": [source, *order], "outputs": [pair, words, file, code, *order], **ONE_AT_A_TIME}
     gr.on([source.change, *(box.input for box in order)], _in_one_line(show), trigger_mode="always_last", **shown)
     button.click(_in_one_line(redraw), number, order, **ONE_AT_A_TIME).then(_in_one_line(show), **shown)
+
+
+def _dropped() -> Any:
+    """A picture whose file is handed on unopened: gradio's own reading answers damage with many lines."""
+    image = gr.Image(label="a picture", sources=["upload", "clipboard"], height=260)
+    image.preprocess = lambda payload: payload and payload.path  # type: ignore
+    return image
 
 
 def _box(control: Control, value: Any, visible: bool) -> Any:
