@@ -15,8 +15,8 @@ from rich.console import Console
 
 from wildsr import __version__
 from wildsr.commands.arguments import Parser, positive
+from wildsr.commands.bars import Bar
 from wildsr.commands.trials import BICUBIC, build_trials, check_scales, judge_all
-from wildsr.commands.upscale import Bar
 from wildsr.data import ValidationSet
 from wildsr.export.origin import weights_digest
 from wildsr.images import printable
@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> int:
     if ledger.is_complete(sets):
         print("judged already with these weights, sets and settings; --overwrite judges anew", file=sys.stderr)
         return show(given, ledger.scores(sets), 0, total)
-    with Bar(total) as bar:
+    with Bar(total, "MP") as bar:
         trials = build_trials(given, networks, sets, device, bar)
         try:
             rows, failed = judge_all(trials, ledger, bar)

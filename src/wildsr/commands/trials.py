@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wildsr.commands.upscale import Bar
+from wildsr.commands.bars import Bar
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
 from wildsr.sheets import Cell
