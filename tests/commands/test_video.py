@@ -331,9 +331,7 @@ def test_what_a_container_cannot_hold_is_refused_before_the_work(run, tmp_path, 
 
 def test_without_pyav_a_line_says_what_to_install(run, tmp_path, monkeypatch):
     source = make_clip(tmp_path / "in.mp4")
-    for name in [name for name in sys.modules if name in ("wildsr.upscale.segments", "wildsr.upscale.video")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr("wildsr.commands.video.is_installed", lambda module: False)
     code, _, errors = run(source, "-o", tmp_path / "out.mp4")
     assert (code, errors) == (1, "error: video needs PyAV; pip install 'av>=18.1,<19'\n")
 

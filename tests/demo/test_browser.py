@@ -96,9 +96,13 @@ def test_a_picture_is_upscaled_compared_and_downloaded(page, photographs, screen
     assert download.value.suggested_filename == "a_x2.png"
 
 
-def test_an_error_is_one_line_on_the_page(page, screenshots):
+def test_an_error_is_one_line_on_the_page(page, tmp_path):
     page.get_by_role("button", name="Upscale", exact=True).click()
     page.get_by_text("no picture yet; wanted one of .png").wait_for()
+    (tmp_path / "damaged.png").write_bytes(b"no picture")
+    drop(page, tmp_path / "damaged.png")
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    page.get_by_text("damaged.png: not a readable image").wait_for()
 
 
 def test_a_recipe_is_drawn_edited_and_copied(page, photographs, screenshots):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from wildsr.commands.bars import Bar
 from wildsr.commands.calls import Run
 from wildsr.images import Picture, first_line, printable, write_whole
+from wildsr.upscale.backends import is_installed
 from wildsr.upscale.codecs import Coding
 from wildsr.upscale.enlarging import enlarge, result_size
 from wildsr.upscale.memory import is_out_of_memory
@@ -35,13 +36,13 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
     Raises:
         ValueError: a damaged video, or one that the codec or the container cannot hold; PyAV is not installed.
     """
-    try:
-        from wildsr.upscale.segments import assemble, rehearse, write_segments
-        from wildsr.upscale.video import inspect
-    except ModuleNotFoundError as error:
-        if error.name != "av":
-            raise
-        raise ValueError("video needs PyAV; pip install 'av>=18.1,<19'") from error
+    if not is_installed("av"):
+        raise ValueError("video needs PyAV; pip install 'av>=18.1,<19'")
+    import av
+
+    from wildsr.upscale.segments import assemble, rehearse, write_segments
+    from wildsr.upscale.video import inspect
+
     name = printable(source)
     with Console(stderr=True).status(f"reading {escape(name)}"):
         clip = inspect(source)
@@ -57,10 +58,12 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
         work = Work(run, upscaler, tile, len(clip.times), bar, name)
         try:
             segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
+            write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
         except KeyboardInterrupt:
             bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
             raise
-        write_whole(target, lambda file: assemble(clip, coding, segments, file, kind))
+        except av.FFmpegError as error:
+            raise ValueError(f"{printable(target)}: {error.strerror}") from error
     shutil.rmtree(folder)
     print(f"{printable(target)}: {len(clip.times)} frames upscaled")
     return 0

@@ -39,9 +39,7 @@ def build_page(weights: Sequence[str], folder: Path) -> gr.Blocks:
 def _upscale_tab(weights: list[str], folder: Path) -> None:
     with gr.Row():
         with gr.Column(scale=1):
-            source = gr.Image(
-                type="filepath", image_mode=None, label="a picture", sources=["upload", "clipboard"], height=260
-            )
+            source = _dropped()
             first = gr.Dropdown(weights, value=weights[0], label="weights")
             second = gr.Dropdown([NONE, *weights], value=NONE, label="mixed with")
             strength = gr.Slider(0, 1, 0.5, step=0.05, label="strength of the second")
@@ -67,9 +65,7 @@ def _degrade_tab(folder: Path) -> None:
     boxes: dict[str, Any] = {}
     with gr.Row():
         with gr.Column(scale=1):
-            source = gr.Image(
-                type="filepath", image_mode=None, label="a picture", sources=["upload", "clipboard"], height=260
-            )
+            source = _dropped()
             with gr.Row(equal_height=True):
                 number = gr.Number(0, label="seed of the draw", precision=0, minimum=0, maximum=2**31 - 1)
                 button = gr.Button("Draw a recipe", variant="primary")
@@ -105,6 +101,13 @@ def _degrade_tab(folder: Path) -> None:
     button.click(_in_one_line(redraw), number, order, **ONE_AT_A_TIME).then(_in_one_line(show), **shown)
 
 
+def _dropped() -> Any:
+    """A picture whose file is handed on unopened: gradio's own reading answers damage with many lines."""
+    image = gr.Image(label="a picture", sources=["upload", "clipboard"], height=260)
+    image.preprocess = lambda payload: payload and payload.path  # type: ignore
+    return image
+
+
 def _box(control: Control, value: Any, visible: bool) -> Any:
     if control.choices:
         return gr.Dropdown(list(control.choices), value=value, label=control.label, visible=visible)
@@ -128,6 +131,6 @@ def _in_one_line(run: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return run(*arguments)
         except (ValueError, OSError, RuntimeError) as error:
-            raise gr.Error(first_line(error), title="It did not work", print_exception=False) from error
+            raise gr.Error(first_line(error), print_exception=False) from error
 
     return wrapped

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import av
 import torch
@@ -119,23 +119,25 @@ def rehearse(clip: Clip, coding: Coding, height: int, width: int, kind: str) -> 
             with av.open(first, "r") as segment, av.open(os.devnull, "w", format=kind) as result:
                 _, others = _add_streams(clip, coding, source, segment, result)
                 result.start_encoding()
-                result.mux(_copies(source, others))  # type: ignore[arg-type]  # any iterable will do
+                for packet in _copies(source, others):
+                    result.mux(packet)
         except (av.FFmpegError, ValueError) as error:
             raise ValueError(f"{kind} cannot hold it ({_reason(error)}); wanted a container as the input's") from error
 
 
-def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], file: IO[bytes], kind: str) -> None:
+def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], path: Path, kind: str) -> None:
     """Write the result: the segments' packets with the time stamps of the source, and its other streams as they are.
 
     Raises:
         ValueError: a segment is damaged.
+        av.FFmpegError: the file cannot be written.
     """
     ranks = _ranks(
         [(number, packet.pts or 0) for number, segment in enumerate(segments) for packet in _packets(segment)]
     )
     if sorted(ranks) != list(range(len(clip.times))):
         raise ValueError(f"{segments[0].parent}: {len(ranks)} of {len(clip.times)} frames; remove it to begin anew")
-    with open_input(clip.path) as source, av.open(segments[0]) as first, av.open(file, "w", format=kind) as result:
+    with open_input(clip.path) as source, av.open(segments[0]) as first, av.open(path, "w", format=kind) as result:
         pictures, others = _add_streams(clip, coding, source, first, result)
         packets = heapq.merge(
             _stamped(segments, ranks, clip, pictures), _copies(source, others),
@@ -212,14 +214,12 @@ def _packets(segment: Path) -> Iterator[Packet]:
 
 
 def _copies(source: InputContainer, streams: dict[int, Stream]) -> Iterator[Packet]:
-    """The packets of the source that are copied, times of decoding made rising where they are not."""
+    """The packets of the source that are copied; where times of decoding go back, which muxers refuse, they wait."""
     last: dict[int, int] = {}
     for packet in source.demux():
         if packet.stream_index in streams and packet.size:
             if packet.dts is not None:
-                packet.dts = last[packet.stream_index] = max(
-                    packet.dts, last.get(packet.stream_index, packet.dts - 1) + 1
-                )
+                packet.dts = last[packet.stream_index] = max(packet.dts, last.get(packet.stream_index, packet.dts))
                 packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
             packet.stream = streams[packet.stream_index]
             yield packet
