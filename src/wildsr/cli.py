@@ -12,6 +12,7 @@ VERBS = {
     "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
     "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
     "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
+    "report": "a run's page of figures, pictures and curves anew, or several runs side by side",
     "prepare": "bring a published data set, or pictures of your own, and cut them into sub-images to train on",
 }
 

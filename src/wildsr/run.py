@@ -13,11 +13,12 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import hydra
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -26,9 +27,13 @@ from rich.console import Console
 from torch import distributed
 
 from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
-from wildsr.data import Pairs
+from wildsr.data import Pairs, ValidationSet
 from wildsr.images import first_line, save_picture, write_whole
+from wildsr.metrics import FEW
 from wildsr.networks import load_generator
+from wildsr.reports import write_report
+from wildsr.reports.crops import CROPS, START, chosen, keep, keep_inputs, write_list
+from wildsr.reports.runs import IMAGES, SCORES, STRATA
 from wildsr.training.fitting import GENERATOR, device, fit_stage, leads, rehearse
 from wildsr.training.judgement import (
     Method,
@@ -40,16 +45,17 @@ from wildsr.training.judgement import (
     means,
     objective_of,
     score_row,
+    shown_pair,
     table,
     write_rows,
 )
 from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
-from wildsr.training.strata import FEW, Row, by_stratum, strata_table
+from wildsr.training.strata import Row, by_stratum, strata_table
 from wildsr.training.validation import MAIN, enlarged
 
-SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
+COMPARISON = "comparison.png"
 
 
 def main() -> int:
@@ -143,7 +149,10 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
         distributed.destroy_process_group()
     if not leads():
         return {}
-    return close(stages, folder, fresh=any(trained)) if stages[-1].compare and stages[-1].data.val else {}
+    judging = stages[-1].compare and stages[-1].data.val
+    scores = close(stages, folder, fresh=any(trained)) if judging else {}
+    print(f"report:   {write_report(folder)}")
+    return scores
 
 
 def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
@@ -199,9 +208,22 @@ def judged(stages: Sequence[DictConfig], folder: Path) -> list[Row]:
             strata += [{"set": name, **row} for row in rows]
     if strata:
         write_rows(strata, folder / STRATA)
+    keep_start(cfg, methods, sets, folder)
     save_picture(comparison(methods, sets, side=200, zoom=2, device=device()), folder / COMPARISON)
     write_whole(folder / SCORES, lambda file: file.write(json.dumps(means(scores), indent=1).encode()))
     return strata
+
+
+@torch.no_grad()
+def keep_start(cfg: DictConfig, methods: Mapping[str, Method], sets: Mapping[str, ValidationSet], folder: Path) -> None:
+    """Keep what the report shows of the inputs and of the starting weights; each stage has kept its own."""
+    start, crops = methods.get(f"{cfg.generator.weights} (start)"), []
+    for name, index in chosen(sets):
+        pair = shown_pair(sets[name][index], device())
+        crops.append(keep_inputs(folder, name, index, sets[name], cfg.scale, pair.lq, pair.hq))
+        if start is not None:
+            keep(folder / CROPS / START, crops[-1], start(pair.lq)[0])
+    write_list(folder, crops)
 
 
 def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:

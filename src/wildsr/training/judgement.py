@@ -27,7 +27,7 @@ from torchmetrics import MetricCollection
 from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import to_pil, write_whole
+from wildsr.images import most_detailed, to_pil, write_whole
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.sheets import sheet
 from wildsr.training.datamodule import ValidationPair, validation_pair
@@ -172,16 +172,6 @@ def comparison(
             window = most_detailed(last[0], side)
             rows.append([(_enlarged(picture[0][:, *window], zoom), caption) for caption, picture in shown.items()])
     return sheet(rows)
-
-
-def most_detailed(image: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of the `side` x `side` window of (C, H, W) with the largest mean gradient."""
-    height, width = (min(side, length) for length in image.shape[-2:])
-    grey = image.mean(0)
-    detail = F.pad(grey.diff(dim=0).abs(), (0, 0, 0, 1)) + F.pad(grey.diff(dim=1).abs(), (0, 1))
-    mean = F.avg_pool2d(detail[None], (height, width), stride=8)[0]
-    top, left = (int(place) * 8 for place in divmod(int(mean.argmax()), mean.shape[1]))
-    return slice(top, top + height), slice(left, left + width)
 
 
 def _enlarged(image: Tensor, zoom: int) -> Image.Image:
