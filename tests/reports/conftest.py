@@ -7,15 +7,83 @@ import os
 import shutil
 import subprocess
 import time
+from functools import lru_cache
 
 import numpy as np
 import pytest
+import torch
+from omegaconf import OmegaConf
 from PIL import Image
+from safetensors.torch import save_file
+
+from wildsr.config import compose_config
+from wildsr.data import sample_photographs, validation_set
+from wildsr.degradation import DegradationSpec, degrade
+from wildsr.images import to_float, to_pil
+from wildsr.reports.crops import CROPS, chosen, keep, keep_inputs, write_list
+from wildsr.reports.drawn import DRAWN, look_at, write_drawn
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 ]  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def config_of(stage):
+    """Composing takes half a second."""
+    return compose_config(["experiment=quickstart", f"stage={stage}", "stage.iterations=4"])
+
+
+def write_stage(run, name, overrides, *rows):
+    """What a stage of 4 iterations leaves: its configuration, a generator's head, and curves."""
+    folder = run / name
+    (folder / "csv" / "version_0").mkdir(parents=True)
+    config = OmegaConf.merge(config_of(name), OmegaConf.from_dotlist(list(overrides)))
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    save_file({"a": torch.zeros(1)}, folder / "generator.safetensors", {"iterations": "4"})
+    lines = ["iteration,loss/pixel,val/psnr_y,val/hard/psnr_y", *rows]
+    (folder / "csv" / "version_0" / "metrics.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
+    """What a run keeps for its report: pictures of a synthetic and of a real set, and what its degradation draws."""
+    run, photographs = tmp_path_factory.mktemp("kept"), tmp_path_factory.mktemp("photographs")
+    for number, name in enumerate(("chelsea.png", "coffee.png")):
+        picture = to_pil(sample_photographs([name])[0]).resize((192, 160), Image.Resampling.LANCZOS)
+        picture.save(photographs / f"{'ab'[number]}.png")
+    sets = {"main": validation_set(4, hq=photographs), "phone": validation_set(4, lq=photographs)}
+    write_drawn(look_at(DegradationSpec(), draws=50), run / DRAWN)
+    crops = []
+    for place in chosen(sets):
+        hq, recipe, lq = sets[place[0]][place[1]]
+        low = to_float(lq) if hq is None else degrade(to_float(hq), recipe)
+        high = None if hq is None else to_float(hq)[None]
+        crops.append(keep_inputs(run, *place, sets[place[0]], 4, low[None], high))
+        for stage, level in (("psnr", 0.2), ("gan", 0.8)):  # dark and bright: easy to tell apart on a page
+            keep(run / stage / CROPS, crops[-1], torch.full((3, 4 * low.shape[1], 4 * low.shape[2]), level))
+    write_list(run, crops)
+    return run
+
+
+@pytest.fixture
+def make_run(tmp_path, kept):
+    """make_run(name, overrides, psnr): a finished run without the training, its last PSNR-Y chosen."""
+
+    def make(name="run", overrides=(), psnr=25.0, words=("experiment=quickstart",)):
+        run = tmp_path / "runs" / name
+        shutil.copytree(kept, run)
+        write_stage(run, "psnr", overrides, "2,0.5,,", "2,,23,20", "4,0.3,,", "4,,24,21")
+        write_stage(run, "gan", overrides, "2,0.4,,", "4,0.2,,", f"4,,{psnr},22")
+        start = "realesr-animevideov3 (start)"
+        figures = {"bicubic": 22.0, start: 22.5, "psnr stage": 24.0, "gan stage": psnr}
+        scores = {method: {"psnr_y": value, "hard/psnr_y": value - 3} for method, value in figures.items()}
+        (run / "scores.json").write_text(json.dumps(scores))
+        (run / "overrides.json").write_text(json.dumps(list(words)))
+        return run
+
+    return make
 
 
 class Browser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from wildsr.reports.pictures import Panel, Version, embed, notes_of
 from wildsr.reports.runs import Run, read_run
 
 SEED = "seed"
+SAME = 1e-3  # relative: devices differ by less, other pictures by more
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,6 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     groups = grouped(runs)
     settings = [telling_of(group.runs[0]) for group in groups]
     coloured = [(run, group.tone) for group in groups for run in group.runs]
-    several_judged = len({tuple(sorted(run.scores["bicubic"].items())) for run in runs if "bicubic" in run.scores}) > 1
     text = render(
         "compare.html",
         title=file.stem,
@@ -54,9 +55,9 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
         differing=differing(settings),
         tables=tables_of(rows_of(groups)),
         earlier=[(name, tables_of(stage_rows(groups, name))) for name in earlier_stages(groups)],
-        several_judged=several_judged,
+        same_pictures=same_pictures(runs),
         found=embed(panels_of(groups)),
-        charts=charts_of(coloured, references_of(runs[0])),
+        charts=charts_of(coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1)),
     )
     write_whole(file, lambda stream: stream.write(text.encode()))
     return len(groups)
@@ -77,6 +78,12 @@ def refuse_other_scales(runs: Sequence[Run]) -> None:
                 f"{runs[0].folder} is of scale {runs[0].scale}, {run.folder} of scale {run.scale}; "
                 "wanted runs of one scale"
             )
+
+
+def same_pictures(runs: Sequence[Run]) -> bool:
+    """Whether bicubic, which depends on nothing but the pictures, has the same figures in all runs."""
+    rows = [run.scores["bicubic"] for run in runs if "bicubic" in run.scores]
+    return all(math.isclose(row[key], rows[0][key], rel_tol=SAME) for row in rows for key in row if key in rows[0])
 
 
 def telling_of(run: Run) -> Flat:

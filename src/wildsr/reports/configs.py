@@ -68,7 +68,11 @@ def _words(config: Flat, key: str) -> str:
 
 
 def words(value: Any) -> str:
-    """A value as one would give it on the command line."""
+    """A value as one would give it on the command line; 1.0 is 1."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(words, value))}]"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

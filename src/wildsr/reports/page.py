@@ -16,6 +16,7 @@ from wildsr.images import write_whole
 from wildsr.reports.charts import FRAME, charts_of
 from wildsr.reports.configs import changed
 from wildsr.reports.crops import BICUBIC, CROPS, HQ, LQ, START, Crop, picture_file
+from wildsr.reports.curves import number
 from wildsr.reports.figures import MAIN, row_of, rows_of, strata_of, tables_of
 from wildsr.reports.pictures import Panel, Version, embed, notes_of
 from wildsr.reports.runs import CONFIG, Run, read_run
@@ -99,14 +100,15 @@ def state_of(run: Run) -> str:
     return f"Finished: {lengths}." if run.scores else f"Trained, not judged: {lengths}."
 
 
-def references_of(run: Run) -> dict[str, dict[str, float]]:
-    """The scores of bicubic and of the starting weights, by the name of the curve that they belong to."""
-    names = {"bicubic": "bicubic", run.start: "start"}
+def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
+    """The scores of bicubic, and of the starting weights, by the name of the curve that they belong to."""
+    names = {"bicubic": "bicubic"} | ({run.start: "start"} if start and run.start else {})
     found: dict[str, dict[str, float]] = {}
     for method, row in run.scores.items():
         if method in names:
             for key, value in row.items():
-                found.setdefault(f"val/{key}", {})[names[method]] = value
+                if number(value) is not None:
+                    found.setdefault(f"val/{key}", {})[names[method]] = value
     return found
 
 
@@ -123,8 +125,9 @@ def panels_of(run: Run) -> list[Panel]:
         for label, folder in folders.items():
             file = picture_file(run.folder, folder, crop)
             if file is not None:
-                method = run.start if label == "start" else label
-                versions.append(Version(label, file, notes.get((crop.set, crop.picture, str(crop.version), method), "")))
+                method = run.start if label == "start" and run.start else label
+                note = notes.get((crop.set, crop.picture, str(crop.version), method), "")
+                versions.append(Version(label, file, note))
         if len(versions) > 1:
             last = max(at for at, version in enumerate(versions) if version.label != "HQ")
             panels.append(panel_of(crop, versions, 0, last))

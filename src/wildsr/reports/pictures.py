@@ -61,8 +61,9 @@ def embed(panels: Sequence[Panel], bound: int = BOUND) -> Embedded:
             break
         uris |= more
         kept.append(panel)
-    left_out = len(panels) - len(kept)
-    return Embedded(kept, uris, f"{remark} {left_out} are left out for the same reason." if left_out else remark)
+    if len(kept) < len(panels):
+        remark += f" {len(panels) - len(kept)} of {len(panels)} are left out for the same reason."
+    return Embedded(kept, uris, remark)
 
 
 def _encoded(size: int) -> int:

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-from omegaconf import OmegaConf
+import yaml
 
 from wildsr.images import first_line
 from wildsr.reports.crops import Crop, read_crops
-from wildsr.reports.curves import Points, read_points, read_table
+from wildsr.reports.curves import Points, number, read_points, read_table
 from wildsr.reports.drawn import DRAWN, Drawn, read_drawn
 
 # Of a run, see wildsr.run and wildsr.training: what lies in its folder, and in the folder of a stage.
 SCORES, IMAGES, STRATA, OVERRIDES = "scores.json", "images.csv", "strata.csv", "overrides.json"
 CONFIG, GENERATOR, CURVES = "config.yaml", "generator.safetensors", "csv"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEPTH = 3  # folders within folders that may hold runs: runs/NAME/JOB
 
 Scores = dict[str, dict[str, float]]  # method -> figure -> mean; the figure of another set is <set>/<figure>
@@ -38,7 +39,7 @@ class Stage:
     @cached_property
     def iterations(self) -> int:
         """How long it shall be."""
-        return int(_within(self.config, "stage", "iterations") or 0)
+        return int(number(_within(self.config, "stage", "iterations")) or 0)
 
     @cached_property
     def done(self) -> int:
@@ -73,7 +74,7 @@ class Run:
 
     @property
     def scale(self) -> int:
-        return int(self.config.get("scale") or 0)
+        return int(number(self.config.get("scale")) or 0)
 
     @property
     def start(self) -> str | None:
@@ -161,13 +162,13 @@ def stages_in(folder: Path) -> tuple[Stage, ...]:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """A configuration as plain dictionaries, without resolving: an interpolation could read the environment.
+    """A configuration as plain dictionaries; OmegaConf would take ten times as long, and there may be many runs.
 
     Raises:
         ValueError: it is damaged.
     """
     try:
-        content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+        content = yaml.load(file.read_bytes(), Loader=LOADER)
     except Exception as error:  # the YAML reader has many kinds
         raise ValueError(f"{file}: damaged ({first_line(error)})") from error
     if not isinstance(content, dict):
@@ -209,8 +210,8 @@ def _json(file: Path, wanted: type) -> Any:
 
 
 def _scores(file: Path) -> Scores:
+    rows = _json(file, dict).items()
     try:
-        rows = _json(file, dict).items()
         return {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows}
-    except (TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: damaged ({first_line(error)})") from error
