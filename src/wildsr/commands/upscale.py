@@ -161,7 +161,8 @@ def write_strengths(run: Run, job: Job, strengths: list[float]) -> int:
     image = image.expand(3, -1, -1)
     with Bar(len(strengths)) as bar:
         bar.begin(job.name)
-        sheet = compare(run.generator, run.second, strengths, image, run.opened, lambda: bar.advance(1, 0))
+        pixels = image[0].numel() * run.generator.scale**2
+        sheet = compare(run.generator, run.second, strengths, image, run.opened, lambda: bar.advance(1, pixels))
     save_picture(sheet, job.target)
     print(f"{printable(job.target)}: {len(strengths)} strengths")
     return 0

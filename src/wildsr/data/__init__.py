@@ -1,6 +1,7 @@
 """From pictures on disk to the n-th training sample and to validation sets."""
 
 from wildsr.data.batches import Batch, Item, RunBatches
+from wildsr.data.fingerprints import fingerprint, pictures_digest
 from wildsr.data.hard import HardCases
 from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs, sample_photographs
@@ -26,7 +27,9 @@ __all__ = [
     "Store",
     "TrainingSamples",
     "ValidationSet",
+    "fingerprint",
     "large_enough",
+    "pictures_digest",
     "sample_photographs",
     "validation_set",
 ]

@@ -17,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from wildsr.data import sample_photographs
+from wildsr.data import pictures_digest, sample_photographs
 from wildsr.images import find_images, first_line
 from wildsr.networks import load_generator
 
@@ -77,12 +77,6 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.ndim else bytes(tensor.numpy()))
     return digest.hexdigest()
-
-
-def pictures_digest(files: list[Path], root: Path) -> str:
-    """SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
-    lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}\n" for file in files)
-    return _sha256("".join(lines).encode())
 
 
 def _sha256(content: bytes) -> str:
