@@ -37,7 +37,9 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(folders, tmp_
 
     def look(*arguments, **options):
         text = write(*arguments, **options).read_text()
-        states.append((re.search(r"Running: [^.]*\.", text)[0], text.count("data:image/png"), text.count("at iteration")))
+        states.append(
+            (re.search(r"Running: [^.]*\.", text)[0], text.count("data:image/png"), text.count("at iteration"))
+        )
         return text
 
     monkeypatch.setattr(callback, "write_report", look)

@@ -155,13 +155,14 @@ def _row(group: Group, stages: Sequence[str]) -> Row:
 
 def panels_of(groups: Sequence[Group]) -> list[Panel]:
     """A panel a window: LQ, bicubic, the last stage of each group's first run that was given the same LQ, HQ."""
-    first = groups[0].runs[0]
+    first = next((group.runs[0] for group in groups if group.runs[0].crops), groups[0].runs[0])
+    first_notes = notes_of(first.images)
     notes = {id(group): notes_of(group.runs[0].images) for group in groups}
     panels = []
     for crop in first.crops:
         where = (crop.set, crop.picture, str(crop.version))
         versions = [
-            Version(label, file, notes[id(groups[0])].get((*where, label), ""))
+            Version(label, file, first_notes.get((*where, label), ""))
             for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))
             if (file := picture_file(first.folder, first.folder / CROPS / folder, crop)) is not None
         ]
