@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 PLUGIN = "wandb-workspaces==0.4.13"
-DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves over iterations by what they tell, and pictures.
-Wants an account (`wandb login`); what training logged without one is sent by `wandb sync`.
+DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves by what they tell, and pictures. Wants
+an account (`wandb login`); what training logged without one is sent by `wandb sync`.
 
   wildsr dashboard --entity me --project wildsr"""
 

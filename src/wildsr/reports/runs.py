@@ -17,7 +17,7 @@ from wildsr.reports.crops import Crop, read_crops
 from wildsr.reports.curves import Points, number, read_points, read_table
 from wildsr.reports.drawn import DRAWN, Drawn, read_drawn
 
-# Of a run, see wildsr.run and wildsr.training: what lies in its folder, and in the folder of a stage.
+# What lies in a run's folder and in the folder of a stage, see wildsr.run and training/findings.py.
 SCORES, IMAGES, STRATA, OVERRIDES = "scores.json", "images.csv", "strata.csv", "overrides.json"
 CONFIG, GENERATOR, CURVES = "config.yaml", "generator.safetensors", "csv"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wildsr.images import to_pil
 from wildsr.rules import whole
-from wildsr.training.judgement import write_rows
+from wildsr.training.findings import write_rows
 
 
 class Hardest(L.Callback):
