@@ -175,13 +175,15 @@ class Bar:
     """How far a call is, and at what speed: pictures done, megapixels of results a second."""
 
     def __init__(self, pictures: int) -> None:
+        bar = Console(stderr=True)
         # Names are not markup: a file may be called [red].png.
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=bar,
+            disable=bar.is_jupyter,  # rich's bars want ipywidgets there
         )
         self.task = self.progress.add_task("upscaling", total=pictures, speed="")
         self.started, self.megapixels, self.begun = time.monotonic(), 0.0, -1

@@ -65,7 +65,9 @@ def judge(
     scores = []
     for name, pictures in sets.items():
         found = MetricCollection(dict(chosen_metrics(metrics, scale, pictures.has_hq)), compute_groups=False).to(device)
-        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=Console(file=sys.stderr)):
+        bar = Console(file=sys.stderr)
+        off = bar.is_jupyter  # rich's bars want ipywidgets there
+        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
             item = pictures[index]
             label, pair = pictures.label(index), shown_pair(item, device)
             for method, upscaled in methods.items():
