@@ -35,7 +35,8 @@ FLOORS = {
     "wildsr.upscale": 3,
     "wildsr.run": 4,
     "wildsr.cli": 4,
-    "wildsr.commands": 4,
+    "wildsr.demo": 4,
+    "wildsr.commands": 5,
 }
 FILES = sorted((SRC / "wildsr").rglob("*.py"))
 

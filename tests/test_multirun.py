@@ -117,6 +117,7 @@ def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(photographs,
     assert states == {0: TrialState.FAIL, 2: TrialState.COMPLETE}
 
 
+@pytest.mark.slow
 def test_an_impossible_objective_ends_a_search_in_one_line(tmp_path):
     done = multirun(tmp_path, *SEARCH, "objective=val/psnr")
     assert done.returncode == 2

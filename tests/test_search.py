@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from wildsr.config import WORDS, check, compose_config, label
 from wildsr.search import Continue
+from wildsr.training.judgement import last_score, objective_of
 
 
 @pytest.fixture
@@ -104,3 +105,26 @@ def test_a_job_is_named_by_what_differs(monkeypatch):
     assert label(near) != label(drawn) and label(near).startswith(name) and len(digest) == 8
     assert label(["loss.pixel=1", "degradation=first_order"]) == "loss.pixel=1,degradation=first_order"
     assert len(label([f"loss.pixel={'9' * 200}"])) <= 120
+
+
+def test_the_objective_is_the_last_stages_score():
+    assert objective_of(compose_config(["search=weights_and_kernels"])) == "psnr_y"
+    assert objective_of(compose_config(["objective=val/niqe"])) == "niqe"
+    assert objective_of(compose_config([])) is None
+    scores = {"bicubic": {"niqe": 9.0}, "psnr stage": {"niqe": 8.0}, "gan stage": {"niqe": 7.0}}
+    assert last_score(scores, "niqe") == 7.0
+    with pytest.raises(ValueError, match="niqe of the gan stage: given nan, wanted a finite number"):
+        last_score(scores | {"gan stage": {"niqe": float("nan")}}, "niqe")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["objective=val/psnr"], "objective=val/psnr: no such metric; wanted one of: val/psnr_y"),
+        (["objective=val/psnr_y", "data.val=null"], "wanted compare=true and validation pictures"),
+        (["objective=val/psnr_y", "compare=false"], "wanted compare=true and validation pictures"),
+    ],
+)
+def test_an_objective_that_no_run_gives_is_refused(overrides, words):
+    with pytest.raises(ValueError, match=words):
+        objective_of(compose_config(overrides))

@@ -11,7 +11,10 @@ VERBS = {
     "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
     "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
     "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
+    "evaluate": "judge networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
     "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
+    "dashboard": "lay out a dashboard of the curves and panels on wandb",
+    "demo": "a page on this machine: upscale a picture, or degrade one by hand and copy the recipe",
     "prepare": "bring a published data set, or pictures of your own, and cut them into sub-images to train on",
 }
 

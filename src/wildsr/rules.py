@@ -40,6 +40,11 @@ def one_of(*names: str) -> Rule:
     return _rule(lambda v: isinstance(v, str) and v in names, "one of " + ", ".join(names))
 
 
+def optional(rule: Rule) -> Rule:
+    """None, or what obeys the rule."""
+    return lambda key, value: None if value is None else rule(key, value)
+
+
 def several(rule: Rule) -> Rule:
     """A list, not empty, whose members obey the rule; kept as a tuple."""
     is_list = _rule(lambda v: isinstance(v, list | tuple) and len(v) > 0, "a list with something in it")

@@ -155,7 +155,9 @@ def test_damaged_files_are_read_or_named_and_never_cost_another_one(tmp_path_fac
 
 def readable(path):
     """What training makes of a file: a picture, or one line that names it."""
-    for read in (read_image, lambda path: Photographs(path.parent, [path.name])[0]):
+    photographs = Photographs(path.parent, [path.name])
+    assert photographs.smallest()[0] >= 0
+    for read in (read_image, lambda path: photographs[0]):
         try:
             image = read(path)
         except ValueError as error:

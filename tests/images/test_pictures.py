@@ -137,6 +137,17 @@ def test_the_first_of_several_frames_is_taken_and_all_are_counted(tmp_path):
         assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
 
 
+def test_a_damaged_second_page_does_not_cost_the_first():
+    file, page = io.BytesIO(), Image.new("RGB", (4, 4), "red")
+    page.save(file, "TIFF", save_all=True, append_images=[page])
+    first = file.getvalue()
+    with Image.open(io.BytesIO(first)) as picture:
+        picture.seek(1)
+        second = picture.tag_v2._offset
+    picture = read(first[:second] + bytes(len(first) - second))
+    assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
+
+
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_pixels_without_a_range_are_refused(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "a.tif")

@@ -35,6 +35,17 @@ def test_every_logger_gets_the_same_curves_and_panels(photographs, tmp_path, mon
         events.Reload()
         assert [event.step for event in events.Scalars("loss/pixel")] == [1, 2]
         assert [event.step for event in events.Images("panels")] == [1, 2]
+        speeds = [float(row["speed/images_per_second"]) for row in rows if row["speed/images_per_second"]]
+        shares = [float(row["speed/data_share"]) for row in rows if row["speed/data_share"]]
+        assert len(speeds) == len(shares) == 2
+        assert min(speeds) > 0
+        assert 0 < min(shares) <= max(shares) < 1
+        assert {float(row["lr/generator"]) for row in rows if row["lr/generator"]} == {
+            2e-4 if stage == "psnr" else 1e-4
+        }
+        if stage == "gan":
+            assert events.Tags()["histograms"] == ["logits/real", "logits/fake"]
+            assert {"grad_norm/discriminator", "discriminator/fake_std", "lr/discriminator"} <= set(rows[0])
         offline = next((folder / "wandb").glob("offline-run-*"))
         assert offline.name.endswith((folder / "wandb_id").read_text())
         assert len(list(offline.rglob("panels_*.png"))) == 2

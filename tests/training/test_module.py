@@ -3,46 +3,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from wildsr.networks import CompactNet, UNetDiscriminator
-from wildsr.training import LossSpec, StageSpec, SuperResolution
-from wildsr.training.datamodule import TrainingPair
-
-
-class Distance(nn.Module):
-    """Stands in for VGG where only the wiring counts: three times the mean absolute difference."""
-
-    def forward(self, sr, target):
-        return 3 * (sr - target).abs().mean()
-
-
-def stage(**changes):
-    return StageSpec(**{"name": "gan", "iterations": 2, "losses": ("pixel", "perceptual", "adversarial")} | changes)
-
-
-def gan(**changes):
-    torch.manual_seed(0)
-    generator, discriminator = CompactNet(4, features=4, convs=1), UNetDiscriminator(features=4)
-    module = SuperResolution(generator, discriminator, Distance(), LossSpec(**changes), stage())
-    optimizers = module.configure_optimizers()
-    module._optimizers = lambda: optimizers
-    module.manual_backward = lambda loss: loss.backward()
-    module.toggle_optimizer = lambda chosen: toggle(module, optimizers.index(chosen))
-    module.untoggle_optimizer = lambda chosen: toggle(module, None)
-    return module
-
-
-def toggle(module, chosen):
-    """What Lightning's toggle_optimizer does: only the chosen optimiser's parameters take gradients."""
-    for index, network in enumerate((module.generator, module.discriminator)):
-        network.requires_grad_(chosen in (None, index))
-
-
-def pair():
-    rng = torch.Generator().manual_seed(1)
-    targets = [torch.rand(2, 3, 32, 32, generator=rng) for _ in range(3)]
-    return TrainingPair(torch.rand(2, 3, 8, 8, generator=rng), *targets)
+from wildsr.training import LossSpec, SuperResolution
 
 
 def state(network):
@@ -53,7 +16,7 @@ def equal(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_the_generators_step_leaves_the_discriminator_alone_and_the_reverse():
+def test_the_generators_step_leaves_the_discriminator_alone_and_the_reverse(gan, pair):
     module, batch = gan(), pair()
     g, d = state(module.generator), state(module.discriminator)
     sr, _ = module.generator_step(batch)
@@ -66,7 +29,7 @@ def test_the_generators_step_leaves_the_discriminator_alone_and_the_reverse():
     assert not equal(d, state(module.discriminator))
 
 
-def test_each_loss_has_its_own_target():
+def test_each_loss_has_its_own_target(gan, pair):
     module, batch = gan(), pair()
     sr = torch.rand(2, 3, 32, 32)
     terms = module.generator_losses(sr, batch)
@@ -77,9 +40,9 @@ def test_each_loss_has_its_own_target():
     assert terms["adversarial"].item() == pytest.approx(F.softplus(-module.discriminator(sr)).mean().item())
 
 
-def test_the_generators_gradient_is_the_weighted_sum_of_its_terms():
+def test_the_generators_gradient_is_the_weighted_sum_of_its_terms(gan, pair):
     weights = {"pixel": 0.5, "perceptual": 2.0, "adversarial": 0.3}
-    module, batch = gan(**weights), pair()
+    module, batch = gan(weights=weights), pair()
     module.discriminator.eval()
     expected = {name: torch.zeros_like(p) for name, p in module.generator.named_parameters()}
     for term, weight in weights.items():
@@ -92,7 +55,7 @@ def test_the_generators_gradient_is_the_weighted_sum_of_its_terms():
         assert torch.allclose(parameter.grad, expected[name], atol=1e-7)
 
 
-def test_the_discriminators_loss_is_the_unweighted_sum_for_real_and_fake():
+def test_the_discriminators_loss_is_the_unweighted_sum_for_real_and_fake(gan, pair):
     module, batch = gan(), pair()
     module.discriminator.eval()
     real, fake = batch.target_adversarial, torch.rand(2, 3, 32, 32)
@@ -102,7 +65,7 @@ def test_the_discriminators_loss_is_the_unweighted_sum_for_real_and_fake():
     assert scalars["loss/discriminator"].item() == pytest.approx(wanted.item(), rel=1e-6)
 
 
-def test_the_average_follows_its_formula_from_the_initial_weights():
+def test_the_average_follows_its_formula_from_the_initial_weights(gan, pair):
     module, batch = gan(), pair()
     average = state(module.generator)
     for _ in range(3):
@@ -115,14 +78,14 @@ def test_the_average_follows_its_formula_from_the_initial_weights():
     assert module.iteration == 3
 
 
-def test_adams_settings_are_the_stages():
+def test_adams_settings_are_the_stages(gan):
     module = gan()
     for optimizer in module.configure_optimizers():
         group = optimizer.param_groups[0]
         assert (group["lr"], group["betas"], group["weight_decay"]) == (2e-4, (0.9, 0.99), 0)
 
 
-def test_a_stage_and_a_discriminator_belong_together():
+def test_a_stage_and_a_discriminator_belong_together(stage):
     with pytest.raises(ValueError, match="takes no discriminator"):
         SuperResolution(CompactNet(), UNetDiscriminator(), None, LossSpec(), stage(losses=("pixel",)))
     with pytest.raises(ValueError, match="wants a discriminator"):
@@ -142,12 +105,12 @@ def test_a_stage_and_a_discriminator_belong_together():
         ({"ema_decay": 1}, r"^ema_decay: given 1"),
     ],
 )
-def test_an_impossible_stage_is_refused(changes, words):
+def test_an_impossible_stage_is_refused(changes, words, stage):
     with pytest.raises(ValueError, match=words):
         stage(**changes)
 
 
-def test_a_short_stage_is_one_epoch():
+def test_a_short_stage_is_one_epoch(stage):
     assert stage(iterations=2).epoch == 2
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -111,6 +113,14 @@ def test_a_backend_that_is_not_installed_is_one_line_with_its_pip_install(monkey
         with pytest.raises(ValueError, match=f"^backend {name} {message}$"):
             open_backend(CompactNet(2, 3, 4, 1), name)
     assert isinstance(open_backend(CompactNet(2, 3, 4, 1)), Eager)
+
+
+def test_a_runtime_that_cannot_be_loaded_is_one_line(monkeypatch):
+    pytest.importorskip("ncnn")
+    monkeypatch.setattr(backends, "is_installed", lambda module: True)
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    with pytest.raises(ValueError, match=r"^backend ncnn cannot be loaded \(.*ncnn.*\); wanted torch$"):
+        open_backend(CompactNet(2, 3, 4, 1), "ncnn")
 
 
 def test_an_unknown_backend_and_an_unknown_network_are_refused():

@@ -14,11 +14,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from wildsr.data.selection import listed
-from wildsr.images import find_images, read_image
+from wildsr.images import find_images, image_size, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
 Read = TypeVar("Read")
@@ -78,8 +77,8 @@ class Photographs:
         """The shortest side of every picture in pixels, by its header; 0 where that is not readable."""
         found = np.zeros(len(self), dtype=np.int64)
         for place, path in enumerate(self.paths):
-            with suppress(OSError, Image.DecompressionBombError), Image.open(path) as picture:
-                found[place] = min(picture.size)
+            with suppress(ValueError):
+                found[place] = min(image_size(path))
         return found
 
     def smallest(self) -> tuple[int, Path]:

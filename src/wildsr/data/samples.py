@@ -31,6 +31,8 @@ class Images(Protocol):
 
     def __getitem__(self, index: int, /) -> Tensor: ...
 
+    def name(self, index: int, /) -> str: ...
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -91,6 +93,10 @@ class Samples(Dataset[Item[Sample]]):
         )
         return Item(_cut(image, sample.top, sample.left, self.crop, sample.flip), sample)
 
+    def name(self, sample: Sample) -> str:
+        """The picture that a sample was cut from."""
+        return self.images.name(sample.image)
+
 
 class PairedSamples(Dataset[Item[Sample]]):
     """The endless list of samples from pairs on disk: `samples[n]` is ((3, S, S), Sample, (3, s, s)), uint8.
@@ -125,6 +131,10 @@ class PairedSamples(Dataset[Item[Sample]]):
             _cut(lq, top, left, side, sample.flip),
         )
 
+    def name(self, sample: Sample) -> str:
+        """The pair that a sample was cut from."""
+        return self.files.name(sample.image)
+
 
 class MixedSamples(Dataset[Item[Sample]]):
     """Samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw from (seed, n).
@@ -143,6 +153,10 @@ class MixedSamples(Dataset[Item[Sample]]):
     def __getitem__(self, number: int) -> Item[Sample]:
         paired = np.random.default_rng([self.seed, MIX, number]).random() < self.share
         return self.paired[number] if paired else self.synthetic[number]
+
+    def name(self, sample: Sample) -> str:
+        """The pair or the picture that a sample was cut from."""
+        return (self.paired if sample.recipe is None else self.synthetic).name(sample)
 
 
 TrainingSamples = Samples | PairedSamples | MixedSamples

@@ -17,11 +17,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from wildsr.data import sample_photographs
+from wildsr.data import pictures_digest, sample_photographs
 from wildsr.images import find_images, first_line
 from wildsr.networks import load_generator
 
-# Of a run, see wildsr.run: NAME/scores.json, NAME/STAGE/config.yaml, NAME/STAGE/generator.safetensors.
+# Of a run, see training/findings.py and fitting.py: NAME/scores.json, NAME/STAGE/config.yaml and generator.safetensors.
 SCORES, CONFIG, GENERATOR = "scores.json", "config.yaml", "generator.safetensors"
 
 NO_LICENCE = "not stated"
@@ -77,12 +77,6 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.ndim else bytes(tensor.numpy()))
     return digest.hexdigest()
-
-
-def pictures_digest(files: list[Path], root: Path) -> str:
-    """SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
-    lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}\n" for file in files)
-    return _sha256("".join(lines).encode())
 
 
 def _sha256(content: bytes) -> str:

@@ -37,27 +37,26 @@ class Writer(Protocol):
     def unshuffle(self, x: str, channels: int, scale: int) -> str:
         """Pixel unshuffle of `channels`, after padding by reflection to a multiple of `scale`."""
 
-    def crop(self, sr: str, lq: str, scale: int) -> str:
-        """The part of `sr` that is `scale` times the size of `lq`: what padding added goes."""
-
 
 def write_generator(generator: nn.Module, writer: Writer, lq: str) -> None:
     """Tell a writer what the generator does to `lq`; the last operation told makes the result.
+
+    What an x2 or x1 RRDBNet pads stays on the result.
 
     Raises:
         ValueError: neither an RRDBNet nor a CompactNet.
     """
     if isinstance(generator, RRDBNet):
-        _rrdb(generator, writer, lq)
+        _enlarge(generator, writer, write_trunk(generator, writer, lq))
     elif isinstance(generator, CompactNet):
         _compact(generator, writer, lq)
     else:
         raise ValueError(f"{type(generator).__name__}: cannot be converted; wanted an RRDBNet or a CompactNet")
 
 
-def _rrdb(network: RRDBNet, writer: Writer, lq: str) -> None:
-    padded = network.unshuffle > 1
-    x = writer.unshuffle(lq, network.channels, network.unshuffle) if padded else lq
+def write_trunk(network: RRDBNet, writer: Writer, lq: str) -> str:
+    """Tell a writer what an RRDBNet does before it enlarges; returns the name of that."""
+    x = writer.unshuffle(lq, network.channels, network.unshuffle) if network.unshuffle > 1 else lq
     x = first = writer.conv(x, network.conv_first)
     for block in network.body:
         inner = x
@@ -65,13 +64,14 @@ def _rrdb(network: RRDBNet, writer: Writer, lq: str) -> None:
             assert isinstance(dense, DenseBlock)
             inner = _dense(dense, writer, inner)
         x = writer.add(x, inner, RESIDUAL_SCALE)
-    x = writer.add(first, writer.conv(x, network.conv_body))
+    return writer.add(first, writer.conv(x, network.conv_body))
+
+
+def _enlarge(network: RRDBNet, writer: Writer, x: str) -> None:
     for conv_up in (network.conv_up1, network.conv_up2, network.conv_up3):
         if conv_up is not None:
             x = writer.conv(writer.enlarge(x, 2), conv_up, SLOPE)
-    sr = writer.conv(writer.conv(x, network.conv_hr, SLOPE), network.conv_last)
-    if padded:
-        writer.crop(sr, lq, network.scale)
+    writer.conv(writer.conv(x, network.conv_hr, SLOPE), network.conv_last)
 
 
 def _dense(block: DenseBlock, writer: Writer, x: str) -> str:

@@ -34,6 +34,8 @@ def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> 
         raise ValueError("the ONNX form needs onnx, which is not installed; pip install onnx") from None
     writer = _OnnxWriter(generator)
     write_generator(generator, writer, LQ)
+    if getattr(generator, "unshuffle", 1) > 1:
+        writer.crop(writer.nodes[-1].output[0], LQ, int(generator.scale))  # type: ignore[arg-type]
     writer.nodes[-1].output[0] = SR
     channels, scale = int(generator.channels), int(generator.scale)  # type: ignore[arg-type]
     sides = {LQ: ("height", "width"), SR: (f"height_x{scale}", f"width_x{scale}")}
@@ -93,6 +95,7 @@ class _OnnxWriter:
         return self._node("Conv", [x, self._constant(picks)], strides=[scale, scale])
 
     def crop(self, sr: str, lq: str, scale: int) -> str:
+        """The part of `sr` that is `scale` times the size of `lq`: what padding added goes."""
         size = self._node("Shape", [lq], start=ROWS)
         ends = self._node("Mul", [size, self._constant(torch.tensor(scale))])
         starts, axes = self._constant(torch.tensor([0, 0])), self._constant(torch.tensor([ROWS, COLUMNS]))

@@ -59,7 +59,6 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
             without a range (32 bits). One line.
     """
     with opened(source, name) as picture:
-        frames = getattr(picture, "n_frames", 1)
         levels = deep.read_levels(picture, source) if deep.is_deep(picture) else None
         bits = 8 if levels is None else 16
         upright = ImageOps.exif_transpose(picture)
@@ -70,7 +69,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
         planes = torch.from_numpy(levels.astype(np.float32) / (2**bits - 1)).permute(2, 0, 1)
         alpha = planes[channels:].contiguous() if levels.shape[2] > channels else None
         metadata = read_metadata(picture, upright.info, channels)
-        return Picture(planes[:channels].contiguous(), alpha, bits, metadata, frames)
+        return Picture(planes[:channels].contiguous(), alpha, bits, metadata, _frames(picture))
 
 
 def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
@@ -109,6 +108,14 @@ def encode_picture(picture: Picture, kind: str) -> bytes:
     except (OSError, struct.error) as error:  # the encoder's: nothing is written to a disk yet
         raise ValueError(f"{kind} cannot hold it ({first_line(error)})") from error
     return file.getvalue()
+
+
+def _frames(picture: Image.Image) -> int:
+    """How many there are; damage behind the first one does not matter."""
+    try:
+        return int(getattr(picture, "n_frames", 1))
+    except Exception:  # a damaged directory of a TIFF raises as many types as damaged pixels do
+        return 1
 
 
 def _plain(picture: Image.Image) -> Image.Image:

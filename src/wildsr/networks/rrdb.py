@@ -85,13 +85,17 @@ class RRDBNet(nn.Module):
 
     def forward(self, lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
-        x = self.conv_first(F.pixel_unshuffle(_reflect_to_multiple(lq, self.unshuffle), self.unshuffle))
+        x = self.conv_first(F.pixel_unshuffle(reflect_to_multiple(lq, self.unshuffle), self.unshuffle))
         x = x + self.conv_body(self.body(x))
+        return self.enlarge(x)[..., : height * self.scale, : width * self.scale]
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """What comes after the trunk, at most a tenth of the work: (B, F, h, w) -> (B, C, …), a picture."""
         for conv_up in (self.conv_up1, self.conv_up2, self.conv_up3):
             if conv_up is not None:
                 x = _leaky(conv_up(F.interpolate(x, scale_factor=2, mode="nearest")))
-        sr = self.conv_last(_leaky(self.conv_hr(x)))
-        return sr[..., : height * self.scale, : width * self.scale]
+        sr: Tensor = self.conv_last(_leaky(self.conv_hr(x)))
+        return sr
 
 
 class ResidualBlock(nn.Module):
@@ -161,7 +165,7 @@ def _leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE, inplace=True)
 
 
-def _reflect_to_multiple(x: Tensor, multiple: int) -> Tensor:
+def reflect_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Pad right and below to a multiple, by reflection that repeats where a side is shorter than the pad."""
     for dim in (-2, -1):
         size = x.shape[dim]

@@ -1,9 +1,11 @@
 """The loop: data module, module, callbacks, checkpoints, judgement."""
 
 from wildsr.training.alarms import Alarms
-from wildsr.training.callbacks import Curves, Panels, ProgressLine
+from wildsr.training.callbacks import Panels, ProgressLine
 from wildsr.training.checkpoints import Checkpoints, WholeFiles
+from wildsr.training.curves import Curves
 from wildsr.training.datamodule import DegradedPhotographs
+from wildsr.training.hardest import Hardest
 from wildsr.training.loggers import wandb_logger
 from wildsr.training.module import SuperResolution
 from wildsr.training.stage import LossSpec, StageSpec
@@ -14,6 +16,7 @@ __all__ = [
     "Checkpoints",
     "Curves",
     "DegradedPhotographs",
+    "Hardest",
     "LossSpec",
     "Panels",
     "ProgressLine",

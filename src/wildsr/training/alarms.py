@@ -131,15 +131,14 @@ def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:
     A sample is a function of its number, so the batch is made anew here. Returns the samples' numbers.
     """
     data = trainer.datamodule
-    share = data.batch_size // trainer.world_size
-    first = (reading.iteration - 1) * data.batch_size + trainer.global_rank * share
-    bad = [place for place, finite in enumerate(reading.samples.tolist()) if not finite] or range(share)
+    numbers = data.numbers(reading.iteration)
+    bad = [number for number, finite in zip(numbers, reading.samples.tolist(), strict=True) if not finite] or numbers
     lines = []
-    for number in (first + place for place in bad):
+    for number in bad:
         item = data.train[number]
         pair = data.pair([item])
         write_image(pair.target_adversarial[0], folder / f"{number}_hq.png")
         write_image(pair.lq[0], folder / f"{number}_lq.png")
         lines.append(json.dumps(item[1].to_dict()) + "\n")
     write_whole(folder / "samples.jsonl", lambda file: file.write("".join(lines).encode()))
-    return ", ".join(str(first + place) for place in bad)
+    return ", ".join(map(str, bad))

@@ -1,4 +1,4 @@
-"""What a person sees while it trains: a progress line, curves and panels, all counted in iterations.
+"""What a person sees while it trains: a progress line and panels, counted in iterations.
 
 Shapes: C = 3, H W image.
 """
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from wildsr.images import save_picture, to_pil
 from wildsr.rules import whole
 from wildsr.sheets import sheet
+from wildsr.training.judgement import most_detailed
 
 SHORT = {"loss/perceptual": "perc", "loss/adversarial": "adv", "loss/discriminator": "D"}  # for 80 columns
 PLAIN_EVERY = 10.0  # seconds between two lines where the output is no terminal
@@ -87,37 +88,18 @@ class ProgressLine(L.Callback):
         self.on_train_end(trainer, module)
 
 
-class Curves(L.Callback):
-    """Hands scalars to every logger with the iteration as x-axis: losses every `every`, metrics at validation."""
-
-    def __init__(self, every: int = 100) -> None:
-        self.every = whole(1, 10**9)("every", every)
-
-    def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
-        if module.iteration % self.every == 0:
-            self._log(trainer, module, {name: float(value) for name, value in module.scalars.items()})
-
-    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
-        if not trainer.sanity_checking:
-            metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-            self._log(trainer, module, metrics)
-
-    def _log(self, trainer: L.Trainer, module: Any, scalars: dict[str, float]) -> None:
-        for logger in trainer.loggers:
-            logger.log_metrics({**scalars, "iteration": float(module.iteration)}, step=module.iteration)
-
-
 class Panels(L.Callback):
-    """LQ, SR and HQ of the first pictures of each validation set at each validation: to wandb and tensorboard where
-    they are on, and as a PNG file in the run's folder. Real photographs have no HQ.
+    """LQ, bicubic, SR and HQ of the first pictures of each validation set at each validation, always the same window:
+    to wandb and tensorboard where they are on, and as a PNG file in the run's folder. Real photographs have no HQ.
 
     Args:
         folder: where the PNG files go.
         pictures: how many of each set a panel shows.
+        side: of the window with the most detail, in HQ pixels.
     """
 
-    def __init__(self, folder: str | Path, pictures: int = 3) -> None:
-        self.folder, self.pictures = Path(folder), pictures
+    def __init__(self, folder: str | Path, pictures: int = 3, side: int = 256) -> None:
+        self.folder, self.pictures, self.side = Path(folder), pictures, whole(8, 10**5)("side", side)
         self.rows: list[list[Any]] = []
 
     def on_validation_batch_end(
@@ -125,13 +107,15 @@ class Panels(L.Callback):
     ) -> None:
         if not trainer.is_global_zero or trainer.sanity_checking or batch_idx >= self.pictures:
             return
-        lq = F.interpolate(batch.lq, size=outputs.shape[-2:], mode="nearest")
-        self.rows.append([to_pil(image[0]) for image in (lq, outputs, batch.hq) if image is not None])
+        lq, cubic = (F.interpolate(batch.lq, size=outputs.shape[-2:], mode=mode) for mode in ("nearest", "bicubic"))
+        shown = [image[0] for image in (lq, cubic, outputs, batch.hq) if image is not None]
+        window = most_detailed(cubic[0] if batch.hq is None else batch.hq[0], self.side)
+        self.rows.append([to_pil(image[:, *window]) for image in shown])
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:
             return
-        picture = sheet([list(zip(row, ("LQ", "SR", "HQ"), strict=False)) for row in self.rows])
+        picture = sheet([list(zip(row, ("LQ", "bicubic", "SR", "HQ"), strict=False)) for row in self.rows])
         self.rows = []
         save_picture(picture, self.folder / f"iteration_{module.iteration:07d}.png")
         show(trainer.loggers, picture, module.iteration)

@@ -59,6 +59,14 @@ class DegradedPhotographs(L.LightningDataModule):
         super().__init__()
         self.train, self.val, self.sharpening = train, dict(val), sharpening
         self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a set may have fewer pictures than processes
+
+    def numbers(self, iteration: int) -> range:
+        """The numbers of the samples that this process sees in the n-th iteration, counted from 1."""
+        assert self.trainer is not None
+        share = self.batch_size // self.trainer.world_size
+        first = (iteration - 1) * self.batch_size + self.trainer.global_rank * share
+        return range(first, first + share)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the module's own iteration on: a resumed run goes on with the pair it stopped before."""

@@ -23,9 +23,11 @@ from wildsr.metrics import FIGURES
 from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
 from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
+from wildsr.training.execution import Execution
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
-from wildsr.training.resuming import CONFIG, find_start, refuse_other_settings, settings
+from wildsr.training.provenance import made_from
+from wildsr.training.resuming import CONFIG, EXECUTION, find_start, refuse_other_settings, settings
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Interrupted
@@ -109,8 +111,9 @@ def fit(
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
     trainer = build_trainer(cfg, stage, callbacks=callbacks, logger=loggers)
+    origin = made_from(build(cfg.degradation, "degradation"), data.train)
     for logger in trainer.loggers:
-        logger.log_hyperparams(dict(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+        logger.log_hyperparams({**OmegaConf.to_container(cfg, resolve=True), "made_from": origin})  # type: ignore[dict-item]
     try:
         if cfg.validate_first and checkpoint is None and data.val:
             validate_first(trainer, module, data)
@@ -178,7 +181,8 @@ def build_module(
     perceptual = None
     if "perceptual" in stage.losses and weights.perceptual > 0:
         perceptual = PerceptualLoss(weights.features_file, backbone=weights.features)
-    module = SuperResolution(generator, discriminator, perceptual, weights, stage, cfg.metrics)
+    execution = Execution(**{key: cfg[key] for key in EXECUTION})
+    module = SuperResolution(generator, discriminator, perceptual, weights, stage, execution, cfg.metrics)
     module.settings = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
     return module
 

@@ -17,6 +17,8 @@ from torchmetrics import MetricCollection
 
 from wildsr.losses import adversarial_loss
 from wildsr.training.datamodule import TrainingPair, ValidationPair
+from wildsr.training.execution import Execution
+from wildsr.training.spectral import SpectralNorms
 from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.validation import METRICS, enlarged, set_metrics
 
@@ -32,6 +34,7 @@ class SuperResolution(L.LightningModule):
         perceptual: distance between two images, or None in a stage without a perceptual loss.
         weights: of the generator's terms.
         stage: lengths, rates and terms.
+        execution: how an iteration is computed.
         metrics: names of the figures that validation reports.
 
     Guarantees: the generator's step changes no parameter of the discriminator, and the reverse;
@@ -45,6 +48,7 @@ class SuperResolution(L.LightningModule):
         perceptual: nn.Module | None,
         weights: LossSpec,
         stage: StageSpec,
+        execution: Execution = Execution(),  # noqa: B008 - it is frozen
         metrics: Sequence[str] = METRICS,
     ) -> None:
         super().__init__()
@@ -53,15 +57,21 @@ class SuperResolution(L.LightningModule):
             raise ValueError(f"stage {stage.name} with losses {list(stage.losses)} {wants} discriminator")
         self.automatic_optimization = False
         self.generator, self.discriminator, self.perceptual = generator, discriminator, perceptual
-        self.weights, self.stage = weights, stage
-        self.ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(stage.ema_decay))
+        self.weights, self.stage, self.execution = weights, stage, execution
+        execution.lay_out(generator, discriminator, perceptual)
+        self.average = get_ema_multi_avg_fn(stage.ema_decay)
+        self.ema = AveragedModel(generator, multi_avg_fn=self.average)
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
         self.metrics, self.judged = tuple(metrics), list[MetricCollection]()  # by validation set
+        self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
+        self.norms = SpectralNorms(discriminator)
+        execution.equip(generator, discriminator, perceptual)
         self.iteration = 0
         self.scalars: Scalars = {}
-        self.sample_losses = torch.zeros(0)
-        self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
+        self.gradient_norms: Scalars = {}
+        self.logits: Tensor | None = None  # (2, B, …) of the last iteration, for real and for generated images
+        self.sample_losses = torch.empty(0)  # (B,) mean absolute errors of the last iteration, for whoever asks
 
     def forward(self, lq: Tensor) -> Tensor:
         """Upscale with the averaged weights: (B, C, h, w) -> (B, C, h * scale, w * scale), clamped to [0, 1]."""
@@ -70,52 +80,78 @@ class SuperResolution(L.LightningModule):
     def training_step(self, pair: TrainingPair, _: int) -> None:
         sr, self.scalars = self.generator_step(pair)
         if self.discriminator is not None:
-            self.scalars |= self.discriminator_step(sr.detach(), pair.target_adversarial)
-        self.ema.update_parameters(self.generator)
+            self.scalars |= self.discriminator_step(sr, pair.target_adversarial)
+        self.scalars |= self.gradient_norms
+        self.update_average()
         self.iteration += 1
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
-        """One step of the generator; returns its output and its losses, unweighted."""
+        """One step of the generator; returns its output, detached, and its losses, unweighted."""
         optimizer = self._optimizers()[0]
-        self.toggle_optimizer(optimizer)
-        sr = self.generator(pair.lq)
-        terms = self.generator_losses(sr, pair)
-        total = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum()
         optimizer.zero_grad()
-        self.manual_backward(total)
+        outputs, losses = [], []
+        for part in self.execution.divide(*pair):
+            piece = TrainingPair(*part.tensors)
+            with optimizer.toggle_model(sync_grad=part.last), self.norms.during("generator", part):
+                sr = self.generator(piece.lq).type_as(piece.lq)  # not autocast's half: losses are float32
+                terms = self.generator_losses(sr, piece)
+                total = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum()
+                self.manual_backward(total * part.share)
+            outputs.append(sr.detach())
+            losses.append({f"loss/{name}": value.detach() * part.share for name, value in terms.items()})
         optimizer.step()
-        self.untoggle_optimizer(optimizer)
-        return sr, {f"loss/{name}": value.detach() for name, value in terms.items()}
+        sr = torch.cat(outputs)
+        self.sample_losses = (sr - pair.target_pixel).abs().mean((1, 2, 3))
+        return sr, added(losses)
 
     def generator_losses(self, sr: Tensor, pair: TrainingPair) -> Scalars:
         """The stage's terms, each a scalar before its weight."""
         terms: Scalars = {}
         if "pixel" in self.stage.losses:
             terms["pixel"] = F.l1_loss(sr, pair.target_pixel)
-            self.sample_losses = (sr.detach() - pair.target_pixel).abs().mean((1, 2, 3))
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(sr, pair.target_perceptual)
         if self.discriminator is not None:
-            terms["adversarial"] = adversarial_loss(self.discriminator(sr), real=True)
+            terms["adversarial"] = adversarial_loss(self.discriminator(sr).type_as(sr), real=True)
         return terms
 
     def discriminator_step(self, fake: Tensor, real: Tensor) -> Scalars:
         """One step of the discriminator on generated and true images, both without a gradient of their own."""
         assert self.discriminator is not None
         optimizer = self._optimizers()[1]
-        self.toggle_optimizer(optimizer)
-        logits_real, logits_fake = self.discriminator(real), self.discriminator(fake)
-        loss_real = adversarial_loss(logits_real, real=True)
-        loss_fake = adversarial_loss(logits_fake, real=False)
         optimizer.zero_grad()
-        self.manual_backward(loss_real + loss_fake)
+        losses, judged = [], []
+        for part in self.execution.divide(real, fake):
+            with optimizer.toggle_model(sync_grad=part.last):
+                with self.norms.during("real", part):
+                    logits_real = self.discriminator(part.tensors[0]).type_as(real)
+                with self.norms.during("fake", part):
+                    logits_fake = self.discriminator(part.tensors[1]).type_as(fake)
+                loss = adversarial_loss(logits_real, real=True) + adversarial_loss(logits_fake, real=False)
+                self.manual_backward(loss * part.share)
+            losses.append({"loss/discriminator": loss.detach() * part.share})
+            judged.append(torch.stack((logits_real, logits_fake)).detach())
         optimizer.step()
-        self.untoggle_optimizer(optimizer)
-        return {
-            "loss/discriminator": (loss_real + loss_fake).detach(),
-            "discriminator/real": logits_real.detach().mean(),
-            "discriminator/fake": logits_fake.detach().mean(),
-        }
+        self.logits = torch.cat(judged, 1)
+        return added(losses) | statistics(*self.logits)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Measure a network's gradient, whole and unscaled only now, and shorten it to the stage's limit."""
+        name = "generator" if optimizer is self.trainer.optimizers[0] else "discriminator"
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        if self.stage.clip_gradients is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.stage.clip_gradients, norm)
+        self.gradient_norms[f"grad_norm/{name}"] = norm
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """As AveragedModel's own update, which twice waits for the device to read its counter."""
+        own, others = self.ema.module, self.generator
+        self.average(list(own.parameters()), list(others.parameters()), self.ema.n_averaged)
+        for buffer, other in zip(own.buffers(), others.buffers(), strict=True):
+            buffer.copy_(other)
+        self.ema.n_averaged += 1
 
     def on_validation_start(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -144,3 +180,15 @@ class SuperResolution(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.iteration = checkpoint["iteration"]
+
+
+def added(parts: list[Scalars]) -> Scalars:
+    """The sums of what the parts of a batch have contributed."""
+    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+
+
+def statistics(real: Tensor, fake: Tensor) -> Scalars:
+    """Mean and standard deviation of the discriminator's logits for real and for generated images."""
+    logits = {"discriminator/real": real, "discriminator/fake": fake}
+    spreads = {f"{name}_std": values.std(correction=0) for name, values in logits.items()}
+    return {name: values.mean() for name, values in logits.items()} | spreads

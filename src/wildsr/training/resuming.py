@@ -16,12 +16,13 @@ from wildsr.images import first_line
 from wildsr.training.checkpoints import LAST, numbered
 
 CONFIG = "config.yaml"
+EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
 # Keys that a resumed run may change.
 FREE = (
     "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
     "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
     "data.val.lq", "data.val.hq", "data.pairs.lq", "data.pairs.hq", "data.sets.", "metrics", "validate_first",
-    "data.train._target_", "data.train.hint", "loss.vgg_weights", "loss.segmentation_weights", "objective",
+    "data.train._target_", "data.train.hint", "loss.vgg_weights", "loss.segmentation_weights", "objective", *EXECUTION,
 )  # fmt: skip
 SHOWN = 5  # differing keys that a message names
 

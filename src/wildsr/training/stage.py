@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from wildsr.losses import BACKBONES
-from wildsr.rules import number, one_of, record, several, span, whole
+from wildsr.rules import number, one_of, optional, record, several, span, whole
 
 TERMS = ("pixel", "perceptual", "adversarial")
 Count = Annotated[int, whole(1, 10**9)]
@@ -25,6 +25,8 @@ class StageSpec:
             There is a discriminator exactly where the adversarial term is.
         lr: Adam's learning rate for both networks.
         betas: Adam's.
+        clip_gradients: the largest L2 norm of a gradient, of the generator's and of the discriminator's each; a
+            larger one is shortened to it. None: no limit.
         ema_decay: of the averaged generator, which is validated, exported and handed to the next stage.
         checkpoint_every: iterations between two checkpoints.
         predecessor: the stage whose averaged generator this one starts from; None starts from
@@ -40,6 +42,7 @@ class StageSpec:
     losses: Annotated[Sequence[str], several(one_of(*TERMS))] = ("pixel",)
     lr: Annotated[float, number(0, 1)] = 2e-4
     betas: Annotated[Sequence[float], span(number(0, 0.999999))] = (0.9, 0.99)
+    clip_gradients: Annotated[float | None, optional(number(1e-12, 1e12))] = None
     ema_decay: Annotated[float, number(0, 0.999999)] = 0.999
     checkpoint_every: Count = 5000
     predecessor: str | None = None

@@ -60,12 +60,12 @@ def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
     for (axis, stratum), methods in grouped.items():
         head = {"axis": axis, "stratum": stratum}
         rows += [
-            {**head, "images": len(found), "method": method, **means(found)} for method, found in methods.items()
+            {**head, "images": len(found), "method": method, **mean_figures(found)} for method, found in methods.items()
         ] or [{**head, "images": 0}]
     return rows
 
 
-def means(scores: Sequence[Score]) -> dict[str, float]:
+def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
     """The mean of each figure."""
     return {name: fmean(score.figures[name] for score in scores) for name in scores[0].figures}
 

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wildsr.graphs.ncnn import to_ncnn
+from wildsr.graphs.ncnn import LAST, to_ncnn
 from wildsr.graphs.onnx import LQ, SR, to_onnx
+from wildsr.images import first_line
 from wildsr.networks import CompactNet, RRDBNet
-from wildsr.networks.rrdb import _reflect_to_multiple
+from wildsr.networks.rrdb import reflect_to_multiple
 from wildsr.upscale.eager import Eager
 from wildsr.upscale.tiles import Upscaler, overlap_of
 
@@ -35,9 +36,10 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 }
 NAMES = ("auto", *BACKENDS)
 # Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order. Seconds
-# per output megapixel on one thread of an AMD EPYC of 2024: RRDBNet of 23 blocks 7.9, 9.2, 10.0, 10.2, and torch as
+# per output megapixel on one thread of an AMD EPYC of 2024: RRDBNet of 23 blocks 8.2, 9.4, 10.0, 10.3, and torch as
 # it comes 13.0; CompactNet 0.22, 0.30, 0.32, 0.47, and 0.62. ncnn's lead is its Winograd convolutions, which need a
-# quarter of the multiplications.
+# quarter of the multiplications. KiB of memory for each LQ pixel, at x4: RRDBNet 19, 10, 12, 10; CompactNet 2.8, 0.6,
+# 1.1, 0.8.
 FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
     RRDBNet: ("ncnn", "openvino", "onnxruntime", "torch"),
     CompactNet: ("ncnn", "torch", "openvino", "onnxruntime"),
@@ -55,6 +57,7 @@ class Runtime:
     overlap: int
     run: Run
 
+    @torch.inference_mode()
     def __call__(self, lq: Tensor) -> Tensor:
         return self.run(lq)
 
@@ -62,7 +65,7 @@ class Runtime:
 def open_backend(
     generator: nn.Module, name: str = "auto", device: torch.device | str = "cpu", half: bool = False
 ) -> Upscaler:
-    """Make a generator ready to run; torch takes it over, the others copy its weights.
+    """Make a generator ready to run; it is taken over.
 
     Args:
         generator: float32, in eval mode, as `load_generator` gives it.
@@ -87,7 +90,11 @@ def open_backend(
     if name == "torch":
         return Eager(generator, device, half)
     scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
-    return Runtime(scale, channels, overlap_of(generator), MAKERS[name](generator))
+    try:
+        run = MAKERS[name](generator)
+    except ImportError as error:  # installed, but not for this machine
+        raise ValueError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
+    return Runtime(scale, channels, overlap_of(generator), run)
 
 
 def fastest(generator: nn.Module, device: torch.device) -> str:
@@ -136,17 +143,22 @@ def _ncnn(generator: nn.Module) -> Run:
         file.write_bytes(model.bin)
         if network.load_param_mem(model.param) or network.load_model(str(file)):
             raise ValueError(f"ncnn cannot load this {type(generator).__name__}")
+    generator = generator.cpu().to(memory_format=torch.channels_last)
     multiple, scale = getattr(generator, "unshuffle", 1), int(generator.scale)  # type: ignore[arg-type]
 
     def one(image: Tensor) -> Tensor:
-        array = _array(_reflect_to_multiple(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
+        array = _array(reflect_to_multiple(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
         extractor = network.create_extractor()
         extractor.input(LQ, ncnn.Mat(array))
-        failed, sr = extractor.extract(SR)
+        failed, last = extractor.extract(LAST)
         if failed:
             raise MemoryError(f"ncnn cannot enlarge {image.shape[-1]} x {image.shape[-2]} pixels")
+        sr = torch.from_numpy(np.array(last))
+        del extractor, last  # their memory, before more is taken
+        if isinstance(generator, RRDBNet):
+            sr = generator.enlarge(sr[None].contiguous(memory_format=torch.channels_last))[0]
         height, width = (scale * side for side in image.shape[-2:])
-        return torch.from_numpy(np.array(sr))[:, :height, :width]
+        return sr[:, :height, :width]
 
     return lambda lq: torch.stack([one(image) for image in lq.cpu()]).to(lq.device)
 

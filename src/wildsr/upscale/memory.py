@@ -15,8 +15,8 @@ from wildsr.networks import CommunityNet, CompactNet, RRDBNet
 
 SHARE = 0.6  # of the free memory that tiles may take; others want some too
 # Tensors of the widest layer that are alive at once. Measured on a CPU from 256 to 768 pixels a side: 3.2 to 3.6 for
-# RRDBNet at x4, x2, x1 (its last layers, at full size), 3.1 for CompactNet (at LQ size).
-ALIVE = 4
+# RRDBNet at x4, x2, x1 (its last layers, at full size), 3.1 for CompactNet (at LQ size); ncnn takes 5 and 7.
+ALIVE = 5
 FLOAT = 4  # bytes
 COMMUNITY = 4096  # numbers an LQ pixel in the widest layer of other networks: four times RRDBNet's at x4, a guess
 MOST_NUMBERS = 2**31  # in one tensor: beyond it CUDA's convolutions cannot count
@@ -24,7 +24,11 @@ PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
 UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
 LEAST_TILE = 32  # LQ pixels; if memory does not suffice for it, `tiles.upscale` goes lower
 
-OUT_OF_MEMORY = re.compile(r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc", re.IGNORECASE)
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc"
+    r"|could not create a (memory|primitive)",  # oneDNN, seen where the address space was limited
+    re.IGNORECASE,
+)
 
 
 def bytes_per_pixel(network: nn.Module) -> int:

@@ -116,13 +116,14 @@ def upscale(
         run = runs.popleft()
         views = [box.grown(upscaler.overlap, height, width) for box in run]
         pixels = sum(view.pixels for view in views)
-        sr = _attempt(upscaler, torch.stack([view.of(image) for view in views])) if pixels < too_large else None
+        sr = _attempt(upscaler, [view.of(image) for view in views]) if pixels < too_large else None
         if sr is None:
             too_large = min(pixels, too_large)
             runs.extendleft(_halves(run))
             continue
         for box, view, large in zip(run, views, sr, strict=True):
-            box.times(scale).of(result)[:] = box.within(view).times(scale).of(large).clamp(0, 1)
+            # Straight into its place: a copy might be what memory does not suffice for.
+            torch.clamp(box.within(view).times(scale).of(large), 0, 1, out=box.times(scale).of(result))
             done(box.pixels)
     return result
 
@@ -167,10 +168,10 @@ def _halves(run: list[Box]) -> list[list[Box]]:
     return [[box._replace(right=middle)], [box._replace(left=middle)]]
 
 
-def _attempt(upscaler: Upscaler, lq: Tensor) -> Tensor | None:
-    """Enlarge (B, C, h, w), or None where memory does not suffice."""
+def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
+    """Enlarge B times (C, h, w), or None where memory does not suffice."""
     try:
-        return _in_its_channels(upscaler, lq)
+        return _in_its_channels(upscaler, torch.stack(views))
     except Exception as error:  # each backend has a type of its own
         if not is_out_of_memory(error):
             raise

@@ -1,0 +1,35 @@
+"""What tells one set of pictures from another, without reading their pixels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from wildsr.data.paired import PairedFiles
+from wildsr.data.photographs import Photographs
+from wildsr.data.samples import Images, MixedSamples, PairedSamples, TrainingSamples
+from wildsr.data.store import Store
+
+
+def fingerprint(train: TrainingSamples) -> str:
+    """SHA-256 over the names of the pictures that samples are cut from, and over the sizes of single files."""
+    if isinstance(train, MixedSamples):
+        return _sha256(fingerprint(part) for part in (train.paired, train.synthetic))
+    source: Images | PairedFiles = train.files if isinstance(train, PairedSamples) else train.images
+    if isinstance(source, Photographs):
+        return pictures_digest(source.paths, source.root)
+    names = source.names if isinstance(source, Store | PairedFiles) else [source.name(i) for i in range(len(source))]
+    return _sha256(f"{name}\n" for name in names)
+
+
+def pictures_digest(files: Sequence[Path], root: Path) -> str:
+    """SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
+    return _sha256(sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}\n" for file in files))
+
+
+def _sha256(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode(errors="surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,40 @@
+"""What a run was made from: code, pictures and kernels, for whoever compares runs later."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wildsr.data import fingerprint
+from wildsr.degradation import DegradationSpec
+from wildsr.degradation.recipe import Blur
+
+DRAWS = 2000  # recipes behind the kernel mix: a share is right to about a hundredth
+
+
+def made_from(spec: DegradationSpec, train: Any) -> dict[str, Any]:
+    """Code version, fingerprint of the training pictures and the kernel mix as it is really drawn."""
+    return {"code": code_version(), "data_sha256": fingerprint(train), "kernel_mix": kernel_mix(spec)}
+
+
+def code_version() -> str:
+    """The package's version, in a clone with the commit, "+" where files differ from it."""
+    here = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return version("wildsr")
+    return f"{version('wildsr')} ({commit})"
+
+
+def kernel_mix(spec: DegradationSpec) -> dict[str, float]:
+    """The share of each kind among the kernels that a spec draws, most frequent first."""
+    rng = np.random.default_rng(0)
+    kinds = Counter(step.kind for _ in range(DRAWS) for _, step in spec.draw(rng).steps if isinstance(step, Blur))
+    return {kind: round(count / kinds.total(), 3) for kind, count in kinds.most_common()}

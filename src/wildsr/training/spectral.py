@@ -1,0 +1,54 @@
+"""Spectral norm in a training step: in float32, and advanced once a pass, whatever the accumulation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+
+from wildsr.training.execution import MicroBatch
+
+
+class SpectralNorms:
+    """The spectral norms of a network whose batches may come in parts; without any, it does nothing.
+
+    In train mode torch advances the power iteration at every forward, so that each part of a batch would meet
+    another network: with a fresh discriminator its first gradient is 17 % off. Here the first part of a pass
+    advances it, and the others find the vectors that it left. A pass is a network's work on one batch of images:
+    an iteration has three, the discriminator's on the generator's images for the generator, on the real ones
+    and on the generated ones. Undivided and divided, the vectors are the same, bit for bit.
+    """
+
+    def __init__(self, network: nn.Module | None) -> None:
+        modules = [] if network is None else network.modules()
+        self.norms = [module for module in modules if isinstance(module, _SpectralNorm)]
+        self.kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        for norm in self.norms:
+            norm.forward = partial(in_float32, norm.forward)  # type: ignore[method-assign]
+
+    @contextmanager
+    def during(self, name: str, part: MicroBatch) -> Iterator[None]:
+        """The forward of one part of the pass `name`; passes of several names may take turns, part by part."""
+        if part.first:
+            yield
+            if not part.last:
+                self.kept[name] = [(norm._u.clone(), norm._v.clone()) for norm in self.norms]
+            return
+        own = [(norm._u, norm._v, norm.training) for norm in self.norms]
+        for norm, (u, v) in zip(self.norms, self.kept[name], strict=True):
+            norm._u, norm._v, norm.training = u, v, False  # lent, not copied: a compiled backward may read them yet
+        yield
+        for norm, (u, v, training) in zip(self.norms, own, strict=True):
+            norm._u, norm._v, norm.training = u, v, training
+
+
+def in_float32(forward: Any, weight: Tensor) -> Tensor:
+    """A norm's forward outside autocast, which would take the matrix products of its power iteration in half."""
+    with torch.autocast(weight.device.type, enabled=False):
+        result: Tensor = forward(weight)
+        return result
