@@ -19,13 +19,15 @@ class Bar:
     """
 
     def __init__(self, total: int, unit: str) -> None:
+        console = Console(stderr=True)
         # Names are not markup: a file may be called [red].png.
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
+            disable=console.is_jupyter,  # rich's bars want ipywidgets there
             speed_estimate_period=MEMORY,
         )
         self.task = self.progress.add_task("upscaling", total=total, speed="")

@@ -75,7 +75,9 @@ def judge(
     verdict = Verdict([], [])
     for name, pictures in sets.items():
         trial = Trial(name, pictures, methods, metrics, border, device)
-        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=Console(file=sys.stderr)):
+        bar = Console(file=sys.stderr)
+        off = bar.is_jupyter  # rich's bars want ipywidgets there
+        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
             verdict.take(trial.judge(index))
     return verdict
 
