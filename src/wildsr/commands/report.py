@@ -34,7 +34,7 @@ def main(words: Sequence[str]) -> int:
         for run in runs:
             print(write_report(run))
     elif len(runs) == 1:
-        print(write_report(runs[0], given.output))
+        print(f"{write_report(runs[0], given.output)}: the report of {runs[0]}")
     else:
         groups = write_comparison(runs, given.output)
         seeds = "" if groups == len(runs) else f" in {groups} groups, the seeds of a group together"
