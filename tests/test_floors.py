@@ -30,14 +30,15 @@ FLOORS = {
     "wildsr.upscale.eager": 2,
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
+    "wildsr.reports": 3,
     "wildsr.search": 3,
     "wildsr.training": 3,
     "wildsr.upscale": 3,
     "wildsr.run": 4,
     "wildsr.doctor": 4,
     "wildsr.cli": 4,
-    "wildsr.commands": 4,
-    "wildsr.commands.doctor": 5,  # it asks run.py for the plan of a run
+    "wildsr.demo": 4,
+    "wildsr.commands": 5,
 }
 FILES = sorted((SRC / "wildsr").rglob("*.py"))
 

@@ -163,6 +163,22 @@ def test_a_signal_saves_first_and_the_same_command_goes_on(whole, tmp_path, monk
     assert_same_end(folder, tmp_path)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_iteration_of_a_stage_stops_before_the_next(whole, tmp_path, monkeypatch, number):
+    overrides, folder = whole
+
+    def last(self, *_):
+        if self.iteration == 3:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SuperResolution, "on_train_batch_start", last)
+        with pytest.raises(Interrupted, match="psnr stage stopped after iteration 4"):
+            train(overrides, tmp_path)
+    train(overrides, tmp_path)
+    assert_same_end(folder, tmp_path)
+
+
 def test_workers_that_degrade_end_with_the_same_weights(whole, tmp_path):
     overrides, folder = whole
     train([*overrides, "data.workers=1", "data.degrade_in=worker"], tmp_path)
@@ -302,7 +318,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path
 
     def full(file):
         saved.append(file)
-        if len(saved) == 2:
+        if len(saved) >= 2:  # it stays full
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:

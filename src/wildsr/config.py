@@ -151,7 +151,7 @@ def build(node: Any, key: str, **arguments: Any) -> Any:
         where = next((line for line in str(error).splitlines() if line.startswith("full_key: ")), f"full_key: {key}")
         reason = _reason(cause)
         # A spec's own message begins with the name of its field: join it to the key.
-        joint = "." if re.match(r"\w+: given ", reason) else ": "
+        joint = "." if re.match(r"[\w.]+: given ", reason) else ": "
         raise ValueError(f"{where.removeprefix('full_key: ')}{joint}{reason}") from error
 
 

@@ -1,9 +1,9 @@
 """Compose and fit: from the command line to a finished run.
 
 A run lives in runs/<name>, each stage in a folder of its own: checkpoints/, panels/, csv/, config.yaml, and
-generator.safetensors, the averaged generator at the stage's end. A run closes with scores.json (means by method and
-set), images.csv (the score of each picture, with its recipe), strata.csv (means by what was done to it) and
-comparison.png.
+generator.safetensors, the averaged generator at the stage's end. A run closes with a judgement, whose files
+training/findings.py names. report.html shows all of it; reports/ writes it, and keeps what it needs for that in crops/,
+degradation.json and overrides.json.
 """
 
 from __future__ import annotations
@@ -11,45 +11,29 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import hydra
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import distributed
 
 from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
-from wildsr.data import Pairs
-from wildsr.images import first_line, save_picture, write_whole
-from wildsr.networks import load_generator
-from wildsr.training.fitting import GENERATOR, device, fit_stage, leads, rehearse
-from wildsr.training.judgement import (
-    Method,
-    Scores,
-    bicubic,
-    comparison,
-    judge,
-    last_score,
-    means,
-    objective_of,
-    score_row,
-    table,
-    write_rows,
-)
+from wildsr.images import first_line
+from wildsr.reports import write_report
+from wildsr.reports.crops import CROPS, START, chosen, keep, keep_inputs, write_list
+from wildsr.training.closing import close, methods_of, shown
+from wildsr.training.findings import SCORES
+from wildsr.training.fitting import device, fit_stage, leads, rehearse
+from wildsr.training.judgement import Scores, last_score, objective_of, shown_pair
 from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
-from wildsr.training.strata import FEW, Row, by_stratum, strata_table
-from wildsr.training.validation import MAIN, enlarged
-
-SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
 
 
 def main() -> int:
@@ -143,7 +127,27 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
         distributed.destroy_process_group()
     if not leads():
         return {}
-    return close(stages, folder, fresh=any(trained)) if stages[-1].compare and stages[-1].data.val else {}
+    scores: Scores = {}
+    if stages[-1].compare and stages[-1].data.val:
+        fresh = any(trained) or not (folder / SCORES).is_file()
+        scores = close(stages, folder, fresh)
+        if fresh:
+            keep_start(stages, folder)
+    print(f"report:   {write_report(folder)}")
+    return scores
+
+
+@torch.no_grad()
+def keep_start(stages: Sequence[DictConfig], folder: Path) -> None:
+    """Keep what the report shows of the inputs and of the starting weights; each stage has kept its own."""
+    cfg, crops = stages[-1], []
+    start, sets = methods_of(stages, folder).get(f"{cfg.generator.weights} (start)"), build_data(cfg).val
+    for name, index in chosen(sets):
+        pair = shown_pair(sets[name][index], device())
+        crops.append(keep_inputs(folder, name, index, sets[name], cfg.scale, pair.lq, pair.hq))
+        if start is not None:
+            keep(folder / CROPS / START, crops[-1], start(pair.lq)[0])
+    write_list(folder, crops)
 
 
 def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
@@ -161,69 +165,3 @@ def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
     if given not in known:
         raise ValueError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(known)}")
     return stages[known.index(given) :]  # what comes before is behind it
-
-
-def close(stages: Sequence[DictConfig], folder: Path, fresh: bool) -> Scores:
-    """Judge bicubic, the starting weights and each stage on every validation set, once; print what was found."""
-    cfg, strata = stages[-1], []
-    if fresh or not (folder / SCORES).is_file():
-        strata = judged(stages, folder)
-    scores: Scores = json.loads((folder / SCORES).read_text())
-    names = dict.fromkeys(key.rpartition("/")[0] or MAIN for row in scores.values() for key in row)
-    for name in names:
-        what = "the held-out pictures" if name == MAIN else f"the set {name}"
-        Console().print(table(scores, f"{cfg.name}: {what} ({cfg.scale} border pixels left out)", name))
-    main = [row for row in strata if row["set"] == MAIN]
-    if any(row["images"] >= FEW for row in main):
-        Console().print(
-            strata_table(main, next(iter(scores["bicubic"])), f"{cfg.name}: by what was done to the picture")
-        )
-    if (folder / STRATA).is_file():
-        print(f"strata:   {folder / STRATA}")
-    weights = shlex.quote(str(folder / cfg.stage.name / GENERATOR))
-    print(f"pictures: {folder / COMPARISON}; their scores: {folder / IMAGES}")
-    print(f"next:     {shown(beside('wildsr'))} upscale YOUR_PICTURE -o OUT.png --weights {weights}")
-    return scores
-
-
-def judged(stages: Sequence[DictConfig], folder: Path) -> list[Row]:
-    """The judgement itself: writes each score, the figures by stratum (returned), the picture, and last the means."""
-    cfg, methods = stages[-1], methods_of(stages, folder)
-    sets = build_data(cfg).val
-    scores = judge(methods, sets, cfg.metrics, cfg.scale, device())
-    write_rows([score_row(score, cfg.metrics) for score in scores], folder / IMAGES)
-    strata: list[Row] = []
-    for name, pictures in sets.items():
-        if isinstance(pictures, Pairs):
-            rows = by_stratum([score for score in scores if score.set == name], pictures.spec)
-            strata += [{"set": name, **row} for row in rows]
-    if strata:
-        write_rows(strata, folder / STRATA)
-    save_picture(comparison(methods, sets, side=200, zoom=2, device=device()), folder / COMPARISON)
-    write_whole(folder / SCORES, lambda file: file.write(json.dumps(means(scores), indent=1).encode()))
-    return strata
-
-
-def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:
-    """The rows of the closing table: name -> upscaling function."""
-    cfg = stages[-1]
-    sources = {f"{stage.stage.name} stage": folder / stage.stage.name / GENERATOR for stage in stages}
-    start = cfg.generator.weights
-    networks = ({f"{start} (start)": start} if start else {}) | sources
-    methods = {"bicubic": bicubic(cfg.scale)}
-    for name, source in networks.items():
-        network = load_generator(source).to(device())
-        if network.scale == cfg.scale:  # weights taken over from another scale have nothing to show at this one
-            methods[name] = partial(enlarged, network)
-    return methods
-
-
-def beside(program: str) -> Path:
-    """A program by its bare name where the environment is active, else by its path beside Python."""
-    return Path(program) if shutil.which(program) else Path(sys.executable).parent / program
-
-
-def shown(folder: Path) -> Path:
-    """A folder as a user would type it: relative where it lies below the current one."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder

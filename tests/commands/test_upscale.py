@@ -145,7 +145,7 @@ def test_alpha_that_the_format_cannot_hold_is_refused_and_nothing_written(run, t
 
 
 def test_a_result_larger_than_memory_is_refused_and_the_others_done(run, photographs, tmp_path, monkeypatch):
-    monkeypatch.setattr("wildsr.commands.upscale.free_memory", lambda device: 2**20)
+    monkeypatch.setattr("wildsr.upscale.enlarging.free_memory", lambda device: 2**20)
     Image.new("RGB", (8, 8)).save(photographs / "tiny.png")
     code, _, errors = run(photographs, "-o", tmp_path / "out")
     assert code == 1
@@ -212,6 +212,8 @@ def test_any_scale_is_reached(run, photographs, tmp_path):
         (["--strengths", "0,1"], "--strengths wants the second network"),
         (["--strengths", "0,2", "--blend", "b.pth"], "'2' given, wanted a number from 0 to 1"),
         (["--suffix", "a/b"], "--suffix a/b: wanted a part of a name"),
+        (["--crf", "52"], "--crf 52: wanted 0 to 51 for h264"),
+        (["--crf", "-1", "--codec", "av1"], "--crf -1: wanted 0 to 63 for av1"),
         (["--tile", "0"], "'0' given, wanted a whole number of at least 1"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -198,3 +199,14 @@ def test_specs_and_recipes_are_frozen():
     for record in (KernelSpec(), DegradationSpec(), Blur("iso", 7, sigma_x=1.0)):
         with pytest.raises(AttributeError):
             record.kind = "aniso"
+
+
+def test_a_fixed_recipe_is_every_pictures_but_for_the_seed_of_its_noise():
+    recipe = DegradationSpec().draw(np.random.default_rng(0))
+    spec = DegradationSpec(fixed=recipe.to_dict())
+    rng = np.random.default_rng(1)
+    drawn = [spec.draw(rng) for _ in range(5)]
+    assert {replace(each, seed=recipe.seed) for each in drawn} == {recipe}
+    assert len({each.seed for each in drawn}) == 5
+    with pytest.raises(ValueError, match=r"fixed.scale: given 4, wanted 2, the scale of the whole"):
+        DegradationSpec(scale=2, fixed=recipe)

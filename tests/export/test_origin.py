@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildsr import run
 from wildsr.export import origin
 from wildsr.export.origin import find_origin, weights_digest
 from wildsr.networks import CompactNet, load_generator, save_generator
-from wildsr.training import fitting
+from wildsr.training import findings, fitting
 
 SCORES = {"bicubic": {"psnr_y": 22.44}, "gan stage": {"psnr_y": 23.1, "ssim_y": 0.667}}
 
@@ -41,7 +40,7 @@ def found(path: Path) -> origin.Origin:
 
 
 def test_the_names_are_those_of_a_run():
-    assert (origin.SCORES, origin.CONFIG, origin.GENERATOR) == (run.SCORES, fitting.CONFIG, fitting.GENERATOR)
+    assert (origin.SCORES, origin.CONFIG, origin.GENERATOR) == (findings.SCORES, fitting.CONFIG, fitting.GENERATOR)
 
 
 def test_a_generator_of_a_run_brings_its_facts_and_scores(stage, photographs):

@@ -7,12 +7,12 @@ from wildsr.training import Hardest
 
 TINY = [
     "generator=tiny", "loss=no_perceptual", "data.crop=64", "data.patch=32", "data.batch_size=3", "stage=psnr",
-    "data.val_recipes=1", "data.sets.hard=null", "stage.iterations=4", "stage.iterations_per_epoch=2", "compare=false",
+    "data.val=null", "stage.iterations=4", "stage.iterations_per_epoch=2", "compare=false",
     "callbacks.hardest.most=2",
 ]  # fmt: skip
 
 
-def test_the_samples_with_the_largest_losses_since_the_last_validation_are_told(tmp_path, monkeypatch):
+def test_the_samples_with_the_largest_losses_of_the_last_epoch_are_told(tmp_path, monkeypatch):
     losses = {}
     note = Hardest.on_train_batch_end
 

@@ -1,15 +1,12 @@
-import csv
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
 
 from wildsr.data import validation_set
-from wildsr.degradation import Recipe, degrade
-from wildsr.images import read_image, to_float
+from wildsr.degradation import degrade
+from wildsr.images import most_detailed, read_image, to_float
 from wildsr.metrics import NIQE, PSNR
-from wildsr.training.judgement import bicubic, comparison, judge, means, score_row, shown_pair, table, write_rows
+from wildsr.training.judgement import bicubic, judge, means, shown_pair
 
 CPU = torch.device("cpu")
 
@@ -29,7 +26,7 @@ def methods():
 
 
 def test_every_method_is_judged_on_the_same_picture_of_every_set(sets, methods, pairs):
-    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU)
+    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU).scores
     assert len(scores) == 2 * (8 + 4 + 4)
     found = {(score.set, score.picture, score.version, score.method): score for score in scores}
     hq = to_float(read_image(pairs / "hq" / "b.png"))[None]
@@ -43,33 +40,27 @@ def test_every_method_is_judged_on_the_same_picture_of_every_set(sets, methods, 
     assert found["phone", "b.png", 0, "bicubic"].figures == pytest.approx({"niqe": NIQE(4)(sr).item()})
 
 
-def test_means_are_named_by_set_and_the_tables_hold_a_sets_own(sets, methods):
-    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU)
+def test_means_are_named_by_set(sets, methods):
+    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU).scores
     summary = means(scores)
     assert list(summary) == ["bicubic", "nearest"]
     assert list(summary["nearest"]) == ["psnr_y", "niqe", "found/psnr_y", "found/niqe", "phone/niqe"]
     values = [s.figures["psnr_y"] for s in scores if s.set == "found" and s.method == "nearest"]
     assert summary["nearest"]["found/psnr_y"] == pytest.approx(sum(values) / 4)
-    columns = {name: [c.header for c in table(summary, "", name).columns] for name in sets}
-    assert columns == {"main": ["", "PSNR-Y", "NIQE"], "found": ["", "PSNR-Y", "NIQE"], "phone": ["", "NIQE"]}
-
-
-def test_scores_can_be_read_back_with_their_recipes(sets, methods, tmp_path):
-    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU)
-    write_rows([score_row(score, ["psnr_y", "niqe"]) for score in scores], tmp_path / "images.csv")
-    with (tmp_path / "images.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["set", "picture", "version", "method", "psnr_y", "niqe", "recipe"]
-    for row, score in zip(rows, scores, strict=True):
-        assert float(row["niqe"]) == score.figures["niqe"]
-        assert row["psnr_y"] == ("" if score.set == "phone" else str(score.figures["psnr_y"]))
-        assert (Recipe.from_json(row["recipe"]) if row["recipe"] else None) == score.recipe
 
 
 def test_the_picture_shows_each_set_and_no_original_where_there_is_none(sets, methods):
-    whole = comparison(methods, sets, side=40, zoom=1, device=CPU)
-    real = comparison(methods, {"phone": sets["phone"]}, side=40, zoom=1, device=CPU)
-    assert math.isclose(whole.width / real.width, 4 / 3, rel_tol=0.05)  # input, two methods, original
-    assert math.isclose(whole.height / real.height, 3, rel_tol=0.05)  # four pictures of each set, one version of each
+    rows = judge(methods, sets, ["niqe"], 4, CPU).rows
+    real = ["bicubic", "nearest"]
+    # Four pictures of each set, one version of each.
+    assert [[caption for _, caption in row[1:]] for row in rows] == 8 * [[*real, "original"]] + 4 * [real]
+    assert [row[0][1] for row in rows[::4]] == ["input: main, a.png", "input: found, a", "input: phone, a.png"]
+    assert {picture.size for row in rows for picture, _ in row} == {(384, 320)}  # 192 x 160, twice as large
     pair = shown_pair(sets["phone"][0], CPU)
     assert pair.hq is None and pair.lq.shape == (1, 3, 40, 48)
+
+
+def test_the_window_of_the_comparison_is_where_the_detail_is():
+    image = torch.zeros(3, 96, 128)
+    image[:, 48:80, 88:120] = torch.arange(32).remainder(2)  # stripes
+    assert most_detailed(image, 32) == (slice(48, 80), slice(88, 120))

@@ -1,8 +1,9 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from wildsr.upscale.jobs import Naming, plan
+from wildsr.upscale.jobs import Naming, is_video, plan, plan_video
 
 
 @pytest.fixture
@@ -119,3 +120,34 @@ def test_a_name_with_a_line_break_stays_on_one_line(folder):
     (folder / name).write_bytes(b"")
     [job] = plan([f"photos/{name}"], Naming("out"))
     assert job.name == "photos/two\\nlines \\udcff.png"
+
+
+def test_a_video_keeps_its_container_in_a_folder_where_that_can_be_written(folder):
+    for name in ("a.mov", "b.AVI"):
+        Path(name).write_bytes(b"")
+    assert is_video("b.AVI") and not is_video("photos")
+    targets = [plan_video([name], Naming(*naming)) for name, naming in [
+        ("a.mov", ("out/",)), ("a.mov", ("out", None, "_x4")), ("b.AVI", ("photos",)), ("b.AVI", ("x.MP4",)),
+    ]]  # fmt: skip
+    assert [(str(target), kind) for _, target, kind in targets] == [
+        ("out/a.mov", "mov"), ("out/a_x4.mov", "mov"), ("photos/b.mkv", "matroska"), ("x.MP4", "mp4"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "words"),
+    [
+        (["a.mov", "photos/a.png"], "out", "2 inputs, a video among them; wanted one video a call"),
+        (["b.mov"], "out", "b.mov: no such file"),
+        (["a.mov"], "x.png", "x.png: no video file; wanted a name that ends in one of .mp4, .mov, .mkv, .webm"),
+        (["a.mov"], "-", "-: no video file"),
+        (["a.mov"], "a.mov", "a.mov is an input"),
+        (["a.mov"], ".", "a.mov is an input"),
+        (["a.mov"], "photos/a.png/x.mp4", "a.png is not a folder that can be written to"),
+    ],
+)
+def test_what_cannot_be_meant_of_a_video_is_refused_in_one_line(folder, inputs, output, words):
+    Path("a.mov").write_bytes(b"")
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        plan_video(inputs, Naming(output))
+    assert "\n" not in str(caught.value)

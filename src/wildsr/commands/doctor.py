@@ -17,7 +17,8 @@ from wildsr.doctor.room import check_room
 from wildsr.doctor.speed import check_speed
 from wildsr.doctor.stages import check_folder, check_stages
 from wildsr.doctor.weights import check_weights
-from wildsr.run import plan, shown
+from wildsr.run import plan
+from wildsr.training.closing import shown
 from wildsr.training.judgement import objective_of
 
 DESCRIPTION = """Look before a long run: the same words as for train.py, and one page says what they would meet.

@@ -61,7 +61,9 @@ def main(words: Sequence[str]) -> int:
     if given.store:
         options["store"] = True
     name, amount = TextColumn("{task.description}"), TextColumn("{task.fields[amount]}")
-    progress = Progress(name, BarColumn(), amount, TimeRemainingColumn(), console=Console(stderr=True))
+    bar = Console(stderr=True)
+    columns = (name, BarColumn(), amount, TimeRemainingColumn())
+    progress = Progress(*columns, console=bar, disable=bar.is_jupyter)  # rich's bars want ipywidgets there
     with Ledger(given.output, options) as ledger:
         work = Preparation(given.output, ledger, plan, given.workers, progress, given.store)
         try:

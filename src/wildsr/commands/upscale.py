@@ -6,16 +6,14 @@ import argparse
 import io
 import math
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from wildsr.commands.arguments import Parser, positive, refuse_clashes
+from wildsr.commands.bars import Bar
+from wildsr.commands.calls import Run
+from wildsr.commands.video import upscale_video
 from wildsr.images import (
     SUFFIXES,
     Picture,
@@ -28,19 +26,18 @@ from wildsr.images import (
     save_picture,
     write_whole,
 )
-from wildsr.networks import load_generator
-from wildsr.upscale.backends import NAMES, open_backend
-from wildsr.upscale.blending import Generator, blend, compare
-from wildsr.upscale.enlarging import ALPHAS, Way, enlarge, result_size, work
-from wildsr.upscale.jobs import STREAM, Job, Naming, plan
-from wildsr.upscale.memory import free_memory, is_out_of_memory, result_bytes, tile_side
+from wildsr.upscale.backends import NAMES
+from wildsr.upscale.blending import compare
+from wildsr.upscale.codecs import CODECS, Coding
+from wildsr.upscale.enlarging import ALPHAS, enlarge, result_size, work
+from wildsr.upscale.jobs import STREAM, Job, Naming, is_video, plan, plan_video
+from wildsr.upscale.memory import is_out_of_memory
 from wildsr.upscale.tiles import Upscaler
 
-CPU = torch.device("cpu")
 FACTORS = 0.01, 100.0  # of --scale: beyond them it is a slip of the finger
 SHEET_SIDE = 128  # LQ pixels from the middle of the picture, in a sheet of strengths
 
-DESCRIPTION = """Enlarge pictures: files, folders with their sub-folders, patterns, or the standard input.
+DESCRIPTION = """Enlarge pictures: files, folders with their sub-folders, patterns, or the standard input. Or one video.
 
   wildsr upscale photo.jpg -o large.png
   wildsr upscale photos/ more/*.tif -o large/ --format jpg --suffix _x4
@@ -48,6 +45,7 @@ DESCRIPTION = """Enlarge pictures: files, folders with their sub-folders, patter
   wildsr upscale drawing.png -o large.png --weights realesrgan-x4plus-anime
   wildsr upscale photo.jpg -o large.png --weights psnr.pth --blend gan.pth=0.7
   wildsr upscale photo.jpg -o sheet.png --weights psnr.pth --blend gan.pth --strengths 0,0.5,1
+  wildsr upscale clip.mp4 -o large.mkv --codec h265 --weights realesr-animevideov3
   curl -s https://example.org/photo.jpg | wildsr upscale - -o - --format webp > large.webp
 
 Weights are a file (.safetensors, .pth, .ckpt) or the name of a released network: realesrgan-x4plus,
@@ -59,19 +57,28 @@ becomes sRGB, a palette RGB. The picture is turned as its EXIF says; the colour 
 are kept, the thumbnail is not. Of several frames or pages the first is taken, and a line says so. JPEG and BMP have no
 alpha: a picture with it is refused there.
 
+Of a video every frame is enlarged. Sound, subtitles, chapters and fonts are copied byte for byte; time stamps,
+rotation, tags of colour and the depth of 8 or 10 bits are kept. After a break the same command goes on: finished
+parts wait in a hidden folder beside the result. It needs PyAV: pip install 'av>=18.1,<19'.
+
 Nothing is overwritten unless --overwrite is given, and no input ever. What cannot be read is named, the others are
 done, and the exit code is 1. A name that begins with a dash goes after --, or is written ./-name."""
 
 
 def main(words: Sequence[str]) -> int:
     given = parse(words)
-    jobs = plan(given.inputs, Naming(given.output, given.format, given.suffix))
+    naming = Naming(given.output, given.format, given.suffix)
+    if any(map(is_video, given.inputs)):
+        source, target, kind = plan_video(given.inputs, naming)
+        refuse_clashes([target], given.overwrite)
+        return upscale_video(Run(given), Coding(given.codec, given.crf), source, target, kind)
+    jobs = plan(given.inputs, naming)
     refuse_clashes([job.target for job in jobs if job.target is not None], given.overwrite)
     run = Run(given)
     if given.strengths:
         return write_strengths(run, jobs[0], given.strengths)
     upscaler = run.opened(run.generator)
-    with Bar(len(jobs)) as bar:
+    with Bar(len(jobs), "MP") as bar:
         failed = sum(not attempt(run, upscaler, job, bar) for job in jobs)
     where = jobs[0].target if len(jobs) == 1 else Path(given.output)
     if failed < len(jobs) and where is not None:
@@ -79,28 +86,6 @@ def main(words: Sequence[str]) -> int:
     if failed:
         print(f"{failed} of {len(jobs)} pictures failed", file=sys.stderr)
     return 1 if failed else 0
-
-
-class Run:
-    """What all pictures of a call share."""
-
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.given = given
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.way = Way(given.scale, given.alpha, given.batch)
-        self.generator = load_generator(given.weights)
-        self.second: Generator | None = None
-        if given.blend:
-            source, share = given.blend
-            self.second = load_generator(source)
-            try:
-                self.generator = blend(self.generator, self.second, share or 0)
-            except ValueError as error:
-                raise ValueError(f"{source} with {given.weights}: {error}") from error
-
-    def opened(self, generator: Generator) -> Upscaler:
-        """A generator on the backend that was asked for."""
-        return open_backend(generator, self.given.backend, self.device, self.given.half)
 
 
 def attempt(run: Run, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
@@ -138,19 +123,11 @@ def enlarged(run: Run, upscaler: Upscaler, picture: Picture, job: Job, bar: Bar)
     Raises:
         ValueError: its format cannot hold it, or memory does not suffice.
     """
-    height, width = picture.colour.shape[-2:]
     rows, columns = result_size(upscaler.scale, picture, run.way)
     check_fits(job.kind, columns, rows, picture.alpha is not None)
-    planes = picture.colour.shape[0] + (picture.alpha is not None)
-    free = free_memory(CPU)
-    free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
-    if run.device != CPU:
-        free = free_memory(run.device)
-    tile = run.given.tile or tile_side(run.generator, upscaler.overlap, height, width, free)
-    total = work(picture, run.way)
-    large = enlarge(
-        upscaler, picture, tile, run.way, lambda pixels: bar.advance(pixels / total, pixels * upscaler.scale**2)
-    )
+    tile, total = run.tile(upscaler, picture), work(picture, run.way)
+    megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
+    large = enlarge(upscaler, picture, tile, run.way, lambda lq: bar.advance(lq / total, lq / megapixel))
     return encode_picture(large, job.kind)
 
 
@@ -159,7 +136,7 @@ def write_strengths(run: Run, job: Job, strengths: list[float]) -> int:
     assert run.second is not None and job.target is not None
     image = middle(read_picture(source_of(job), job.name).colour, SHEET_SIDE)
     image = image.expand(3, -1, -1)
-    with Bar(len(strengths)) as bar:
+    with Bar(len(strengths), "MP") as bar:
         bar.begin(job.name)
         pixels = image[0].numel() * run.generator.scale**2
         sheet = compare(run.generator, run.second, strengths, image, run.opened, lambda: bar.advance(1, pixels))
@@ -170,46 +147,6 @@ def write_strengths(run: Run, job: Job, strengths: list[float]) -> int:
 
 def source_of(job: Job) -> Path | IO[bytes]:
     return job.source or io.BytesIO(sys.stdin.buffer.read())
-
-
-class Bar:
-    """How far a call is, and at what speed: pictures done, megapixels of results a second."""
-
-    def __init__(self, pictures: int) -> None:
-        # Names are not markup: a file may be called [red].png.
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[speed]}", markup=False),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self.task = self.progress.add_task("upscaling", total=pictures, speed="")
-        self.started, self.megapixels, self.begun = time.monotonic(), 0.0, -1
-
-    def __enter__(self) -> Bar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self.progress.update(self.task, completed=self.progress.tasks[0].total)
-        self.progress.stop()
-
-    def begin(self, name: str) -> None:
-        """The next picture; what the one before had left is done, or never will be."""
-        self.begun += 1
-        self.progress.update(self.task, description=shortened(name), completed=self.begun)
-
-    def advance(self, share: float, pixels: int) -> None:
-        """A share of the present picture is done, so many pixels of its result."""
-        self.megapixels += pixels / 1e6
-        speed = self.megapixels / (time.monotonic() - self.started)
-        self.progress.update(self.task, advance=share, speed=f"{speed:.2f} MP/s")
-
-    def say(self, line: str) -> None:
-        """A line above the bar, on the standard error output."""
-        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -230,7 +167,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of results in a folder (png)")
     parser.add_argument("--suffix", default="", help="appended to the names of results in a folder, such as _x4")
-    parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there already")
+    parser.add_argument("--codec", choices=list(CODECS), default="h264", help="of a video (default: %(default)s)")
+    parser.add_argument(
+        "--crf", type=int, metavar="N", help="of a video: 0 is the best, larger is smaller (default: "
+        + ", ".join(f"{usual} for {name}" for name, (_, usual, _) in CODECS.items()) + ")",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     parser.add_argument("--tile", type=positive, help="side of a tile, input pixels (as large as memory allows)")
     parser.add_argument("--batch", type=positive, default=1, help="tiles at once, for small ones (%(default)s)")
     parser.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
@@ -253,6 +195,12 @@ def misuse(given: argparse.Namespace) -> str:
         return "--strengths wants one picture, and a file as output"
     if given.blend is not None and given.blend[1] is None and not given.strengths:
         return f"--blend {given.blend[0]}: wanted a strength from 0 to 1 after it, such as {given.blend[0]}=0.5"
+    if given.strengths and any(map(is_video, given.inputs)):
+        return "--strengths wants a picture, not a video"
+    try:
+        Coding(given.codec, given.crf)
+    except ValueError as error:
+        return f"--{error}"
     if set(given.suffix) & set("/\\"):
         return f"--suffix {given.suffix}: wanted a part of a name, without slashes"
     return ""
@@ -291,7 +239,3 @@ def between(text: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{text!r} given, wanted a number from {low:g} to {high:g}")
     return value
-
-
-def shortened(name: str, most: int = 30) -> str:
-    return name if len(name) <= most else f"…{name[1 - most :]}"

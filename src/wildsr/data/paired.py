@@ -50,24 +50,25 @@ class PairedFiles:
     ) -> None:
         if lq is None or hq is None:
             raise ValueError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
-        folders = [Path(folder).expanduser() for folder in (lq, hq)]
-        for folder in folders:
+        lq, hq = (Path(folder).expanduser() for folder in (lq, hq))
+        for folder in (lq, hq):
             if hint and not folder.is_dir():
                 raise ValueError(f"{folder}: no such folder; {hint}")
-        lqs, hqs = (_named(folder, end) for folder, end in zip(folders, (lq_ending, hq_ending), strict=True))
-        names = sorted(lqs.keys() | hqs.keys())
-        quick = len(names) < PROGRESS_FROM
-        looked = track(names, "checking pairs", transient=True, console=Console(file=sys.stderr), disable=quick)
-        problems = [fault for name in looked if (fault := _fault(lqs.get(name), hqs.get(name), scale))]
+        found = find_pairs(lq, hq, lq_ending, hq_ending)
+        quick = len(found) < PROGRESS_FROM
+        looked = track(
+            found.values(), "checking pairs", transient=True, console=Console(file=sys.stderr), disable=quick
+        )
+        problems = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
         if problems:
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             raise ValueError(
-                f"{folders[0]} and {folders[1]}: {len(problems)} of {len(names)} do not pair at scale={scale}: "
+                f"{lq} and {hq}: {len(problems)} of {len(found)} do not pair at scale={scale}: "
                 f"{'; '.join(problems[:SHOWN])}{more}"
             )
-        self.names, self.scale = names, scale
-        self.paths = [(lqs[name], hqs[name]) for name in names]
-        self.corrupt = no_damage(len(names))
+        self.names, self.scale = list(found), scale
+        self.paths = [(one, other) for one, other in found.values() if one and other]
+        self.corrupt = no_damage(len(found))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -88,6 +89,18 @@ class PairedFiles:
         return min((min(image_size(hq)), hq) for _, hq in self.paths)
 
 
+def find_pairs(
+    lq: Path, hq: Path, lq_ending: str = "", hq_ending: str = ""
+) -> dict[str, tuple[Path | None, Path | None]]:
+    """LQ and HQ files by the name that they share, sorted by it; None where a file has no other half.
+
+    Raises:
+        ValueError: a folder is missing or empty, or two files of one folder have one name.
+    """
+    lqs, hqs = _named(lq, lq_ending), _named(hq, hq_ending)
+    return {name: (lqs.get(name), hqs.get(name)) for name in sorted(lqs.keys() | hqs.keys())}
+
+
 def _named(folder: Path, ending: str) -> dict[str, Path]:
     """The image files of a folder by what a partner has to be called.
 
@@ -103,7 +116,7 @@ def _named(folder: Path, ending: str) -> dict[str, Path]:
     return found
 
 
-def _fault(lq: Path | None, hq: Path | None, scale: int) -> str:
+def pair_fault(lq: Path | None, hq: Path | None, scale: int) -> str:
     """What keeps two files from being a pair, in a few words; empty for a pair."""
     if lq is None or hq is None:
         return f"{lq or hq} has no {'LQ' if lq is None else 'HQ'}"

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from wildsr.data.batches import Item
+from wildsr.data.exact import ExactPairs
 from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs
 from wildsr.degradation.recipe import Recipe
@@ -56,6 +57,7 @@ class Pairs(Dataset[Item[Recipe]]):
 
     def __init__(self, images: Pictures, spec: DegradationSpec, recipes: int = 1, seed: int = 0) -> None:
         self.images, self.spec, self.recipes, self.seed = images, spec, recipes, seed
+        self.scale = spec.scale
 
     def __len__(self) -> int:
         return len(self.images) * self.recipes
@@ -80,8 +82,8 @@ class PairedPictures(Dataset[Item[None]]):
 
     has_hq = True
 
-    def __init__(self, files: PairedFiles) -> None:
-        self.files = files
+    def __init__(self, files: PairedFiles | ExactPairs) -> None:
+        self.files, self.scale = files, files.scale
 
     def __len__(self) -> int:
         return len(self.files)

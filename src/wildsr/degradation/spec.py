@@ -6,9 +6,9 @@ Every spec checks itself: a ValueError names the key, what was given and what is
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import accumulate
-from typing import Annotated
+from typing import Annotated, Any
 
 from numpy.random import Generator
 
@@ -200,17 +200,33 @@ def _released_second() -> OrderSpec:
     )
 
 
+def _as_recipe(key: str, value: Any) -> Recipe | None:
+    if value is None or isinstance(value, Recipe):
+        return value
+    try:
+        return Recipe.from_dict(value)
+    except ValueError as error:
+        raise ValueError(f"{key}.{error}") from None
+
+
 @record
 class DegradationSpec:
-    """The whole degradation: two orders and the finish. The defaults are the released x4 recipe."""
+    """The whole degradation: two orders and the finish. The defaults are the released x4 recipe.
+
+    `fixed` is a recipe, or its dictionary, that every image has instead of one drawn from the rest; only the seed of
+    its noise is drawn.
+    """
 
     scale: Annotated[int, recipe.SCALE] = 4
     kernels: KernelSpec = field(default_factory=KernelSpec)
     first: OrderSpec = field(default_factory=OrderSpec)
     second: OrderSpec | None = field(default_factory=_released_second)
     finish: FinishSpec | None = field(default_factory=FinishSpec)
+    fixed: Annotated[Recipe | None, _as_recipe] = None
 
     def __post_init__(self) -> None:
+        if self.fixed is not None and self.fixed.scale != self.scale:
+            raise refuse("fixed.scale", self.fixed.scale, f"{self.scale}, the scale of the whole")
         last = (self.second and self.second.resize) or self.first.resize
         if self.finish is None and not (last and last.of == "final" and last.up == last.down == 0):
             wanted = "a finish, or a last resize of final that only keeps: LQ must end at the final size"
@@ -218,6 +234,8 @@ class DegradationSpec:
 
     def draw(self, rng: Generator) -> Recipe:
         """Draw one image's recipe, a pure function of the generator's state."""
+        if self.fixed is not None:
+            return replace(self.fixed, seed=_whole(rng, 0, 2**63 - 1))
         return Recipe(
             scale=self.scale,
             seed=_whole(rng, 0, 2**63 - 1),

@@ -24,7 +24,7 @@ from wildsr.training.curves import peak_memory
 from wildsr.training.fitting import build_module, device, fit, leads
 from wildsr.training.judgement import shown_pair
 from wildsr.training.sources import build_data, has_gpu
-from wildsr.training.stops import agreed
+from wildsr.training.stops import AGREE_EVERY, agreed
 from wildsr.training.validation import enlarged, set_metrics
 from wildsr.upscale.memory import free_memory, is_out_of_memory
 
@@ -54,7 +54,7 @@ class Meter(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         done, passed = module.iteration, time.monotonic() - self.begin
         late = passed >= self.limit
-        if agreed(trainer, bool(self.steady) and late and trainer.is_global_zero, done):
+        if agreed(trainer, self.steady > 0 and late and trainer.is_global_zero, due=done % AGREE_EVERY == 0):
             self.iterations, self.taken = done - self.steady, now() - self.begin
             trainer.should_stop = True
         elif not self.steady and (late or done > PREFETCHED * trainer.datamodule.workers):  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from wildsr.data import pictures_digest, sample_photographs
 from wildsr.images import find_images, first_line
 from wildsr.networks import load_generator
 
-# Of a run, see wildsr.run: NAME/scores.json, NAME/STAGE/config.yaml, NAME/STAGE/generator.safetensors.
+# Of a run, see training/findings.py and fitting.py: NAME/scores.json, NAME/STAGE/config.yaml and generator.safetensors.
 SCORES, CONFIG, GENERATOR = "scores.json", "config.yaml", "generator.safetensors"
 
 NO_LICENCE = "not stated"

@@ -181,7 +181,8 @@ def _open(url: str) -> HTTPResponse:
 def _receive(response: HTTPResponse, file: IO[bytes], name: str, digest: str) -> None:
     sha256 = hashlib.sha256()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    bar = Console(stderr=True)
+    with Progress(*columns, console=bar, disable=bar.is_jupyter) as progress:  # rich's bars want ipywidgets there
         task = progress.add_task(name, total=response.length)
         while chunk := _read(response):
             file.write(chunk)

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from wildsr.images import to_pil
 from wildsr.rules import whole
-from wildsr.training.judgement import write_rows
+from wildsr.training.findings import write_rows
 
 
 class Hardest(L.Callback):
-    """At each validation, the samples since the last one with the largest pixel loss: a CSV file, and a table with
-    their pictures to wandb. Of several processes the first tells of its own samples.
+    """After each epoch, its samples with the largest pixel loss: a CSV file, and a table with their pictures to wandb.
+
+    Of several processes the first tells of its own samples.
 
     Args:
         file: the CSV file, written anew each time.
@@ -31,7 +32,7 @@ class Hardest(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         self.seen.append((module.iteration, module.sample_losses))
 
-    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.seen or not trainer.is_global_zero:
             self.seen = []
             return

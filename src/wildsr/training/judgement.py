@@ -1,16 +1,14 @@
-"""The closing judgement of a run: methods side by side on every validation set, as tables and as a picture.
+"""Methods side by side on every picture of a set: their figures, and what a person sees of them.
 
 Shapes: C = 3, H W image, h = H // scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from itertools import islice
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -20,21 +18,22 @@ from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 from torchmetrics import MetricCollection
 
 from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import to_pil, write_whole
-from wildsr.metrics import FIGURES, chosen_metrics
-from wildsr.sheets import sheet
+from wildsr.images import most_detailed, to_pil
+from wildsr.metrics import chosen_metrics
+from wildsr.sheets import Cell
 from wildsr.training.datamodule import ValidationPair, validation_pair
 from wildsr.training.validation import MAIN
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
 Scores = dict[str, dict[str, float]]
+SHOWN = 4  # pictures of a set in the comparison
+SIDE, ZOOM = 200, 2  # of a window, pixels; and how many times its sides are enlarged
 
 
 class Score(NamedTuple):
@@ -53,26 +52,101 @@ def bicubic(scale: int) -> Method:
     return lambda lq: F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
 
 
-@torch.no_grad()
+class Verdict(NamedTuple):
+    """What a judgement finds: all scores, and for each picture that the comparison shows a row of labelled crops."""
+
+    scores: list[Score]
+    rows: list[list[Cell]]
+
+    def take(self, more: Verdict) -> None:
+        """Add what was found on another picture."""
+        self.scores.extend(more.scores)
+        self.rows.extend(more.rows)
+
+
 def judge(
     methods: Mapping[str, Method],
     sets: Mapping[str, ValidationSet],
     metrics: Sequence[str],
-    scale: int,
+    border: int,
     device: torch.device,
-) -> list[Score]:
-    """Every method on every picture of every set, the same inputs for all, `scale` border pixels left out."""
-    scores = []
+) -> Verdict:
+    """Every method on every picture of every set, `border` pixels left out on each side."""
+    verdict = Verdict([], [])
     for name, pictures in sets.items():
-        found = MetricCollection(dict(chosen_metrics(metrics, scale, pictures.has_hq)), compute_groups=False).to(device)
-        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=Console(file=sys.stderr)):
-            item = pictures[index]
-            label, pair = pictures.label(index), shown_pair(item, device)
-            for method, upscaled in methods.items():
-                figures = found(sr=upscaled(pair.lq), hq=pair.hq)  # of this picture alone
-                values = {key: float(figures[key]) for key in metrics if key in figures}
-                scores.append(Score(name, *label, method, values, item.drawn))
-    return scores
+        trial = Trial(name, pictures, methods, metrics, border, device)
+        bar = Console(file=sys.stderr)
+        off = bar.is_jupyter  # rich's bars want ipywidgets there
+        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
+            verdict.take(trial.judge(index))
+    return verdict
+
+
+class Trial:
+    """The methods that are compared on one set, the same inputs for all.
+
+    Args:
+        name: of the set.
+        pictures: the set.
+        methods: by name, all of the set's scale.
+        metrics: names of the figures; a set without originals has those that need none.
+        border: pixels left out on each side.
+        device: where the inputs and the originals are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pictures: ValidationSet,
+        methods: Mapping[str, Method],
+        metrics: Sequence[str],
+        border: int,
+        device: torch.device,
+    ) -> None:
+        self.name, self.pictures, self.methods, self.device = name, pictures, methods, device
+        chosen = chosen_metrics(metrics, border, pictures.has_hq)
+        self.names = list(chosen)
+        self.metrics = MetricCollection(dict(chosen), compute_groups=False).to(device)
+        self.shown = shown_of(pictures)
+
+    @torch.no_grad()
+    def judge(self, index: int) -> Verdict:
+        """Every method on one picture, with a row for the comparison where it is to be shown.
+
+        Raises:
+            ValueError: the picture cannot be read, or is too small for a metric.
+        """
+        item = self.pictures[index]
+        label, pair = self.pictures.label(index), shown_pair(item, self.device)
+        scores, seen = [], dict[str, Tensor]()
+        for method, upscaled in self.methods.items():
+            sr = upscaled(pair.lq)
+            figures = self.metrics(sr=sr, hq=pair.hq)  # of this picture alone
+            values = {name: float(figures[name]) for name in self.names}
+            scores.append(Score(self.name, *label, method, values, item.drawn))
+            if index in self.shown:
+                seen[method] = sr
+        return Verdict(scores, [crops(f"input: {self.name}, {label.picture}", pair, seen)] if seen else [])
+
+
+def shown_of(pictures: ValidationSet) -> list[int]:
+    """The numbers that a comparison shows of a set: the first SHOWN pictures, each in its first version."""
+    firsts = (index for index in range(len(pictures)) if pictures.label(index).version == 0)
+    return list(islice(firsts, SHOWN))
+
+
+def crops(title: str, pair: ValidationPair, results: Mapping[str, Tensor]) -> list[Cell]:
+    """The input under a title, each method's result, the original: the same window of each, enlarged for the eye.
+
+    The window is the one with the most detail in the original, or in the last method's picture where there is none.
+    The input is enlarged without smoothing, so that its own pixels show.
+    """
+    last = pair.hq if pair.hq is not None else list(results.values())[-1]
+    cells = {title: F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest"), **results}
+    if pair.hq is not None:
+        cells["original"] = pair.hq
+    window = most_detailed(last[0], SIDE)
+    return [(_enlarged(picture[0][:, *window]), caption) for caption, picture in cells.items()]
 
 
 def objective_of(cfg: DictConfig) -> str | None:
@@ -118,72 +192,6 @@ def means(scores: Sequence[Score]) -> Scores:
     return {method: {key: fmean(found) for key, found in row.items()} for method, row in values.items()}
 
 
-def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
-    """The scores on one set as a table for the terminal, one row a method."""
-    prefix = "" if chosen == MAIN else f"{chosen}/"
-    figures = [name for name in FIGURES if any(f"{prefix}{name}" in row for row in scores.values())]
-    result = Table(title=title, title_justify="left", caption_justify="left")
-    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
-    result.add_column("")
-    for name in figures:
-        result.add_column(FIGURES[name].head, justify="right")
-    for method, row in scores.items():
-        result.add_row(method, *(f"{row[prefix + name]:.{FIGURES[name].digits}f}" for name in figures))
-    return result
-
-
-def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write rows as CSV, whole or not at all; a column for every key, in the order of their first appearance."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, lambda file: file.write(text.getvalue().encode()))
-
-
-def score_row(score: Score, figures: Sequence[str]) -> dict[str, Any]:
-    """A score as a row of a CSV, its recipe as JSON; figures that a set does not have stay empty."""
-    recipe = score.recipe.to_json() if score.recipe is not None else ""
-    values = {name: score.figures.get(name, "") for name in figures}
-    return {"set": score.set, "picture": score.picture, "version": score.version, "method": score.method,
-            **values, "recipe": recipe}  # fmt: skip
-
-
-@torch.no_grad()
-def comparison(
-    methods: Mapping[str, Method], sets: Mapping[str, ValidationSet], side: int, zoom: int, device: torch.device
-) -> Image.Image:
-    """A row a picture: the input, each method, the original, each a `side` x `side` window enlarged `zoom` times.
-
-    The first four pictures of each set, each in its first version. The window is the one with the most detail in the
-    original, or in the last method's picture where there is none. The input is enlarged without smoothing, so that its
-    own pixels show.
-    """
-    rows = []
-    for pictures in sets.values():
-        firsts = [index for index in range(len(pictures)) if pictures.label(index).version == 0]
-        for index in firsts[:4]:
-            pair = shown_pair(pictures[index], device)
-            shown = {"input": pair.lq, **{method: upscaled(pair.lq) for method, upscaled in methods.items()}}
-            if pair.hq is not None:
-                shown["original"] = pair.hq
-            last = list(shown.values())[-1]
-            shown["input"] = F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest")
-            window = most_detailed(last[0], side)
-            rows.append([(_enlarged(picture[0][:, *window], zoom), caption) for caption, picture in shown.items()])
-    return sheet(rows)
-
-
-def most_detailed(image: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of the `side` x `side` window of (C, H, W) with the largest mean gradient."""
-    height, width = (min(side, length) for length in image.shape[-2:])
-    grey = image.mean(0)
-    detail = F.pad(grey.diff(dim=0).abs(), (0, 0, 0, 1)) + F.pad(grey.diff(dim=1).abs(), (0, 1))
-    mean = F.avg_pool2d(detail[None], (height, width), stride=8)[0]
-    top, left = (int(place) * 8 for place in divmod(int(mean.argmax()), mean.shape[1]))
-    return slice(top, top + height), slice(left, left + width)
-
-
-def _enlarged(image: Tensor, zoom: int) -> Image.Image:
+def _enlarged(image: Tensor) -> Image.Image:
     picture = to_pil(image)
-    return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+    return picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST)

@@ -55,11 +55,11 @@ class Stops(L.Callback):
         signal.signal(number, self.before[number])  # a second one does not wait
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
-        if module.iteration >= module.stage.iterations:
-            trainer.should_stop = True
-            return
+        done = module.iteration >= module.stage.iterations
         late = self.limit is not None and time.monotonic() - self.begin > self.limit
-        if not agreed(trainer, self.asked is not None or late, module.iteration):
+        wish = self.asked is not None or late  # also at the end: a stage may follow
+        if not agreed(trainer, wish, due=done or module.iteration % AGREE_EVERY == 0):
+            trainer.should_stop = done
             return
         checkpoints: Any = trainer.checkpoint_callback
         if checkpoints is not None:
@@ -83,11 +83,11 @@ class Stops(L.Callback):
         self.before = {}
 
 
-def agreed(trainer: L.Trainer, wish: bool, iteration: int) -> bool:
-    """Whether any process wishes to stop, the same answer in all of them."""
+def agreed(trainer: L.Trainer, wish: bool, due: bool) -> bool:
+    """Whether to stop: for one process at once, for several when it is due and any of them wishes to."""
     if trainer.world_size == 1:
         return wish
-    return iteration % AGREE_EVERY == 0 and trainer.strategy.reduce_boolean_decision(wish, all=False)
+    return due and trainer.strategy.reduce_boolean_decision(wish, all=False)
 
 
 def requeue() -> None:

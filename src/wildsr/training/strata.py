@@ -14,10 +14,9 @@ from rich.table import Table
 
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.recipe import BLUR_FIELDS
-from wildsr.metrics import FIGURES
+from wildsr.metrics import FEW, FIGURES
 from wildsr.training.judgement import Score
 
-FEW = 5  # images; the mean of fewer says more about the pictures than about the degradation
 Row = dict[str, Any]
 
 
@@ -60,12 +59,12 @@ def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
     for (axis, stratum), methods in grouped.items():
         head = {"axis": axis, "stratum": stratum}
         rows += [
-            {**head, "images": len(found), "method": method, **means(found)} for method, found in methods.items()
+            {**head, "images": len(found), "method": method, **mean_figures(found)} for method, found in methods.items()
         ] or [{**head, "images": 0}]
     return rows
 
 
-def means(scores: Sequence[Score]) -> dict[str, float]:
+def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
     """The mean of each figure."""
     return {name: fmean(score.figures[name] for score in scores) for name in scores[0].figures}
 

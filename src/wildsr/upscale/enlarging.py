@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from wildsr.images import Picture
+from wildsr.upscale.memory import free_memory, result_bytes, tile_side
 from wildsr.upscale.tiles import Upscaler, upscale
 
 ALPHAS = ("network", "interpolate")
@@ -56,6 +57,22 @@ def enlarge(
     if not bool(colour.isfinite().all()):
         raise ValueError("the network gives numbers that are not finite; its weights are damaged")
     return replace(picture, colour=colour, alpha=alpha)
+
+
+def fitting_tile(upscaler: Upscaler, generator: nn.Module, picture: Picture, way: Way, device: torch.device) -> int:
+    """The side of a tile in LQ pixels that memory allows beside the result.
+
+    Raises:
+        ValueError: memory does not suffice for the result.
+    """
+    height, width = picture.colour.shape[-2:]
+    rows, columns = result_size(upscaler.scale, picture, way)
+    planes = picture.colour.shape[0] + (picture.alpha is not None)
+    free = free_memory(torch.device("cpu"))
+    free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
+    if device.type != "cpu":
+        free = free_memory(device)
+    return tile_side(generator, upscaler.overlap, height, width, free)
 
 
 def result_size(scale: int, picture: Picture, way: Way) -> tuple[int, int]:

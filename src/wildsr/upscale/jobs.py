@@ -1,4 +1,4 @@
-"""Which files become which: files, folders, patterns and the standard streams."""
+"""Which files become which: files, folders, patterns, the standard streams, and videos."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsr.images import SUFFIXES, find_images, kind_of, printable
+from wildsr.upscale import codecs
 
 STREAM = "-"
 
@@ -110,6 +111,37 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
             raise ValueError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
         _require_writable(target)
     return jobs
+
+
+def is_video(word: str) -> bool:
+    """Whether an input is a video, by its name."""
+    return Path(word).suffix.lower() in codecs.SUFFIXES
+
+
+def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
+    """A video's file, its result's, and the kind of container of that by FFmpeg's name.
+
+    In a folder the result keeps the kind of the video where that can be written.
+
+    Raises:
+        ValueError: it does not exist, there are several, or the output does not go with it or cannot be written to.
+    """
+    if len(inputs) > 1:
+        raise ValueError(f"{len(inputs)} inputs, a video among them; wanted one video a call")
+    source, target = Path(inputs[0]).expanduser(), naming.path
+    if not source.is_file():
+        raise ValueError(f"{printable(source)}: no such file")
+    if target.is_dir() or naming.output.endswith(("/", os.sep)) or not target.suffix:
+        own = source.suffix.lower()
+        target /= f"{source.stem}{naming.suffix}{own if own in codecs.CONTAINERS else codecs.ANY}"
+    kind = codecs.CONTAINERS.get(target.suffix.lower())
+    if naming.output == STREAM or kind is None:
+        wanted = ", ".join(codecs.CONTAINERS)
+        raise ValueError(f"{printable(naming.output)}: no video file; wanted a name that ends in one of {wanted}")
+    if target.resolve() == source.resolve():
+        raise ValueError(f"{printable(target)} is an input; wanted another --output or --suffix")
+    _require_writable(target)
+    return source, target, kind
 
 
 def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:

@@ -1,0 +1,62 @@
+"""How far a call is, and at what speed."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU may take half a minute
+
+
+class Bar:
+    """Inputs done, the speed in some unit a second, and the time left; on the standard error output.
+
+    Args:
+        total: number of inputs.
+        unit: what is counted, such as MP for megapixels.
+    """
+
+    def __init__(self, total: int, unit: str) -> None:
+        console = Console(stderr=True)
+        # Names are not markup: a file may be called [red].png.
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[speed]}", markup=False),
+            TimeRemainingColumn(),
+            console=console,
+            disable=console.is_jupyter,  # rich's bars want ipywidgets there
+            speed_estimate_period=MEMORY,
+        )
+        self.task = self.progress.add_task("upscaling", total=total, speed="")
+        self.unit, self.started, self.amount, self.begun = unit, time.monotonic(), 0.0, -1
+
+    def __enter__(self) -> Bar:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self.progress.update(self.task, completed=self.progress.tasks[0].total)
+        self.progress.stop()
+
+    def begin(self, name: str) -> None:
+        """The next input; what the one before had left is done, or never will be."""
+        self.begun += 1
+        self.progress.update(self.task, description=shortened(name), completed=self.begun)
+
+    def advance(self, share: float, amount: float) -> None:
+        """A share of the present input is done, so many units."""
+        self.amount += amount
+        speed = self.amount / (time.monotonic() - self.started)
+        self.progress.update(self.task, advance=share, speed=f"{speed:.2f} {self.unit}/s")
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def shortened(name: str, most: int = 30) -> str:
+    return name if len(name) <= most else f"…{name[1 - most :]}"

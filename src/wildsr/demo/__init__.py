@@ -1,0 +1,1 @@
+"""The page of `wildsr demo`: what is behind it, and how it looks."""

@@ -1,0 +1,200 @@
+"""A recipe as a form: a control for every parameter, and back; and as a file for conf/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+
+from wildsr.degradation import DegradationSpec, Recipe
+from wildsr.degradation.recipe import BLUR_FIELDS, MODES, STRENGTH
+from wildsr.rules import one_of, refuse
+
+DIGITS = 2  # after the point, of every number of a form: what sliders show is what is applied
+UPPER_SCALE = 8  # the largest of our networks
+
+Values = dict[str, Any]  # key of a control -> what it is set to
+
+
+@dataclass(frozen=True)
+class Control:
+    """One parameter, or whether an operation takes part.
+
+    Args:
+        key: where it stands in a recipe, such as first.blur.sigma_x; of an operation, first.blur.
+        label: in a few words, with the unit.
+        choices: names to choose from.
+        span: lowest and highest number, and the step; neither this nor choices: yes or no.
+        default: what it shows while the recipe has no such number.
+    """
+
+    key: str
+    label: str
+    choices: tuple[str, ...] = ()
+    span: tuple[float, float, float] | None = None
+    default: Any = True
+
+    def typed(self, value: Any) -> Any:
+        """A value as a browser sends it, whole numbers where the step is whole. Raises: ValueError if it is empty."""
+        if value is None:
+            raise refuse(self.key, value, "a number" if self.span else "a choice")
+        if self.span is None:
+            return value
+        return int(value) if isinstance(self.span[2], int) else float(value)
+
+
+def _blur(part: str) -> tuple[Control, ...]:
+    at = f"{part}.blur"
+    return (
+        Control(at, "blur"),
+        Control(f"{at}.kind", "kernel", choices=tuple(BLUR_FIELDS), default="iso"),
+        Control(f"{at}.size", "size, pixels", span=(3, 51, 2), default=15),
+        Control(f"{at}.sigma_x", "σ along x, pixels", span=(0.05, 8, 0.01), default=1.0),
+        Control(f"{at}.sigma_y", "σ along y, pixels", span=(0.05, 8, 0.01), default=1.0),
+        Control(f"{at}.theta", "angle, radians", span=(-3.14, 3.14, 0.01), default=0.0),
+        Control(f"{at}.beta", "shape β (1: Gaussian)", span=(0.1, 10, 0.01), default=1.0),
+        Control(f"{at}.cutoff", "cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
+    )
+
+
+def _order(part: str) -> tuple[Control, ...]:
+    return (
+        *_blur(part),
+        Control(f"{part}.resize", "resize"),
+        Control(f"{part}.resize.factor", "factor", span=(0.05, 2, 0.01), default=1.0),
+        Control(f"{part}.resize.mode", "interpolation", choices=MODES, default="bicubic"),
+        Control(f"{part}.resize.of", "factor of which size", choices=("input", "final"), default="input"),
+        Control(f"{part}.noise", "noise"),
+        Control(f"{part}.noise.kind", "kind", choices=tuple(STRENGTH), default="gaussian"),
+        Control(f"{part}.noise.strength", "strength (Gaussian: σ in levels)", span=(0, 60, 0.01), default=5.0),
+        Control(f"{part}.noise.grey", "the same in all channels", default=False),
+        Control(f"{part}.jpeg", "JPEG", default=False),
+        Control(f"{part}.jpeg.quality", "quality", span=(1, 100, 1), default=75),
+    )
+
+
+PARTS: dict[str, tuple[Control, ...]] = {
+    "First order": _order("first"),
+    "Second order": (Control("second", "a second order"), *_order("second")),
+    "Finish": (
+        Control("finish", "a finish"),
+        Control("finish.resize.mode", "interpolation to the final size", choices=MODES, default="bicubic"),
+        Control("finish.sinc", "sinc filter"),
+        Control("finish.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
+        Control("finish.sinc.cutoff", "its cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
+        Control("finish.jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
+        Control("finish.jpeg_first", "JPEG before the resize and the filter", default=False),
+    ),
+    "Scale and seed": (
+        Control("scale", "scale, HQ side / LQ side", span=(1, UPPER_SCALE, 1), default=4),
+        Control("seed", "seed of the noise", span=(0, 2**31 - 1, 1), default=0),
+    ),
+}
+CONTROLS = tuple(control for part in PARTS.values() for control in part)
+
+
+def draw(spec: DegradationSpec, seed: int) -> Recipe:
+    """Draw a recipe, its numbers rounded as the controls show them."""
+    recipe = spec.draw(np.random.default_rng(seed))
+    return Recipe.from_dict(_rounded(recipe.to_dict() | {"seed": seed}))
+
+
+def values_of(recipe: Recipe) -> Values:
+    """How the controls are set for a recipe."""
+    data = recipe.to_dict()
+    return {control.key: _value(control, data) for control in CONTROLS}
+
+
+def recipe_of(values: Mapping[str, Any]) -> Recipe:
+    """The recipe that the controls are set to; what its operations do not use is left out.
+
+    Raises:
+        ValueError: it is none: one line that begins with the key.
+    """
+    typed = {control.key: control.typed(values[control.key]) for control in CONTROLS}
+    data = {
+        "scale": typed["scale"],
+        "seed": typed["seed"],
+        "first": _order_of("first", typed),
+        "second": _order_of("second", typed) if typed["second"] else None,
+        "finish": _finish_of(typed) if typed["finish"] else None,
+    }
+    return Recipe.from_dict(_rounded(data))
+
+
+def used(values: Mapping[str, Any], controls: Sequence[Control] = CONTROLS) -> list[bool]:
+    """Which controls have a meaning, as all are set."""
+    return [_is_used(control.key, values) for control in controls]
+
+
+def to_conf(recipe: Recipe) -> str:
+    """A file for conf/degradation/: every picture has this recipe, but for the seed of its noise."""
+    fixed = yaml.safe_dump({"fixed": recipe.to_dict()}, sort_keys=False)
+    return (
+        "# One recipe for every picture, but for the seed of its noise.\n"
+        "# As conf/degradation/mine.yaml it is chosen by\n"
+        f"#   python train.py degradation=mine scale={recipe.scale}\n"
+        f"#   wildsr degrade photos/ -o lq/ degradation=mine scale={recipe.scale}\n"
+        "defaults:\n  - second_order\n  - _self_\n\n" + fixed
+    )
+
+
+def _value(control: Control, data: Mapping[str, Any]) -> Any:
+    node: Any = data
+    names = control.key.split(".")
+    for name in names:
+        node = node.get(name) if isinstance(node, Mapping) else None
+    is_part = control.span is None and not control.choices and names[-1] not in ("grey", "jpeg_first")
+    if is_part:
+        return node is not None
+    return control.default if node is None else node
+
+
+def _is_used(key: str, values: Mapping[str, Any]) -> bool:
+    part, *rest = key.split(".")
+    if not rest:
+        return True
+    if part in ("second", "finish") and not values[part]:
+        return False
+    if len(rest) == 1:
+        return True
+    operation = f"{part}.{rest[0]}"
+    if operation in values and not values[operation]:
+        return False
+    if rest[0] != "blur" or rest[1] in ("kind", "size"):
+        return True
+    return rest[1] in BLUR_FIELDS[values[f"{operation}.kind"]]
+
+
+def _order_of(part: str, values: Mapping[str, Any]) -> Values:
+    return {name: _operation(f"{part}.{name}", values) for name in ("blur", "resize", "noise", "jpeg")}
+
+
+def _operation(key: str, values: Mapping[str, Any]) -> Values | None:
+    """An operation's own controls that are used, or None where it takes no part."""
+    if not values[key]:
+        return None
+    if key.endswith("blur"):
+        one_of(*BLUR_FIELDS)(f"{key}.kind", values[f"{key}.kind"])
+    own = [name for name in values if name.startswith(f"{key}.") and _is_used(name, values)]
+    return {name.rpartition(".")[2]: values[name] for name in own}
+
+
+def _finish_of(values: Mapping[str, Any]) -> Values:
+    sinc = _operation("finish.sinc", values)
+    return {
+        "resize": {"factor": 1.0, "mode": values["finish.resize.mode"], "of": "final"},
+        "sinc": sinc and {"kind": "sinc", **sinc},
+        "jpeg": {"quality": values["finish.jpeg.quality"]},
+        "jpeg_first": values["finish.jpeg_first"],
+    }
+
+
+def _rounded(data: Any) -> Any:
+    """Every number with a fraction at DIGITS; pi becomes 3.14, still no more than what is allowed."""
+    if isinstance(data, Mapping):
+        return {key: _rounded(value) for key, value in data.items()}
+    return round(data, DIGITS) if isinstance(data, float) else data

@@ -1,0 +1,145 @@
+"""The sets that `wildsr evaluate` is asked for, in words: NAME=LQ, NAME=LQ:HQ, NAME=synthetic:HQ, photos, hard."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mode
+
+from wildsr.config import build, compose_config
+from wildsr.data import (
+    ExactPairs,
+    ExactPictures,
+    PairedPictures,
+    Pairs,
+    RealPictures,
+    ValidationSet,
+    find_pairs,
+    pair_fault,
+    validation_set,
+)
+from wildsr.images import image_size
+from wildsr.training.validation import MAIN
+
+BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
+SYNTHETIC = "synthetic"
+
+
+class UnpairedError(ValueError):
+    """Folders of LQ and HQ whose files do not pair: `faults` has a line for each."""
+
+    def __init__(self, faults: list[str], pairs: int, asked: AskedSet) -> None:
+        super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was judged")
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class AskedSet:
+    """A set as it was asked for.
+
+    Args:
+        name: of the set.
+        kind: built-in; synthetic (hq alone), paired or real (lq alone).
+        lq, hq: folders.
+    """
+
+    name: str
+    kind: str
+    lq: Path | None = None
+    hq: Path | None = None
+
+    @property
+    def has_hq(self) -> bool:
+        return self.kind != "real"
+
+    def open(self, scale: int, recipes: int | None = None, lq_ending: str = "", hq_ending: str = "") -> ValidationSet:
+        """The set itself; damaged files are in it, and refused when it is their turn.
+
+        Args:
+            scale: of a set that has none of its own: all but the paired ones.
+            recipes: versions of each picture of a synthetic set, and of photos; None: 1, and 4 for photos.
+            lq_ending, hq_ending: of the files' names in a paired set, as `PairedFiles` takes them.
+
+        Raises:
+            ValueError: a folder is missing or empty, or its files do not pair (UnpairedError).
+        """
+        if self.kind == "built-in":
+            data = compose_config(["data=photos", f"scale={scale}"]).data
+            if self.name == "hard":
+                target = {"_target_": "wildsr.data.validation_set", "scale": scale}
+                hard: ValidationSet = build(data.sets.hard, "data.sets.hard", **target)
+                return hard
+            return validation_set(scale, hq=build(data.val, "data.val"), recipes=recipes or data.val_recipes)
+        if self.lq is not None and self.hq is not None:
+            return PairedPictures(self._pairs(self.lq, self.hq, lq_ending, hq_ending))
+        if self.hq is not None:
+            return validation_set(scale, hq=ExactPictures(self.hq), recipes=recipes or 1)
+        assert self.lq is not None
+        return RealPictures(ExactPictures(self.lq), scale)
+
+    def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> ExactPairs:
+        """All pairs, at the scale of most of them."""
+        found = find_pairs(lq, hq, lq_ending, hq_ending)
+        pairs = {name: (one, other) for name, (one, other) in found.items() if one and other}
+        ratios = {
+            name: image_size(pair[1])[0] // image_size(pair[0])[0] for name, pair in pairs.items() if readable(pair)
+        }
+        if pairs and not ratios:
+            raise ValueError(f"{self.name}: none of {len(pairs)} pairs is readable")
+        scale = max(mode(ratios.values()), 1) if ratios else 1
+        # What cannot be read stays, to be named when it is its turn; what can be has to be a pair.
+        looked = [found[name] for name in found if name in ratios or name not in pairs]
+        faults = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
+        if faults:
+            raise UnpairedError(faults, len(found), self)
+        return ExactPairs(pairs, scale)
+
+
+def read_set(word: str) -> AskedSet:
+    """A set out of a word of the command line.
+
+    Raises:
+        ValueError: it is none; one line.
+    """
+    if word in BUILT_IN:
+        return AskedSet(word, "built-in")
+    name, equals, place = word.partition("=")
+    if not (equals and place):
+        raise ValueError(f"{word!r} given, wanted NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME={SYNTHETIC}:HQ_DIR, "
+                         f"{' or '.join(BUILT_IN)}")  # fmt: skip
+    if name in (MAIN, *BUILT_IN) or not re.fullmatch(r"[\w-]+", name):
+        taken = ", ".join((MAIN, *BUILT_IN))
+        raise ValueError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
+    first, colon, second = place.partition(":")
+    if not colon or Path(place).expanduser().is_dir():  # a folder's own name may hold a colon
+        return AskedSet(name, "real", lq=Path(place).expanduser())
+    if not (first and second):
+        raise ValueError(f"{word!r} given, wanted two folders around the colon")
+    if first == SYNTHETIC:
+        return AskedSet(name, SYNTHETIC, hq=Path(second).expanduser())
+    return AskedSet(name, "paired", Path(first).expanduser(), Path(second).expanduser())
+
+
+def readable(paths: Iterable[Path]) -> bool:
+    """Whether the headers of all files can be read."""
+    with suppress(ValueError):
+        return all(image_size(path) for path in paths)
+    return False
+
+
+def set_digest(pictures: ValidationSet) -> str:
+    """A digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
+    paths: Iterable[Path] = ()
+    recipes = ""
+    if isinstance(pictures, PairedPictures):
+        paths = (path for pair in pictures.files.paths for path in pair)
+    else:
+        paths = getattr(pictures.images, "paths", ())
+    if isinstance(pictures, Pairs):
+        recipes = f"{pictures.spec} {pictures.recipes} {pictures.seed}"
+    lines = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+    return hashlib.sha256("\n".join([recipes, *lines]).encode(errors="surrogateescape")).hexdigest()
