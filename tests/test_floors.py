@@ -30,6 +30,7 @@ FLOORS = {
     "wildsr.upscale.eager": 2,
     "wildsr.preparation": 3,
     "wildsr.previews": 3,
+    "wildsr.reports": 3,
     "wildsr.search": 3,
     "wildsr.training": 3,
     "wildsr.upscale": 3,

@@ -6,7 +6,7 @@ Shapes: C = 3, H W image, k kernel side. Images are float32 in [0, 1].
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.degradation import DegradationSpec, degrade, render_kernel
+from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.degradation.pipeline import trace
-from wildsr.degradation.recipe import Blur, Noise, Recipe
+from wildsr.degradation.recipe import Blur, Recipe
 from wildsr.images import to_pil
 from wildsr.sheets import Cell, sheet
 
@@ -87,12 +88,8 @@ def kernel_picture(blur: Blur, side: int) -> Image.Image:
 
 def statistics(spec: DegradationSpec, draws: int, seed: int) -> Image.Image:
     """Histograms of what a spec draws: one panel a number, bars for names, over `draws` recipes."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, list[Any]] = {}
-    for _ in range(draws):
-        for key, value in numbers_of(spec.draw(rng)).items():
-            found.setdefault(key, []).append(value)
-    keys = [key for key in sorted(found, key=_place) if len(set(found[key])) > 1]
+    found = varying(drawn_values(spec, draws, seed))
+    keys = list(found)
     if not keys:
         raise ValueError("this degradation draws nothing at random")
     rows = -(-len(keys) // COLUMNS)
@@ -104,28 +101,6 @@ def statistics(spec: DegradationSpec, draws: int, seed: int) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-
-
-def numbers_of(recipe: Recipe) -> dict[str, Any]:
-    """The drawn values of a recipe by name, such as first.noise.gaussian or second.blur.sigma_x."""
-    values: dict[str, Any] = {}
-    for name, step in recipe.steps:
-        for field, value in _fields(step):
-            values[f"{name}.{field}"] = value
-    if recipe.finish is not None:
-        values["finish.order"] = "JPEG, sinc" if recipe.finish.jpeg_first else "sinc, JPEG"
-    return values
-
-
-def _fields(step: Any) -> list[tuple[str, Any]]:
-    if isinstance(step, Noise):  # sigma and scale are different units: a panel each
-        return [
-            ("kind", step.kind),
-            (f"{step.kind} strength", step.strength),
-            ("grey", "grey" if step.grey else "colour"),
-        ]
-    slots: Mapping[str, Any] = {key: getattr(step, key) for key in step.__dataclass_fields__}
-    return [(key, value) for key, value in slots.items() if value is not None and key != "of"]
 
 
 def _panel(axes: Axes, key: str, values: Sequence[Any], draws: int) -> None:
@@ -141,19 +116,6 @@ def _panel(axes: Axes, key: str, values: Sequence[Any], draws: int) -> None:
         bins: Any = [v - 0.5 for v in range(min(values), max(values) + 2)] if whole else 40
         axes.hist(values, bins=bins, color=BLUE, density=True)
         axes.set_yticks([])
-
-
-def _place(key: str) -> tuple[int, str]:
-    """Panels stand in the pipeline's order."""
-    return ("first", "second", "finish").index(key.split(".")[0]), key
-
-
-def in_words(recipe: Recipe) -> str:
-    """A recipe as a caption, one line an order."""
-    lines: dict[str, list[str]] = {}
-    for name, step in recipe.steps:
-        lines.setdefault(name.split(".")[0], []).append(step.describe())
-    return "\n".join(f"{order}: {', '.join(words)}" for order, words in lines.items())
 
 
 def enlarged(image: Tensor, width: int) -> Image.Image:

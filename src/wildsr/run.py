@@ -2,7 +2,8 @@
 
 A run lives in runs/<name>, each stage in a folder of its own: checkpoints/, panels/, csv/, config.yaml, and
 generator.safetensors, the averaged generator at the stage's end. A run closes with a judgement, whose files
-training/findings.py names.
+training/findings.py names. report.html shows all of it; reports/ writes it, and keeps what it needs for that in crops/,
+degradation.json and overrides.json.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -23,10 +25,14 @@ from torch import distributed
 
 from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
 from wildsr.images import first_line
-from wildsr.training.closing import close, shown
-from wildsr.training.fitting import fit_stage, leads, rehearse
-from wildsr.training.judgement import Scores, last_score, objective_of
+from wildsr.reports import write_report
+from wildsr.reports.crops import CROPS, START, chosen, keep, keep_inputs, write_list
+from wildsr.training.closing import close, methods_of, shown
+from wildsr.training.findings import SCORES
+from wildsr.training.fitting import device, fit_stage, leads, rehearse
+from wildsr.training.judgement import Scores, last_score, objective_of, shown_pair
 from wildsr.training.resuming import read_start, set_aside
+from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
 
 
@@ -121,7 +127,27 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
         distributed.destroy_process_group()
     if not leads():
         return {}
-    return close(stages, folder, fresh=any(trained)) if stages[-1].compare and stages[-1].data.val else {}
+    scores: Scores = {}
+    if stages[-1].compare and stages[-1].data.val:
+        fresh = any(trained) or not (folder / SCORES).is_file()
+        scores = close(stages, folder, fresh)
+        if fresh:
+            keep_start(stages, folder)
+    print(f"report:   {write_report(folder)}")
+    return scores
+
+
+@torch.no_grad()
+def keep_start(stages: Sequence[DictConfig], folder: Path) -> None:
+    """Keep what the report shows of the inputs and of the starting weights; each stage has kept its own."""
+    cfg, crops = stages[-1], []
+    start, sets = methods_of(stages, folder).get(f"{cfg.generator.weights} (start)"), build_data(cfg).val
+    for name, index in chosen(sets):
+        pair = shown_pair(sets[name][index], device())
+        crops.append(keep_inputs(folder, name, index, sets[name], cfg.scale, pair.lq, pair.hq))
+        if start is not None:
+            keep(folder / CROPS / START, crops[-1], start(pair.lq)[0])
+    write_list(folder, crops)
 
 
 def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:

@@ -4,8 +4,9 @@ from PIL import Image
 
 from wildsr.cli import main
 from wildsr.degradation import DegradationSpec
+from wildsr.degradation.drawn import numbers_of
 from wildsr.degradation.recipe import Blur
-from wildsr.previews import kernel_picture, numbers_of
+from wildsr.previews import kernel_picture
 
 
 @pytest.mark.parametrize("words", [[], ["--steps"], ["--kernels"], ["--statistics"]])

@@ -4,9 +4,9 @@ import torch.nn.functional as F
 
 from wildsr.data import validation_set
 from wildsr.degradation import degrade
-from wildsr.images import read_image, to_float
+from wildsr.images import most_detailed, read_image, to_float
 from wildsr.metrics import NIQE, PSNR
-from wildsr.training.judgement import bicubic, judge, means, most_detailed, shown_pair
+from wildsr.training.judgement import bicubic, judge, means, shown_pair
 
 CPU = torch.device("cpu")
 

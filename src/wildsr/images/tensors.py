@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -70,6 +71,17 @@ def middle(image: Tensor, side: int) -> Tensor:
     height, width = image.shape[-2:]
     top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
     return image[:, top : top + side, left : left + side]
+
+
+def most_detailed(image: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the `side` x `side` window of (C, H, W) with the largest mean gradient, at multiples of 8."""
+    height, width = (min(side, length) for length in image.shape[-2:])
+    grey = image.mean(0)
+    detail = F.pad(grey.diff(dim=0).abs(), (0, 0, 0, 1)) + F.pad(grey.diff(dim=1).abs(), (0, 1))
+    rows = F.avg_pool2d(detail[None], (height, 1), stride=(8, 1))  # one axis after the other: a large window is quick
+    mean = F.avg_pool2d(rows, (1, width), stride=(1, 8))[0]
+    top, left = (int(place) * 8 for place in divmod(int(mean.argmax()), mean.shape[1]))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def write_image(image: Tensor, path: Path | str) -> None:

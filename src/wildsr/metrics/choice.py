@@ -29,6 +29,7 @@ FIGURES: Mapping[str, Figure] = {
     "niqe": Figure("NIQE", "lower looks more natural", 2),
 }
 WITHOUT_REFERENCE = ("niqe",)
+FEW = 5  # images; the mean of fewer says more about the pictures than about what was done to them
 
 
 def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) -> dict[str, Metric]:

@@ -13,12 +13,13 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
+from wildsr.metrics import FEW
 from wildsr.networks import load_generator
 from wildsr.training.findings import COMPARISON, IMAGES, SCORES, STRATA, table, write_findings
 from wildsr.training.fitting import GENERATOR, device
 from wildsr.training.judgement import Method, Scores, bicubic, judge
 from wildsr.training.sources import build_data
-from wildsr.training.strata import FEW, Row, strata_table
+from wildsr.training.strata import Row, strata_table
 from wildsr.training.validation import MAIN, enlarged
 
 

@@ -24,7 +24,7 @@ from torchmetrics import MetricCollection
 from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import to_pil
+from wildsr.images import most_detailed, to_pil
 from wildsr.metrics import chosen_metrics
 from wildsr.sheets import Cell
 from wildsr.training.datamodule import ValidationPair, validation_pair
@@ -190,16 +190,6 @@ def means(scores: Sequence[Score]) -> Scores:
         for figure, value in score.figures.items():
             row.setdefault(figure if score.set == MAIN else f"{score.set}/{figure}", []).append(value)
     return {method: {key: fmean(found) for key, found in row.items()} for method, row in values.items()}
-
-
-def most_detailed(image: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of the `side` x `side` window of (C, H, W) with the largest mean gradient."""
-    height, width = (min(side, length) for length in image.shape[-2:])
-    grey = image.mean(0)
-    detail = F.pad(grey.diff(dim=0).abs(), (0, 0, 0, 1)) + F.pad(grey.diff(dim=1).abs(), (0, 1))
-    mean = F.avg_pool2d(detail[None], (height, width), stride=8)[0]
-    top, left = (int(place) * 8 for place in divmod(int(mean.argmax()), mean.shape[1]))
-    return slice(top, top + height), slice(left, left + width)
 
 
 def _enlarged(image: Tensor) -> Image.Image:

@@ -14,10 +14,9 @@ from rich.table import Table
 
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.recipe import BLUR_FIELDS
-from wildsr.metrics import FIGURES
+from wildsr.metrics import FEW, FIGURES
 from wildsr.training.judgement import Score
 
-FEW = 5  # images; the mean of fewer says more about the pictures than about the degradation
 Row = dict[str, Any]
 
 

@@ -1,0 +1,127 @@
+"""Windows of validation pictures, kept by a run so that its report, and one of several runs, can show them.
+
+`<run>/crops/crops.json` lists them; `<run>/crops/{lq,hq,bicubic,start}/` and `<run>/<stage>/crops/` hold a PNG each,
+named after the set, the picture's number and a digest of the LQ window: two runs' pictures of one name were made from
+the same input.
+
+Shapes: C = 3, H W picture, h = H // scale, s side of the window. Images are float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from wildsr.data import ValidationSet
+from wildsr.degradation.drawn import in_words
+from wildsr.images import first_line, most_detailed, to_uint8, write_image, write_whole
+from wildsr.rules import record, several, whole
+
+CROPS, LIST = "crops", "crops.json"
+LQ, HQ, BICUBIC, START = "lq", "hq", "bicubic", "start"  # folders of `crops`
+SIDE = 256  # HQ pixels: twice so wide, a window fills half of a screen and all of a phone's
+PICTURES = 8  # of a run; five windows of 256 x 256 x 3 bytes each stay below 10 MB, however badly they compress
+PICTURES_OF_A_SET = 4
+
+
+@record
+class Crop:
+    """One window: picture `index` of a validation set, `version` of the photograph `picture`, with its recipe in words.
+
+    `window` is top, left, height and width in HQ pixels.
+    """
+
+    set: str
+    index: int
+    picture: str
+    version: int
+    window: Annotated[Sequence[int], several(whole(0, 10**6))]
+    digest: str
+    recipe: str
+
+    def __post_init__(self) -> None:
+        if not (re.fullmatch(r"[\w-]+", self.set) and re.fullmatch(r"[0-9a-f]{12}", self.digest)):
+            raise ValueError(f"set {self.set!r}, digest {self.digest!r}: wanted a word and twelve hexadecimal digits")
+        if len(self.window) != 4:
+            raise ValueError(f"window {self.window!r}: wanted four whole numbers")
+
+    @property
+    def file(self) -> str:
+        return f"{self.set}_{self.index:05d}_{self.digest}.png"
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        top, left, height, width = self.window
+        return slice(top, top + height), slice(left, left + width)
+
+
+def chosen(sets: Mapping[str, ValidationSet]) -> list[tuple[str, int]]:
+    """Which pictures a report shows, as (set, index): of each set the first ones, each in its first version first."""
+    each = min(PICTURES_OF_A_SET, max(1, PICTURES // max(1, len(sets))))
+    found = []
+    for name, pictures in sets.items():
+        versions = {index: pictures.label(index).version for index in range(len(pictures))}
+        found += [(name, index) for index in sorted(versions, key=versions.__getitem__)[:each]]
+    return found[:PICTURES]
+
+
+def keep_inputs(
+    run: Path, name: str, index: int, pictures: ValidationSet, scale: int, lq: Tensor, hq: Tensor | None
+) -> Crop:
+    """Choose the window of a picture, and write it of LQ (1, C, h, w), of bicubic and of HQ (1, C, H, W) or None.
+
+    The window is the one with most detail in the HQ, or in bicubic where there is none: the same for every run.
+    """
+    bicubic = F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
+    rows, columns = most_detailed((bicubic if hq is None else hq)[0].cpu(), SIDE)
+    small = lq[0, :, rows.start // scale : rows.stop // scale, columns.start // scale : columns.stop // scale]
+    digest = hashlib.sha256(to_uint8(small).cpu().contiguous().numpy().tobytes()).hexdigest()[:12]
+    window = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+    recipe = pictures[index].drawn
+    crop = Crop(name, index, *pictures.label(index), window, digest, "" if recipe is None else in_words(recipe))
+    write_image(small, run / CROPS / LQ / crop.file)
+    keep(run / CROPS / BICUBIC, crop, bicubic[0])
+    if hq is not None:
+        keep(run / CROPS / HQ, crop, hq[0])
+    return crop
+
+
+def keep(folder: Path, crop: Crop, image: Tensor) -> None:
+    """Write the window of one method's picture, (C, H, W)."""
+    write_image(image[:, *crop.slices], folder / crop.file)
+
+
+def write_list(run: Path, crops: Sequence[Crop]) -> None:
+    """Say which windows there are, in the order of the pages."""
+    text = json.dumps([asdict(crop) for crop in crops], indent=1)
+    write_whole(run / CROPS / LIST, lambda file: file.write(text.encode()))
+
+
+def read_crops(run: Path) -> list[Crop]:
+    """The windows that a run has kept; none where it has no list.
+
+    Raises:
+        ValueError: the list is damaged.
+    """
+    file = run / CROPS / LIST
+    if not file.is_file():
+        return []
+    try:
+        entries: list[dict[str, Any]] = json.loads(file.read_text())
+        return [Crop(**entry) for entry in entries]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+
+
+def picture_file(run: Path, folder: Path, crop: Crop) -> Path | None:
+    """Where a window lies; None where there is none, or a link leads out of the run."""
+    file = folder / crop.file
+    return file if file.is_file() and file.resolve().is_relative_to(run.resolve()) else None

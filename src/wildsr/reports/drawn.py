@@ -1,0 +1,94 @@
+"""What a run's degradation draws, as histograms and a few recipes in words, written by the run for its report."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from wildsr.degradation import DegradationSpec
+from wildsr.degradation.drawn import drawn_values, in_words, varying
+from wildsr.images import first_line, write_whole
+from wildsr.rules import number, record, several, whole
+
+DRAWN = "degradation.json"
+DRAWS = 2000  # recipes; a share of 3 % is then known to 0.4 %
+RECIPES = 4
+BINS = 30
+FEW_VALUES = 8
+Share = Annotated[float, number(0, 1)]
+
+
+@record
+class Histogram:
+    """How one drawn number is spread: the share in [0, 1] of each of its values, or of equal steps between two ends.
+
+    `part` is the share of the recipes which hold it at all; `labels` are the values, or the two ends.
+    """
+
+    key: str
+    part: Share
+    shares: Annotated[Sequence[float], several(number(0, 1))]
+    labels: Annotated[Sequence[str], several(lambda key, value: str(value))]
+
+    @property
+    def by_value(self) -> bool:
+        return len(self.labels) == len(self.shares)
+
+
+@record
+class Drawn:
+    """What `draws` recipes hold, and the first of them in words, a line an order."""
+
+    draws: Annotated[int, whole(1, 10**9)]
+    histograms: list  # of Histogram
+    recipes: list  # of texts
+
+
+def look_at(spec: DegradationSpec, draws: int = DRAWS, seed: int = 0) -> Drawn:
+    """Draw recipes and sum them up."""
+    values = varying(drawn_values(spec, draws, seed))
+    rng = np.random.default_rng(seed)
+    recipes = [in_words(spec.draw(rng)) for _ in range(RECIPES)]
+    return Drawn(draws, [histogram(key, found, draws) for key, found in values.items()], recipes)
+
+
+def histogram(key: str, values: Sequence[Any], draws: int) -> Histogram:
+    """Sum up the values of one drawn number: few of them one by one, many in BINS steps."""
+    counts = Counter(values)
+    if isinstance(values[0], str) or len(counts) <= FEW_VALUES:
+        order = [name for name, _ in counts.most_common()] if isinstance(values[0], str) else sorted(counts)
+        return Histogram(key, len(values) / draws, [counts[name] / len(values) for name in order], order)
+    low, high = min(values), max(values)
+    edges = np.linspace(low, high, BINS + 1)
+    if isinstance(low, int):  # as many whole numbers in each step, else the steps would look uneven
+        step = -(-(high - low + 1) // BINS)
+        edges = np.arange(low, high + step + 1, step) - 0.5
+    found, _ = np.histogram(values, edges)
+    return Histogram(key, len(values) / draws, [int(n) / len(values) for n in found], [f"{low:.3g}", f"{high:.3g}"])
+
+
+def write_drawn(drawn: Drawn, file: Path) -> None:
+    """Write it for a report."""
+    content = {**vars(drawn), "histograms": [vars(part) for part in drawn.histograms]}
+    write_whole(file, lambda stream: stream.write(json.dumps(content, indent=1).encode()))
+
+
+def read_drawn(file: Path) -> Drawn | None:
+    """What a run has written; None where there is nothing.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text())
+        histograms = [Histogram(**part) for part in content["histograms"]]
+        return Drawn(content["draws"], histograms, [str(recipe) for recipe in content["recipes"]])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{file}: damaged ({first_line(error)})") from error

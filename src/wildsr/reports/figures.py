@@ -1,0 +1,140 @@
+"""Tables of figures of merit: methods of one run, or runs side by side with the spread over their seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from wildsr.metrics import FEW, FIGURES
+from wildsr.reports.curves import number
+from wildsr.reports.runs import Run, Stage
+
+MAIN = "main"  # the set whose figures bear their bare names
+
+
+class Row(NamedTuple):
+    """One line of a table: the figures of one run, or of several that differ in their seed alone."""
+
+    label: str
+    samples: Sequence[dict[str, float]]
+    note: str = ""
+    tone: int | None = None
+
+
+class Cell(NamedTuple):
+    """A mean; the sample standard deviation where there are several; whether no other row is better."""
+
+    text: str
+    spread: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """The figures on one validation set: heads with their meaning, then label, note, colour and cells a row."""
+
+    title: str
+    heads: list[tuple[str, str]]
+    rows: list[tuple[Row, list[Cell]]]
+    spread: bool
+
+
+def last_figures(stage: Stage) -> dict[str, float]:
+    """A stage's latest validation, by the names of the scores; empty before the first."""
+    return {key.removeprefix("val/"): found[-1][1] for key, found in stage.points.items() if key.startswith("val/")}
+
+
+def row_of(stage: Stage) -> str:
+    """A stage's name in the scores."""
+    return f"{stage.name} stage"
+
+
+def rows_of(run: Run) -> list[Row]:
+    """The closing table of a run; while it goes on, the latest validation of each stage in its place."""
+    if run.closed:
+        return [Row(method, [figures]) for method, figures in run.scores.items()]
+    stages = {row_of(stage): stage for stage in run.stages}
+    rows = [Row(method, [figures]) for method, figures in run.scores.items() if method not in stages]
+    for label, stage in stages.items():
+        iterations = [found[-1][0] for key, found in stage.points.items() if key.startswith("val/")]
+        if iterations:
+            rows.append(Row(label, [last_figures(stage)], f"at iteration {max(iterations)}"))
+    return rows
+
+
+def tables_of(rows: Sequence[Row]) -> list[Table]:
+    """A table a validation set, the main one first, each with the figures that any row has."""
+    keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
+    sets = sorted(dict.fromkeys(_set_of(key) for key in keys), key=lambda name: name != MAIN)
+    return [_table(name, rows, [key for key in keys if _set_of(key) == name]) for name in sets]
+
+
+def _set_of(key: str) -> str:
+    return key.rpartition("/")[0] or MAIN
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _table(name: str, rows: Sequence[Row], keys: Sequence[str]) -> Table:
+    order = list(FIGURES)
+    known = sorted((key for key in keys if _name(key) in order), key=lambda key: order.index(_name(key)))
+    heads = [(FIGURES[_name(key)].head, FIGURES[_name(key)].meaning) for key in known]
+    columns = [_column(key, rows) for key in known]
+    title = "Held-out pictures" if name == MAIN else f"Set {name}"
+    cells = [list(cells) for cells in zip(*columns, strict=True)] or [[] for _ in rows]
+    return Table(title, heads, list(zip(rows, cells, strict=True)), any(cell.spread for row in cells for cell in row))
+
+
+def _column(key: str, rows: Sequence[Row]) -> list[Cell]:
+    figure = FIGURES[_name(key)]
+    found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
+    means = [fmean(values) if values else math.nan for values in found]
+    finite = [mean for mean in means if math.isfinite(mean)]
+    best = (min if "lower" in figure.meaning else max)(finite) if len(finite) > 1 else None
+    cells = []
+    for mean, values in zip(means, found, strict=True):
+        spread = f"{stdev(values):.{figure.digits}f}" if len(values) > 1 and math.isfinite(mean) else ""
+        cells.append(Cell(f"{mean:.{figure.digits}f}" if values else "", spread, best is not None and mean == best))
+    return cells
+
+
+@dataclass(frozen=True)
+class Strata:
+    """One figure of a set by what was done to its pictures: (axis, stratum, images, a text a method) a row."""
+
+    title: str
+    meaning: str
+    methods: list[str]
+    rows: list[tuple[str, str, int, list[str]]]
+    few: str
+
+
+def strata_of(run: Run) -> list[Strata]:
+    """A table for each synthetic set and figure; strata of fewer than FEW images are only counted."""
+    found = []
+    for name in dict.fromkeys(row.get("set", "") for row in run.strata):
+        rows = [row for row in run.strata if row.get("set", "") == name]
+        for key, figure in FIGURES.items():
+            if any(row.get(key) for row in rows):
+                found.append(_stratum_table(rows, key, f"{figure.head}{'' if name == MAIN else f', set {name}'}"))
+    return found
+
+
+def _stratum_table(rows: Sequence[dict[str, str]], key: str, title: str) -> Strata:
+    methods = list(dict.fromkeys(row["method"] for row in rows if row.get("method")))
+    strata: dict[tuple[str, str, int], dict[str, str]] = {}
+    for row in rows:
+        images = int(number(row.get("images")) or 0)
+        texts = strata.setdefault((row.get("axis", ""), row.get("stratum", "").replace("_", " "), images), {})
+        value = number(row.get(key))
+        texts[row.get("method", "")] = "" if value is None else f"{value:.{FIGURES[key].digits}f}"
+    shown = [
+        (*where, [texts.get(method, "") for method in methods]) for where, texts in strata.items() if where[2] >= FEW
+    ]
+    few = [f"{axis} {stratum}: {images}" for axis, stratum, images in strata if images < FEW]
+    return Strata(title, FIGURES[key].meaning, methods, shown, ", ".join(few))
