@@ -35,6 +35,7 @@ FLOORS = {
     "wildsr.training": 3,
     "wildsr.upscale": 3,
     "wildsr.run": 4,
+    "wildsr.doctor": 4,
     "wildsr.cli": 4,
     "wildsr.demo": 4,
     "wildsr.commands": 5,

@@ -13,6 +13,7 @@ VERBS = {
     "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
     "evaluate": "judge networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
     "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
+    "doctor": "look before a long run: pictures, disk, memory, speed and the time to its end, weights, loggers",
     "report": "a run's page of figures, pictures and curves anew, or several runs side by side",
     "dashboard": "lay out a dashboard of the curves and panels on wandb",
     "demo": "a page on this machine: upscale a picture, or degrade one by hand and copy the recipe",

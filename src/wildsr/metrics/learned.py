@@ -25,6 +25,7 @@ from torchvision.models import AlexNet_Weights, VGG16_Weights
 
 from wildsr.metrics.pixels import to_levels
 
+WEIGHTS = {"lpips": AlexNet_Weights.IMAGENET1K_V1, "dists": VGG16_Weights.IMAGENET1K_V1}  # of the backbones
 TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
 
 
@@ -82,7 +83,6 @@ def learned_network(name: str) -> nn.Module | None:
 
     Made once a process and shared. Draws no random number that anything else would miss.
     """
-    weights = AlexNet_Weights.IMAGENET1K_V1 if name == "lpips" else VGG16_Weights.IMAGENET1K_V1
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
@@ -91,7 +91,7 @@ def learned_network(name: str) -> nn.Module | None:
     except (OSError, HTTPException, RuntimeError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        print(f"{name} is left out: no weights ({reason}); put {weights.url} into {folder}", file=sys.stderr)
+        print(f"{name} is left out: no weights ({reason}); put {WEIGHTS[name].url} into {folder}", file=sys.stderr)
         return None
     finally:
         socket.setdefaulttimeout(patience)

@@ -104,10 +104,10 @@ def released_file(name: str) -> Path:
     """
     released = (GENERATORS | DISCRIMINATORS)[name]
     url = PUBLISHED + released.address
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    cached = cached_file(url)
     if cached.is_file():
         return cached
-    trouble = _failed.get(PUBLISHED) or _failed.get(url) or _offline()
+    trouble = _failed.get(PUBLISHED) or _failed.get(url) or offline()
     if not trouble:
         try:
             return _download(url, cached, released.digest)
@@ -128,7 +128,13 @@ def in_wheel(released: Released) -> Path | None:
     return Path(spec.origin).parent / "models" / f"{released.stem}.param"
 
 
-def _offline() -> str:
+def cached_file(url: str) -> Path:
+    """Where torch hub's cache keeps, or would keep, what comes from an address."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+
+
+def offline() -> str:
+    """Why nothing may be downloaded, by the environment; empty where it may."""
     given = os.environ.get(OFFLINE, "")
     return f"not downloaded ({OFFLINE}={given})" if given not in ("", "0") else ""
 

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from wildsr.config import swept
-from wildsr.images import write_whole
+from wildsr.images import first_line, write_whole
 
 TAG = 64  # characters that wandb takes of a tag
 
@@ -31,7 +31,7 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
     identity = place / "wandb_id"
     if not identity.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
-    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+    mode = wandb_mode()
     several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     differing = swept(HydraConfig.get().overrides.task) if several else []
     return WandbLogger(
@@ -45,6 +45,21 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
         resume="allow",
         settings=wandb.Settings(silent=True),
     )
+
+
+def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:
+    """What WANDB_MODE says; else online where there is a key, and offline without one.
+
+    Raises:
+        ValueError: wandb tries the key at once, and it is refused, or wandb is out of reach.
+    """
+    import wandb
+
+    given: Any = os.environ.get("WANDB_MODE")
+    try:
+        return given or ("online" if wandb.login(prompt=False) else "offline")
+    except wandb.errors.Error as error:
+        raise ValueError(f"wandb: {first_line(error)}; WANDB_MODE=offline records without it") from error
 
 
 def finish(loggers: Iterable[Any]) -> None:
