@@ -1,5 +1,6 @@
 """A run that is really killed, again and again, ends as one that was left alone."""
 
+import os
 import random
 import signal
 import subprocess
@@ -72,3 +73,25 @@ def test_a_run_killed_at_random_moments_ends_bit_for_bit_as_one_left_alone(tmp_p
         assert one["iteration"] == other["iteration"] == 60
         assert equal(one["state_dict"], other["state_dict"])  # generator, discriminator, average
         assert equal(one["optimizer_states"], other["optimizer_states"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_run_and_its_workers_loses_nothing(tmp_path, number):
+    words = [
+        "stage=psnr",
+        "stage.iterations=100000",
+        "stage.checkpoint_every=100000",
+        "data.workers=1",
+        "data.crop=400",
+    ]
+    command = [sys.executable, str(ROOT / "train.py"), *RUN, *words]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=said, start_new_session=True)
+        while "/100000" not in (tmp_path / "said").read_text() and process.poll() is None:
+            time.sleep(0.05)  # the first line of progress comes after ten seconds
+        os.killpg(process.pid, number)  # as a terminal and as a cluster do
+        assert process.wait(timeout=120) == 1
+    last = (tmp_path / "said").read_text().splitlines()[-1]
+    assert last.startswith("psnr stage stopped after iteration")
+    assert f"after iteration {end(tmp_path, 'psnr')['iteration']} " in last

@@ -50,15 +50,18 @@ def test_the_index_names_every_notebook():
 
 @pytest.mark.slow
 @each_notebook
-def test_a_notebook_runs_from_any_folder_without_a_warning(file, tmp_path):
+def test_a_notebook_runs_from_any_folder_without_a_warning(file, tmp_path, monkeypatch):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
+    here, made = tmp_path / "here", tmp_path / "made"
+    here.mkdir(), made.mkdir()
+    monkeypatch.setenv("TMPDIR", str(made))
     notebook = nbformat.read(file, as_version=4)
     nbformat.validate(notebook)
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(here)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     said = "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
     assert len(pictures) >= 4
     assert "warn" not in said.lower() and "\r" not in said and "━━ " not in said
-    assert not list(tmp_path.iterdir())  # what it makes lies in a temporary folder
+    assert not list(here.iterdir())  # what it makes lies in a temporary folder

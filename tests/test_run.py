@@ -287,6 +287,10 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["stage.lr=fast"], r"stage\.lr"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
         (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
+        (
+            ["callbacks.checkpoints.monitor=val/pnsr_y"],
+            r"monitor=val/pnsr_y: no such metric; wanted one of: val/psnr_y",
+        ),
         (["callbacks.curves.every=0"], r"callbacks\.curves\.every: given 0, wanted a whole number from 1"),
         (["callbacks.checkpoints.keep=two"], r"callbacks\.checkpoints\.keep: given 'two'"),
         (["data.crop=63"], r"data\.crop=63"),
@@ -302,6 +306,50 @@ def test_bad_input_stops_before_anything_is_written(folders, tmp_path, overrides
         train([*folders, *TINY, *SHORT, *overrides], tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "psnr" / "checkpoints").exists()
+
+
+def test_a_stage_that_goes_on_says_that_its_predecessor_was_trained_further(whole, tmp_path, capsys):
+    overrides, _ = whole
+    train([*overrides, "stage.iterations=2"], tmp_path)
+    train([*overrides, "stage=psnr", "stage.iterations=3"], tmp_path)
+    assert "another generator" not in capsys.readouterr().err
+    train([*overrides, "stage.iterations=3"], tmp_path)
+    assert "last.ckpt began from another generator than" in capsys.readouterr().err
+
+
+def test_a_stage_made_longer_and_killed_before_its_end_is_not_taken_for_finished(whole, tmp_path, monkeypatch):
+    overrides, folder = whole
+    train([*overrides, "stage=psnr", "stage.iterations=2"], tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("wildsr.training.fitting.save_generator", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train([*overrides, "stage=psnr"], tmp_path)
+    train([*overrides, "stage=psnr"], tmp_path)
+    results = [load_file(run / "psnr" / "generator.safetensors") for run in (folder, tmp_path)]
+    assert same(*results)
+
+
+def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(folders, tmp_path, monkeypatch):
+    overrides = [*folders, *TINY, *SHORT, "data.sets.hard=null", "compare=false"]
+
+    def last(self, *_):
+        if self.iteration == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SuperResolution, "on_validation_epoch_start", last)
+        with pytest.raises(Interrupted, match=r"psnr stage stopped after iteration 4 .SIGTERM"):
+            train(overrides, tmp_path)
+    assert not (tmp_path / "gan").exists()
+
+
+def test_a_job_put_back_into_the_queue_goes_on_although_its_words_say_never(whole, tmp_path, monkeypatch, capsys):
+    overrides, folder = whole
+    train([*overrides, "stage=psnr", "stage.iterations=2"], tmp_path)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    train([*overrides, "resume=never"], tmp_path)
+    assert "psnr stage goes on after iteration 2" in capsys.readouterr().out
+    assert_same_end(folder, tmp_path)
 
 
 def test_a_checkpoint_of_another_architecture_is_one_clear_line(whole, tmp_path):

@@ -61,7 +61,7 @@ def check_words(words: Sequence[str]) -> None:
     Raises:
         ValueError: one line.
     """
-    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[0] == "~")]
+    overrides = [word for word in words if not word.startswith("-") and ("=" in word or word[:1] == "~")]
     if not overrides and not any(word.startswith("-") for word in words):
         given = f"{words[0]!r} is no override" if words else "nothing given"
         raise ConfigError(f"{given}; wanted for example experiment=quickstart (python train.py --help teaches)")
@@ -158,6 +158,10 @@ def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
     stages = [compose_config([*others, f"stage={name}"]) for name in names] if names else [cfg]
     for stage in stages:
         stage.paths.run = str(folder)
+    if "SLURM_RESTART_COUNT" in os.environ:  # put back into the queue: what the first start began goes on
+        for stage in stages:
+            stage.resume = "auto"
+        return stages
     if cfg.resume in ("auto", "never"):
         return stages
     given = read_start(Path(cfg.resume)).stage

@@ -56,9 +56,13 @@ def after(alarms, iteration, **scalars):
     """One iteration passes with these losses."""
     named = {f"loss/{name}": torch.tensor(value) for name, value in scalars.items()}
     module = SimpleNamespace(
-        iteration=iteration, scalars=named, sample_losses=torch.zeros(2), stage=SimpleNamespace(name="gan")
+        iteration=iteration,
+        scalars=named,
+        sample_losses=torch.zeros(2),
+        stage=SimpleNamespace(name="gan"),
+        trainer=SimpleNamespace(precision="32-true", is_global_zero=True),
     )
-    alarms.on_train_batch_end(SimpleNamespace(), module)
+    alarms.on_train_batch_end(module.trainer, module)
 
 
 def test_a_discriminator_that_wins_outright_is_said_once(tmp_path, capsys):
@@ -83,3 +87,34 @@ def test_a_generator_that_leaves_the_photographs_is_said(tmp_path, capsys):
     for iteration in range(1, 20):
         after(alarms, iteration, pixel=0.1 if iteration < 10 else 0.5, discriminator=1.0)
     assert "the generator collapses: its pixel loss is 3." in capsys.readouterr().err
+
+
+def test_a_run_that_collapsed_before_it_was_interrupted_is_said_after_it(tmp_path, capsys):
+    before, after_it = Alarms(tmp_path, every=1), Alarms(tmp_path, every=1)
+    for iteration in range(1, 10):
+        after(before, iteration, pixel=0.1, discriminator=1.0)
+    after_it.load_state_dict(before.state_dict())
+    for iteration in range(10, 16):
+        after(after_it, iteration, pixel=0.5, discriminator=1.0)
+    assert "the generator collapses: its pixel loss is 5.0 times its best" in capsys.readouterr().err
+
+
+def test_a_gradient_that_is_no_number_stops_a_run_before_it_is_saved(tmp_path, monkeypatch):
+    class Poison(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * torch.nan
+
+    losses_of = SuperResolution.generator_losses
+
+    def poisoned(self, sr, pair):
+        return losses_of(self, Poison.apply(sr) if self.iteration == 2 else sr, pair)
+
+    monkeypatch.setattr(SuperResolution, "generator_losses", poisoned)
+    with pytest.raises(NotFiniteError, match=r"gradient is not finite in iteration 3"):
+        train([*TINY, "stage=psnr"], tmp_path)
+    assert not (tmp_path / "psnr" / "checkpoints" / "iteration_0000003.ckpt").exists()

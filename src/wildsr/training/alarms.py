@@ -25,6 +25,9 @@ WON = 0.1
 COLLAPSED = 3.0  # times the best mean pixel loss so far: the output has left the photograph
 
 
+FROM_THERE = "under another name=NAME from generator.weights=CHECKPOINT discriminator.weights=CHECKPOINT"
+
+
 class NotFiniteError(ValueError):
     """A loss is infinite or no number."""
 
@@ -78,9 +81,16 @@ class Alarms(L.Callback):
         place = self.folder / f"iteration_{reading.iteration:07d}"
         numbers = save_samples(trainer, reading, place)
         raise NotFiniteError(
-            f"a loss is not finite in iteration {reading.iteration}; its samples ({numbers}) are in {place}; the "
-            "same command would meet it again: try a lower stage.lr, stage.clip_gradients or trainer.precision=32-true"
+            f"a loss or its gradient is not finite in iteration {reading.iteration}; its samples ({numbers}) are in "
+            f"{place}; the same command would meet it again: try trainer.precision=32-true, or {FROM_THERE}, with a "
+            "lower stage.lr or stage.clip_gradients=1.0"
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
 
     def _watch(self, module: Any) -> None:
         scalars = module.scalars
@@ -93,7 +103,7 @@ class Alarms(L.Callback):
                     module,
                     "the generator collapses: its pixel loss is "
                     f"{mean / self.best:.1f} times its best; try a lower stage.lr or loss.adversarial, or "
-                    "stage.clip_gradients, from an earlier checkpoint (resume=CHECKPOINT)",
+                    f"stage.clip_gradients, {FROM_THERE}",
                 )
         if "loss/discriminator" not in scalars:
             return
@@ -108,14 +118,18 @@ class Alarms(L.Callback):
 
     def _warn(self, module: Any, text: str) -> None:
         kind = text.split(":", 1)[0]
-        if kind not in self.warned:  # once a call: a line every hundred iterations would not be read
+        if (
+            kind not in self.warned and module.trainer.is_global_zero
+        ):  # once a call: a line every hundred iterations would not be read
             self.warned.add(kind)
             print(f"warning: {module.stage.name} stage, iteration {module.iteration}: {text}", file=sys.stderr)
 
 
 def read(module: Any) -> Reading:
     """Send an iteration's losses to the host without waiting for them."""
-    losses = torch.stack([value for name, value in module.scalars.items() if name.startswith("loss/")])
+    # Gradients as well, the same in all processes; but 16-mixed meets infinite ones by design, and skips them.
+    kinds = ("loss/",) if module.trainer.precision == "16-mixed" else ("loss/", "grad_norm/")
+    losses = torch.stack([value.float() for name, value in module.scalars.items() if name.startswith(kinds)])
     values = [losses.isfinite().all(), module.sample_losses.isfinite()]
     if losses.is_cuda:
         values = [torch.empty_like(v, device="cpu", pin_memory=True).copy_(v, non_blocking=True) for v in values]
@@ -140,5 +154,6 @@ def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:
         write_image(pair.target_adversarial[0], folder / f"{number}_hq.png")
         write_image(pair.lq[0], folder / f"{number}_lq.png")
         lines.append(json.dumps(item[1].to_dict()) + "\n")
-    write_whole(folder / "samples.jsonl", lambda file: file.write("".join(lines).encode()))
+    name = "samples.jsonl" if trainer.world_size == 1 else f"samples_{trainer.global_rank}.jsonl"
+    write_whole(folder / name, lambda file: file.write("".join(lines).encode()))
     return ", ".join(map(str, bad))

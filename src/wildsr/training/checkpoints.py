@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,10 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         metric = trainer.callback_metrics.get(self.monitor)
         score = None if metric is None else float(metric)
-        better = score is not None and (
-            self.best is None or (score > self.best if self.mode == "max" else score < self.best)
+        better = (
+            score is not None
+            and math.isfinite(score)
+            and (self.best is None or (score > self.best if self.mode == "max" else score < self.best))
         )
         if better:
             self.best = score

@@ -5,6 +5,7 @@ Shapes: B batch, C = 3, H W image, P HQ patch, p = P // scale LQ patch. Images a
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader
 from wildsr.data import Batch, Item, RunBatches, Sample, TrainingSamples, ValidationSet
 from wildsr.degradation import Recipe, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
+from wildsr.training.stops import SIGNALS
 
 
 class TrainingPair(NamedTuple):
@@ -88,7 +90,13 @@ class DegradedPhotographs(L.LightningDataModule):
         ]
 
     def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
-        return DataLoader(dataset, collate_fn=collate, pin_memory=torch.cuda.is_available(), **options)
+        return DataLoader(
+            dataset,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=leave_signals_to_the_main_process,
+            **options,
+        )
 
     def pair(self, items: Sequence[Item[Sample]]) -> TrainingPair:
         """What a worker makes of its samples where it degrades them itself."""
@@ -103,6 +111,12 @@ class DegradedPhotographs(L.LightningDataModule):
         if self.trainer.training:
             return training_pair(batch, self.sharpening, self.train.patch)
         return validation_pair(batch)
+
+
+def leave_signals_to_the_main_process(_: int) -> None:
+    """A terminal's Ctrl-C and a cluster's SIGTERM reach workers, too: the main process still wants their next batch."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def sharpened(image: Tensor, sharpening: SharpenSpec) -> Tensor:

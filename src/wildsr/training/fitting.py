@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from wildsr.config import build
-from wildsr.data import RunBatches
+from wildsr.data import RunBatches, fingerprint
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
 from wildsr.metrics import FIGURES
@@ -24,10 +24,19 @@ from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
 from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.execution import Execution
+from wildsr.training.findings import SCORES
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
 from wildsr.training.provenance import made_from
-from wildsr.training.resuming import CONFIG, EXECUTION, find_start, refuse_other_settings, settings
+from wildsr.training.resuming import (
+    CONFIG,
+    EXECUTION,
+    digest,
+    find_start,
+    refuse_other_settings,
+    settings,
+    warn_of_other_predecessor,
+)
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Interrupted
@@ -49,16 +58,22 @@ def fit_stage(cfg: DictConfig, folder: Path) -> bool:
     stage: StageSpec = build(cfg.stage, "stage")
     start = find_start(str(cfg.resume), folder, stage.name)
     done = start.iteration if start else 0
+    first = start_of(stage, folder.parent, cfg.generator.weights)
     if leads():
         refuse_other_settings(cfg, folder, start)
+        warn_of_other_predecessor(first, start)
     if done >= stage.iterations and (folder / GENERATOR).is_file():
         say(f"{stage.name} stage: finished, {done} iterations ({folder})")
         return False
     data = build_data(cfg)
     L.seed_everything(cfg.seed, verbose=False)
-    first = start_of(stage, folder.parent, cfg.generator.weights)
     module = build_module(cfg, stage, first, say=say if start is None else None)
+    module.origin = {"data": fingerprint(data.train), "predecessor": digest(first)}
+    if start is not None and start.origin["data"] != module.origin["data"]:
+        say(f"{stage.name} stage: warning: other training pictures than before (names or sizes differ)")
     if leads():
+        for stale in (folder / GENERATOR, folder.parent / SCORES):
+            stale.unlink(missing_ok=True)
         write_whole(folder / CONFIG, lambda file: file.write(OmegaConf.to_yaml(cfg, resolve=True).encode()))
     where = f"goes on after iteration {done} of" if start else f"starts from {first or 'random weights'};"
     if "perceptual" in stage.losses and module.perceptual is None:
@@ -92,9 +107,18 @@ def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
     stage: StageSpec = build(cfg.stage, "stage")
     quieten()
     trainer = build_trainer(cfg, stage, callbacks=[])
+    check_monitor(cfg)
     RunBatches(build_data(cfg).batch_size, world=trainer.num_devices * trainer.num_nodes)
     start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
     build_module(cfg, stage, start)
+
+
+def check_monitor(cfg: DictConfig) -> None:
+    """Raises: ValueError if no validation reports the metric that decides which checkpoint is best."""
+    monitor = OmegaConf.select(cfg, "callbacks.checkpoints.monitor")
+    known = [f"val/{name}" for name in cfg.metrics] + [f"val/{s}/{name}" for s in cfg.data.sets for name in cfg.metrics]
+    if monitor is not None and cfg.data.val is not None and monitor not in known:
+        raise ValueError(f"callbacks.checkpoints.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
 
 
 def fit(
@@ -106,8 +130,9 @@ def fit(
         Interrupted: Ctrl-C, SIGTERM or the time limit; a checkpoint was saved.
     """
     quieten()
+    threads = torch.get_num_threads()
     if not has_gpu():
-        torch.set_num_threads(max(1, torch.get_num_threads() - data.workers))
+        torch.set_num_threads(max(1, threads - data.workers))
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
     trainer = build_trainer(cfg, stage, callbacks=callbacks, logger=loggers)
@@ -124,6 +149,7 @@ def fit(
         raise Interrupted(f"{stage.name} stage stopped in iteration {module.iteration + 1} (SIGINT)") from None
     finally:
         finish(trainer.loggers)
+        torch.set_num_threads(threads)
     return trainer
 
 

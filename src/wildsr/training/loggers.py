@@ -11,6 +11,7 @@ from typing import Any, Literal
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from wildsr.config import swept
 from wildsr.images import first_line, write_whole
@@ -28,7 +29,7 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
 
     place = Path(folder).resolve()
     identity = place / "wandb_id"
-    if not identity.is_file():
+    if not identity.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
     mode = wandb_mode()
     several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
@@ -39,7 +40,7 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
         tags=[word[:TAG] for word in differing],
         save_dir=folder,
         project=project,
-        id=identity.read_text(),
+        id=identity.read_text() if identity.is_file() else None,  # other processes log nothing
         mode=mode,
         resume="allow",
         settings=wandb.Settings(silent=True),

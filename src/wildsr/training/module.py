@@ -65,6 +65,7 @@ class SuperResolution(L.LightningModule):
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
         self.metrics, self.judged = tuple(metrics), list[MetricCollection]()  # by validation set
         self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
+        self.origin: dict[str, str] = {}  # digests of the training pictures and of the generator handed on; likewise
         self.norms = SpectralNorms(discriminator)
         execution.equip(generator, discriminator, perceptual)
         self.iteration = 0
@@ -176,7 +177,12 @@ class SuperResolution(L.LightningModule):
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint |= {"iteration": self.iteration, "stage": self.stage.name, "settings": self.settings}
+        checkpoint |= {
+            "iteration": self.iteration,
+            "stage": self.stage.name,
+            "settings": self.settings,
+            "origin": self.origin,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.iteration = checkpoint["iteration"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import sys
 import zipfile
@@ -20,20 +21,22 @@ EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
 # Keys that a resumed run may change.
 FREE = (
     "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
-    "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.val.root",
-    "data.val.lq", "data.val.hq", "data.pairs.lq", "data.pairs.hq", "data.sets.", "metrics", "validate_first",
-    "data.train._target_", "data.train.hint", "loss.vgg_weights", "loss.segmentation_weights", "objective", *EXECUTION,
+    "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.train._target_",
+    "data.train.hint", "data.pairs.lq", "data.pairs.hq", "data.pairs.hint", "data.val", "data.sets", "metrics",
+    "validate_first", "loss.vgg_weights", "loss.segmentation_weights", "objective", *EXECUTION,
 )  # fmt: skip
 SHOWN = 5  # differing keys that a message names
 
 
 class Start(NamedTuple):
-    """A whole checkpoint: where it is, of which stage, after how many iterations, made with which settings."""
+    """A whole checkpoint: where it is, of which stage, after how many iterations, made with which settings and from
+    what: digests of the training pictures and of the generator that the stage before had handed on."""
 
     path: Path
     stage: str
     iteration: int
     settings: dict[str, Any]
+    origin: dict[str, str]
 
 
 def read_start(path: Path) -> Start:
@@ -50,7 +53,8 @@ def read_start(path: Path) -> Start:
         if damaged is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return Start(path, str(content["stage"]), int(content["iteration"]), dict(content["settings"]))
+        stage, iteration = str(content["stage"]), int(content["iteration"])
+        return Start(path, stage, iteration, dict(content["settings"]), dict(content["origin"]))
     except Exception as error:  # zipfile and torch.load answer damage with many types
         raise ValueError(f"{path}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error
 
@@ -110,6 +114,21 @@ def refuse_other_settings(cfg: DictConfig, folder: Path, start: Start | None) ->
                 f"{where} was trained with {shown}{more}; wanted the same settings to go on, or another "
                 "name=NAME, or resume=never to start over"
             )
+
+
+def warn_of_other_predecessor(first: Path | str | None, start: Start | None) -> None:
+    """Say so where the stage before has been trained further, or anew, since this one began."""
+    if start is not None and isinstance(first, Path) and start.origin["predecessor"] not in ("", digest(first)):
+        print(
+            f"warning: {start.path} began from another generator than {first} holds now; stage={start.stage} "
+            "resume=never starts this stage over",
+            file=sys.stderr,
+        )
+
+
+def digest(first: Path | str | None) -> str:
+    """SHA-256 of the generator that the stage before has handed on; empty where a stage starts otherwise."""
+    return hashlib.sha256(first.read_bytes()).hexdigest() if isinstance(first, Path) else ""
 
 
 def settings(cfg: Any) -> dict[str, Any]:

@@ -64,6 +64,14 @@ class Stops(L.Callback):
         checkpoints: Any = trainer.checkpoint_callback
         if checkpoints is not None:
             checkpoints.save(trainer, module.iteration)
+        self._interrupt(trainer, module, late)
+
+    def on_train_end(self, trainer: L.Trainer, module: Any) -> None:
+        """The last validation may have been long; its checkpoint is written."""
+        if agreed(trainer, self.asked is not None, due=True):
+            self._interrupt(trainer, module, late=False)
+
+    def _interrupt(self, trainer: L.Trainer, module: Any, late: bool) -> None:
         if self.asked is not None and trainer.is_global_zero:
             self._hand_on(self.asked)
         limit = f"trainer.max_time after {self.limit:.0f} s" if late else "asked by another process"
