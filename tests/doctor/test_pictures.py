@@ -53,7 +53,7 @@ def test_a_sample_says_about_how_much_is_damaged_and_all_counts_it(cfg, progress
     cut(tmp_path / "train" / "2.png")
     cut(tmp_path / "train" / "3.png")
     first, fault = check_pictures(cfg(), False, progress)
-    assert "the pixels of 2 a set (--all: of all), " in first.found
+    assert "the pixels of 2 a set (--all: of all)" in first.found
     assert "1 of 4 not readable, about 50.0% of all by the 2 decoded" in fault.found
     ((_, found),) = spoilt(check_pictures(cfg(), True, progress))
     assert "2 of 4 not readable: " in found and "% of all" not in found

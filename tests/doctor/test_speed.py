@@ -42,6 +42,7 @@ def test_times_are_told_in_two_units():
     assert {seconds: duration(seconds) for seconds in given} == given
     assert duration(86400 * 11574) == "11,574 d"
     assert duration(3599) == "60 min"
+    assert rate(FOUND | {"iterations": 12345}, 1) == "1,234 iterations/s, 1,234 images/s"
     assert rate(FOUND | {"iterations": 2}, 48) == "5 s/iteration, 9.6 images/s"
 
 

@@ -79,7 +79,8 @@ def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> lis
         counts = ", ".join(f"{source.label} {source.length:,}" for source in found)
         sampled = not everything and any(len(source.files) > SAMPLE for source in found)
         pixels = f"the pixels of {SAMPLE} a set (--all: of all)" if sampled else "all pixels"
-        read = f"; read: all headers, {pixels}, {decimal(compared)} to find copies" if looks else ""
+        alike = f", {decimal(compared)} to find copies" if compared else ""
+        read = f"; read: all headers, {pixels}{alike}" if looks else ""
         findings.insert(0, Finding(OK, "pictures", f"{counts}{read}"))
     return findings
 

@@ -44,7 +44,7 @@ def check_speed(
     for name, found in ran.items():
         findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {duration(sum(times[name]))}"
                                 f"{validating(times[name][1])}"))  # fmt: skip
-    if len(times) > 1:
+    if len(times) == len(left) > 1:
         findings.append(Finding(OK, "speed", f"to the end of the run {duration(sum(map(sum, times.values())))}"))
     return [*findings, *waiting(left[0], ran), *cores(next(iter(ran.values())))]
 
@@ -72,8 +72,13 @@ def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
 def rate(found: Mapping[str, Any], batch_size: int) -> str:
     """Iterations and images a second, or seconds an iteration where that is the larger number."""
     speed = found["iterations"] / found["seconds"]
-    text = f"{speed:.3g} iterations/s" if speed >= 1 else f"{1 / speed:.3g} s/iteration"
-    return f"{text}, {speed * batch_size:.3g} images/s"
+    text = f"{figure(speed)} iterations/s" if speed >= 1 else f"{figure(1 / speed)} s/iteration"
+    return f"{text}, {figure(speed * batch_size)} images/s"
+
+
+def figure(number: float) -> str:
+    """Three digits, and more only before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[float, float]:
@@ -84,6 +89,7 @@ def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[
 
 
 def validating(seconds: float) -> str:
+    """The share of validation, where it is worth a word."""
     return f", {duration(seconds)} of it validation" if seconds >= 1 else ""
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from wildsr.config import build
 from wildsr.data import RunBatches
 from wildsr.doctor.findings import OK, WARNING, Finding, count, noted
+from wildsr.doctor.weights import metrics_here
 from wildsr.training import StageSpec, SuperResolution
 from wildsr.training.fitting import GENERATOR, build_module, build_trainer, quieten, start_of
 from wildsr.training.resuming import find_start, refuse_other_settings
@@ -55,7 +56,7 @@ def check_stages(
 def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]) -> None:
     """Build the data as the run would; what it would say of them besides damage is a warning."""
     here = cfg.copy()
-    here.metrics = [name for name in cfg.metrics if name not in absent]
+    here.metrics = metrics_here(cfg, absent)
     with noted(findings, "pictures") as said:
         data = build_data(here)
         trainer = build_trainer(cfg, build(cfg.stage, "stage"), callbacks=[])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +96,11 @@ def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
     for name in cfg.metrics if cfg.data.val is not None else ():
         if name in WEIGHTS:
             yield Wanted(name, WEIGHTS[name].url, "", needed=False)
+
+
+def metrics_here(cfg: DictConfig, absent: Collection[str]) -> list[str]:
+    """The metrics whose weights are here; one that needs none where none is."""
+    return [name for name in cfg.metrics if name not in absent] or ["psnr_y"]
 
 
 def remote_size(url: str) -> int:
