@@ -42,7 +42,7 @@ test: $(EXTRAS)  ## the test suite, under 10 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2
 
 test-slow: $(EXTRAS)  ## the slow checks, under 35 minutes
-	@$(RUN) -m pytest -m slow
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -m slow -n 2 --durations 15
 
 lint: $(READY)  ## repair formatting and simple faults
 	@$(RUN) -m ruff format .
