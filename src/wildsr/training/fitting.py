@@ -107,10 +107,10 @@ def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
     stage: StageSpec = build(cfg.stage, "stage")
     quieten()
     trainer = build_trainer(cfg, stage, callbacks=[])
-    check_monitor(cfg)
     RunBatches(build_data(cfg).batch_size, world=trainer.num_devices * trainer.num_nodes)
     start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
     build_module(cfg, stage, start)
+    check_monitor(cfg)
 
 
 def check_monitor(cfg: DictConfig) -> None:
