@@ -38,10 +38,9 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.vgg import cfgs, make_layers
 
-from wildsr import losses
 from wildsr.config import build, compose_config
 from wildsr.data import Batch
-from wildsr.losses import adversarial_loss
+from wildsr.losses import adversarial_loss, features
 from wildsr.training import StageSpec, SuperResolution
 from wildsr.training.datamodule import TrainingPair, training_pair
 from wildsr.training.fitting import build_data, build_module, has_gpu, quieten
@@ -59,7 +58,7 @@ def ready(words: list[str]) -> SuperResolution:
     cfg = compose_config([*words, "stage=gan", "data.val=null"])
     stage: StageSpec = build(cfg.stage, "stage")
     torch.manual_seed(0)
-    with patch.object(losses, "_read_state", lambda _: random_vgg()):
+    with patch.object(features, "_read_state", lambda *_: random_vgg()):
         module = build_module(cfg, stage, None)
     trainer = build(cfg.trainer, "trainer", **QUIET)
     trainer.strategy.connect(module)
