@@ -31,9 +31,9 @@ $(EXTRAS): $(READY) requirements-extras.txt
 quickstart: $(READY)  ## train a first upscaler on sample photographs: 5 minutes on 2 cores
 	@$(RUN) train.py experiment=quickstart
 
-ablations: $(READY)  ## the paper's ablations on the sample photographs, as one page: 20 minutes on 2 cores
+ablations: $(READY)  ## the paper's ablations on the sample photographs, as one page: 10 minutes on 2 cores
 	@$(RUN) train.py -m experiment=quickstart name=ablations 'ablation=glob(*,exclude=no_sharpening)' iterations.psnr=100 iterations.gan=60 stage.iterations_per_epoch=1000
-	$(VENV)/bin/wildsr report runs/ablations -o ablations.html
+	$(VENV)/bin/wildsr report runs/ablations -o runs/ablations.html
 
 test: $(EXTRAS)  ## the test suite, under 10 minutes on 2 cores
 	@$(RUN) -m ruff check .

@@ -164,7 +164,7 @@ def test_an_interrupted_judgement_goes_on_and_ends_as_if_it_had_not_been(run, we
     code, _, said = run(*words)
     assert code == 1 and "the same command goes on" in said
     assert len(rows(weights / "report" / "images.csv")) == 12  # six pictures, two methods
-    assert not (weights / "report" / "scores.json").exists()
+    assert not (weights / "report" / "scores.json").exists() and not (weights / "report" / "index.html").exists()
     judged, stop = [], 100
     assert run(*words)[0] == 0
     assert judged == [0, 1, 2, 3, 6]  # those of the comparison, whose crops are not kept, and the one that was missing
@@ -173,6 +173,7 @@ def test_an_interrupted_judgement_goes_on_and_ends_as_if_it_had_not_been(run, we
     judged = []
     code, out, said = run(*words)
     assert code == 0 and judged == [] and "judged already" in said and "29.45" in out
+    assert (weights / "report" / "index.html").read_text().count("data-panel>") == 4
 
 
 def test_what_another_judgement_left_is_not_replaced_unasked(run, weights, tmp_path):

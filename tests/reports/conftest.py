@@ -20,6 +20,7 @@ from wildsr.config import compose_config
 from wildsr.data import sample_photographs, validation_set
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import to_float, to_pil
+from wildsr.reports import Windows, write_judgement
 from wildsr.reports.crops import CROPS, chosen, keep, keep_inputs, write_list
 from wildsr.reports.drawn import DRAWN, look_at, write_drawn
 
@@ -83,6 +84,32 @@ def make_run(tmp_path, kept):
         (run / "overrides.json").write_text(json.dumps(list(words)))
         return run
 
+    return make
+
+
+@pytest.fixture
+def judged(tmp_path, kept):
+    """judged(methods, name): the page of a judgement of grey pictures, each method's a level of its own."""
+
+    def make(methods, name="phone"):
+        folder, windows = tmp_path / "judged", Windows(tmp_path / "windows")
+        folder.mkdir()
+        pictures = validation_set(4, hq=tmp_path / "hq")
+        hq, recipe, _ = pictures[0]
+        low = degrade(to_float(hq), recipe)
+        results = {method: torch.full((1, 3, 160, 192), level) for method, level in methods.items()}
+        windows.keep(name, 0, pictures, low[None], to_float(hq)[None], results)
+        (folder / "scores.json").write_text(json.dumps({method: {f"{name}/psnr_y": 20.0} for method in methods}))
+        rows = [f'{name},a.png,0,"{method}",20.5' for method in methods]
+        (folder / "images.csv").write_text("\n".join(["set,picture,version,method,psnr_y", *rows]))
+        weights = {method: {"source": method, "scale": 4, "digest": "ab" * 32} for method in list(methods)[1:]}
+        sets = {name: {"kind": "synthetic", "images": 1, "scale": 4, "digest": "cd" * 32}}
+        settings = {"weights": weights, "sets": sets, "border": 4, "backend": "torch", "half": False}
+        write_judgement(folder, windows, settings | {"device": "cpu", "version": "0"}, folder / "index.html")
+        return folder / "index.html"
+
+    (tmp_path / "hq").mkdir()
+    to_pil(sample_photographs(["chelsea.png"])[0]).resize((192, 160)).save(tmp_path / "hq" / "a.png")
     return make
 
 

@@ -49,7 +49,7 @@ def test_strata_of_few_images_are_only_counted(make_run):
         "main,blur,plateau_iso,5,bicubic,21.234,9\nmain,blur,plateau_iso,5,gan stage,22,8\n"
         "main,order,jpeg last,4,bicubic,21,9\nmain,blur,sinc,0,,,\n"
     )
-    psnr, niqe = strata_of(read_run(folder))
+    psnr, niqe = strata_of(read_run(folder).strata)
     assert psnr.methods == ["bicubic", "gan stage"]
     assert psnr.rows == [("blur", "plateau iso", 5, ["21.23", "22.00"])]
     assert niqe.rows == [("blur", "plateau iso", 5, ["9.00", "8.00"])]
@@ -60,4 +60,4 @@ def test_strata_of_few_images_are_only_counted(make_run):
 def test_strata_that_are_nonsense_are_no_table_of_figures(make_run, text):
     folder = make_run()
     (folder / "strata.csv").write_text(text)
-    assert all(table.rows == [] for table in strata_of(read_run(folder)))
+    assert all(table.rows == [] for table in strata_of(read_run(folder).strata))

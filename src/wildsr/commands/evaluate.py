@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -23,11 +24,13 @@ from wildsr.images import printable
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
+from wildsr.reports import Windows, write_judgement
 from wildsr.training.asked import AskedSet, UnpairedError, read_set, set_digest
 from wildsr.training.findings import (
     COMPARISON,
     IMAGES,
     MEANS,
+    PAGE,
     STRATA,
     mean_rows,
     table_of_sets,
@@ -58,9 +61,10 @@ Folders are searched with their sub-folders. A paired set has the scale of its p
 of the first weights. A network of another scale is left out of a set, which a line says, and has - in the table.
 Pictures are taken at full size, in tiles where memory wants it, and all methods see the same input.
 
-The folder gets means.csv, images.csv (each picture), strata.csv (by blur, noise, JPEG and order, where recipes are
-known), comparison.png (the same crops of all methods), scores.json and settings.json. The same command again goes on
-where it was interrupted. A damaged picture is named and left out of all means, and the exit code is 1."""
+The folder gets index.html (all of it as one page, with a before/after slider), means.csv, images.csv (each picture),
+strata.csv (by blur, noise, JPEG and order, where recipes are known), comparison.png (the same crops of all methods),
+scores.json and settings.json. The same command again goes on where it was interrupted. A damaged picture is named and
+left out of all means, and the exit code is 1."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -77,24 +81,28 @@ def main(words: Sequence[str]) -> int:
     given.metrics = list(chosen_metrics(given.metrics, 0))  # those that can be had
     check_metrics(given.set, given.metrics)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    ledger = Ledger(given.output, settings_of(given, networks, sets, device), given.overwrite)
+    settings = settings_of(given, networks, sets, device)
+    ledger = Ledger(given.output, settings, given.overwrite)
     total = sum(len(pictures) for pictures in sets.values())
     if ledger.is_complete(sets):
         print("judged already with these weights, sets and settings; --overwrite judges anew", file=sys.stderr)
         return show(given, ledger.scores(sets), 0, total)
-    with Bar(total, "MP") as bar:
-        trials = build_trials(given, networks, sets, device, bar)
-        try:
-            rows, failed = judge_all(trials, ledger, bar)
-        except KeyboardInterrupt:
-            bar.say("what was judged is kept; the same command goes on")
-            raise
-        finally:
-            ledger.write()
-    verdict = Verdict(ledger.scores(sets), rows)
-    if verdict.scores:
-        write_rows(mean_rows(verdict.scores), given.output / MEANS)
-        write_findings(verdict, sets, given.metrics, given.output)
+    with TemporaryDirectory() as place:
+        windows = Windows(Path(place))
+        with Bar(total, "MP") as bar:
+            trials = build_trials(given, networks, sets, device, bar, windows)
+            try:
+                rows, failed = judge_all(trials, ledger, bar)
+            except KeyboardInterrupt:
+                bar.say("what was judged is kept; the same command goes on")
+                raise
+            finally:
+                ledger.write()
+        verdict = Verdict(ledger.scores(sets), rows)
+        if verdict.scores:
+            write_rows(mean_rows(verdict.scores), given.output / MEANS)
+            write_findings(verdict, sets, given.metrics, given.output)
+            write_judgement(given.output, windows, settings, given.output / PAGE)
     return show(given, verdict.scores, failed, total)
 
 
@@ -107,6 +115,7 @@ def show(given: argparse.Namespace, scores: Sequence[Score], failed: int, total:
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")
         print(f"pictures: {given.output / COMPARISON}")
+        print(f"all:      {given.output / PAGE}, a page to open in a browser")
     if failed:
         print(f"{failed} of {total} pictures left out of all means", file=sys.stderr)
     return 1 if failed else 0

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from wildsr.commands.bars import Bar
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
+from wildsr.reports import Windows
 from wildsr.sheets import Cell
-from wildsr.training.judgement import Method, Trial, bicubic
+from wildsr.training.datamodule import ValidationPair
+from wildsr.training.judgement import Keep, Method, Trial, bicubic
 from wildsr.training.ledger import Ledger
 from wildsr.upscale.backends import open_backend
 from wildsr.upscale.memory import free_memory, is_out_of_memory, result_bytes, tile_side
@@ -48,8 +50,12 @@ def build_trials(
     sets: Mapping[str, ValidationSet],
     device: torch.device,
     bar: Bar,
+    windows: Windows,
 ) -> list[Trial]:
     """A trial a set: bicubic, and the networks of its scale.
+
+    Args:
+        windows: of the pictures that the page shows.
 
     Raises:
         ValueError: a backend cannot run a network.
@@ -64,8 +70,17 @@ def build_trials(
             share = weights[method] / sum(weights.values())  # of the time, about
             methods[method] = method_of(network, opened[method], device, share, bar)
         border = pictures.scale if given.border is None else given.border
-        trials.append(Trial(name, pictures, methods, given.metrics, border, device))
+        trials.append(Trial(name, pictures, methods, given.metrics, border, device, keeper(windows, name, pictures)))
     return trials
+
+
+def keeper(windows: Windows, name: str, pictures: ValidationSet) -> Keep:
+    """What a trial calls with the pictures that are to be shown."""
+
+    def keep(index: int, pair: ValidationPair, results: Mapping[str, Tensor]) -> None:
+        windows.keep(name, index, pictures, pair.lq, pair.hq, results)
+
+    return keep
 
 
 def method_of(network: nn.Module, upscaler: Upscaler, device: torch.device, share: float, bar: Bar) -> Method:

@@ -114,11 +114,13 @@ class Strata:
     few: str
 
 
-def strata_of(run: Run) -> list[Strata]:
-    """A table for each synthetic set and figure; strata of fewer than FEW images are only counted."""
+def strata_of(strata: Sequence[dict[str, str]]) -> list[Strata]:
+    """A table for each synthetic set and figure in the rows of a strata.csv; strata of fewer than FEW images are only
+    counted.
+    """
     found = []
-    for name in dict.fromkeys(row.get("set", "") for row in run.strata):
-        rows = [row for row in run.strata if row.get("set", "") == name]
+    for name in dict.fromkeys(row.get("set", "") for row in strata):
+        rows = [row for row in strata if row.get("set", "") == name]
         for key, figure in FIGURES.items():
             if any(row.get(key) for row in rows):
                 found.append(_stratum_table(rows, key, f"{figure.head}{'' if name == MAIN else f', set {name}'}"))

@@ -46,7 +46,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         tables=tables_of(rows_of(run)),
         found=found,
         charts=charts_of([(run, 0)], references_of(run)),
-        strata=strata_of(run),
+        strata=strata_of(run.strata),
         changed=changed(run),
         configs=[(stage.name, (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages],
     )

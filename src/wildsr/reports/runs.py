@@ -101,7 +101,7 @@ def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = Non
         folder,
         name or str(stages[-1].config.get("name") or folder.name),
         stages,
-        _scores(folder / SCORES),
+        read_scores(folder / SCORES),
         read_table(folder / IMAGES),
         read_table(folder / STRATA),
         [str(word) for word in _json(folder / OVERRIDES, list)],
@@ -209,7 +209,12 @@ def _json(file: Path, wanted: type) -> Any:
     return content
 
 
-def _scores(file: Path) -> Scores:
+def read_scores(file: Path) -> Scores:
+    """The means by method in a scores.json; empty where there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
     rows = _json(file, dict).items()
     try:
         return {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows}

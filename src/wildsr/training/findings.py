@@ -26,7 +26,7 @@ from wildsr.training.strata import Row, by_stratum, mean_figures
 from wildsr.training.validation import MAIN
 
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
-MEANS = "means.csv"  # of `wildsr evaluate`: scores.json for spreadsheets
+MEANS, PAGE = "means.csv", "index.html"  # of `wildsr evaluate`: scores.json for spreadsheets, and all of it to look at
 ABOUT = ("set", "picture", "version", "method")  # the columns of images.csv that say what was judged
 
 

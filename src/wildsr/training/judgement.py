@@ -31,6 +31,7 @@ from wildsr.training.datamodule import ValidationPair, validation_pair
 from wildsr.training.validation import MAIN
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
+Keep = Callable[[int, ValidationPair, Mapping[str, Tensor]], None]
 Scores = dict[str, dict[str, float]]
 SHOWN = 4  # pictures of a set in the comparison
 SIDE, ZOOM = 200, 2  # of a window, pixels; and how many times its sides are enlarged
@@ -92,6 +93,7 @@ class Trial:
         metrics: names of the figures; a set without originals has those that need none.
         border: pixels left out on each side.
         device: where the inputs and the originals are.
+        keep: is given the number, the pair and all methods' results of each picture that the comparison shows.
     """
 
     def __init__(
@@ -102,7 +104,9 @@ class Trial:
         metrics: Sequence[str],
         border: int,
         device: torch.device,
+        keep: Keep | None = None,
     ) -> None:
+        self.keep = keep
         self.name, self.pictures, self.methods, self.device = name, pictures, methods, device
         chosen = chosen_metrics(metrics, border, pictures.has_hq)
         self.names = list(chosen)
@@ -126,6 +130,8 @@ class Trial:
             scores.append(Score(self.name, *label, method, values, item.drawn))
             if index in self.shown:
                 seen[method] = sr
+        if seen and self.keep is not None:
+            self.keep(index, pair, seen)
         return Verdict(scores, [crops(f"input: {self.name}, {label.picture}", pair, seen)] if seen else [])
 
 

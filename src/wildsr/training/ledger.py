@@ -11,11 +11,21 @@ from typing import Any
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
 from wildsr.images import write_whole
-from wildsr.training.findings import COMPARISON, IMAGES, MEANS, SCORES, STRATA, read_scores, score_row, write_rows
+from wildsr.training.findings import (
+    COMPARISON,
+    IMAGES,
+    MEANS,
+    PAGE,
+    SCORES,
+    STRATA,
+    read_scores,
+    score_row,
+    write_rows,
+)
 from wildsr.training.judgement import Score
 
 SETTINGS = "settings.json"
-FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON)
+FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON, PAGE)
 EVERY = 10.0  # seconds between two writings of the scores: what a power cut costs
 
 
@@ -59,9 +69,8 @@ class Ledger:
 
     def is_complete(self, sets: Mapping[str, ValidationSet]) -> bool:
         """Whether all of the sets has been judged and written."""
-        return (
-            not self.outdated and (self.folder / SCORES).is_file() and all(key in self.found for key in keys_of(sets))
-        )
+        written = not self.outdated and (self.folder / PAGE).is_file()  # which is written last
+        return written and all(key in self.found for key in keys_of(sets))
 
     def add(self, name: str, label: Label, scores: list[Score]) -> None:
         """Keep the scores of a picture."""

@@ -35,14 +35,12 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "ncnn": ("ncnn",),
 }
 NAMES = ("auto", *BACKENDS)
-# Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order. Seconds
-# per output megapixel on one thread of an AMD EPYC of 2024: RRDBNet of 23 blocks 8.2, 9.4, 10.0, 10.3, and torch as
-# it comes 13.0; CompactNet 0.22, 0.30, 0.32, 0.47, and 0.62. ncnn's lead is its Winograd convolutions, which need a
-# quarter of the multiplications. KiB of memory for each LQ pixel, at x4: RRDBNet 19, 10, 12, 10; CompactNet 2.8, 0.6,
-# 1.1, 0.8.
+# Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order; the figures
+# are in the README. OpenVINO leads for RRDBNet where there are two threads, in half of ncnn's memory; with one, ncnn,
+# whose Winograd convolutions need a quarter of the multiplications, is 5 % before it.
 FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
-    RRDBNet: ("ncnn", "openvino", "onnxruntime", "torch"),
-    CompactNet: ("ncnn", "torch", "openvino", "onnxruntime"),
+    RRDBNet: ("openvino", "ncnn", "torch", "onnxruntime"),
+    CompactNet: ("ncnn", "torch", "onnxruntime", "openvino"),
 }
 
 Run = Callable[[Tensor], Tensor]
