@@ -35,9 +35,9 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "ncnn": ("ncnn",),
 }
 NAMES = ("auto", *BACKENDS)
-# Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order; the figures
-# are in the README. OpenVINO leads for RRDBNet where there are two threads, in half of ncnn's memory; with one, ncnn,
-# whose Winograd convolutions need a quarter of the multiplications, is 5 % before it.
+# Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order, and the
+# README has its figures. OpenVINO leads for RRDBNet where there are two threads, in half of ncnn's memory; with one
+# thread ncnn, whose Winograd convolutions need a quarter of the multiplications, is 5 % before it.
 FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
     RRDBNet: ("openvino", "ncnn", "torch", "onnxruntime"),
     CompactNet: ("ncnn", "torch", "onnxruntime", "openvino"),
