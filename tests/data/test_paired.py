@@ -2,13 +2,13 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.data import PairedFiles
+from wildsr.data import paired_folders
 from wildsr.images import image_size, read_image
 
 
 def test_a_pair_is_what_bears_the_same_name_in_both_folders(pairs):
     (pairs / "lq" / "more" / "d.png").rename(pairs / "lq" / "more" / "d.bmp")
-    files = PairedFiles(pairs / "lq", pairs / "hq", scale=4)
+    files = paired_folders(pairs / "lq", pairs / "hq", scale=4)
     assert [files.name(i) for i in range(4)] == ["a", "b", "c", "more/d"]
     lq, hq = files[3]
     assert torch.equal(lq, read_image(pairs / "lq" / "more" / "d.bmp"))
@@ -20,8 +20,8 @@ def test_endings_as_published_sets_have_them_can_be_left_out_of_the_name(pairs):
         for path in list((pairs / side).rglob("*.png")):
             path.rename(path.with_stem(path.stem + ending))
     with pytest.raises(ValueError, match=r"8 of 8 do not pair at scale=4: .*a_HR\.png has no LQ; .*and 5 more$"):
-        PairedFiles(pairs / "lq", pairs / "hq", scale=4)
-    assert len(PairedFiles(pairs / "lq", pairs / "hq", 4, lq_ending="_LR4", hq_ending="_HR")) == 4
+        paired_folders(pairs / "lq", pairs / "hq", scale=4)
+    assert len(paired_folders(pairs / "lq", pairs / "hq", 4, lq_ending="_LR4", hq_ending="_HR")) == 4
 
 
 def test_what_does_not_pair_is_named_in_one_line_with_its_number(pairs):
@@ -30,7 +30,7 @@ def test_what_does_not_pair_is_named_in_one_line_with_its_number(pairs):
         picture.resize((191, 160)).save(pairs / "hq" / "b.png")
     (pairs / "hq" / "c.png").write_bytes(b"nothing")
     with pytest.raises(ValueError) as caught:
-        PairedFiles(pairs / "lq", pairs / "hq", scale=4)
+        paired_folders(pairs / "lq", pairs / "hq", scale=4)
     text = str(caught.value)
     assert "\n" not in text
     assert "3 of 4 do not pair at scale=4" in text
@@ -39,14 +39,14 @@ def test_what_does_not_pair_is_named_in_one_line_with_its_number(pairs):
     assert "hq/c.png: not a readable image" in text
     (pairs / "hq" / "more" / "d.png").unlink()
     with pytest.raises(ValueError, match=r"4 of 4 do not pair .*; and 1 more"):
-        PairedFiles(pairs / "lq", pairs / "hq", scale=4)
+        paired_folders(pairs / "lq", pairs / "hq", scale=4)
 
 
 def test_two_files_of_one_name_on_one_side_are_refused(pairs):
     with Image.open(pairs / "hq" / "a.png") as picture:
         picture.save(pairs / "hq" / "a.jpg")
     with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png: one name for two files"):
-        PairedFiles(pairs / "lq", pairs / "hq", scale=4)
+        paired_folders(pairs / "lq", pairs / "hq", scale=4)
 
 
 def test_a_pair_damaged_behind_its_header_is_named_and_left_out_whole(pairs, capsys):
@@ -58,16 +58,16 @@ def test_a_pair_damaged_behind_its_header_is_named_and_left_out_whole(pairs, cap
             (pairs / side / f"{number:03d}.png").write_bytes(content)
     whole = (pairs / "hq" / "007.png").read_bytes()
     (pairs / "hq" / "007.png").write_bytes(whole[: len(whole) // 2])
-    files = PairedFiles(pairs / "lq", pairs / "hq", scale=4)
+    files = paired_folders(pairs / "lq", pairs / "hq", scale=4)
     assert all(torch.equal(one, other) for one, other in zip(files[7], files[8], strict=True))
     assert "007.png" in capsys.readouterr().err
 
 
 def test_a_missing_folder_says_what_to_give(pairs, tmp_path):
     with pytest.raises(ValueError, match="nowhere: no such folder; give the folders"):
-        PairedFiles(tmp_path / "nowhere", pairs / "hq", 4, hint="give the folders")
+        paired_folders(tmp_path / "nowhere", pairs / "hq", 4, hint="give the folders")
     with pytest.raises(ValueError, match=r"lq=None, hq=.*: wanted two folders"):
-        PairedFiles(None, pairs / "hq", 4)
+        paired_folders(None, pairs / "hq", 4)
 
 
 def test_sizes_from_the_header_are_those_of_the_picture_as_it_is_read(pairs, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Photographs, RunBatches, Samples
+from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, RunBatches, Samples, paired_folders
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
 
@@ -30,7 +30,7 @@ def same(a, b):
 
 
 def paired(folder, **changes):
-    files = PairedFiles(folder / "lq", folder / "hq", scale=4)
+    files = paired_folders(folder / "lq", folder / "hq", scale=4)
     return PairedSamples(files, **{"crop": 64, "patch": 32, "seed": 3} | changes)
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from wildsr.data import MixedSamples, PairedFiles, PairedSamples, Photographs, Samples
+from wildsr.data import MixedSamples, PairedSamples, Photographs, Samples, paired_folders
 from wildsr.degradation import DegradationSpec
 from wildsr.images import read_image, to_float, to_uint8
 from wildsr.networks import CompactNet, load_generator, save_generator
@@ -86,7 +86,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_training(folders, tmp
 
 def test_what_a_degradation_draws_is_told_of_photographs_and_not_of_pairs(pairs, tmp_path):
     synthetic = Samples(Photographs(pairs / "hq"), DegradationSpec(), 64, 32, 0)
-    found = PairedSamples(PairedFiles(pairs / "lq", pairs / "hq", 4), 64, 32, 0)
+    found = PairedSamples(paired_folders(pairs / "lq", pairs / "hq", 4), 64, 32, 0)
     for name, samples in (("a", synthetic), ("b", MixedSamples(found, synthetic, 0.5, 0)), ("c", found)):
         write_facts(tmp_path / name, samples)
     assert json.loads((tmp_path / "a" / "degradation.json").read_text())["draws"] == 2000

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from wildsr.data import Batch, Item, MixedSamples, PairedFiles, PairedSamples, Photographs, Samples
+from wildsr.data import Batch, Item, MixedSamples, PairedSamples, Photographs, Samples, paired_folders
 from wildsr.degradation import DegradationSpec, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
 from wildsr.training.datamodule import DegradedPhotographs, training_pair, validation_pair
@@ -83,7 +83,7 @@ def test_validation_is_judged_against_the_photograph_itself(batch):
 @pytest.fixture
 def mixed(photographs, pairs):
     synthetic = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
-    paired = PairedSamples(PairedFiles(pairs / "lq", pairs / "hq", 4), crop=96, patch=64, seed=0)
+    paired = PairedSamples(paired_folders(pairs / "lq", pairs / "hq", 4), crop=96, patch=64, seed=0)
     return MixedSamples(paired, synthetic, share=0.5, seed=0)
 
 
@@ -121,7 +121,7 @@ def test_mixed_batches_are_the_same_in_workers_and_on_the_device(mixed):
 
 
 def test_validation_takes_pairs_and_real_photographs_as_they_are(pairs):
-    lq, hq = PairedFiles(pairs / "lq", pairs / "hq", 4)[0]
+    lq, hq = paired_folders(pairs / "lq", pairs / "hq", 4)[0]
     pair = validation_pair(Batch.collate([Item(hq, None, lq)]))
     assert torch.equal(pair.lq[0], to_float(lq)) and torch.equal(pair.hq[0], to_float(hq))
     pair = validation_pair(Batch.collate([Item(None, None, lq)]).to("cpu"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wildsr.data import PairedFiles, PairedSamples, Photographs, Samples, fingerprint
+from wildsr.data import PairedSamples, Photographs, Samples, fingerprint, paired_folders
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.spec import KernelSpec
 from wildsr.training.provenance import code_version, kernel_mix
@@ -31,7 +31,7 @@ def test_a_fingerprint_tells_names_and_sizes_apart(photographs):
 
 
 def test_pairs_have_a_fingerprint_too(photographs):
-    files = PairedFiles(photographs, photographs, scale=1)
+    files = paired_folders(photographs, photographs, scale=1)
     assert len(fingerprint(PairedSamples(files, 64, 32, seed=0))) == 64
 
 

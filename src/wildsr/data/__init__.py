@@ -1,10 +1,9 @@
 """From pictures on disk to the n-th training sample and to validation sets."""
 
 from wildsr.data.batches import Batch, Item, RunBatches
-from wildsr.data.exact import ExactPairs, ExactPictures
 from wildsr.data.fingerprints import fingerprint, pictures_digest
 from wildsr.data.hard import HardCases
-from wildsr.data.paired import PairedFiles, find_pairs, pair_fault
+from wildsr.data.paired import PairedFiles, find_pairs, pair_fault, paired_folders
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, TrainingSamples
 from wildsr.data.selection import large_enough
@@ -13,8 +12,6 @@ from wildsr.data.validation import PairedPictures, Pairs, RealPictures, Validati
 
 __all__ = [
     "Batch",
-    "ExactPairs",
-    "ExactPictures",
     "HardCases",
     "Item",
     "MixedSamples",
@@ -34,6 +31,7 @@ __all__ = [
     "fingerprint",
     "large_enough",
     "pair_fault",
+    "paired_folders",
     "pictures_digest",
     "sample_photographs",
     "validation_set",

@@ -6,6 +6,7 @@ Shapes: h w LQ picture, H = h * scale, W = w * scale, uint8 (3, H, W) as `images
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -20,55 +21,18 @@ PROGRESS_FROM = 2000  # pairs; fewer are checked within a second
 
 
 class PairedFiles:
-    """LQ and HQ files by number: `files[i]` is (lq (3, h, w), hq (3, H, W)) uint8.
-
-    Two files are a pair where their names below their folders are equal but for the suffix (`a.jpg`, `a.png`) and
-    for the endings, sorted by that name. Every pair is there, and HQ is exactly `scale` times LQ. A file whose damage
-    lies behind its header is answered as `Photographs` answers it, the pair being left out whole.
+    """Pairs by number: `files[i]` is (lq (3, h, w), hq (3, H, W)) uint8.
 
     Args:
-        lq: a folder, searched with its sub-folders.
-        hq: another one.
+        files: LQ and HQ file by the name that they share.
         scale: HQ side / LQ side.
-        lq_ending, hq_ending: what the names end in besides: `x4` and nothing for 0801x4.png and 0801.png (DIV2K),
-            `_LR4` and `_HR` for RealSR.
-        hint: what to say where a folder is missing, or none is given.
-
-    Raises:
-        ValueError: a folder is missing or empty; a file without its other half, unreadable, or of another size: one
-            line with the first few of them and their number.
+        replace: answer a file whose damage lies behind its header as `Photographs` answers it, the pair being left
+            out whole; else refuse it by name, as judging wants it.
     """
 
-    def __init__(
-        self,
-        lq: str | Path | None,
-        hq: str | Path | None,
-        scale: int,
-        lq_ending: str = "",
-        hq_ending: str = "",
-        hint: str = "",
-    ) -> None:
-        if lq is None or hq is None:
-            raise ValueError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
-        lq, hq = (Path(folder).expanduser() for folder in (lq, hq))
-        for folder in (lq, hq):
-            if hint and not folder.is_dir():
-                raise ValueError(f"{folder}: no such folder; {hint}")
-        found = find_pairs(lq, hq, lq_ending, hq_ending)
-        quick = len(found) < PROGRESS_FROM
-        looked = track(
-            found.values(), "checking pairs", transient=True, console=Console(file=sys.stderr), disable=quick
-        )
-        problems = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
-        if problems:
-            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            raise ValueError(
-                f"{lq} and {hq}: {len(problems)} of {len(found)} do not pair at scale={scale}: "
-                f"{'; '.join(problems[:SHOWN])}{more}"
-            )
-        self.names, self.scale = list(found), scale
-        self.paths = [(one, other) for one, other in found.values() if one and other]
-        self.corrupt = no_damage(len(found))
+    def __init__(self, files: Mapping[str, tuple[Path, Path]], scale: int, replace: bool = True) -> None:
+        self.names, self.paths, self.scale = list(files), list(files.values()), scale
+        self.corrupt = no_damage(len(files)) if replace else None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -87,6 +51,50 @@ class PairedFiles:
     def smallest(self) -> tuple[int, Path]:
         """The shortest HQ side, in pixels, and the file it belongs to."""
         return min((min(image_size(hq)), hq) for _, hq in self.paths)
+
+
+def paired_folders(
+    lq: str | Path | None,
+    hq: str | Path | None,
+    scale: int,
+    lq_ending: str = "",
+    hq_ending: str = "",
+    hint: str = "",
+) -> PairedFiles:
+    """The pairs of two folders and their sub-folders, all of them checked.
+
+    Two files are a pair where their names below their folders are equal but for the suffix (`a.jpg`, `a.png`) and
+    for the endings, sorted by that name. Every pair is there, and HQ is exactly `scale` times LQ.
+
+    Args:
+        lq, hq: folders.
+        scale: HQ side / LQ side.
+        lq_ending, hq_ending: what the names end in besides: `x4` and nothing for 0801x4.png and 0801.png (DIV2K),
+            `_LR4` and `_HR` for RealSR.
+        hint: what to say where a folder is missing, or none is given.
+
+    Raises:
+        ValueError: a folder is missing or empty; a file without its other half, unreadable, or of another size: one
+            line with the first few of them and their number.
+    """
+    if lq is None or hq is None:
+        raise ValueError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
+    lq, hq = (Path(folder).expanduser() for folder in (lq, hq))
+    for folder in (lq, hq):
+        if hint and not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder; {hint}")
+    found = find_pairs(lq, hq, lq_ending, hq_ending)
+    bar = Console(file=sys.stderr)
+    off = len(found) < PROGRESS_FROM or bar.is_jupyter  # rich's bars want ipywidgets there
+    looked = track(found.values(), "checking pairs", transient=True, console=bar, disable=off)
+    problems = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise ValueError(
+            f"{lq} and {hq}: {len(problems)} of {len(found)} do not pair at scale={scale}: "
+            f"{'; '.join(problems[:SHOWN])}{more}"
+        )
+    return PairedFiles({name: (one, other) for name, (one, other) in found.items() if one and other}, scale)
 
 
 def find_pairs(

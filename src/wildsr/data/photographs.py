@@ -34,6 +34,7 @@ class Photographs:
         names: file names under `root`, or a file that lists them, one a line; None takes every image found there.
         keep: how many decoded pictures stay in memory, for sets smaller than that.
         hint: what to say where the folder is missing, such as the command that brings the data.
+        replace: how a damaged file is answered; False refuses it by name, as judging wants it.
 
     Raises:
         ValueError: the folder is missing or holds no image, or `names` names what is not in it; on reading,
@@ -41,14 +42,19 @@ class Photographs:
     """
 
     def __init__(
-        self, root: str | Path, names: Sequence[str] | str | None = None, keep: int = 0, hint: str = ""
+        self,
+        root: str | Path,
+        names: Sequence[str] | str | None = None,
+        keep: int = 0,
+        hint: str = "",
+        replace: bool = True,
     ) -> None:
         self.root = Path(root).expanduser()
         if hint and not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder; {hint}")
         self.paths = find_images(self.root) if names is None else listed(self.root, names)
         self.keep = keep
-        self.corrupt = no_damage(len(self.paths))
+        self.corrupt = no_damage(len(self.paths)) if replace else None
         self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -69,8 +75,10 @@ class Photographs:
 
     def name(self, index: int) -> str:
         """The file behind a number, as a path under the root; once read, a damaged one's replacement."""
-        steps = ((index + step) % len(self) for step in range(len(self)))
-        place = next((place for place in steps if not self.corrupt[place]), index)
+        place = index
+        if self.corrupt is not None:
+            steps = ((index + step) % len(self) for step in range(len(self)))
+            place = next((place for place in steps if not self.corrupt[place]), index)
         return self.paths[place].relative_to(self.root).as_posix()
 
     def sides(self) -> np.ndarray:
@@ -98,17 +106,19 @@ def check_share(damaged: int, total: int, last: object) -> None:
         raise ValueError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
 
 
-def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: Tensor) -> Read:
+def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: Tensor | None) -> Read:
     """What `read` gives for the first readable number from `index` on, round and round.
 
     Args:
         read: number to content, or a ValueError that names the file.
         count: how many there are.
-        corrupt: `no_damage` at first; what is found damaged is marked, and named once.
+        corrupt: `no_damage` at first; what is found damaged is marked, and named once. None: number `index` or none.
 
     Raises:
         ValueError: nothing readable remains, or more than 1 % is damaged.
     """
+    if corrupt is None:
+        return read(index)
     last: object = ""
     for step in range(count):
         place = (index + step) % count

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from wildsr.data.batches import Item
-from wildsr.data.exact import ExactPairs
-from wildsr.data.paired import PairedFiles
+from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
 from wildsr.degradation.recipe import Recipe
 from wildsr.degradation.spec import DegradationSpec
@@ -82,7 +81,7 @@ class PairedPictures(Dataset[Item[None]]):
 
     has_hq = True
 
-    def __init__(self, files: PairedFiles | ExactPairs) -> None:
+    def __init__(self, files: PairedFiles) -> None:
         self.files, self.scale = files, files.scale
 
     def __len__(self) -> int:
@@ -146,7 +145,7 @@ def validation_set(
         recipes: degraded versions of each picture of a synthetic set.
         degradation: of a synthetic set; None is the released recipe, whatever a run trains on, so that runs can be
             compared.
-        lq_ending, hq_ending: as `PairedFiles` takes them.
+        lq_ending, hq_ending: as `paired_folders` takes them.
 
     Raises:
         ValueError: neither is given, or a folder or a pair is not as it has to be.
@@ -154,7 +153,7 @@ def validation_set(
     if hq is not None and lq is not None:
         if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
             raise ValueError("a paired set wants two folders, lq and hq")
-        return PairedPictures(PairedFiles(lq, hq, scale, lq_ending, hq_ending))
+        return PairedPictures(paired_folders(lq, hq, scale, lq_ending, hq_ending))
     if hq is not None:
         whole(1, 10**6)("recipes", recipes)
         return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes)

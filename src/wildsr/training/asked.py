@@ -12,10 +12,10 @@ from statistics import mode
 
 from wildsr.config import build, compose_config
 from wildsr.data import (
-    ExactPairs,
-    ExactPictures,
+    PairedFiles,
     PairedPictures,
     Pairs,
+    Photographs,
     RealPictures,
     ValidationSet,
     find_pairs,
@@ -62,7 +62,7 @@ class AskedSet:
         Args:
             scale: of a set that has none of its own: all but the paired ones.
             recipes: versions of each picture of a synthetic set, and of photos; None: 1, and 4 for photos.
-            lq_ending, hq_ending: of the files' names in a paired set, as `PairedFiles` takes them.
+            lq_ending, hq_ending: of the files' names in a paired set, as `paired_folders` takes them.
 
         Raises:
             ValueError: a folder is missing or empty, or its files do not pair (UnpairedError).
@@ -77,11 +77,11 @@ class AskedSet:
         if self.lq is not None and self.hq is not None:
             return PairedPictures(self._pairs(self.lq, self.hq, lq_ending, hq_ending))
         if self.hq is not None:
-            return validation_set(scale, hq=ExactPictures(self.hq), recipes=recipes or 1)
+            return validation_set(scale, hq=Photographs(self.hq, replace=False), recipes=recipes or 1)
         assert self.lq is not None
-        return RealPictures(ExactPictures(self.lq), scale)
+        return RealPictures(Photographs(self.lq, replace=False), scale)
 
-    def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> ExactPairs:
+    def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> PairedFiles:
         """All pairs, at the scale of most of them."""
         found = find_pairs(lq, hq, lq_ending, hq_ending)
         pairs = {name: (one, other) for name, (one, other) in found.items() if one and other}
@@ -96,7 +96,7 @@ class AskedSet:
         faults = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
         if faults:
             raise UnpairedError(faults, len(found), self)
-        return ExactPairs(pairs, scale)
+        return PairedFiles(pairs, scale, replace=False)
 
 
 def read_set(word: str) -> AskedSet:
