@@ -73,6 +73,7 @@ def test_scale_is_said_once():
         (["gaussian_sigma=3"], "nearest: degradation.first.noise.gaussian_sigma"),
         (["seed=1=2"], "seed=1=2: not understood"),
         (["ablation=none,nno"], "ablation=nno: no such option"),
+        (["generator=compact,rrdb", "generator.network.convs=4"], "wants two plus signs: ++KEY=VALUE"),
     ],
 )
 def test_a_typo_is_answered_in_one_line_with_the_nearest_names(overrides, words):

@@ -90,6 +90,12 @@ def check(overrides: Sequence[str]) -> None:
             way = f"a value with special characters wants quotes: \"{key}='{value}'\"" if value else "wanted KEY=VALUE"
             raise ConfigError(f"{override}: not understood ({first_line(error)}); {way}") from error
     _check(parsed)
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    if len(fixed) < len(parsed):
+        try:
+            _compose(fixed)  # as Hydra does before it sweeps
+        except ConfigError as error:
+            raise ConfigError(f"{error} What only a swept option has wants two plus signs: ++KEY=VALUE") from error
 
 
 def _check(overrides: Sequence[Override]) -> None:
