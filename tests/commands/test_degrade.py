@@ -1,9 +1,11 @@
 import json
+from contextlib import suppress
 
 import pytest
 import torch
 
 from wildsr.cli import main
+from wildsr.commands import degrade as degrade_command
 from wildsr.degradation import Recipe, degrade, sharpen
 from wildsr.images import read_image, to_float
 
@@ -88,3 +90,48 @@ def test_two_pictures_of_one_name_are_refused(photographs, tmp_path, capsys):
     (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 1
     assert "two pictures would both be written" in capsys.readouterr().err
+
+
+def test_hq_files_are_never_replaced(photographs, capsys):
+    before = contents(photographs)
+    assert main(["degrade", str(photographs), "-o", str(photographs), "--overwrite"]) == 1
+    assert (
+        capsys.readouterr().err == f"error: {photographs / 'a.png'} is one of the HQ files; wanted another --output\n"
+    )
+    assert contents(photographs) == before
+
+
+def test_results_inside_of_the_folder_are_no_input_of_the_next_call(photographs):
+    call = ["degrade", str(photographs), "-o", str(photographs / "lq")]
+    assert main(call) == 0
+    first = contents(photographs)
+    assert main([*call, "--overwrite"]) == 0
+    assert contents(photographs) == first
+
+
+def test_a_damaged_picture_is_left_out_and_the_others_keep_their_recipes(pairs, tmp_path, capsys):
+    hq, lq = pairs
+    (hq / "b.jpg").write_bytes((hq / "b.jpg").read_bytes()[:300])
+    capsys.readouterr()
+    assert main(["degrade", str(hq), "-o", str(tmp_path / "again"), "--seed", "1"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"left out: {hq / 'b.jpg'}") and said.err.strip().count("\n") == 0
+    assert "3 of 4 pictures" in said.out
+    whole = (lq / "recipes.jsonl").read_text().splitlines()
+    assert (tmp_path / "again" / "recipes.jsonl").read_text().splitlines() == [whole[0], *whole[2:]]
+    assert (tmp_path / "again" / "c.png").read_bytes() == (lq / "c.png").read_bytes()
+
+
+def test_an_interrupted_call_leaves_the_recipes_of_what_is_there(photographs, tmp_path, monkeypatch):
+    complete = degrade_command.one
+
+    def interrupted(source, job, target):
+        if source.name == "c.webp":
+            raise KeyboardInterrupt
+        complete(source, job, target)
+
+    monkeypatch.setattr(degrade_command, "one", interrupted)
+    with suppress(KeyboardInterrupt, SystemExit):
+        main(["degrade", str(photographs), "-o", str(tmp_path / "lq")])
+    lines = (tmp_path / "lq" / "recipes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["file"] for line in lines] == ["a.png", "b.jpg"]

@@ -4,7 +4,8 @@ import torch
 from wildsr.images import Metadata, Picture
 from wildsr.networks import CompactNet
 from wildsr.upscale.eager import Eager
-from wildsr.upscale.enlarging import Way, enlarge, work
+from wildsr.upscale.enlarging import Way, enlarge, fitting_tile, work
+from wildsr.upscale.memory import tile_side
 
 
 @pytest.fixture
@@ -56,10 +57,23 @@ def test_alpha_that_is_the_same_everywhere_stays_exactly_so(upscaler):
     assert work(picture, Way()) == 144
 
 
-def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler):
-    upscaler.network.body[0].weight.data.fill_(float("nan"))
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number):
+    upscaler.network.body[-1].bias.data[0] = number
     with pytest.raises(ValueError, match="not finite; its weights are damaged"):
         enlarge(upscaler, Picture(torch.rand(3, 8, 8)), 64, Way())
+
+
+def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeypatch):
+    monkeypatch.setattr("wildsr.upscale.enlarging.free_memory", lambda device: 3 * 2**30)
+    colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
+
+    def tile(picture, factor):
+        return fitting_tile(upscaler, upscaler.network, picture, Way(factor), cpu)
+
+    free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
+    assert tile(Picture(colour), 4) == tile_side(upscaler.network, upscaler.overlap, 1800, 1800, free)
+    assert tile(Picture(colour), 4) > tile(Picture(colour, torch.rand(1, 1800, 1800)), 4)
 
 
 class Nearest(torch.nn.Module):

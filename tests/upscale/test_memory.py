@@ -54,6 +54,19 @@ def test_free_memory_is_between_nothing_and_the_machines():
     assert 2**20 < free_memory(torch.device("cpu")) < 2**50
 
 
+def test_a_container_leaves_its_limit_less_what_is_in_use_but_for_caches(tmp_path, monkeypatch):
+    for name, text in {
+        "memory.max": "1000",
+        "memory.current": "700",
+        "memory.stat": "anon 1\ninactive_file 200",
+    }.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr("wildsr.upscale.memory.CONTAINER", tmp_path)
+    assert free_memory(torch.device("cpu")) == 1000 - (700 - 200)
+    (tmp_path / "memory.max").write_text("max")
+    assert free_memory(torch.device("cpu")) > 2**20
+
+
 def test_errors_of_other_kinds_are_no_lack_of_memory():
     assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
     assert is_out_of_memory(RuntimeError("Failed to allocate memory for requested buffer of size 4000000"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from rich.progress import track
 from wildsr.commands.arguments import Parser, refuse_clashes
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
-from wildsr.images import crop_to_multiple, find_images, read_image, to_float, write_image, write_whole
+from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
 from wildsr.training.datamodule import sharpened
 
 DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
@@ -28,7 +29,8 @@ DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DI
 
 What was drawn is written to LQ_DIR/recipes.jsonl (or --recipes FILE): a line a picture, to be read, edited and
 replayed. KEY=VALUE are ordinary overrides, as train.py takes them. Sides that the scale does not divide lose their
-last pixels at the right and bottom before; the HQ files stay as they are."""
+last pixels at the right and bottom before; the HQ files stay as they are. A damaged picture is named and left out,
+and the exit code is 1."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,31 +45,46 @@ def main(words: Sequence[str]) -> int:
     given = parser.parse_intermixed_args(words)
     if given.replay is not None and given.overrides:
         parser.error(f"--replay takes no {given.overrides[0]}: the recipes are in the file")
-    jobs = list(
-        replayed(given.folder, given.replay) if given.replay else drawn(given.folder, given.overrides, given.seed)
-    )
+    jobs = list(replayed(given.folder, given.replay) if given.replay else drawn(given))
     recipes = given.recipes or given.output / "recipes.jsonl"
     targets = [given.output / Path(job["file"]).with_suffix(".png") for job in jobs]
     refuse_clashes([*targets, recipes], given.overwrite)
-    for job, target in zip(
-        track(jobs, "degrading", console=Console(file=sys.stderr), transient=True), targets, strict=True
-    ):
-        one(given.folder / job["file"], job, target)
-    lines = "".join(json.dumps(job) + "\n" for job in jobs)
-    write_whole(recipes, lambda file: file.write(lines.encode()))
-    print(f"{given.output}: {len(jobs)} pictures; recipes: {recipes}")
-    return 0
+    sources = {(given.folder / job["file"]).resolve() for job in jobs}
+    for target in targets:
+        if target.resolve() in sources:
+            raise ValueError(f"{target} is one of the HQ files; wanted another --output")
+    done = []
+    bar = Console(file=sys.stderr)
+    try:
+        for job, target in zip(track(jobs, "degrading", console=bar, transient=True), targets, strict=True):
+            try:
+                one(given.folder / job["file"], job, target)
+                done.append(job)
+            except ValueError as error:
+                bar.print(f"left out: {first_line(error)}", markup=False, highlight=False, soft_wrap=True)
+    finally:  # also of the pictures before an interruption: without its recipe a picture cannot be made again
+        if done:
+            lines = "".join(json.dumps(job) + "\n" for job in done)
+            write_whole(recipes, lambda file: file.write(lines.encode()))
+    print(f"{given.output}: {len(done)} of {len(jobs)} pictures; recipes: {recipes}")
+    return 0 if len(done) == len(jobs) else 1
 
 
-def drawn(folder: Path, overrides: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
-    """A job a picture: its file, its sharpening (or None) and its recipe, a function of the seed and its place."""
-    cfg = compose_config(overrides)
+def drawn(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A job a picture: its file, its sharpening (or None) and its recipe, a function of the seed and its place.
+
+    What an earlier call left in an output folder that lies in the folder of pictures is none of them.
+    """
+    cfg = compose_config(given.overrides)
     spec: DegradationSpec = build(cfg.degradation, "degradation")
     sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")
     mask = asdict(sharpening) if sharpening.source else None
-    for number, file in enumerate(find_images(folder)):
-        recipe = spec.draw(np.random.default_rng([seed, number]))
-        yield {"file": file.relative_to(folder).as_posix(), "sharpen": mask, "recipe": recipe.to_dict()}
+    results = given.output.resolve()
+    inside = results != given.folder.resolve() and results.is_relative_to(given.folder.resolve())
+    found = [file for file in find_images(given.folder) if not (inside and file.resolve().is_relative_to(results))]
+    for number, file in enumerate(found):
+        recipe = spec.draw(np.random.default_rng([given.seed, number]))
+        yield {"file": file.relative_to(given.folder).as_posix(), "sharpen": mask, "recipe": recipe.to_dict()}
 
 
 def replayed(folder: Path, file: Path) -> Iterator[dict[str, Any]]:

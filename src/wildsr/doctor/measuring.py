@@ -6,7 +6,6 @@ Networks and optimisers start at random: neither time nor memory depends on thei
 from __future__ import annotations
 
 import json
-import resource
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -127,7 +126,9 @@ def limit_memory() -> None:
     """
     if has_gpu():
         return
-    with suppress(OSError, ValueError, StopIteration):
+    with suppress(OSError, ValueError, StopIteration, ImportError):
+        import resource
+
         lines = Path("/proc/self/status").read_text().splitlines()
         taken = 1024 * int(next(line for line in lines if line.startswith("VmData")).split()[1])
         most = resource.getrlimit(resource.RLIMIT_DATA)[1]

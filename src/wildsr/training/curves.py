@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from typing import Any
@@ -81,9 +80,13 @@ def rates(trainer: L.Trainer) -> dict[str, float]:
 
 
 def peak_memory() -> int:
-    """Bytes that this process has held at most: on the GPU where there is one, else all of its memory."""
+    """Bytes that this process has held at most: on the GPU where there is one, else all of its memory; 0 on Windows."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:
+        return 0
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024  # macOS counts bytes, Linux KiB
 

@@ -16,7 +16,7 @@ import lightning as L
 from wildsr.rules import refuse
 
 # What a person sends, what ends a process, and what clusters send some time before they end it.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 AGREE_EVERY = 10  # iterations between two questions to the other processes: each answer waits for all devices
 
 

@@ -22,6 +22,7 @@ COMMUNITY = 4096  # numbers an LQ pixel in the widest layer of other networks: f
 MOST_NUMBERS = 2**31  # in one tensor: beyond it CUDA's convolutions cannot count
 PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
 UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
+CONTAINER = Path("/sys/fs/cgroup")  # the control group that this process sees as its own
 LEAST_TILE = 32  # LQ pixels; if memory does not suffice for it, `tiles.upscale` goes lower
 
 OUT_OF_MEMORY = re.compile(
@@ -104,8 +105,7 @@ def _of_the_machine() -> int:
 def _of_the_container() -> int:
     """What a control group leaves: its limit less what is in use, caches apart; a machine's worth without one."""
     with suppress(OSError, ValueError, KeyError):
-        group = Path("/sys/fs/cgroup")
-        counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        used = int((group / "memory.current").read_text()) - int(counts["inactive_file"])
-        return max(int((group / "memory.max").read_text()) - used, 0)  # "max" where there is no limit
+        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
+        used = int((CONTAINER / "memory.current").read_text()) - int(counts["inactive_file"])
+        return max(int((CONTAINER / "memory.max").read_text()) - used, 0)  # "max" where there is no limit
     return 2**63

@@ -106,7 +106,8 @@ def upscale(
         done: called with the number of LQ pixels that were finished.
 
     Raises:
-        ValueError: memory does not suffice for a tile of SMALLEST pixels.
+        ValueError: memory does not suffice for a tile of SMALLEST pixels, or the upscaler gives numbers that are not
+            finite.
     """
     scale, (channels, height, width) = upscaler.scale, image.shape
     result = image.new_empty(channels, height * scale, width * scale)
@@ -121,6 +122,8 @@ def upscale(
             too_large = min(pixels, too_large)
             runs.extendleft(_halves(run))
             continue
+        if not bool(sr.sum().isfinite()):  # clamping would hide infinity
+            raise ValueError("the network gives numbers that are not finite; its weights are damaged")
         for box, view, large in zip(run, views, sr, strict=True):
             # Straight into its place: a copy might be what memory does not suffice for.
             torch.clamp(box.within(view).times(scale).of(large), 0, 1, out=box.times(scale).of(result))
