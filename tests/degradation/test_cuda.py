@@ -36,6 +36,15 @@ def test_jpeg_is_the_same_bytes_as_on_a_cpu():
         assert torch.equal(jpeg(levels.cuda(), quality).cpu(), jpeg(levels, quality))
 
 
+def test_a_whole_photograph_is_coded_in_little_memory():
+    picture = torch.rand(3, 2000, 1200, generator=torch.Generator().manual_seed(0)).mul(255).round() / 255
+    device = picture.cuda()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    assert torch.equal(jpeg(device, 70).cpu(), jpeg(picture, 70))
+    assert torch.cuda.max_memory_allocated() - before < 40 * 2000 * 1200  # of 140 bytes a pixel in tensor arithmetic
+
+
 def test_a_recipe_without_noise_is_that_of_a_cpu_to_a_few_pixels():
     hq, rng = image(), np.random.default_rng(1)
     assert torch.allclose(sharpen(hq.cuda()).cpu(), sharpen(hq), atol=1e-5)

@@ -88,3 +88,19 @@ def test_without_weights_one_line_says_so_once(monkeypatch, capsys):
     assert said.startswith("lpips is left out: no weights (<urlopen error")
     assert "alexnet-owt-7be5be79.pth into" in said
     learned_network.cache_clear()
+
+
+def test_a_figure_does_not_depend_on_what_a_run_trains_in():
+    class Distance(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, sr, hq):
+            return (self.layer(sr) - self.layer(hq)).square().mean()
+
+    torch.manual_seed(0)
+    metric, (sr, hq) = LearnedDistance(Distance().requires_grad_(False)), torch.rand(2, 1, 3, 16, 16)
+    plain = metric(sr=sr, hq=hq)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(metric(sr=sr, hq=hq), plain)

@@ -49,16 +49,21 @@ _TO_RGB = ((1 << 16, 0, 91881), (1 << 16, -22554, -46802), (1 << 16, 116130, 0))
 _TO_RGB_PLUS = tuple(((1 << 15) - 128 * sum(row[1:]),) for row in _TO_RGB)
 
 
+# Pixels. The arithmetic takes 140 bytes a pixel: whole photographs, which only validation degrades, go through the
+# codec instead, though the device waits for it.
+LARGE = 2**21
+
+
 def jpeg(image: Tensor, quality: int) -> Tensor:
     """Compress and decompress: (C, H, W) or (B, C, H, W) in [0, 1] -> the same, on 8-bit levels in [0, 1].
 
     Equal, byte for byte, to what libjpeg makes of the image rounded to 8 bit (4:2:0, as Pillow's default).
     """
     levels = (image.float() * 255).round_().clamp_(0, 255).reshape(-1, *image.shape[-3:])
-    if image.device.type == "cpu":
+    if image.device.type == "cpu" or levels.shape[-2:].numel() > LARGE:
         # The codec wants colours side by side: floats are turned so faster than bytes.
-        interleaved = levels.contiguous(memory_format=torch.channels_last).byte()
-        coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in interleaved]).float()
+        interleaved = levels.cpu().contiguous(memory_format=torch.channels_last).byte()
+        coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in interleaved]).to(image.device).float()
     else:
         coded = code_levels(levels, quality)
     return coded.div_(255).view(image.shape)

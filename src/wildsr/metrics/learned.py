@@ -57,7 +57,8 @@ class LearnedDistance(Metric):
             raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
         given, wanted = ((to_levels(x, self.border) / 255).float().to(self.device) for x in (sr, hq))
         for one, other in zip(given, wanted, strict=True):
-            score = self.network(one.expand(1, 3, -1, -1), other.expand(1, 3, -1, -1))
+            with torch.autocast(self.device.type, enabled=False):  # the same figures whatever a run trains in
+                score = self.network(one.expand(1, 3, -1, -1), other.expand(1, 3, -1, -1))
             self.scores.append(score.detach().reshape(1).to(self.device, torch.float32))
 
     def compute(self) -> Tensor:
