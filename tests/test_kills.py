@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 RUN = [
@@ -92,3 +93,17 @@ def test_a_signal_to_a_run_and_its_workers_loses_nothing(tmp_path, number):
     last = (tmp_path / "said").read_text().splitlines()[-1]
     assert last.startswith("psnr stage stopped after iteration")
     assert f"after iteration {end(tmp_path, 'psnr')['iteration']} " in last
+
+
+@pytest.mark.slow
+def test_an_error_ends_a_run_that_has_workers(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    Image.effect_noise((128, 128), 50).convert("RGB").save(tmp_path / "pictures" / "a.png")
+    whole = (tmp_path / "pictures" / "a.png").read_bytes()
+    (tmp_path / "pictures" / "b.png").write_bytes(whole[: len(whole) // 2])
+    words = ["stage=psnr", "data=folder", f"data.train.root={tmp_path}/pictures", "data.workers=2"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *RUN, *words], cwd=tmp_path, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 1
+    assert "1 of 2 pictures not readable" in done.stderr.splitlines()[-1]

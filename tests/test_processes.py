@@ -107,6 +107,15 @@ def test_validation_is_shared_and_its_figures_are_those_of_one_process(one, two)
 
 
 @pytest.mark.slow
+def test_a_process_without_a_picture_of_its_own_validates_with_the_others(tmp_path):
+    words = ["stage=psnr", "data.val.names=[astronaut.png]", "data.sets.hard=null", "compare=false"]
+    for name, more in (("one", []), ("two", TWO)):
+        finish(tmp_path / name, *words, *more)
+    alone, shared = (validated(tmp_path / name, "psnr") for name in ("one", "two"))
+    assert shared == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.slow
 def test_two_processes_judge_and_speak_as_one(one, two):
     folder, said = two
     assert said.count("psnr stage starts from") == said.count("gan stage starts from") == 1

@@ -1,3 +1,4 @@
+import pickle
 from types import SimpleNamespace
 
 import pytest
@@ -66,6 +67,32 @@ def test_workers_and_device_make_the_same_pairs(batch, photographs):
         made.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
     for pair in made[1:]:
         assert all(torch.equal(one, other) for one, other in zip(made[0], pair, strict=True))
+
+
+def test_what_goes_to_a_spawned_worker_leaves_the_trainer_behind(batch, photographs):
+    samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
+    data = DegradedPhotographs(samples, {}, PLUS, batch_size=4, workers=1, degrade_in="worker")
+    data.trainer = SimpleNamespace(
+        lightning_module=SimpleNamespace(iteration=0, local=lambda: None), global_rank=0, world_size=1
+    )
+    loader = data.train_dataloader()
+    sent = pickle.loads(pickle.dumps((loader.collate_fn, loader.worker_init_fn, loader.batch_sampler)))
+    assert torch.equal(sent[0]([samples[0]]).lq, training_pair(Batch.collate([samples[0]]), PLUS, patch=64).lq)
+
+
+class Tensors:
+    """Remembers how it was sent to a device."""
+
+    def to(self, device, non_blocking):
+        self.sent = (device, non_blocking)
+        return self
+
+
+def test_a_batch_is_sent_to_cuda_without_waiting_for_it():
+    hq = Tensors()
+    for device, waits_not in (("cuda:0", True), (torch.device("cuda"), True), ("cpu", False)):
+        Batch(hq, []).to(device)
+        assert hq.sent == (device, waits_not)
 
 
 def test_pairs_carry_no_gradient(batch):

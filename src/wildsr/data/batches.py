@@ -37,6 +37,8 @@ class Batch(Generic[Drawn]):
         self.drawn = list(drawn)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch[Drawn]:
+        """On the device; towards CUDA without waiting for it, which Lightning asks of tensors alone."""
+        non_blocking |= torch.device(device).type == "cuda"
         hq, lq = (None if t is None else t.to(device, non_blocking=non_blocking) for t in (self.hq, self.lq))
         return Batch(hq, self.drawn, lq)
 

@@ -5,8 +5,12 @@ Shapes: B batch, C = 3, H W image, P HQ patch, p = P // scale LQ patch. Images a
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
+import multiprocessing.util  # its own way of ending workers is registered here
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -61,7 +65,9 @@ class DegradedPhotographs(L.LightningDataModule):
         super().__init__()
         self.train, self.val, self.sharpening = train, dict(val), sharpening
         self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # a set may have fewer pictures than processes
+        # No method: where workers are spawned, all that it belongs to would have to go to them.
+        self.pair: Callable[[Sequence[Item[Sample]]], TrainingPair]
+        self.pair = partial(degraded, sharpening=sharpening, patch=train.patch)
 
     def numbers(self, iteration: int) -> range:
         """The numbers of the samples that this process sees in the n-th iteration, counted from 1."""
@@ -80,14 +86,23 @@ class DegradedPhotographs(L.LightningDataModule):
         return self._loader(self.train, collate, batch_sampler=batches, num_workers=self.workers)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        """One loader a set; process r of n judges every n-th picture from r on, none of them twice."""
+        """One loader a set; process r of n judges every n-th picture from r on, none of them twice.
+
+        Where there are fewer pictures than processes, those without one go through the first: one that has nothing to
+        do would leave validation before the figures are exchanged. `judges` tells.
+        """
         trainer = self.trainer
         assert trainer is not None
         rank, world = trainer.global_rank, trainer.world_size
         return [
-            self._loader(pictures, Batch.collate, batch_size=1, sampler=range(rank, len(pictures), world))
+            self._loader(pictures, Batch.collate, batch_size=1, sampler=range(rank, len(pictures), world) or range(1))
             for pictures in self.val.values()
         ]
+
+    def judges(self, number: int) -> bool:
+        """Whether the pictures that this process sees of the set of that number count."""
+        assert self.trainer is not None
+        return self.trainer.global_rank < len(list(self.val.values())[number])
 
     def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(
@@ -98,10 +113,6 @@ class DegradedPhotographs(L.LightningDataModule):
             **options,
         )
 
-    def pair(self, items: Sequence[Item[Sample]]) -> TrainingPair:
-        """What a worker makes of its samples where it degrades them itself."""
-        return training_pair(Batch.collate(items), self.sharpening, self.train.patch)
-
     def on_after_batch_transfer(
         self, batch: Batch[Any] | TrainingPair, dataloader_idx: int
     ) -> TrainingPair | ValidationPair:
@@ -111,6 +122,19 @@ class DegradedPhotographs(L.LightningDataModule):
         if self.trainer.training:
             return training_pair(batch, self.sharpening, self.train.patch)
         return validation_pair(batch)
+
+
+def degraded(items: Sequence[Item[Sample]], sharpening: SharpenSpec, patch: int) -> TrainingPair:
+    """What samples become where they are degraded at once, as by a worker."""
+    return training_pair(Batch.collate(items), sharpening, patch)
+
+
+@atexit.register  # behind multiprocessing's own, so that it runs before it
+def end_workers() -> None:
+    """What ends by an error leaves workers behind that do not hear SIGTERM; Python would wait for them without end."""
+    for process in multiprocessing.active_children():
+        if process.daemon:
+            process.kill()
 
 
 def leave_signals_to_the_main_process(_: int) -> None:

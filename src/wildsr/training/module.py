@@ -160,7 +160,8 @@ class SuperResolution(L.LightningModule):
 
     def validation_step(self, pair: ValidationPair, _: int, dataloader_idx: int = 0) -> Tensor:
         sr: Tensor = self(pair.lq)
-        self.judged[dataloader_idx].update(sr=sr, hq=pair.hq)
+        if self.trainer.datamodule.judges(dataloader_idx):  # type: ignore[attr-defined]
+            self.judged[dataloader_idx].update(sr=sr, hq=pair.hq)
         return sr  # for callbacks that show it
 
     def on_validation_epoch_end(self) -> None:
