@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,14 +116,14 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
         ValueError: something the user gave does not fit.
         Interrupted: it stopped early; the same call goes on.
     """
-    folder = shown(folder)
+    begin, folder = time.monotonic(), shown(folder)
     stages = plan(overrides, folder)
     for number, cfg in enumerate(stages):
         rehearse(cfg, folder, planned=[before.stage.name for before in stages[:number]])
     if stages[0].resume == "never" and leads():
         for cfg in stages:
             set_aside(folder / cfg.stage.name)
-    trained = [fit_stage(cfg, folder / cfg.stage.name) for cfg in stages]
+    trained = [fit_stage(cfg, folder / cfg.stage.name, begin) for cfg in stages]
     if distributed.is_initialized():  # the judgement is one process's work
         distributed.destroy_process_group()
     if not leads():

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,3 +54,13 @@ def test_a_handler_that_a_launcher_had_set_runs_after_the_save(tmp_path):
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert seen == [True]
+
+
+def test_the_time_limit_is_that_of_the_call_not_of_each_stage(tmp_path, monkeypatch):
+    words = [*TINY, "discriminator.network.features=4"]
+    train(words, tmp_path)
+    began = time.monotonic() - 100  # the gan stage of a call that began long before
+    monkeypatch.setattr("wildsr.run.time.monotonic", lambda: began)
+    monkeypatch.setattr("wildsr.training.stops.time", SimpleNamespace(monotonic=lambda: began + 100))
+    with pytest.raises(Interrupted, match=r"gan stage stopped after iteration 1 \(trainer.max_time after 50 s\)"):
+        train([*words, "stage=gan", "trainer.max_time=00:00:00:50"], tmp_path)

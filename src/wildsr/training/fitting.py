@@ -39,13 +39,16 @@ from wildsr.training.resuming import (
 )
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
-from wildsr.training.stops import Interrupted
+from wildsr.training.stops import Interrupted, Stops
 
 GENERATOR = "generator.safetensors"
 
 
-def fit_stage(cfg: DictConfig, folder: Path) -> bool:
+def fit_stage(cfg: DictConfig, folder: Path, begin: float | None = None) -> bool:
     """Train one stage in its folder, or go on where its last checkpoint is.
+
+    Args:
+        begin: of the call that this stage is part of, by `time.monotonic`; None is now.
 
     Returns True if there was anything left to train. On return `folder`/generator.safetensors holds the
     averaged generator, for every process.
@@ -80,7 +83,7 @@ def fit_stage(cfg: DictConfig, folder: Path) -> bool:
         say(f"{stage.name} stage: without the perceptual loss (loss.perceptual=0)")
     say(f"{stage.name} stage {where} {stage.iterations} iterations ({folder})")
     if done < stage.iterations:
-        trainer = fit(cfg, stage, module, data, start.path if start else None)
+        trainer = fit(cfg, stage, module, data, start.path if start else None, begin)
         if trainer.is_global_zero:
             save_generator(module.ema.module, folder / GENERATOR, metadata(stage))
         trainer.strategy.barrier()  # the next stage reads it in every process
@@ -122,7 +125,12 @@ def check_monitor(cfg: DictConfig) -> None:
 
 
 def fit(
-    cfg: DictConfig, stage: StageSpec, module: SuperResolution, data: DegradedPhotographs, checkpoint: Path | None
+    cfg: DictConfig,
+    stage: StageSpec,
+    module: SuperResolution,
+    data: DegradedPhotographs,
+    checkpoint: Path | None,
+    begin: float | None = None,
 ) -> L.Trainer:
     """Hand module and data to Lightning's trainer, which is returned.
 
@@ -134,6 +142,9 @@ def fit(
     if not has_gpu():
         torch.set_num_threads(max(1, threads - data.workers))
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items()]
+    for callback in callbacks:
+        if isinstance(callback, Stops) and begin is not None:
+            callback.begin = begin
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
     trainer = build_trainer(cfg, stage, callbacks=callbacks, logger=loggers)
     origin = made_from(build(cfg.degradation, "degradation"), data.train)

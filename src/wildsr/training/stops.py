@@ -32,7 +32,8 @@ class Stops(L.Callback):
     then puts the job back into the queue; a handler that a launcher had set runs after the save.
 
     Args:
-        max_time: DD:HH:MM:SS for this process, or None.
+        max_time: DD:HH:MM:SS for one call, or None. It runs from `begin` on, where the call sets that, since a call
+            may train several stages.
 
     Raises:
         ValueError: `max_time` is no such time.
@@ -41,11 +42,10 @@ class Stops(L.Callback):
     def __init__(self, max_time: str | None = None) -> None:
         self.limit = None if max_time is None else seconds(max_time)
         self.asked: signal.Signals | None = None
-        self.begin = 0.0
+        self.begin = time.monotonic()
         self.before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
-        self.begin = time.monotonic()
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self.before[number] = signal.signal(number, self._ask)
