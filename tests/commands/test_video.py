@@ -336,6 +336,14 @@ def test_without_pyav_a_line_says_what_to_install(run, tmp_path, monkeypatch):
     assert (code, errors) == (1, "error: video needs PyAV; pip install 'av>=18.1,<19'\n")
 
 
+def test_names_may_hold_a_colon(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "10:00.mp4")
+    code, said, errors = run("10:00.mp4", "-o", "12:30.mkv")
+    assert (code, said) == (0, "12:30.mkv: 10 frames upscaled\n"), errors
+    assert len(frames(tmp_path / "12:30.mkv")) == 10
+
+
 def test_chapters_and_fonts_are_kept(run, tmp_path):
     make_clip(tmp_path / "plain.mkv", words=[b"one"])
     with av.open(str(tmp_path / "plain.mkv")) as plain, av.open(str(tmp_path / "in.mkv"), "w") as clip:

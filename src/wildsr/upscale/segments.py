@@ -54,6 +54,7 @@ def write_segments(
         begun: called once, before the first frame that is enlarged, with the number of those that were done before.
     """
     layout = layout_of(clip, coding)
+    folder = folder.absolute()  # as in `open_input`: 12:30.mkv alone would be a file of the protocol 12
     length = max(round(SECONDS * clip.rate), 1)
     segments = [folder / f"{number:06}.mp4" for number in range(-(-len(clip.times) // length))]
     missing = next((number for number, segment in enumerate(segments) if not segment.exists()), len(segments))
@@ -137,7 +138,11 @@ def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], path: Path, k
     )
     if sorted(ranks) != list(range(len(clip.times))):
         raise ValueError(f"{segments[0].parent}: {len(ranks)} of {len(clip.times)} frames; remove it to begin anew")
-    with open_input(clip.path) as source, av.open(segments[0]) as first, av.open(path, "w", format=kind) as result:
+    with (
+        open_input(clip.path) as source,
+        av.open(segments[0]) as first,
+        av.open(path.absolute(), "w", format=kind) as result,
+    ):
         pictures, others = _add_streams(clip, coding, source, first, result)
         packets = heapq.merge(
             _stamped(segments, ranks, clip, pictures), _copies(source, others),
