@@ -1,5 +1,6 @@
 """What `wildsr upscale` promises for a video. The clips are made here: a few frames, tone, subtitles."""
 
+import io
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 os.environ["SVT_LOG"] = "1"  # libsvtav1 would describe itself
 av = pytest.importorskip("av", reason="video needs PyAV")
@@ -24,16 +26,16 @@ UNEVEN = tuple(6400 * n + (n % 3) * 700 for n in range(10))
 
 def make_clip(
     path, times=EVEN, *, encoder="libx264", pixels="yuv420p", size=(32, 24), base=TICKS, tags=(1, 1, 1, 1),
-    sound=None, words=None, rotation=None, aspect=None, metadata=None,
+    sound=None, words=None, rotation=None, aspect=None, metadata=None, options=None,
 ):  # fmt: skip
     """A moving gradient. `sound` is an audio encoder, `words` a list of lines of subtitles, one a second."""
+    options = ({"crf": "10"} if "26" in encoder else {}) | (options or {})
+    if encoder == "libx265":
+        options.setdefault("x265-params", "log-level=none")
     with av.open(str(path), "w") as clip:
         video = clip.add_stream(
-            encoder, Fraction(2), {"crf": "10"} if "26" in encoder else {}, width=size[0], height=size[1],
-            pix_fmt=pixels, time_base=base,
-        )  # fmt: skip
-        if encoder == "libx265":
-            video.options = {"x265-params": "log-level=none"}
+            encoder, Fraction(2), options, width=size[0], height=size[1], pix_fmt=pixels, time_base=base
+        )
         context = video.codec_context
         context.color_range, context.color_primaries, context.color_trc, context.colorspace = tags
         if aspect:
@@ -142,6 +144,79 @@ def test_ten_bits_and_their_wide_colours_stay(run, tmp_path, codec):
     assert seconds(tmp_path / "out.mkv") == seconds(source)
     for kind in ("audio", "subtitles"):
         assert packets(tmp_path / "out.mkv", kind) == packets(source, kind) != []
+
+
+DISPLAY = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329, 0.0001, 1000)  # red, green, blue, white; cd/m2
+HDR10 = "log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({},1):max-cll=1000,400"
+
+
+def side_data(frame, name):
+    return np.frombuffer(memoryview(frame.side_data[name]), np.int32)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("h264", "mkv"), ("h265", "mp4"), ("av1", "mp4")])
+def test_what_displays_of_hdr10_are_told_stays(run, tmp_path, codec, suffix):
+    source = make_clip(
+        tmp_path / "in.mp4", encoder="libx265", pixels="yuv420p10le", tags=(1, 9, 16, 9),
+        options={"x265-params": HDR10.format(10000000)},
+    )  # fmt: skip
+    code, _, errors = run(source, "-o", tmp_path / f"out.{suffix}", "--codec", codec)
+    assert (code, "left out" in errors) == (0, False)
+    first = frames(tmp_path / f"out.{suffix}")[0]
+    *numbers, points, luminance = side_data(first, "MASTERING_DISPLAY_METADATA")
+    assert (points, luminance) == (1, 1)
+    # AV1 has steps of 2^-16 in x and y, and of 2^-14 cd/m2.
+    assert np.abs(np.divide(numbers[::2], numbers[1::2]) - DISPLAY).max() < 2**-14
+    assert side_data(first, "CONTENT_LIGHT_LEVEL").tolist() == [1000, 400]
+
+
+def test_a_display_that_cannot_be_is_left_out_and_said(run, tmp_path):
+    source = make_clip(
+        tmp_path / "in.mp4", encoder="libx265", pixels="yuv420p10le", options={"x265-params": HDR10.format(0)}
+    )
+    code, _, errors = run(source, "-o", tmp_path / "out.mp4")
+    assert code == 0
+    assert "left out: the display that it was made on, which it describes in part or as no display can be" in errors
+    first = frames(tmp_path / "out.mp4")[0]
+    assert "MASTERING_DISPLAY_METADATA" not in first.side_data
+    assert side_data(first, "CONTENT_LIGHT_LEVEL").tolist() == [1000, 400]
+
+
+def test_metadata_of_single_frames_are_left_out_and_said(run, tmp_path):
+    make_clip(tmp_path / "plain.mp4", encoder="libx265", pixels="yuv420p10le")
+    # HDR10+: a message of H.265 (prefix SEI 4, ITU-T T.35) with one window in which all is 0. No three zeros follow
+    # each other in a stream, hence the 3.
+    said = b"\xb5\0\x3c\0\1\4\1\x40" + bytes(14)
+    message = b"\x4e\1\4" + bytes([len(said)]) + said.replace(b"\0\0", b"\0\0\3") + b"\x80"
+    with av.open(str(tmp_path / "plain.mp4")) as plain, av.open(str(tmp_path / "in.mp4"), "w") as clip:
+        stream = clip.add_stream_from_template(plain.streams.video[0], opaque=True)
+        for packet in plain.demux():
+            if packet.size:
+                larger = av.Packet(len(message).to_bytes(4, "big") + message + bytes(packet))
+                larger.stream, larger.time_base, larger.is_keyframe = stream, packet.time_base, packet.is_keyframe
+                larger.pts, larger.dts, larger.duration = packet.pts, packet.dts, packet.duration
+                clip.mux(larger)
+    code, _, errors = run(tmp_path / "in.mp4", "-o", tmp_path / "out.mp4")
+    assert code == 0
+    assert "in.mp4: left out of its frames: HDR10+" in errors
+
+
+def test_frames_with_exif_are_enlarged(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    with av.open(str(tmp_path / "in.mov"), "w") as clip:
+        stream = clip.add_stream("mjpeg", 2, width=32, height=24, pix_fmt="yuvj420p")
+        for number in range(3):
+            content = io.BytesIO()
+            gradient((32, 24), number).to_image().save(content, "JPEG", exif=exif)
+            packet = av.Packet(content.getvalue())
+            packet.stream, packet.time_base = stream, Fraction(1, 2)
+            packet.pts = packet.dts = number
+            clip.mux(packet)
+    code, said, errors = run(tmp_path / "in.mov", "-o", tmp_path / "out.mkv")
+    assert code == 0, errors
+    assert "3 frames upscaled" in said
+    assert "in.mov: left out of its frames: data of a kind that PyAV cannot read" in errors
 
 
 @pytest.mark.parametrize("matrix", [1, 6])

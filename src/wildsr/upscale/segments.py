@@ -29,7 +29,6 @@ from wildsr.upscale.codecs import Coding
 from wildsr.upscale.frames import FULL, Layout, to_frame, to_picture
 from wildsr.upscale.video import Clip, copied, frames_of, open_input, picture_stream
 
-QUIET = {"libx265": {"x265-params": "log-level=none"}}
 SECONDS = 2  # of a segment: what a break loses, and the longest between two key frames; as streams have it
 OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands")  # metadata that muxers write anew
 KEPT = ("language", "title", "handler_name")  # of a stream's metadata; what it says of bytes and rates is no more true
@@ -80,7 +79,7 @@ def encode(frames: Iterable[VideoFrame], clip: Clip, coding: Coding) -> bytes:
             if stream is None:
                 start = frame.pts or 0
                 added = segment.add_stream(
-                    coding.encoder, clip.rate, {"crf": str(coding.crf), **QUIET.get(coding.encoder, {})},
+                    coding.encoder, clip.rate, coding.options(clip.brightness),
                     width=frame.width, height=frame.height, pix_fmt=frame.format.name, time_base=clip.time_base,
                 )  # fmt: skip
                 assert isinstance(added, VideoStream)
