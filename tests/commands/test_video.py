@@ -78,12 +78,13 @@ def copy(source, target, change=lambda clip, streams: None, beginning=b""):
         for packet in old.demux():
             if packet.size:
                 new = av.Packet(beginning + bytes(packet))
-                new.stream, new.time_base, new.is_keyframe = (
-                    streams[packet.stream.index],
+                new.stream, new.is_keyframe = streams[packet.stream.index], packet.is_keyframe
+                new.pts, new.dts, new.duration, new.time_base = (
+                    packet.pts,
+                    packet.dts,
+                    packet.duration,
                     packet.time_base,
-                    packet.is_keyframe,
                 )
-                new.pts, new.dts, new.duration = packet.pts, packet.dts, packet.duration
                 clip.mux(new)
 
 
@@ -193,10 +194,21 @@ def test_what_displays_of_hdr10_are_told_stays(run, tmp_path, codec, suffix):
     assert side_data(first, "CONTENT_LIGHT_LEVEL").tolist() == [1000, 400]
 
 
-def test_a_display_that_cannot_be_is_left_out_and_said(run, tmp_path):
-    source = make_clip(
-        tmp_path / "in.mp4", encoder="libx265", pixels="yuv420p10le", options={"x265-params": HDR10.format(0)}
-    )
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        ("libx265", {"x265-params": HDR10.format(0)}),  # no luminance to FFmpeg
+        (
+            "libsvtav1",  # darker where it is brightest
+            {
+                "svtav1-params": "mastering-display=G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)WP(0.3127,0.329)L(1,2):"
+                "content-light=1000,400"
+            },
+        ),
+    ],
+)
+def test_a_display_that_cannot_be_is_left_out_and_said(run, tmp_path, encoder, options):
+    source = make_clip(tmp_path / "in.mp4", encoder=encoder, pixels="yuv420p10le", size=(64, 64), options=options)
     code, _, errors = run(source, "-o", tmp_path / "out.mp4")
     assert code == 0
     assert "left out: the display that it was made on, which it describes in part or as no display can be" in errors
