@@ -28,6 +28,12 @@ def levels(frame):
         ("yuv420p10le", BT709, False, RED, [250, 409, 960]),
         ("yuv420p10le", BT2020, False, RED, [294, 387, 960]),
         ("yuv420p", BT709, False, WHITE, [235, 128, 128]),
+        ("yuv444p", 4, False, RED, [82, 90, 240]),  # FCC's: 0.30, 0.59, 0.11
+        ("yuv444p", 4, False, GREEN, [145, 54, 34]),
+        ("yuv444p", 4, False, BLUE, [40, 240, 110]),
+        ("yuv444p", 7, False, RED, [62, 102, 240]),  # SMPTE 240M: 0.212, 0.701, 0.087
+        ("yuv444p", 7, False, GREEN, [170, 42, 28]),
+        ("yuv444p", 7, False, BLUE, [35, 240, 116]),
     ],
 )
 def test_primary_colours_have_the_levels_of_the_standards(pixels, matrix, full, colour, wanted):
@@ -69,8 +75,21 @@ def test_packed_frames_are_read_with_the_matrix_that_they_declare():
         assert (image[:, 4, 4] * 255 - torch.tensor([200.0, 60, 30])).abs().max() < 3
 
 
+@pytest.mark.parametrize("pixels", ["nv12", "yuyv422", "uyvy422", "yuva420p", "yuv411p", "yuv444p"])
+@pytest.mark.parametrize(("matrix", "red"), [(BT601, 212.7), (BT709, 226.9)])  # 255 (84 / 219 + 2 (1 - Kr) 72 / 224)
+def test_a_frame_that_declares_no_matrix_has_that_of_the_layout(pixels, matrix, red):
+    frame = av.VideoFrame(16, 8, "yuv444p")
+    for plane, level in zip(frame.planes, (100, 90, 200), strict=True):
+        plane.update(bytes([level]) * plane.buffer_size)
+    packed = frame.reformat(format=pixels)
+    assert packed.colorspace == 2
+    image = to_picture(packed, Layout("yuv420p", matrix, False))
+    assert image[0, 4, 8] * 255 == pytest.approx(red, abs=0.1)
+
+
 def test_an_undeclared_matrix_is_that_which_players_take_for_the_size():
     assert [matrix_of(2, *size) for size in [(640, 480), (720, 576), (1280, 720), (640, 1080)]] == [6, 6, 1, 1]
+    assert [matrix_of(2, *size) for size in [(1279, 576), (1280, 576), (1279, 577)]] == [BT601, BT709, BT709]
     assert matrix_of(9, 64, 64) == 9
     with pytest.raises(ValueError, match=r"number 8 of H.273; wanted BT.601, BT.709 or BT.2020"):
         matrix_of(8, 64, 64)

@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+TICK = 0.016  # seconds between two values of the coarsest clock, that of Windows
 MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU may take half a minute
 
 
@@ -50,7 +51,7 @@ class Bar:
     def advance(self, share: float, amount: float) -> None:
         """A share of the present input is done, so many units."""
         self.amount += amount
-        speed = self.amount / (time.monotonic() - self.started)
+        speed = self.amount / max(time.monotonic() - self.started, TICK)
         self.progress.update(self.task, advance=share, speed=f"{speed:.2f} {self.unit}/s")
 
     def say(self, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 SUFFIXES = (
     ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".ogv",
@@ -14,6 +15,28 @@ ANY = ".mkv"  # of them, the one that holds nearly everything
 # Encoder, its usual crf, its largest. The three usual ones look about alike, and like the source: 17 to 18 of x264 is
 # "visually lossless or nearly so", 23 of x265 is 18 there, 23 of AV1 is 19 (FFmpeg's wiki: Encode/H.264, H.265, AV1).
 CODECS = {"h264": ("libx264", 18, 51), "h265": ("libx265", 23, 51), "av1": ("libsvtav1", 23, 63)}
+
+# Encoder -> its option that holds further ones, the first of these; its names there for the static metadata of HDR10,
+# and its units of these numbers: steps of 1 in x and y, of 1 cd/m2, decimal places (x264 and x265: H.265, D.3.28).
+FURTHER = {
+    "libx264": ("x264-params", (), "mastering-display", "cll", 50000, 10000, 0),
+    "libx265": ("x265-params", ("log-level=none",), "master-display", "max-cll", 50000, 10000, 0),
+    "libsvtav1": ("svtav1-params", (), "mastering-display", "content-light", 1, 1, 6),
+}
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """What HDR10 says of a whole video, for displays that have to darken it.
+
+    Args:
+        mastering: of the display that it was made on: x and y of red, green, blue and white, in CIE 1931, then the
+            least and the most cd/m2.
+        light: the most cd/m2 of a pixel, and of a frame on average.
+    """
+
+    mastering: tuple[Fraction, ...] | None = None
+    light: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,3 +64,16 @@ class Coding:
     @property
     def encoder(self) -> str:
         return CODECS[self.codec][0]
+
+    def options(self, brightness: Brightness) -> dict[str, str]:
+        """FFmpeg's, of the encoder."""
+        name, first, display, light, chromaticity, luminance, places = FURTHER[self.encoder]
+        further = list(first)
+        if brightness.mastering:
+            units = (*[chromaticity] * 8, luminance, luminance)
+            numbers = [f"{float(n * unit):.{places}f}" for n, unit in zip(brightness.mastering, units, strict=True)]
+            r, g, b, white = (",".join(numbers[index : index + 2]) for index in (0, 2, 4, 6))
+            further.append(f"{display}=G({g})B({b})R({r})WP({white})L({numbers[9]},{numbers[8]})")
+        if brightness.light:
+            further.append(f"{light}={brightness.light[0]},{brightness.light[1]}")
+        return {"crf": str(self.crf), name: ":".join(further)}

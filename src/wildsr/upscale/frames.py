@@ -83,9 +83,11 @@ def matrix_of(declared: int, width: int, height: int) -> int:
 def to_picture(frame: VideoFrame, layout: Layout) -> Tensor:
     """(C, H, W) float32 in [0, 1]; C = 1 where the layout is grey. Chroma is interpolated linearly."""
     if frame.format.name.replace("yuvj", "yuv") != layout.pixels:
+        # Its matrix is named even so: one that is not declared would be BT.601 to FFmpeg, whatever the size.
         frame = frame.reformat(
-            format=layout.pixels, dst_colorspace=layout.matrix, dst_color_range=FULL if layout.full else 1
-        )
+            format=layout.pixels, src_colorspace=layout.matrix, dst_colorspace=layout.matrix,
+            dst_color_range=FULL if layout.full else 1,
+        )  # fmt: skip
     black, white, neutral, chroma = layout.ranges
     luma, *colour = (_plane(frame, index, layout.bits) for index in range(len(frame.planes)))
     y = (luma - black) / white

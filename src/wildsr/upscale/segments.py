@@ -29,7 +29,6 @@ from wildsr.upscale.codecs import Coding
 from wildsr.upscale.frames import FULL, Layout, to_frame, to_picture
 from wildsr.upscale.video import Clip, copied, frames_of, open_input, picture_stream
 
-QUIET = {"libx265": {"x265-params": "log-level=none"}}
 SECONDS = 2  # of a segment: what a break loses, and the longest between two key frames; as streams have it
 OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands")  # metadata that muxers write anew
 KEPT = ("language", "title", "handler_name")  # of a stream's metadata; what it says of bytes and rates is no more true
@@ -54,6 +53,7 @@ def write_segments(
         begun: called once, before the first frame that is enlarged, with the number of those that were done before.
     """
     layout = layout_of(clip, coding)
+    folder = folder.absolute()  # as in `open_input`: 12:30.mkv alone would be a file of the protocol 12
     length = max(round(SECONDS * clip.rate), 1)
     segments = [folder / f"{number:06}.mp4" for number in range(-(-len(clip.times) // length))]
     missing = next((number for number, segment in enumerate(segments) if not segment.exists()), len(segments))
@@ -79,7 +79,7 @@ def encode(frames: Iterable[VideoFrame], clip: Clip, coding: Coding) -> bytes:
             if stream is None:
                 start = frame.pts or 0
                 added = segment.add_stream(
-                    coding.encoder, clip.rate, {"crf": str(coding.crf), **QUIET.get(coding.encoder, {})},
+                    coding.encoder, clip.rate, coding.options(clip.brightness),
                     width=frame.width, height=frame.height, pix_fmt=frame.format.name, time_base=clip.time_base,
                 )  # fmt: skip
                 assert isinstance(added, VideoStream)
@@ -137,7 +137,11 @@ def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], path: Path, k
     )
     if sorted(ranks) != list(range(len(clip.times))):
         raise ValueError(f"{segments[0].parent}: {len(ranks)} of {len(clip.times)} frames; remove it to begin anew")
-    with open_input(clip.path) as source, av.open(segments[0]) as first, av.open(path, "w", format=kind) as result:
+    with (
+        open_input(clip.path) as source,
+        av.open(segments[0]) as first,
+        av.open(path.absolute(), "w", format=kind) as result,
+    ):
         pictures, others = _add_streams(clip, coding, source, first, result)
         packets = heapq.merge(
             _stamped(segments, ranks, clip, pictures), _copies(source, others),

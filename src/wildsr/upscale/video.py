@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,11 +17,20 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from wildsr.images import printable
+from wildsr.upscale.codecs import Brightness
 from wildsr.upscale.frames import FULL, Layout, matrix_of
 
 # No playlists among them, which name other files and addresses.
 CONTAINERS = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpegts,mpeg,asf,flv,ogg"
 EARLIER = 1.0  # seconds before its declared length that a whole file may end
+BRIGHTEST = 10000  # cd/m2 of a display: what the curve of HDR10 ends at, SMPTE ST 2084
+MASTERING = "MASTERING_DISPLAY_METADATA"
+LOST = {  # side data of a frame, by name, that no encoder here is given
+    "DOVI_RPU_BUFFER": "Dolby Vision",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+    "UNKNOWN": "data of a kind that PyAV cannot read",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Clip:
         aspect: width of a pixel by its height; None where not declared.
         tags: range, primaries, transfer and matrix, by their numbers in H.273.
         rotation: FFmpeg's display matrix, or None.
+        brightness: what HDR10 says of it.
         notes: what a person should know, a line each.
     """
 
@@ -48,6 +58,7 @@ class Clip:
     aspect: Fraction | None
     tags: tuple[int, int, int, int]
     rotation: tuple[int, ...] | None
+    brightness: Brightness
     notes: tuple[str, ...]
 
     def layout(self, pixels: str) -> Layout:
@@ -82,13 +93,14 @@ def inspect(path: Path) -> Clip:
             interlaced |= frame.interlaced_frame
         if first is None:
             raise ValueError(f"{name}: no frame in it")
-        matrix: Any = first.side_data.get("DISPLAYMATRIX")
+        extra = _side_data(first)
+        matrix: Any = extra.get("DISPLAYMATRIX")
         return Clip(
             path, tuple(times), stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25),
             first.width, first.height, first.format.name, stream.sample_aspect_ratio,
             (first.color_range, first.color_primaries, first.color_trc, first.colorspace),
             tuple(np.frombuffer(memoryview(matrix), np.int32).tolist()) if matrix else None,
-            tuple(_notes(container, first, interlaced)),
+            _brightness(extra), tuple(_notes(container, first, extra, interlaced)),
         )  # fmt: skip
 
 
@@ -185,11 +197,38 @@ def decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterat
             raise ValueError(f"{name}: it ends at {float(end):.1f} of {float(whole):.1f} seconds; the rest is missing")
 
 
-def _notes(container: InputContainer, first: VideoFrame, interlaced: bool) -> Iterator[str]:
+def _side_data(frame: VideoFrame) -> Mapping[str, Any]:
+    """What a frame carries besides the picture, by PyAV's names."""
+    try:
+        return frame.side_data
+    except ValueError:  # something that PyAV has no name for, such as Exif, hides the rest
+        return {"UNKNOWN": None}
+
+
+def _brightness(extra: Mapping[str, Any]) -> Brightness:
+    """What is whole, and possible."""
+    mastering = light = None
+    if data := extra.get(MASTERING):
+        *numbers, has_points, has_range = np.frombuffer(memoryview(data), np.int32).tolist()
+        if all((has_points, has_range, *numbers[1::2])):
+            *points, least, most = values = tuple(map(Fraction, numbers[::2], numbers[1::2]))
+            if all(0 <= point <= 1 for point in points) and 0 <= least < most <= BRIGHTEST:
+                mastering = values
+    if data := extra.get("CONTENT_LIGHT_LEVEL"):
+        pixel, mean = np.frombuffer(memoryview(data), np.uint32).tolist()
+        light = (pixel, mean) if 0 < max(pixel, mean) <= BRIGHTEST else None
+    return Brightness(mastering, light)
+
+
+def _notes(container: InputContainer, first: VideoFrame, extra: Mapping[str, Any], interlaced: bool) -> Iterator[str]:
     known = [*copied(container), container.streams.best("video")]
     if others := [stream.type for stream in container.streams if stream not in known]:
         yield f"left out, besides the first video: {', '.join(others)}"
     if any(component.is_alpha for component in first.format.components):
         yield "its alpha is left out"
+    if lost := [words for name, words in LOST.items() if name in extra]:
+        yield f"left out of its frames: {', '.join(lost)}"
+    if MASTERING in extra and not _brightness(extra).mastering:
+        yield "left out: the display that it was made on, which it describes in part or as no display can be"
     if interlaced:
         yield "its frames are interlaced, and enlarged as if they were not"
