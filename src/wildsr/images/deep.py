@@ -9,8 +9,7 @@ import io
 import struct
 import sys
 import zlib
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
@@ -58,13 +57,8 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
     return ";16" in layout and picture.mode != "CMYK"
 
 
-def read_levels(picture: ImageFile.ImageFile, source: Path | IO[bytes]) -> Levels:
-    """The levels of a deep picture, turned upright; not premultiplied by alpha.
-
-    Args:
-        picture: opened, not yet decoded.
-        source: the same file, to be opened once more.
-    """
+def read_levels(picture: ImageFile.ImageFile) -> Levels:
+    """The levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
     layout, key = _layout(picture), picture.info.get("transparency")
     if layout.startswith("I;16"):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
@@ -75,9 +69,8 @@ def read_levels(picture: ImageFile.ImageFile, source: Path | IO[bytes]) -> Level
         picture.tile = [_as(tile, "RGBA") for tile in picture.tile]
         return np.array(_upright(picture)).view(">u2").astype(np.uint16)
     # What Pillow unpacks is the higher byte; of bytes taken to be in the other order it is the lower one.
-    if not isinstance(source, Path):
-        source.seek(0)
-    with Image.open(source, formats=[picture.format or ""]) as again:
+    assert picture.fp is not None  # not yet decoded
+    with Image.open(picture.fp, formats=[picture.format or ""]) as again:
         premultiplied = layout.startswith("RGBa")
         plain = layout.replace("RGBa", "RGBA")
         picture.tile = [_as(tile, plain) for tile in picture.tile]

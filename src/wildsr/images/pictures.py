@@ -59,7 +59,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
             without a range (32 bits). One line.
     """
     with opened(source, name) as picture:
-        levels = deep.read_levels(picture, source) if deep.is_deep(picture) else None
+        levels = deep.read_levels(picture) if deep.is_deep(picture) else None
         bits = 8 if levels is None else 16
         upright = ImageOps.exif_transpose(picture)
         if levels is None:
