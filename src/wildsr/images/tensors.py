@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from wildsr.images import deep
 from wildsr.images.files import kind_of, opened, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
@@ -22,13 +23,14 @@ def read_image(path: Path | str) -> Tensor:
     """Read a picture as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
 
     Raises:
-        ValueError: the file is missing, damaged, no image, or larger than Pillow's safe size.
+        ValueError: the file is missing, damaged, no image, larger than Pillow's safe size, or of pixels that
+            `read_picture` does not read either.
     """
     with opened(path, str(path)) as picture:
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        return from_pil(upright.convert("RGB"))
+        if deep.is_deep(picture) and picture.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
+            grey = Image.fromarray((deep.read_levels(picture)[..., 0] >> 8).astype(np.uint8))
+            return from_pil(grey.convert("RGB"))
+        return from_pil(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 def from_pil(picture: Image.Image) -> Tensor:
