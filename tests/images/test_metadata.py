@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms
 
-from wildsr.images import SUFFIXES, Picture, encode_picture, kind_of, read_picture
+from wildsr.images import SUFFIXES, Metadata, Picture, encode_picture, kind_of, read_picture
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in SUFFIXES} - {"BMP"})
@@ -71,6 +71,19 @@ def test_a_profile_for_other_channels_is_left_out():
     file = io.BytesIO()
     Image.new("L", (8, 6)).save(file, "PNG", icc_profile=SRGB)
     assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.icc == b""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("alpha", [None, torch.full((1, 6, 8), 0.5)], ids=["opaque", "alpha"])
+def test_a_grey_profile_goes_into_grey_files_alone(kind, bits, alpha):
+    if kind == "JPEG" and alpha is not None:
+        pytest.skip("JPEG has no alpha")
+    grey = SRGB[:16] + b"GRAY" + SRGB[20:]
+    picture = Picture(torch.zeros(1, 6, 8), alpha, bits, Metadata(icc=grey))
+    with Image.open(io.BytesIO(encode_picture(picture, kind))) as file:
+        in_grey = file.getbands()[0] in ("L", "I") or (kind, bits) == ("PNG", 16)  # whose alpha Pillow shows as RGBA
+        assert file.info.get("icc_profile") == (grey if in_grey else None)
 
 
 def test_damaged_exif_costs_the_exif_and_not_the_picture():

@@ -88,15 +88,18 @@ def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
 def encode_picture(picture: Picture, kind: str) -> bytes:
     """The content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
 
-    JPEG, WebP and AVIF have quality 95, TIFF is not compressed.
+    JPEG, WebP and AVIF have quality 95, TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with
+    alpha also in AVIF, and in a TIFF of 16 bits.
 
     Raises:
         ValueError: the format cannot hold the picture.
     """
     height, width = picture.colour.shape[-2:]
-    check_fits(kind, width, height, picture.alpha is not None)
-    options = save_options(picture.metadata, kind, (width, height))
+    alpha = picture.alpha is not None
+    check_fits(kind, width, height, alpha)
     planes = picture.colour if picture.alpha is None else torch.cat([picture.colour, picture.alpha])
+    as_rgb = {"WEBP": True, "AVIF": alpha, "TIFF": alpha and picture.bits == 16}.get(kind, False)
+    options = save_options(picture.metadata, kind, (width, height), 3 if as_rgb else len(picture.colour))
     if picture.bits == 16 and kind in DEEP:
         levels = (planes * deep.PEAK).round().clamp(0, deep.PEAK).permute(1, 2, 0).numpy().astype(np.uint16)
         return DEEP[kind](levels, options)
