@@ -50,7 +50,7 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
     Raises:
         ValueError: it has 12, or 16 in separate planes, which Pillow does not decode.
     """
-    layout = _layout(picture)
+    layout = layout_of(picture)
     tags = getattr(picture, "tag_v2", {})
     if ";12" in layout or (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (8,))) > 8):
         raise ValueError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
@@ -59,7 +59,7 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
 
 def read_levels(picture: ImageFile.ImageFile) -> Levels:
     """The levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
-    layout, key = _layout(picture), picture.info.get("transparency")
+    layout, key = layout_of(picture), picture.info.get("transparency")
     if layout.startswith("I;16"):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
         if getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0:  # white is zero
@@ -144,7 +144,7 @@ def encode_tiff(levels: Levels, options: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def _layout(picture: ImageFile.ImageFile) -> str:
+def layout_of(picture: ImageFile.ImageFile) -> str:
     """How the pixels lie in the file, in Pillow's words, such as RGB;16B; "" where it does not say."""
     arguments = (picture.tile[0].args if picture.tile else "") or ""
     return str(arguments if isinstance(arguments, str) else arguments[0])

@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
 from wildsr.images import deep
@@ -24,6 +24,7 @@ from wildsr.images.tensors import QUALITY, to_pil
 
 DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 WITHOUT_ALPHA = ("JPEG", "BMP")
+NARROW = {"L;2": 3, "L;4": 15}  # grey of 2 and of 4 bits in Pillow's words -> its highest level
 # libjpeg's, libwebp's and libavif's own limits
 LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 
@@ -61,6 +62,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
     with opened(source, name) as picture:
         levels = deep.read_levels(picture) if deep.is_deep(picture) else None
         bits = 8 if levels is None else 16
+        _widen_key(picture)
         upright = ImageOps.exif_transpose(picture)
         if levels is None:
             plain = _plain(upright)
@@ -119,6 +121,13 @@ def _frames(picture: Image.Image) -> int:
         return int(getattr(picture, "n_frames", 1))
     except Exception:  # a damaged directory of a TIFF raises as many types as damaged pixels do
         return 1
+
+
+def _widen_key(picture: ImageFile.ImageFile) -> None:
+    """The level declared transparent, in a picture not yet decoded, as Pillow will decode it: to 8 bits."""
+    peak = NARROW.get(deep.layout_of(picture))
+    if peak and "transparency" in picture.info:
+        picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 
 
 def _plain(picture: Image.Image) -> Image.Image:
