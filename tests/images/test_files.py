@@ -36,6 +36,16 @@ def test_images_are_found_in_sub_folders_and_in_order(photographs):
     assert names == ["a.png", "b.jpg", "c.webp", "more/d.png"]
 
 
+def test_a_name_that_begins_with_a_tilde_is_a_name_where_there_is_no_such_home(photographs, monkeypatch):
+    monkeypatch.chdir(photographs.parent)
+    monkeypatch.setenv("HOME", str(photographs))
+    assert find_images("~") == find_images(photographs)
+    with pytest.raises(ValueError, match=r"^~\$set: no such folder"):
+        find_images("~$set")
+    photographs.rename("~$set")
+    assert str(find_images("~$set")[0]) == "~$set/a.png"
+
+
 def test_links_out_of_the_folder_are_left_out(tmp_path, photographs):
     outside = tmp_path / "outside.png"
     outside.write_bytes((photographs / "a.png").read_bytes())

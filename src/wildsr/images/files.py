@@ -18,6 +18,13 @@ ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values tha
 WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and colours that Pillow does not convert
 
 
+def expanded(path: Path | str) -> Path:
+    """A path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
+
+
 def find_images(folder: Path | str) -> list[Path]:
     """List the image files of a folder and its sub-folders, sorted by path.
 
@@ -26,7 +33,7 @@ def find_images(folder: Path | str) -> list[Path]:
     Raises:
         ValueError: the folder does not exist, or holds no file with one of SUFFIXES.
     """
-    root = Path(folder).expanduser()
+    root = expanded(folder)
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder")
     inside = root.resolve()
