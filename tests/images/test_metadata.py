@@ -101,6 +101,22 @@ def test_more_exif_than_a_jpeg_holds_is_left_out_there():
     assert len(rewritten(picture, "JPEG").exif) == 0
 
 
+def test_more_xmp_than_a_jpeg_holds_is_left_out_there():
+    for size, kept in [(65_504, True), (65_505, False), (70_000, False)]:
+        picture = Picture(torch.zeros(3, 6, 8), metadata=Metadata(xmp=b"x" * size))
+        assert len(rewritten(picture, "PNG").xmp) == size
+        assert len(rewritten(picture, "JPEG").xmp) == size * kept
+
+
+@pytest.mark.parametrize("kind", ["BMP", *(kind for kind in KINDS if kind not in ("WEBP", "AVIF"))])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_resolution_keeps_its_two_numbers_in_their_order(kind, bits):
+    picture = photograph(dpi=(300, 150))
+    assert picture.metadata.dpi == (300, 150)
+    kept = rewritten(Picture(picture.colour, None, bits, picture.metadata), kind)
+    assert kept.dpi == pytest.approx((300, 150), abs=0.02)
+
+
 @pytest.mark.parametrize("dpi", [(0, 0), (1e9, 1e9)])
 def test_a_resolution_that_no_format_holds_is_left_out(dpi):
     file = io.BytesIO()
