@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,6 +19,14 @@ def test_captions_wrap_to_the_width_of_their_picture():
     text = wrap("blur aniso 13 px; down; Gaussian noise; JPEG 47", 120)
     assert text.count("\n") >= 2
     assert text.replace("\n", " ") == "blur aniso 13 px; down; Gaussian noise; JPEG 47"
+
+
+def test_every_line_of_a_caption_stands_above_the_picture():
+    page = np.asarray(sheet([[(Image.new("RGB", (40, 20), "red"), "one\ntwo\nsum")]])).astype(int)
+    reds = (page == (255, 0, 0)).all(axis=2)
+    assert reds.sum() == 40 * 20
+    inked = (page[: reds.any(axis=1).argmax()].max(axis=2) < 128).any(axis=1)
+    assert (np.diff(inked.astype(int)) == 1).sum() == 3
 
 
 def test_a_sheet_of_nothing_is_refused():

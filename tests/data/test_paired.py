@@ -66,6 +66,8 @@ def test_a_pair_damaged_behind_its_header_is_named_and_left_out_whole(pairs, cap
 def test_a_missing_folder_says_what_to_give(pairs, tmp_path):
     with pytest.raises(ValueError, match="nowhere: no such folder; give the folders"):
         paired_folders(tmp_path / "nowhere", pairs / "hq", 4, hint="give the folders")
+    with pytest.raises(ValueError, match=r"^~\$nowhere: no such folder"):
+        paired_folders("~$nowhere", pairs / "hq", 4)
     with pytest.raises(ValueError, match=r"lq=None, hq=.*: wanted two folders"):
         paired_folders(None, pairs / "hq", 4)
 

@@ -41,6 +41,8 @@ def test_a_set_with_nothing_readable_says_so(tmp_path):
 def test_a_missing_folder_says_what_brings_it(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere: no such folder; bring the data with: wildsr prepare"):
         Photographs(tmp_path / "nowhere", hint="bring the data with: wildsr prepare df2k_ost")
+    with pytest.raises(ValueError, match=r"^~\$nowhere: no such folder"):
+        Photographs("~$nowhere")
 
 
 def test_the_sample_photographs_are_there_without_a_download():

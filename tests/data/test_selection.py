@@ -34,6 +34,8 @@ def test_a_list_that_names_what_is_not_there_is_refused(photographs):
         named(photographs, "\n \n")
     with pytest.raises(ValueError, match=r"nowhere\.txt: no readable list"):
         Photographs(photographs, names="nowhere.txt")
+    with pytest.raises(ValueError, match=r"^~\$nowhere\.txt: no readable list"):
+        Photographs(photographs, names="~$nowhere.txt")
 
 
 def test_undersized_pictures_are_left_out_and_counted(photographs, capsys):

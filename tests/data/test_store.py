@@ -170,6 +170,8 @@ def test_other_files_and_other_versions_are_refused(pair, tmp_path):
     assert "no store" in refused(tmp_path / "photo.store")
     with pytest.raises(ValueError, match="no such file; make it with"):
         Store(tmp_path / "nowhere.store", hint="make it with: wildsr prepare df2k_ost --store")
+    with pytest.raises(ValueError, match=r"^~\$nowhere: no such file"):
+        Store("~$nowhere")
 
 
 def test_a_header_that_describes_something_else_is_refused(pair, tmp_path):

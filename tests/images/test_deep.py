@@ -72,18 +72,27 @@ def test_colours_multiplied_by_alpha_are_divided_again():
     assert levels_of(file.getvalue())[0, 0].tolist() == [2000, 4000, 59999, 32768]
 
 
-def test_white_may_be_zero():
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.array([[0, 65535, 1000]], np.uint16), photometric="miniswhite")
-    assert levels_of(file.getvalue()).flatten().tolist() == [65535, 0, 64535]
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_white_may_be_zero(tmp_path, kind, compression):
+    file, levels = tmp_path / "a.tif", np.arange(3, dtype=kind)[None]
+    tifffile.imwrite(file, levels, photometric="miniswhite", compression=compression)
+    peak = np.iinfo(kind).max
+    picture = read_picture(file, "a.tif")
+    assert (picture.colour * peak).round().flatten().tolist() == [peak, peak - 1, peak - 2]
+    higher_bytes = [255, 254, 253] if kind is np.uint8 else [255, 255, 255]
+    assert read_image(file)[0].flatten().tolist() == higher_bytes
 
 
 @pytest.mark.parametrize("options", [{"planarconfig": "separate"}, {"planarconfig": "separate", "compression": "zlib"}])
-def test_separate_planes_are_refused_rather_than_misread(options):
+def test_separate_planes_are_refused_rather_than_misread(tmp_path, options):
     file = io.BytesIO()
     tifffile.imwrite(file, np.zeros((3, 8, 8), np.uint16), photometric="rgb", **options)
     with pytest.raises(ValueError, match=r"memory: not a readable image .*separate planes"):
         levels_of(file.getvalue())
+    (tmp_path / "a.tif").write_bytes(file.getvalue())
+    with pytest.raises(ValueError, match=r"a\.tif: not a readable image .*separate planes"):
+        read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

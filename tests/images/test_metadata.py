@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms
 
-from wildsr.images import SUFFIXES, Picture, encode_picture, kind_of, read_picture
+from wildsr.images import SUFFIXES, Metadata, Picture, encode_picture, kind_of, read_picture
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in SUFFIXES} - {"BMP"})
@@ -73,6 +73,19 @@ def test_a_profile_for_other_channels_is_left_out():
     assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.icc == b""
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("alpha", [None, torch.full((1, 6, 8), 0.5)], ids=["opaque", "alpha"])
+def test_a_grey_profile_goes_into_grey_files_alone(kind, bits, alpha):
+    if kind == "JPEG" and alpha is not None:
+        pytest.skip("JPEG has no alpha")
+    grey = SRGB[:16] + b"GRAY" + SRGB[20:]
+    picture = Picture(torch.zeros(1, 6, 8), alpha, bits, Metadata(icc=grey))
+    with Image.open(io.BytesIO(encode_picture(picture, kind))) as file:
+        in_grey = file.getbands()[0] in ("L", "I") or (kind, bits) == ("PNG", 16)  # whose alpha Pillow shows as RGBA
+        assert file.info.get("icc_profile") == (grey if in_grey else None)
+
+
 def test_damaged_exif_costs_the_exif_and_not_the_picture():
     picture = photograph(exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x07" * 40)
     assert len(picture.metadata.exif) == 0
@@ -86,6 +99,22 @@ def test_more_exif_than_a_jpeg_holds_is_left_out_there():
     picture = photograph("PNG", exif=exif)
     assert len(rewritten(picture, "PNG").exif.get_ifd(IFD.Exif)[Base.MakerNote]) == 70_000
     assert len(rewritten(picture, "JPEG").exif) == 0
+
+
+def test_more_xmp_than_a_jpeg_holds_is_left_out_there():
+    for size, kept in [(65_504, True), (65_505, False), (70_000, False)]:
+        picture = Picture(torch.zeros(3, 6, 8), metadata=Metadata(xmp=b"x" * size))
+        assert len(rewritten(picture, "PNG").xmp) == size
+        assert len(rewritten(picture, "JPEG").xmp) == size * kept
+
+
+@pytest.mark.parametrize("kind", ["BMP", *(kind for kind in KINDS if kind not in ("WEBP", "AVIF"))])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_resolution_keeps_its_two_numbers_in_their_order(kind, bits):
+    picture = photograph(dpi=(300, 150))
+    assert picture.metadata.dpi == (300, 150)
+    kept = rewritten(Picture(picture.colour, None, bits, picture.metadata), kind)
+    assert kept.dpi == pytest.approx((300, 150), abs=0.02)
 
 
 @pytest.mark.parametrize("dpi", [(0, 0), (1e9, 1e9)])

@@ -1,11 +1,13 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import SUFFIXES, Picture, check_fits, encode_picture, kind_of, read_picture
+from wildsr.images import SUFFIXES, Picture, check_fits, deep, encode_picture, kind_of, read_picture
 
 LOSSLESS = ("PNG", "TIFF", "BMP")
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in SUFFIXES})
@@ -86,6 +88,22 @@ def test_a_colour_declared_transparent_becomes_alpha(mode):
     assert read.alpha is not None
     assert read.alpha.flatten().tolist() == [1, 0]
     assert (read.colour[0] * 255).flatten().tolist() == [10, 200]
+
+
+@pytest.mark.parametrize(("bits", "row", "levels"), [
+    (1, [0b01010000], [0, 255, 0, 255]), (2, [0b00011011], [0, 85, 170, 255]), (4, [0x05, 0xAF], [0, 85, 170, 255]),
+    (8, [0, 85, 170, 255], [0, 85, 170, 255]),
+])  # fmt: skip
+def test_a_level_declared_transparent_becomes_alpha_whatever_the_bits(bits, row, levels):
+    file = io.BytesIO(deep.MAGIC)
+    file.seek(0, io.SEEK_END)
+    PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0))
+    PngImagePlugin.putchunk(file, b"tRNS", struct.pack(">H", 2**bits - 1))
+    PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(bytes([0, *row])))
+    PngImagePlugin.putchunk(file, b"IEND", b"")
+    picture = read(file.getvalue())
+    assert (picture.colour * 255).flatten().tolist() == levels
+    assert picture.alpha.flatten().tolist() == [float(level < 255) for level in levels]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG", "WEBP"])

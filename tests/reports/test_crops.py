@@ -44,6 +44,17 @@ def test_the_window_is_where_the_detail_is_and_the_same_part_of_lq_and_hq(large,
     assert "JPEG" in crop.recipe
 
 
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8])
+def test_lq_and_hq_show_the_same_part_at_every_scale(photographs, tmp_path, scale):
+    lq = torch.rand(1, 3, 600 // scale, 700 // scale, generator=torch.Generator().manual_seed(0))
+    lq[..., : 104 // scale, :] = 0.5  # the detail begins at no multiple of 3
+    hq = lq.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    crop = keep_inputs(tmp_path, "main", 0, validation_set(scale, lq=photographs), scale, lq, hq)
+    small, large = (read_image(tmp_path / CROPS / side / crop.file) for side in ("lq", "hq"))
+    assert torch.equal(small.repeat_interleave(scale, -1).repeat_interleave(scale, -2), large)
+    assert 256 - scale < large.shape[1] == large.shape[2] <= 256
+
+
 def test_a_name_holds_for_one_input_alone(photographs, tmp_path):
     pictures = validation_set(4, lq=photographs)
     lq = to_float(pictures[0].lq)[None]

@@ -15,6 +15,7 @@ def test_words_say_what_there_is_of_a_set(tmp_path, monkeypatch):
     assert read_set("set14=LR/x4:HR") == AskedSet("set14", "paired", Path("LR/x4"), Path("HR"))
     assert read_set("wild=synthetic:HR") == AskedSet("wild", "synthetic", hq=Path("HR"))
     assert read_set("hard") == AskedSet("hard", "built-in")
+    assert read_set("odd=~$a:~$b") == AskedSet("odd", "paired", Path("~$a"), Path("~$b"))
     (tmp_path / "a:b").mkdir()
     assert read_set("odd=a:b") == AskedSet("odd", "real", lq=Path("a:b"))
 

@@ -63,4 +63,14 @@ def test_the_picture_shows_each_set_and_no_original_where_there_is_none(sets, me
 def test_the_window_of_the_comparison_is_where_the_detail_is():
     image = torch.zeros(3, 96, 128)
     image[:, 48:80, 88:120] = torch.arange(32).remainder(2)  # stripes
-    assert most_detailed(image, 32) == (slice(48, 80), slice(88, 120))
+    assert most_detailed(image, 32, 4) == (slice(48, 80), slice(88, 120))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8, 16, 60])
+@pytest.mark.parametrize("side", [8, 50, 500])
+def test_the_window_begins_and_ends_between_pixels_of_the_input(scale, side):
+    image = torch.rand(3, 2 * scale, 3 * scale, generator=torch.Generator().manual_seed(0))
+    for window, length in zip(most_detailed(image, side, scale), image.shape[1:], strict=True):
+        assert 0 <= window.start < window.stop <= length
+        assert window.start % scale == window.stop % scale == 0
+        assert window.stop - window.start <= max(side, scale)

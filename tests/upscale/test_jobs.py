@@ -69,6 +69,16 @@ def test_a_name_in_brackets_is_a_name_where_there_is_one(folder):
     assert pairs(["photos/a[1].png"], "out") == [("photos/a[1].png", "out/a[1].png")]
 
 
+def test_a_name_with_a_tilde_is_a_name_where_there_is_no_such_home(folder):
+    for name in ("~$a.png", "~$clip.mp4"):
+        (folder.parent / name).write_bytes(b"")
+    assert pairs(["~$a.png"], "~$x.png") == [("~$a.png", "~$x.png")]
+    assert pairs(["~$a.png"], "~$out/") == [("~$a.png", "~$out/~$a.png")]
+    assert plan_video(["~$clip.mp4"], Naming("~$out/")) == (Path("~$clip.mp4"), Path("~$out/~$clip.mp4"), "mp4")
+    with pytest.raises(ValueError, match=r"^~\$b\.png: no such file or folder"):
+        plan(["~$b.png"], Naming("out"))
+
+
 def test_a_picture_given_twice_is_one_job(folder):
     assert len(plan(["photos/a.png", "photos/a.png", "photos/*.png"], Naming("out"))) == 1
 

@@ -20,7 +20,7 @@ from wildsr.commands.bars import Bar
 from wildsr.commands.trials import BICUBIC, build_trials, check_scales, judge_all
 from wildsr.data import ValidationSet
 from wildsr.export.origin import weights_digest
-from wildsr.images import printable
+from wildsr.images import expanded, printable
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
@@ -195,7 +195,7 @@ def named_weights(words: Sequence[str]) -> dict[str, str]:
     pairs = []
     for word in words:
         name, equals, source = word.partition("=")
-        given = equals and source and re.fullmatch(r"[\w.-]+", name) and not Path(word).expanduser().exists()
+        given = equals and source and re.fullmatch(r"[\w.-]+", name) and not expanded(word).exists()
         pairs.append((name, source) if given else (Path(word).stem, word))
     stems = Counter(name for name, _ in pairs)
     named = {(name if stems[name] == 1 else source): source for name, source in pairs}

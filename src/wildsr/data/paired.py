@@ -14,7 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from wildsr.data.photographs import first_readable, no_damage
-from wildsr.images import find_images, image_size, read_image
+from wildsr.images import expanded, find_images, image_size, read_image
 
 SHOWN = 3  # offenders that a refusal names
 PROGRESS_FROM = 2000  # pairs; fewer are checked within a second
@@ -79,7 +79,7 @@ def paired_folders(
     """
     if lq is None or hq is None:
         raise ValueError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
-    lq, hq = (Path(folder).expanduser() for folder in (lq, hq))
+    lq, hq = (expanded(folder) for folder in (lq, hq))
     for folder in (lq, hq):
         if hint and not folder.is_dir():
             raise ValueError(f"{folder}: no such folder; {hint}")

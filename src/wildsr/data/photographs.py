@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wildsr.data.selection import listed
-from wildsr.images import find_images, image_size, read_image
+from wildsr.images import expanded, find_images, image_size, read_image
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
 Read = TypeVar("Read")
@@ -49,7 +49,7 @@ class Photographs:
         hint: str = "",
         replace: bool = True,
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root = expanded(root)
         if hint and not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder; {hint}")
         self.paths = find_images(self.root) if names is None else listed(self.root, names)

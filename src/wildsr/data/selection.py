@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Subset
 
+from wildsr.images import expanded
+
 
 def names_of(names: Sequence[str] | str) -> list[str]:
     """Names as they are, or out of a file that lists them, one a line; empty lines are passed over.
@@ -20,7 +22,7 @@ def names_of(names: Sequence[str] | str) -> list[str]:
     found = names
     if isinstance(names, str):
         try:
-            found = [line.strip() for line in Path(names).expanduser().read_text("utf-8").splitlines() if line.strip()]
+            found = [line.strip() for line in expanded(names).read_text("utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{names}: no readable list, wanted a text file, a name a line ({error})") from None
     if not found:

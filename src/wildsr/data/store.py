@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wildsr.data.selection import names_of
+from wildsr.images import expanded
 
 FORMAT, VERSION = "wildsr store", "1"
 HEADER = 512  # bytes before the pixels, enough for any lengths; blanks fill it up, as safetensors allows
@@ -45,7 +46,7 @@ class Store:
     """
 
     def __init__(self, root: str | Path, names: Sequence[str] | str | None = None, hint: str = "") -> None:
-        self.root, self._taken = Path(root).expanduser(), names
+        self.root, self._taken = expanded(root), names
         if not self.root.is_file():
             raise ValueError(f"{self.root}: no such file{f'; {hint}' if hint else ''}")
         sections = _sections(self.root)

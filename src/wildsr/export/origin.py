@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from wildsr.data import pictures_digest, sample_photographs
-from wildsr.images import find_images, first_line
+from wildsr.images import expanded, find_images, first_line
 from wildsr.networks import load_generator
 
 # Of a run, see training/findings.py and fitting.py: NAME/scores.json, NAME/STAGE/config.yaml and generator.safetensors.
@@ -53,7 +53,7 @@ def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origi
     Raises:
         ValueError: the run's config.yaml or scores.json is damaged.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     facts = {"licence": licence or NO_LICENCE, "source": path.name}
     facts["weights_sha256"] = weights_digest(generator.state_dict())
     stage = path.parent.parent if path.parent.name == "checkpoints" else path.parent
@@ -113,7 +113,7 @@ def _data_facts(config: dict[str, Any]) -> dict[str, str]:
     root, names = (train.get(key) for key in ("root", "names")) if isinstance(train, dict) else (None, None)
     try:
         if isinstance(root, str):
-            folder = Path(root).expanduser()
+            folder = expanded(root)
             files = [folder / str(name) for name in names] if isinstance(names, list) else find_images(folder)
         elif isinstance(names, list):
             files = sample_photographs([str(name) for name in names]).paths

@@ -1,6 +1,15 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import SUFFIXES, find_images, first_line, image_size, kind_of, printable, write_whole
+from wildsr.images.files import (
+    SUFFIXES,
+    expanded,
+    find_images,
+    first_line,
+    image_size,
+    kind_of,
+    printable,
+    write_whole,
+)
 from wildsr.images.metadata import Metadata
 from wildsr.images.pictures import Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (
@@ -23,6 +32,7 @@ __all__ = [
     "check_fits",
     "crop_to_multiple",
     "encode_picture",
+    "expanded",
     "find_images",
     "first_line",
     "from_pil",

@@ -9,8 +9,7 @@ import io
 import struct
 import sys
 import zlib
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
@@ -51,21 +50,16 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
     Raises:
         ValueError: it has 12, or 16 in separate planes, which Pillow does not decode.
     """
-    layout = _layout(picture)
+    layout = layout_of(picture)
     tags = getattr(picture, "tag_v2", {})
     if ";12" in layout or (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (8,))) > 8):
         raise ValueError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
     return ";16" in layout and picture.mode != "CMYK"
 
 
-def read_levels(picture: ImageFile.ImageFile, source: Path | IO[bytes]) -> Levels:
-    """The levels of a deep picture, turned upright; not premultiplied by alpha.
-
-    Args:
-        picture: opened, not yet decoded.
-        source: the same file, to be opened once more.
-    """
-    layout, key = _layout(picture), picture.info.get("transparency")
+def read_levels(picture: ImageFile.ImageFile) -> Levels:
+    """The levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
+    layout, key = layout_of(picture), picture.info.get("transparency")
     if layout.startswith("I;16"):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
         if getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0:  # white is zero
@@ -75,9 +69,8 @@ def read_levels(picture: ImageFile.ImageFile, source: Path | IO[bytes]) -> Level
         picture.tile = [_as(tile, "RGBA") for tile in picture.tile]
         return np.array(_upright(picture)).view(">u2").astype(np.uint16)
     # What Pillow unpacks is the higher byte; of bytes taken to be in the other order it is the lower one.
-    if not isinstance(source, Path):
-        source.seek(0)
-    with Image.open(source, formats=[picture.format or ""]) as again:
+    assert picture.fp is not None  # not yet decoded
+    with Image.open(picture.fp, formats=[picture.format or ""]) as again:
         premultiplied = layout.startswith("RGBa")
         plain = layout.replace("RGBa", "RGBA")
         picture.tile = [_as(tile, plain) for tile in picture.tile]
@@ -151,7 +144,7 @@ def encode_tiff(levels: Levels, options: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def _layout(picture: ImageFile.ImageFile) -> str:
+def layout_of(picture: ImageFile.ImageFile) -> str:
     """How the pixels lie in the file, in Pillow's words, such as RGB;16B; "" where it does not say."""
     arguments = (picture.tile[0].args if picture.tile else "") or ""
     return str(arguments if isinstance(arguments, str) else arguments[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -14,8 +14,15 @@ from PIL import Image, ImageFile, features
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
 # The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF")
-ORIENTATION = 0x0112  # EXIF; 5 to 8 swap the sides
+ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values that swap the sides
 WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and colours that Pillow does not convert
+
+
+def expanded(path: Path | str) -> Path:
+    """A path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def find_images(folder: Path | str) -> list[Path]:
@@ -26,7 +33,7 @@ def find_images(folder: Path | str) -> list[Path]:
     Raises:
         ValueError: the folder does not exist, or holds no file with one of SUFFIXES.
     """
-    root = Path(folder).expanduser()
+    root = expanded(folder)
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder")
     inside = root.resolve()
@@ -56,7 +63,11 @@ def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.Imag
         with warnings.catch_warnings():
             # About odd metadata and large sizes; what is too odd or too large is an error anyway.
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=FORMATS) as picture:
+            # A file, never a path: Pillow would map an uncompressed TIFF into memory, and scramble one that is turned.
+            with (
+                Path(source).open("rb") if isinstance(source, (Path, str)) else nullcontext(source) as file,
+                Image.open(file, formats=FORMATS) as picture,
+            ):
                 if picture.mode in WITHOUT_LEVELS:
                     raise ValueError(f"its pixels are of mode {picture.mode}; wanted 8 or 16 bits a channel")
                 yield picture
@@ -75,8 +86,9 @@ def image_size(path: Path | str) -> tuple[int, int]:
         ValueError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
     """
     with opened(path, str(path)) as picture:
-        turned = Image.Image.getexif(picture).get(ORIENTATION, 1) > 4  # PNG's own getexif decodes the pixels
-        return (picture.width, picture.height) if turned else (picture.height, picture.width)
+        turned = Image.Image.getexif(picture).get(ORIENTATION) in SIDEWAYS  # PNG's own getexif decodes the pixels
+        swapped = getattr(picture, "tag_v2", {}).get(ORIENTATION) in SIDEWAYS  # of a TIFF, by Pillow at opening
+        return (picture.height, picture.width) if turned == swapped else (picture.width, picture.height)
 
 
 def kind_of(path: Path | str) -> str:

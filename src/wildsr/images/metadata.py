@@ -43,20 +43,21 @@ def read_metadata(picture: Image.Image, info: Mapping[str | tuple[int, int], Any
     icc, xmp = info.get("icc_profile"), info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     return Metadata(
-        icc if isinstance(icc, bytes) and COLOUR_SPACES.get(icc[16:20]) == channels else b"",
+        icc if isinstance(icc, bytes) and _describes(icc, channels) else b"",
         _kept(picture),
         xmp if isinstance(xmp, bytes) else b"",
         _resolution(info.get("dpi")),
     )
 
 
-def save_options(metadata: Metadata, kind: str, size: tuple[int, int]) -> dict[str, Any]:
+def save_options(metadata: Metadata, kind: str, size: tuple[int, int], channels: int) -> dict[str, Any]:
     """The metadata as arguments of Pillow's `save`.
 
     Args:
         kind: Pillow's name of the format. BMP has a place for the resolution alone; JPEG for 64 kB of EXIF and
             of XMP, more is left out.
         size: (W, H) of the picture to be written, which EXIF repeats.
+        channels: of the file's colour, 1 or 3; a profile for another number of them is left out.
     """
     exif = _copied(metadata.exif, tuple(metadata.exif))
     inner = exif.get_ifd(ExifTags.IFD.Exif)
@@ -65,7 +66,7 @@ def save_options(metadata: Metadata, kind: str, size: tuple[int, int]) -> dict[s
     options: dict[str, Any] = {"dpi": metadata.dpi} if metadata.dpi else {}
     if kind == "BMP":
         return options
-    if metadata.icc:
+    if _describes(metadata.icc, channels):
         options["icc_profile"] = metadata.icc
     if kind == "TIFF":
         if metadata.xmp:
@@ -81,6 +82,11 @@ def save_options(metadata: Metadata, kind: str, size: tuple[int, int]) -> dict[s
     elif metadata.xmp and not (kind == "JPEG" and len(metadata.xmp) > JPEG_XMP):
         options["xmp"] = metadata.xmp
     return options
+
+
+def _describes(icc: bytes, channels: int) -> bool:
+    """Whether a profile is one of so many channels; an empty one is of none."""
+    return COLOUR_SPACES.get(icc[16:20]) == channels
 
 
 class _AsRead(str):

@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
 from wildsr.images import deep
@@ -24,6 +24,7 @@ from wildsr.images.tensors import QUALITY, to_pil
 
 DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 WITHOUT_ALPHA = ("JPEG", "BMP")
+NARROW = {"L;2": 3, "L;4": 15}  # grey of 2 and of 4 bits in Pillow's words -> its highest level
 # libjpeg's, libwebp's and libavif's own limits
 LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 
@@ -59,8 +60,9 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
             without a range (32 bits). One line.
     """
     with opened(source, name) as picture:
-        levels = deep.read_levels(picture, source) if deep.is_deep(picture) else None
+        levels = deep.read_levels(picture) if deep.is_deep(picture) else None
         bits = 8 if levels is None else 16
+        _widen_key(picture)
         upright = ImageOps.exif_transpose(picture)
         if levels is None:
             plain = _plain(upright)
@@ -88,15 +90,18 @@ def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
 def encode_picture(picture: Picture, kind: str) -> bytes:
     """The content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
 
-    JPEG, WebP and AVIF have quality 95, TIFF is not compressed.
+    JPEG, WebP and AVIF have quality 95, TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with
+    alpha also in AVIF, and in a TIFF of 16 bits.
 
     Raises:
         ValueError: the format cannot hold the picture.
     """
     height, width = picture.colour.shape[-2:]
-    check_fits(kind, width, height, picture.alpha is not None)
-    options = save_options(picture.metadata, kind, (width, height))
+    alpha = picture.alpha is not None
+    check_fits(kind, width, height, alpha)
     planes = picture.colour if picture.alpha is None else torch.cat([picture.colour, picture.alpha])
+    as_rgb = {"WEBP": True, "AVIF": alpha, "TIFF": alpha and picture.bits == 16}.get(kind, False)
+    options = save_options(picture.metadata, kind, (width, height), 3 if as_rgb else len(picture.colour))
     if picture.bits == 16 and kind in DEEP:
         levels = (planes * deep.PEAK).round().clamp(0, deep.PEAK).permute(1, 2, 0).numpy().astype(np.uint16)
         return DEEP[kind](levels, options)
@@ -116,6 +121,13 @@ def _frames(picture: Image.Image) -> int:
         return int(getattr(picture, "n_frames", 1))
     except Exception:  # a damaged directory of a TIFF raises as many types as damaged pixels do
         return 1
+
+
+def _widen_key(picture: ImageFile.ImageFile) -> None:
+    """The level declared transparent, in a picture not yet decoded, as Pillow will decode it: to 8 bits."""
+    peak = NARROW.get(deep.layout_of(picture))
+    if peak and "transparency" in picture.info:
+        picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 
 
 def _plain(picture: Image.Image) -> Image.Image:

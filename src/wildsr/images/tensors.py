@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from wildsr.images import deep
 from wildsr.images.files import kind_of, opened, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
@@ -22,13 +23,14 @@ def read_image(path: Path | str) -> Tensor:
     """Read a picture as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
 
     Raises:
-        ValueError: the file is missing, damaged, no image, or larger than Pillow's safe size.
+        ValueError: the file is missing, damaged, no image, larger than Pillow's safe size, or of pixels that
+            `read_picture` does not read either.
     """
     with opened(path, str(path)) as picture:
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        return from_pil(upright.convert("RGB"))
+        if deep.is_deep(picture) and picture.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
+            grey = Image.fromarray((deep.read_levels(picture)[..., 0] >> 8).astype(np.uint8))
+            return from_pil(grey.convert("RGB"))
+        return from_pil(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 def from_pil(picture: Image.Image) -> Tensor:
@@ -73,14 +75,19 @@ def middle(image: Tensor, side: int) -> Tensor:
     return image[:, top : top + side, left : left + side]
 
 
-def most_detailed(image: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of the `side` x `side` window of (C, H, W) with the largest mean gradient, at multiples of 8."""
-    height, width = (min(side, length) for length in image.shape[-2:])
+def most_detailed(image: Tensor, side: int, scale: int) -> tuple[slice, slice]:
+    """Rows and columns of the window of (C, H, W), at most `side` a side, with the largest mean gradient.
+
+    It begins and ends at multiples of `scale`, where pixels of the LQ do, and holds one of them at least.
+    """
+    height, width = (max(min(side, length) // scale, 1) * scale for length in image.shape[-2:])
+    step = max(8 // scale, 1) * scale
     grey = image.mean(0)
     detail = F.pad(grey.diff(dim=0).abs(), (0, 0, 0, 1)) + F.pad(grey.diff(dim=1).abs(), (0, 1))
-    rows = F.avg_pool2d(detail[None], (height, 1), stride=(8, 1))  # one axis after the other: a large window is quick
-    mean = F.avg_pool2d(rows, (1, width), stride=(1, 8))[0]
-    top, left = (int(place) * 8 for place in divmod(int(mean.argmax()), mean.shape[1]))
+    # One axis after the other: a large window is quick.
+    rows = F.avg_pool2d(detail[None], (height, 1), stride=(step, 1))
+    mean = F.avg_pool2d(rows, (1, width), stride=(1, step))[0]
+    top, left = (int(place) * step for place in divmod(int(mean.argmax()), mean.shape[1]))
     return slice(top, top + height), slice(left, left + width)
 
 

@@ -17,6 +17,8 @@ from torchvision.models import VGG19_Weights, WeightsEnum, resnet50, vgg19
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
+from wildsr.images import expanded
+
 # The released training options of Real-ESRGAN.
 RELEASED_LAYERS: Mapping[str, float] = MappingProxyType(
     {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
@@ -161,7 +163,7 @@ def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, 
         except (OSError, HTTPException, RuntimeError) as error:
             message = f"{title}'s weights could not be downloaded ({error}); {ways_out}"
             raise FileNotFoundError(message) from error
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{title}'s weights are not at {path}; {ways_out}")
     try:

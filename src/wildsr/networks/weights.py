@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wildsr.images import expanded
 from wildsr.networks import compact, rrdb
 from wildsr.networks.community import CommunityNet, load_community
 from wildsr.networks.compact import CompactNet
@@ -118,7 +119,7 @@ def _read(source: str | Path, prefixes: tuple[str, ...], names: Mapping[str, Rel
     if source in GENERATORS or source in DISCRIMINATORS:
         kind = "generator" if source in GENERATORS else "discriminator"
         raise ValueError(f"{source} is a released {kind}; wanted a file, or one of: {', '.join(names)}")
-    path = Path(source).expanduser()
+    path = expanded(source)
     if isinstance(source, str) and not path.exists() and not path.suffix and path.name == source:
         plain = source.lower().replace("_", "-")
         near = difflib.get_close_matches(plain, names, n=1, cutoff=0.4)

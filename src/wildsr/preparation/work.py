@@ -17,7 +17,7 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.data.photographs import check_share
-from wildsr.images import find_images
+from wildsr.images import expanded, find_images
 from wildsr.preparation.cutting import Job, Plan, decode, levels, prepare, tally
 from wildsr.preparation.ledger import STORE, Ledger
 from wildsr.preparation.packing import Packing
@@ -79,7 +79,7 @@ class Preparation:
             ValueError: no pictures, too few of them, too many damaged ones, or too little room.
             OSError: a file cannot be written.
         """
-        folder = folder.expanduser()
+        folder = expanded(folder)
         pictures = {path.relative_to(folder).as_posix(): path for path in find_images(folder)}
         gone = {key.partition("/")[2] for key in self.ledger.pictures} - set(pictures)
         if gone:

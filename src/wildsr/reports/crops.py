@@ -81,7 +81,7 @@ def keep_inputs(
     The window is the one with most detail in the HQ, or in bicubic where there is none: the same for every run.
     """
     bicubic = F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
-    rows, columns = most_detailed((bicubic if hq is None else hq)[0].cpu(), SIDE)
+    rows, columns = most_detailed((bicubic if hq is None else hq)[0].cpu(), SIDE, scale)
     small = lq[0, :, rows.start // scale : rows.stop // scale, columns.start // scale : columns.stop // scale]
     digest = hashlib.sha256(to_uint8(small).cpu().contiguous().numpy().tobytes()).hexdigest()[:12]
     window = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)

@@ -22,7 +22,7 @@ from wildsr.data import (
     pair_fault,
     validation_set,
 )
-from wildsr.images import image_size
+from wildsr.images import expanded, image_size
 from wildsr.training.validation import MAIN
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
@@ -115,13 +115,13 @@ def read_set(word: str) -> AskedSet:
         taken = ", ".join((MAIN, *BUILT_IN))
         raise ValueError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
     first, colon, second = place.partition(":")
-    if not colon or Path(place).expanduser().is_dir():  # a folder's own name may hold a colon
-        return AskedSet(name, "real", lq=Path(place).expanduser())
+    if not colon or expanded(place).is_dir():  # a folder's own name may hold a colon
+        return AskedSet(name, "real", lq=expanded(place))
     if not (first and second):
         raise ValueError(f"{word!r} given, wanted two folders around the colon")
     if first == SYNTHETIC:
-        return AskedSet(name, SYNTHETIC, hq=Path(second).expanduser())
-    return AskedSet(name, "paired", Path(first).expanduser(), Path(second).expanduser())
+        return AskedSet(name, SYNTHETIC, hq=expanded(second))
+    return AskedSet(name, "paired", expanded(first), expanded(second))
 
 
 def readable(paths: Iterable[Path]) -> bool:

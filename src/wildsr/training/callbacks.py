@@ -108,7 +108,8 @@ class Panels(L.Callback):
             return
         lq, cubic = (F.interpolate(batch.lq, size=outputs.shape[-2:], mode=mode) for mode in ("nearest", "bicubic"))
         shown = [image[0] for image in (lq, cubic, outputs, batch.hq) if image is not None]
-        window = most_detailed(cubic[0] if batch.hq is None else batch.hq[0], self.side)
+        scale = outputs.shape[-1] // batch.lq.shape[-1]
+        window = most_detailed(cubic[0] if batch.hq is None else batch.hq[0], self.side, scale)
         self.rows.append([to_pil(image[:, *window]) for image in shown])
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:

@@ -151,7 +151,7 @@ def crops(title: str, pair: ValidationPair, results: Mapping[str, Tensor]) -> li
     cells = {title: F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest"), **results}
     if pair.hq is not None:
         cells["original"] = pair.hq
-    window = most_detailed(last[0], SIDE)
+    window = most_detailed(last[0], SIDE, last.shape[-1] // pair.lq.shape[-1])
     return [(_enlarged(picture[0][:, *window]), caption) for caption, picture in cells.items()]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wildsr.images import SUFFIXES, find_images, kind_of, printable
+from wildsr.images import SUFFIXES, expanded, find_images, kind_of, printable
 from wildsr.upscale import codecs
 
 STREAM = "-"
@@ -52,7 +52,7 @@ class Naming:
 
     @property
     def path(self) -> Path:
-        return Path(self.output).expanduser()
+        return expanded(self.output)
 
     def is_folder(self, inputs: Sequence[str]) -> bool:
         """By what is there, by its name, and by what goes into it.
@@ -60,7 +60,7 @@ class Naming:
         Raises:
             ValueError: it is a file or a stream, and the inputs want a folder; or it names no format.
         """
-        several = len(inputs) > 1 or Path(inputs[0]).expanduser().is_dir()
+        several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
         if self.output != STREAM and (self.path.is_dir() or self.output.endswith(("/", os.sep))):
             return True
         known = self.path.suffix.lower() in SUFFIXES
@@ -128,7 +128,7 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
     """
     if len(inputs) > 1:
         raise ValueError(f"{len(inputs)} inputs, a video among them; wanted one video a call")
-    source, target = Path(inputs[0]).expanduser(), naming.path
+    source, target = expanded(inputs[0]), naming.path
     if not source.is_file():
         raise ValueError(f"{printable(source)}: no such file")
     if target.is_dir() or naming.output.endswith(("/", os.sep)) or not target.suffix:
@@ -146,7 +146,7 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
 
 def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
     """The pictures behind one input: each file, and its path below an output folder."""
-    path = Path(word).expanduser()
+    path = expanded(word)
     if word == STREAM:
         yield None, Path()
     elif path.is_dir():
