@@ -100,6 +100,9 @@ def test_without_weights_the_error_names_both_ways_out(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    with pytest.raises(FileNotFoundError, match=r"weights: not downloaded \(WILDSR_OFFLINE=1\); put https://"):
+        PerceptualLoss(backbone="fcn_resnet50")
+    monkeypatch.delenv("WILDSR_OFFLINE")
     for weights, reason in ((None, "no route to host"), (tmp_path / "absent.pth", "absent.pth")):
         with pytest.raises(FileNotFoundError) as caught:
             PerceptualLoss(weights, backbone="fcn_resnet50")

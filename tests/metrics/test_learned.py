@@ -26,6 +26,7 @@ def seeded(make):
 
 @pytest.fixture
 def backbones(monkeypatch):
+    monkeypatch.delenv("WILDSR_OFFLINE")
     monkeypatch.setattr(torchvision.models, "alexnet", seeded(alexnet))
     monkeypatch.setattr(dists, "vgg16", seeded(vgg16))
     learned_network.cache_clear()
@@ -80,6 +81,10 @@ def test_without_weights_one_line_says_so_once(monkeypatch, capsys):
         raise OSError("<urlopen error [Errno -2] Name or service not known>")
 
     learned_network.cache_clear()
+    monkeypatch.setattr(torch.hub, "_hub_dir", "nowhere")
+    assert learned_network("dists") is None
+    assert capsys.readouterr().err.startswith("dists is left out: no weights (not downloaded (WILDSR_OFFLINE=1)); put")
+    monkeypatch.delenv("WILDSR_OFFLINE")
     monkeypatch.setattr(learned, "LearnedPerceptualImagePatchSimilarity", offline)
     assert learned_network("lpips") is None
     assert learned_network("lpips") is None
