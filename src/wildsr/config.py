@@ -134,7 +134,7 @@ def groups() -> dict[str, list[str]]:
 
 def nearest(given: str, valid: Iterable[str], everything: bool = False) -> str:
     """The end of an error line: the nearest valid names, and on wish all of them."""
-    valid = sorted(valid)
+    valid = sorted(set(valid))
     close = get_close_matches(given, valid, n=3, cutoff=0.6)
     if not close:  # a key given without its parents, or with the wrong ones
         close = [name for name in valid if name.rsplit(".", 1)[-1] == given.rsplit(".", 1)[-1]][:3]

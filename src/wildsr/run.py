@@ -14,6 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -87,9 +88,11 @@ def job(cfg: DictConfig) -> float | None:
         again = "the same command" if run.mode == RunMode.MULTIRUN else command(overrides)
         print(f"{stop}; to go on: {again}", file=sys.stderr)
         sys.exit(1)
-    except ConfigError as error:
-        sys.exit(fail(error, code=2))  # every job would say so
     except (ValueError, OSError) as error:
+        with suppress(OSError):  # there is something in it
+            Path(run.runtime.output_dir).rmdir()
+        if isinstance(error, ConfigError):
+            sys.exit(fail(error, code=2))  # every job would say so
         code = fail(error, code=1)
         if run.mode == RunMode.MULTIRUN:
             raise

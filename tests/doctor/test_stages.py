@@ -47,6 +47,11 @@ def test_a_batch_that_cannot_be_divided_among_the_processes_is_a_fault(stages, t
     ]
 
 
+def test_a_setting_of_a_stage_is_no_fault_of_the_pictures(stages, tmp_path):
+    findings, _ = check_stages(stages("stage.lr=abc"), tmp_path, set())
+    assert {finding.topic for finding in findings} == {"stages"}
+
+
 def test_a_callback_that_cannot_be_built_is_said_once(stages, tmp_path):
     findings, _ = check_stages(stages("callbacks.curves.every=0"), tmp_path, set())
     faults = [finding.found for finding in unique(findings) if finding.level == FAULT]

@@ -28,6 +28,8 @@ def check_room(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
             there = sum(file.stat().st_size for file in set_of(run / cfg.stage.name / "checkpoints"))
             parts["checkpoints"] += max(checkpoints - there, 0)
             parts["panels"] += panel_bytes(cfg)
+    if not sizes:
+        return []  # nothing could be built, which is said already
     place = next(path for path in (run.absolute(), *run.absolute().parents) if path.exists())
     needed, free = sum(parts.values()), shutil.disk_usage(place).free
     text = f"{place}: {decimal(free)} free, the run takes {decimal(needed)} at most"

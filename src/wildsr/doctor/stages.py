@@ -57,9 +57,14 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
     """Build the data as the run would; what it would say of them besides damage is a warning."""
     here = cfg.copy()
     here.metrics = metrics_here(cfg, absent)
+    stage = None
+    with noted(findings, "stages"):
+        stage = build(cfg.stage, "stage")
+    if stage is None:
+        return
     with noted(findings, "pictures") as said:
         data = build_data(here)
-        trainer = build_trainer(cfg, build(cfg.stage, "stage"), callbacks=[])
+        trainer = build_trainer(cfg, stage, callbacks=[])
         RunBatches(data.batch_size, world=trainer.num_devices * trainer.num_nodes)
     for line in said.getvalue().splitlines():
         if not line.startswith("left out: "):  # the pictures' own check counts those

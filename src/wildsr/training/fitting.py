@@ -39,7 +39,7 @@ from wildsr.training.resuming import (
 )
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
-from wildsr.training.stops import Interrupted, Stops
+from wildsr.training.stops import Interrupted, Stops, seconds
 
 GENERATOR = "generator.safetensors"
 
@@ -108,6 +108,8 @@ def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
         ValueError: as `fit_stage`.
     """
     stage: StageSpec = build(cfg.stage, "stage")
+    if cfg.trainer.max_time is not None:
+        seconds(cfg.trainer.max_time)
     quieten()
     trainer = build_trainer(cfg, stage, callbacks=[])
     RunBatches(build_data(cfg).batch_size, world=trainer.num_devices * trainer.num_nodes)
