@@ -93,11 +93,15 @@ def test_two_pictures_of_one_name_are_refused(photographs, tmp_path, capsys):
 
 
 def test_hq_files_are_never_replaced(photographs, capsys):
+    recipes = ["--recipes", str(photographs / "b.jpg")]
+    for words in (["-o", str(photographs)], ["-o", str(photographs / "lq"), *recipes]):
+        assert main(["degrade", str(photographs), *words, "--overwrite"]) == 1
+        assert capsys.readouterr().err.endswith("is an input; wanted another --output or --recipes\n")
+    for name in ("a.png", "more/d.png"):
+        (photographs / name).unlink()  # others would not be replaced, but found beside their results the next time
     before = contents(photographs)
-    assert main(["degrade", str(photographs), "-o", str(photographs), "--overwrite"]) == 1
-    assert (
-        capsys.readouterr().err == f"error: {photographs / 'a.png'} is one of the HQ files; wanted another --output\n"
-    )
+    assert main(["degrade", str(photographs), "-o", str(photographs)]) == 1
+    assert capsys.readouterr().err == f"error: {photographs} is the folder of the HQ files; wanted another --output\n"
     assert contents(photographs) == before
 
 
@@ -135,3 +139,9 @@ def test_an_interrupted_call_leaves_the_recipes_of_what_is_there(photographs, tm
         main(["degrade", str(photographs), "-o", str(tmp_path / "lq")])
     lines = (tmp_path / "lq" / "recipes.jsonl").read_text().splitlines()
     assert [json.loads(line)["file"] for line in lines] == ["a.png", "b.jpg"]
+
+
+def test_a_folder_that_is_none_is_refused_before_the_work(photographs, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["degrade", str(photographs), "-o", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.endswith(f"{tmp_path / 'file'} is not a folder that can be written to\n")

@@ -247,6 +247,24 @@ def test_weights_are_called_as_asked_or_by_their_files(run, weights, tmp_path):
     assert list(json.loads((tmp_path / "report" / "scores.json").read_text())) == [
         "bicubic", "ours", f"{tmp_path}/x4.pth", f"{tmp_path}/other/x4.pth", "last",
     ]  # fmt: skip
-    with pytest.raises(SystemExit) as stop:
-        main(["evaluate", *words, "-o", "report", "--weights", f"bicubic={tmp_path}/x4.pth"])
-    assert stop.value.code == 2
+    twice = [f"ours={tmp_path}/x4.pth", f"ours={tmp_path}/other/x4.pth"]
+    for wrong in ([f"bicubic={tmp_path}/x4.pth"], twice):
+        with pytest.raises(SystemExit) as stop:
+            main(["evaluate", *words, "-o", "report", "--weights", *wrong])
+        assert stop.value.code == 2
+
+
+def test_results_do_not_lie_among_the_pictures_nor_where_nothing_can_be_written(tmp_path, weights, capsys):
+    plain(tmp_path / "lq", 110, (20, 20))
+    call = ["evaluate", "--weights", str(weights / "x4.pth"), "--set", f"phone={tmp_path}/lq", "-o"]
+    assert main([*call, str(tmp_path / "lq" / "out")]) == 1
+    said = capsys.readouterr().err
+    assert said == f"error: {tmp_path}/lq/out/index.html is in an input; wanted another --output\n"
+    assert main([*call, str(tmp_path / "lq" / ".." / "x4.pth")]) == 1
+    assert "x4.pth is not a folder that can be written to" in capsys.readouterr().err
+
+
+def test_where_no_metric_can_be_had_it_is_said(run, pairs, monkeypatch):
+    monkeypatch.setattr("wildsr.metrics.choice.learned_network", lambda name: None)
+    code, _, said = run("--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "lpips")
+    assert code == 1 and said.splitlines()[-1] == "error: --metrics: none is left; wanted one more, such as psnr_y"

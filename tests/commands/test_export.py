@@ -67,6 +67,7 @@ def test_nothing_is_replaced_unasked(weights, tmp_path, photographs, capsys):
     ("words", "code", "message"),
     [
         (["WEIGHTS", "-o", "OUT/mine.pth"], 2, "wanted a name without a suffix"),
+        (["WEIGHTS", "-o", "OUT"], 2, "is a folder; wanted a name in it, such as"),
         (["WEIGHTS", "-o", "OUT/.."], 2, "wanted a name without a suffix"),
         (["WEIGHTS"], 2, "required: -o/--output"),
         (["WEIGHTS", "-o", "OUT/mine", "--formats", "tflite"], 2, "invalid choice: 'tflite'"),

@@ -405,7 +405,7 @@ def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch
         (["div2k", "--step", "401"], "would skip pixels"),
         (["div2k", "--scales", "2/0"], "wanted factors below 1"),
         (["div2k", "--scales", "1.5"], "wanted factors below 1"),
-        (["div2k", "--size", "0"], "wanted a whole number of at least 1"),
+        (["div2k", "--size", "0"], "wanted a whole number of pixels, or whole"),
         (["div2k", "--size", "whole", "--scales", "0.5"], "keeps pictures as they are"),
         (["ost", "--scales", "0.5"], "ost gets no smaller copies"),
         (["div3k"], "invalid choice: 'div3k'"),

@@ -51,3 +51,11 @@ def test_impossible_overrides_are_one_line(tmp_path, capsys):
     assert error.startswith("error: degradation.first.jpeg.quality: given")
     assert error.count("\n") == 1
     assert not any(tmp_path.iterdir())
+
+
+def test_a_photograph_is_not_replaced_by_its_preview(photographs, capsys):
+    photo = photographs / "a.png"
+    before = photo.read_bytes()
+    assert main(["preview", str(photo), "-o", str(photo)]) == 1
+    assert capsys.readouterr().err == f"error: {photo} is an input; wanted another --output\n"
+    assert photo.read_bytes() == before

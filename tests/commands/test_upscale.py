@@ -212,6 +212,8 @@ def test_any_scale_is_reached(run, photographs, tmp_path):
         (["--strengths", "0,1"], "--strengths wants the second network"),
         (["--strengths", "0,2", "--blend", "b.pth"], "'2' given, wanted a number from 0 to 1"),
         (["--suffix", "a/b"], "--suffix a/b: wanted a part of a name"),
+        (["--crf", "20"], "--crf 20 is of videos, and no input is one"),
+        (["a.mp4", "--format", "png"], "--format png is of pictures; a video's kind is that of the output's name"),
         (["--crf", "52"], "--crf 52: wanted 0 to 51 for h264"),
         (["--crf", "-1", "--codec", "av1"], "--crf -1: wanted 0 to 63 for av1"),
         (["--tile", "0"], "'0' given, wanted a whole number of at least 1"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
+
+from wildsr.images import require_writable
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +27,23 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number of at least 1")
     return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0, for `type=`."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number from 0")
+    return int(text)
+
+
+def refuse_inputs(files: Iterable[Path], inputs: Iterable[Path], option: str = "--output") -> None:
+    """Raises: ValueError if a result would replace an input, lie in an input folder, or cannot be written at all."""
+    given = [path.resolve() for path in inputs]
+    for file in files:
+        for path in given:
+            if file.resolve().is_relative_to(path):
+                raise ValueError(f"{file} is{' in' if path.is_dir() else ''} an input; wanted another {option}")
+        require_writable(file)
 
 
 def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:

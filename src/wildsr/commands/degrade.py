@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from wildsr.commands.arguments import Parser, refuse_clashes
+from wildsr.commands.arguments import Parser, refuse_clashes, refuse_inputs, whole
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
 from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="HQ_DIR", help="a folder of pictures, sub-folders included")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices for the degradation")
     parser.add_argument("-o", "--output", type=Path, metavar="LQ_DIR", required=True, help="where the LQ files go")
-    parser.add_argument("--seed", type=int, default=0, help="of the recipes (default: %(default)s)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the recipes (default: %(default)s)")
     parser.add_argument("--recipes", type=Path, help="where the recipes go (default: LQ_DIR/recipes.jsonl)")
     parser.add_argument("--replay", type=Path, help="take the recipes of this file instead of drawing")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
@@ -49,10 +49,9 @@ def main(words: Sequence[str]) -> int:
     recipes = given.recipes or given.output / "recipes.jsonl"
     targets = [given.output / Path(job["file"]).with_suffix(".png") for job in jobs]
     refuse_clashes([*targets, recipes], given.overwrite)
-    sources = {(given.folder / job["file"]).resolve() for job in jobs}
-    for target in targets:
-        if target.resolve() in sources:
-            raise ValueError(f"{target} is one of the HQ files; wanted another --output")
+    refuse_inputs([*targets, recipes], [given.folder / job["file"] for job in jobs], "--output or --recipes")
+    if given.output.resolve() == given.folder.resolve():
+        raise ValueError(f"{given.output} is the folder of the HQ files; wanted another --output")
     done = []
     bar = Console(file=sys.stderr)
     try:
@@ -99,7 +98,7 @@ def replayed(folder: Path, file: Path) -> Iterator[dict[str, Any]]:
         try:
             job = json.loads(line)
             if not isinstance(job, dict) or set(job) != {"file", "sharpen", "recipe"}:
-                raise ValueError("wanted the keys file, sharpen, recipe")
+                raise ValueError("no recipe")
             Recipe.from_dict(job["recipe"])
             if job["sharpen"] is not None:
                 SharpenSpec(**job["sharpen"])
@@ -107,7 +106,7 @@ def replayed(folder: Path, file: Path) -> Iterator[dict[str, Any]]:
             if name.is_absolute() or ".." in name.parts:
                 raise ValueError(f"{job['file']} leads out of {folder}")
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{file}, line {number}: {error}") from error
+            raise ValueError(f"{file}, line {number}: {error}; wanted lines as wildsr degrade writes them") from error
         yield job
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -49,8 +50,7 @@ def serve(weights: Sequence[str], folder: Path, host: str, port: int) -> int:
     """Show the page until Ctrl-C. Returns 0.
 
     Raises:
-        ValueError: gradio is not installed.
-        OSError: the port is taken.
+        ValueError: gradio is not installed, or the port is taken.
     """
     try:
         from wildsr.demo.page import THEME, build_page
@@ -60,6 +60,11 @@ def serve(weights: Sequence[str], folder: Path, host: str, port: int) -> int:
         raise ValueError("the page needs gradio; pip install 'gradio>=6.31'") from error
     if host != LOOPBACK:
         print(f"warning: whoever reaches {host} can use this page", file=sys.stderr)
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        reason = f"{error.strerror}; wanted a free port of this machine"
+        raise ValueError(f"--host {host} --port {port}: {reason}") from error
     page = build_page(weights, folder).queue(max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, quiet=True, show_error=True, prevent_thread_lock=True,

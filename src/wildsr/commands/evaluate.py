@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from wildsr import __version__
-from wildsr.commands.arguments import Parser, positive
+from wildsr.commands.arguments import Parser, positive, refuse_inputs, whole
 from wildsr.commands.bars import Bar
 from wildsr.commands.trials import BICUBIC, build_trials, check_scales, judge_all
 from wildsr.data import ValidationSet
@@ -69,6 +69,8 @@ left out of all means, and the exit code is 1."""
 
 def main(words: Sequence[str]) -> int:
     given = parse(words)
+    folders = [folder for one in given.set for folder in (one.lq, one.hq) if folder is not None]
+    refuse_inputs([given.output / PAGE], folders)
     networks = {name: load_generator(source) for name, source in given.weights.items()}
     scale = given.scale or next(iter(networks.values())).scale
     try:
@@ -192,14 +194,17 @@ def named_weights(words: Sequence[str]) -> dict[str, str]:
     Raises:
         ValueError: two have one name, or one has that of bicubic.
     """
-    pairs = []
+    given, bare = [], []
     for word in words:
         name, equals, source = word.partition("=")
-        given = equals and source and re.fullmatch(r"[\w.-]+", name) and not expanded(word).exists()
-        pairs.append((name, source) if given else (Path(word).stem, word))
-    stems = Counter(name for name, _ in pairs)
-    named = {(name if stems[name] == 1 else source): source for name, source in pairs}
-    if len(named) < len(pairs) or BICUBIC in named:
+        own = equals and source and re.fullmatch(r"[\w.-]+", name) and not expanded(word).exists()
+        given.append((name, source) if own else ("", word))
+        bare.append(name if own else Path(word).stem)
+    named = {
+        name or (stem if bare.count(stem) == 1 else source): source
+        for (name, source), stem in zip(given, bare, strict=True)
+    }
+    if len(named) < len(words) or BICUBIC in named:
         raise ValueError(f"--weights {' '.join(words)}: wanted names that differ, also from {BICUBIC}, as NAME=W")
     return named
 
@@ -213,10 +218,12 @@ def check_names(sets: Sequence[AskedSet]) -> None:
 
 def check_metrics(sets: Sequence[AskedSet], metrics: Sequence[str]) -> None:
     """Raises: ValueError if the metrics do not go with a set."""
+    if not metrics:
+        raise ValueError("--metrics: none is left; wanted one more, such as psnr_y")
     for asked in sets:
         free = set(metrics) & set(WITHOUT_REFERENCE)
         if asked.has_hq and free == set(metrics):
-            raise ValueError(f"--metrics: {' '.join(metrics) or 'nothing'} alone for the set {asked.name}, whose "
+            raise ValueError(f"--metrics: {' '.join(metrics)} alone for the set {asked.name}, whose "
                              "originals are there; it rewards noise, wanted one more, such as psnr_y")  # fmt: skip
         if not asked.has_hq and not free:
             raise ValueError(f"--metrics: the set {asked.name} has no originals; wanted {WITHOUT_REFERENCE[0]}, too")
@@ -228,10 +235,3 @@ def asked(word: str) -> AskedSet:
         return read_set(word)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def whole(text: str) -> int:
-    """A whole number, for `type=`."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number of pixels")
-    return int(text)

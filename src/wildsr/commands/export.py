@@ -16,7 +16,7 @@ from wildsr.data import sample_photographs
 from wildsr.export.bundle import FORMATS, Written, check_formats, describe, write_file
 from wildsr.export.card import Shown, card_text, degraded, picture
 from wildsr.export.origin import Origin, find_origin
-from wildsr.images import SUFFIXES, read_image, save_picture, write_whole
+from wildsr.images import SUFFIXES, read_image, require_writable, save_picture, write_whole
 from wildsr.networks import load_generator
 
 DESCRIPTION = """Write a generator as a bundle:
@@ -46,8 +46,11 @@ def main(words: Sequence[str]) -> int:
     name = given.output.name
     if name in ("", "..") or given.output.suffix in (*(f".{kind}" for kind in FORMATS), *SUFFIXES, ".md"):
         parser.error(f"-o {given.output}: wanted a name without a suffix, such as release/mine")
+    if given.output.is_dir():
+        parser.error(f"-o {given.output} is a folder; wanted a name in it, such as {given.output / 'mine'}")
     names = [f"{name}.{kind}" for kind in FORMATS if kind in given.formats] + [f"{name}.png", f"{name}.md"]
     refuse_clashes([given.output.parent / file for file in names], given.overwrite)
+    require_writable(given.output)
     check_formats(given.formats)
     generator = load_generator(given.checkpoint)
     describe(generator)  # refused before any work where it cannot be exported

@@ -44,7 +44,8 @@ hand is used instead and never removed: a .zip, a .tar or a folder whose name be
 DIV2K_valid_HR, Flickr2K or OutdoorSceneTrain. The last has no address for programs: `wildsr prepare ost`
 says where to get it. data/README.md tells the sizes.
 
-Stop at any time: the same command continues, and where nothing is left to do it says so."""
+Damaged pictures are named and left out; more than 1 % of them stops the work. Stop at any time: the same
+command continues, and where nothing is left to do it says so."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -128,7 +129,11 @@ def misuse(given: argparse.Namespace) -> str:
 
 def size(text: str) -> int | None:
     """A side in pixels, or None for "whole", for `type=`."""
-    return None if text == "whole" else positive(text)
+    if text == "whole":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number of pixels, or whole")
+    return int(text)
 
 
 def scales(text: str) -> tuple[Fraction, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wildsr import previews
-from wildsr.commands.arguments import Parser, positive
+from wildsr.commands.arguments import Parser, positive, refuse_inputs, whole
 from wildsr.config import build, compose_config
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
@@ -38,12 +38,13 @@ def main(words: Sequence[str]) -> int:
     what.add_argument("--statistics", action="store_true", help="histograms of 5000 recipes")
     parser.add_argument("-o", "--output", type=Path, default=Path("preview.png"), help="(default: %(default)s)")
     parser.add_argument("-n", type=positive, default=7, help="versions, or kernels of a kind (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the recipes (default: %(default)s)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the recipes (default: %(default)s)")
     parser.add_argument("--side", type=positive, default=320, help="shown part of the photograph, pixels")
     given = parser.parse_intermixed_args(words)
     overrides = list(given.overrides)
     if given.photo is not None and "=" in given.photo and not Path(given.photo).exists():
         overrides, given.photo = [given.photo, *overrides], None
+    refuse_inputs([given.output], [] if given.photo is None else [Path(given.photo)])
     cfg = compose_config(overrides)
     spec: DegradationSpec = build(cfg.degradation, "degradation")
     sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")

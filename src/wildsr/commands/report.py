@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wildsr.commands.arguments import Parser
+from wildsr.images import require_writable
 from wildsr.reports import find_runs, write_comparison, write_report
 
 DESCRIPTION = """Write what runs have found as one file of HTML, to open in any browser, without a network.
@@ -29,6 +30,8 @@ def main(words: Sequence[str]) -> int:
     given = parser.parse_args(words)
     if given.output is not None and given.output.suffix != ".html":
         parser.error(f"-o {given.output}: wanted a name that ends in .html")
+    if given.output is not None:
+        require_writable(given.output)
     runs = find_runs(given.runs)
     if given.output is None:
         for run in runs:

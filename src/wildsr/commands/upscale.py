@@ -197,10 +197,14 @@ def misuse(given: argparse.Namespace) -> str:
         return f"--blend {given.blend[0]}: wanted a strength from 0 to 1 after it, such as {given.blend[0]}=0.5"
     if given.strengths and any(map(is_video, given.inputs)):
         return "--strengths wants a picture, not a video"
+    if given.format and any(map(is_video, given.inputs)):
+        return f"--format {given.format} is of pictures; a video's kind is that of the output's name"
     try:
         Coding(given.codec, given.crf)
     except ValueError as error:
         return f"--{error}"
+    if given.crf is not None and not any(map(is_video, given.inputs)):
+        return f"--crf {given.crf} is of videos, and no input is one"
     if set(given.suffix) & set("/\\"):
         return f"--suffix {given.suffix}: wanted a part of a name, without slashes"
     return ""

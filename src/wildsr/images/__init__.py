@@ -8,6 +8,7 @@ from wildsr.images.files import (
     image_size,
     kind_of,
     printable,
+    require_writable,
     write_whole,
 )
 from wildsr.images.metadata import Metadata
@@ -43,6 +44,7 @@ __all__ = [
     "printable",
     "read_image",
     "read_picture",
+    "require_writable",
     "save_picture",
     "to_float",
     "to_pil",

@@ -115,6 +115,13 @@ def printable(name: Path | str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
+def require_writable(target: Path) -> None:
+    """Raises: ValueError if the folder of a result is none, or not ours to write in: better said before the work."""
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{printable(target)}: {printable(folder)} is not a folder that can be written to")
+
+
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Create a file whole or not at all: written beside it under a temporary name, synced, then renamed."""
     # Shortened in bytes, which is how a file system counts.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wildsr.images import SUFFIXES, expanded, find_images, kind_of, printable
+from wildsr.images import SUFFIXES, expanded, find_images, kind_of, printable, require_writable
 from wildsr.upscale import codecs
 
 STREAM = "-"
@@ -109,7 +109,7 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
     for target in (job.target for job in jobs if job.target is not None):
         if target.resolve() in sources:
             raise ValueError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
-        _require_writable(target)
+        require_writable(target)
     return jobs
 
 
@@ -140,7 +140,7 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
         raise ValueError(f"{printable(naming.output)}: no video file; wanted a name that ends in one of {wanted}")
     if target.resolve() == source.resolve():
         raise ValueError(f"{printable(target)} is an input; wanted another --output or --suffix")
-    _require_writable(target)
+    require_writable(target)
     return source, target, kind
 
 
@@ -173,10 +173,3 @@ def _is_result(file: Path, folder: Path, naming: Naming) -> bool:
     if output == folder.resolve():
         return bool(naming.suffix) and file.stem.endswith(naming.suffix)
     return output.is_relative_to(folder.resolve()) and file.resolve().is_relative_to(output)
-
-
-def _require_writable(target: Path) -> None:
-    """Raises: ValueError if the folder of a result is none, or not ours to write in: better said before the work."""
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{printable(target)}: {printable(folder)} is not a folder that can be written to")
