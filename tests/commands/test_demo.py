@@ -35,5 +35,5 @@ def test_a_taken_port_is_one_line(capsys):
         taken.listen()
         port = taken.getsockname()[1]
         assert main(["demo", "--port", str(port)]) == 1
-    reason = "Address already in use; wanted a free port of this machine"
+    reason = "Address already in use; wanted a free port and an address of this machine"
     assert capsys.readouterr().err == f"error: --host 127.0.0.1 --port {port}: {reason}\n"

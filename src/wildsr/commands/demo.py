@@ -63,7 +63,8 @@ def serve(weights: Sequence[str], folder: Path, host: str, port: int) -> int:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = f"{error.strerror}; wanted a free port of this machine"
+        reason, _, _ = str(error.strerror).partition(" (while")
+        reason += "; wanted a free port and an address of this machine"
         raise ValueError(f"--host {host} --port {port}: {reason}") from error
     page = build_page(weights, folder).queue(max_size=WAITING, api_open=False)
     page.launch(
