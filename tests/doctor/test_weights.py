@@ -68,6 +68,10 @@ def test_a_forbidden_network_is_not_asked(hub, monkeypatch):
     monkeypatch.setenv("WILDSR_OFFLINE", "1")
     (finding,), _ = check_weights(stage("generator.weights=realesrgan-x2plus", "loss=no_perceptual"))
     assert finding.level == FAULT and finding.found == "realesrgan-x2plus: not downloaded (WILDSR_OFFLINE=1)"
+    monkeypatch.setattr(weights, "remote_size", lambda url: pytest.fail(f"asked for {url}"))
+    findings, absent = check_weights(stage("generator=tiny", "metrics=[psnr_y,lpips]"))
+    assert absent == {"vgg19", "lpips"} and [finding.level for finding in findings] == [FAULT, WARNING]
+    assert findings[0].found == "vgg19: not downloaded (WILDSR_OFFLINE=1)"
 
 
 def test_stages_are_built_without_what_is_not_here(hub, tmp_path):

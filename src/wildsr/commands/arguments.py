@@ -38,11 +38,11 @@ def whole(text: str) -> int:
 
 def refuse_inputs(files: Iterable[Path], inputs: Iterable[Path], option: str = "--output") -> None:
     """Raises: ValueError if a result would replace an input, lie in an input folder, or cannot be written at all."""
-    given = [path.resolve() for path in inputs]
+    given = {path.resolve() for path in inputs}
     for file in files:
-        for path in given:
-            if file.resolve().is_relative_to(path):
-                raise ValueError(f"{file} is{' in' if path.is_dir() else ''} an input; wanted another {option}")
+        place = file.resolve()
+        if not given.isdisjoint([place, *place.parents]):
+            raise ValueError(f"{file} is{'' if place in given else ' in'} an input; wanted another {option}")
         require_writable(file)
 
 

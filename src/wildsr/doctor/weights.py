@@ -16,7 +16,7 @@ from wildsr.doctor.findings import FAULT, OK, WARNING, Finding, noted
 from wildsr.images import first_line
 from wildsr.losses.features import BACKBONES
 from wildsr.metrics.learned import WEIGHTS
-from wildsr.networks.released import DISCRIMINATORS, GENERATORS, PUBLISHED, TIMEOUT, cached_file, in_wheel, offline
+from wildsr.networks.released import DISCRIMINATORS, GENERATORS, PUBLISHED, TIMEOUT, cached_file, in_wheel, withheld
 from wildsr.training import LossSpec, StageSpec
 
 
@@ -29,7 +29,6 @@ class Wanted(NamedTuple):
         ways: what else helps where they cannot be had.
         wheel: where a wheel has them.
         needed: whether a run fails without them.
-        offline: why the run would not ask for them.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Wanted(NamedTuple):
     ways: str
     wheel: Path | None = None
     needed: bool = True
-    offline: str = ""
 
 
 def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]]:
@@ -51,7 +49,7 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
         if cached_file(wanted.url).is_file():
             here.append(wanted.name)
             continue
-        trouble, size = wanted.offline, 0
+        trouble, size = withheld(wanted.url), 0
         if not trouble:
             try:
                 size = remote_size(wanted.url)
@@ -88,7 +86,7 @@ def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
     for name in [cfg.generator.weights, *([cfg.discriminator.weights] if stage.adversarial else [])]:
         released = (GENERATORS | DISCRIMINATORS).get(name)
         if released is not None:
-            yield Wanted(name, PUBLISHED + released.address, "", wheel=in_wheel(released), offline=offline())
+            yield Wanted(name, PUBLISHED + released.address, "", wheel=in_wheel(released))
     if "perceptual" in stage.losses and loss.perceptual and loss.features_file is None:
         backbone = BACKBONES[loss.features]
         ways = f", name a copy with {backbone.key}=FILE, or go without: loss=no_perceptual"

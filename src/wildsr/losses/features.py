@@ -18,7 +18,7 @@ from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildsr.images import expanded
-from wildsr.networks.released import cached_file, offline
+from wildsr.networks.released import withheld
 
 # The released training options of Real-ESRGAN.
 RELEASED_LAYERS: Mapping[str, float] = MappingProxyType(
@@ -159,7 +159,7 @@ def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, 
     folder, title = Path(torch.hub.get_dir()) / "checkpoints", backbone.title
     ways_out = f"put {backbone.weights.url} into {folder}, or name a copy of it with {backbone.key}=FILE"
     if weights is None:
-        if (trouble := offline()) and not cached_file(backbone.weights.url).is_file():
+        if trouble := withheld(backbone.weights.url):
             raise FileNotFoundError(f"{title}'s weights: {trouble}; {ways_out}")
         try:
             return backbone.weights.get_state_dict(progress=True, check_hash=True)

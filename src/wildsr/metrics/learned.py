@@ -24,7 +24,7 @@ from torchmetrics.utilities import dim_zero_cat
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
 from wildsr.metrics.pixels import to_levels
-from wildsr.networks.released import cached_file, offline
+from wildsr.networks.released import withheld
 
 WEIGHTS = {"lpips": AlexNet_Weights.IMAGENET1K_V1, "dists": VGG16_Weights.IMAGENET1K_V1}  # of the backbones
 TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
@@ -88,7 +88,7 @@ def learned_network(name: str) -> nn.Module | None:
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
-        if (trouble := offline()) and not cached_file(WEIGHTS[name].url).is_file():
+        if trouble := withheld(WEIGHTS[name].url):
             raise OSError(trouble)
         with torch.random.fork_rng(devices=[]):
             network: nn.Module = LpipsNetwork() if name == "lpips" else DISTSNetwork()

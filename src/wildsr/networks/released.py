@@ -107,7 +107,7 @@ def released_file(name: str) -> Path:
     cached = cached_file(url)
     if cached.is_file():
         return cached
-    trouble = _failed.get(PUBLISHED) or _failed.get(url) or offline()
+    trouble = _failed.get(PUBLISHED) or _failed.get(url) or withheld(url)
     if not trouble:
         try:
             return _download(url, cached, released.digest)
@@ -133,10 +133,10 @@ def cached_file(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
-def offline() -> str:
-    """Why nothing may be downloaded, by the environment; empty where it may."""
+def withheld(url: str) -> str:
+    """Why a file that is not in the cache may not be downloaded, by the environment; empty where it is, or may be."""
     given = os.environ.get(OFFLINE, "")
-    return f"not downloaded ({OFFLINE}={given})" if given not in ("", "0") else ""
+    return "" if given in ("", "0") or cached_file(url).is_file() else f"not downloaded ({OFFLINE}={given})"
 
 
 @functools.cache

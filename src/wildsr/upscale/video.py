@@ -94,13 +94,14 @@ def inspect(path: Path) -> Clip:
         if first is None:
             raise ValueError(f"{name}: no frame in it")
         extra = _side_data(first)
+        brightness = _brightness(extra)
         matrix: Any = extra.get("DISPLAYMATRIX")
         return Clip(
             path, tuple(times), stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25),
             first.width, first.height, first.format.name, stream.sample_aspect_ratio,
             (first.color_range, first.color_primaries, first.color_trc, first.colorspace),
             tuple(np.frombuffer(memoryview(matrix), np.int32).tolist()) if matrix else None,
-            _brightness(extra), tuple(_notes(container, first, extra, interlaced)),
+            brightness, tuple(_notes(container, first, extra, brightness, interlaced)),
         )  # fmt: skip
 
 
@@ -220,7 +221,9 @@ def _brightness(extra: Mapping[str, Any]) -> Brightness:
     return Brightness(mastering, light)
 
 
-def _notes(container: InputContainer, first: VideoFrame, extra: Mapping[str, Any], interlaced: bool) -> Iterator[str]:
+def _notes(
+    container: InputContainer, first: VideoFrame, extra: Mapping[str, Any], brightness: Brightness, interlaced: bool
+) -> Iterator[str]:
     known = [*copied(container), container.streams.best("video")]
     if others := [stream.type for stream in container.streams if stream not in known]:
         yield f"left out, besides the first video: {', '.join(others)}"
@@ -228,7 +231,7 @@ def _notes(container: InputContainer, first: VideoFrame, extra: Mapping[str, Any
         yield "its alpha is left out"
     if lost := [words for name, words in LOST.items() if name in extra]:
         yield f"left out of its frames: {', '.join(lost)}"
-    if MASTERING in extra and not _brightness(extra).mastering:
+    if MASTERING in extra and not brightness.mastering:
         yield "left out: the display that it was made on, which it describes in part or as no display can be"
     if interlaced:
         yield "its frames are interlaced, and enlarged as if they were not"
