@@ -2,7 +2,7 @@
 
 import sys
 
-from wildsr.run import main
+from wildsr.train import main
 
 if __name__ == "__main__":
     sys.exit(main())

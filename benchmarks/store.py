@@ -27,10 +27,10 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from wildsr.apps.prepare.cutting import positions
 from wildsr.data import Store, sample_photographs
 from wildsr.data.store import HEADER, write_frame
 from wildsr.images import from_pil, read_image, to_pil
-from wildsr.preparation.cutting import positions
 
 # P pictures, H W picture, S side of a crop
 Crop = Callable[[int, int, int], Tensor]  # (picture, top, left) -> (3, S, S)

@@ -21,8 +21,8 @@ from torch import Tensor
 from wildsr.data import sample_photographs
 from wildsr.images import middle, to_float
 from wildsr.networks import CompactNet, RRDBNet, load_generator
-from wildsr.upscale.eager import Eager
-from wildsr.upscale.tiles import overlap_of, upscale
+from wildsr.networks.eager import Eager
+from wildsr.networks.tiling import overlap_of, upscale
 
 BODY_OVERLAPS = (4, 8, 16, 32, 48, 64, 80, 96)
 SIDE = 256  # pixels of the body

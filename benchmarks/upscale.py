@@ -27,8 +27,8 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from wildsr.apps.upscale.backends import BACKENDS, FASTEST, is_installed, open_backend
 from wildsr.networks import load_generator
-from wildsr.upscale.backends import BACKENDS, FASTEST, is_installed, open_backend
 
 # B batch, H W LQ sides, s scale
 

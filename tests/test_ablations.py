@@ -18,7 +18,7 @@ from wildsr.degradation.recipe import Blur
 from wildsr.images import to_float
 from wildsr.losses import BACKBONES
 from wildsr.networks import UNetDiscriminator, VGGDiscriminator
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training.datamodule import training_pair
 from wildsr.training.fitting import build_data, build_module
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from wildsr.apps.evaluate.closing import methods_of
 from wildsr.config import build, compose_config
 from wildsr.losses import BACKBONES
 from wildsr.networks import CompactNet, save_generator
-from wildsr.training.closing import methods_of
 
 WHOLE = ["real_esrgan", "real_esrgan_plus", "real_esrgan_plus_x2", "anime_6b", "compact"]  # both stages
 EXPERIMENTS = ["real_esrnet", *WHOLE]

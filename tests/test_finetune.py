@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from wildsr.config import build, compose_config
 from wildsr.images import write_image
 from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training.stops import Interrupted
 
 TINY = [

@@ -14,7 +14,7 @@ from torchvision.models import vgg
 
 from wildsr.config import groups
 from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training.checkpoints import Checkpoints
 from wildsr.training.module import SuperResolution
 from wildsr.training.stops import Interrupted

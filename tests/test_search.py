@@ -8,9 +8,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
+from wildsr.apps.evaluate.judgement import last_score, objective_of
 from wildsr.config import WORDS, check, compose_config, label
 from wildsr.search import Continue
-from wildsr.training.judgement import last_score, objective_of
 
 
 @pytest.fixture

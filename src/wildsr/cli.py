@@ -1,4 +1,4 @@
-"""The `wildsr` command: finds the verb and answers errors in one line. Each verb is a file in `commands/`."""
+"""The `wildsr` command: finds the verb and answers errors in one line. Each verb is `cli.py` in a folder of `apps/`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
               f"{', '.join(VERBS)}", file=sys.stderr)  # fmt: skip
         return 2
     # Imported late: torch takes seconds to load, and --help of the whole should not.
-    run = importlib.import_module(f"wildsr.commands.{verb}").main
+    run = importlib.import_module(f"wildsr.apps.{verb}.cli").main
     try:
         return int(run(rest))
     except (ValueError, OSError) as error:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from wildsr.networks import CompactNet, RRDBNet, freeze, save_generator
-from wildsr.run import train
+from wildsr.train import train
 
 
 def frozen(network: nn.Module) -> set[str]:

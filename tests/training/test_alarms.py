@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wildsr.degradation import Recipe
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training import Alarms, SuperResolution, datamodule
 from wildsr.training.alarms import NotFiniteError
 

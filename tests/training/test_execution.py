@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wildsr.config import build, compose_config, groups
 from wildsr.networks import CompactNet, RRDBNet, UNetDiscriminator, load_weights, save_generator
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training import SuperResolution
 from wildsr.training.datamodule import TrainingPair
 from wildsr.training.execution import Execution, recompute

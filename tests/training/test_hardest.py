@@ -2,7 +2,7 @@
 
 import csv
 
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training import Hardest
 
 TINY = [

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from wildsr.config import WORDS, conf_folder
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training import wandb_logger
 
 TINY = [

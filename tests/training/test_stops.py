@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from wildsr.run import train
+from wildsr.train import train
 from wildsr.training.module import SuperResolution
 from wildsr.training.stops import Interrupted
 
@@ -60,7 +60,7 @@ def test_the_time_limit_is_that_of_the_call_not_of_each_stage(tmp_path, monkeypa
     words = [*TINY, "discriminator.network.features=4"]
     train(words, tmp_path)
     began = time.monotonic() - 100  # the gan stage of a call that began long before
-    monkeypatch.setattr("wildsr.run.time.monotonic", lambda: began)
+    monkeypatch.setattr("wildsr.train.time.monotonic", lambda: began)
     monkeypatch.setattr("wildsr.training.stops.time", SimpleNamespace(monotonic=lambda: began + 100))
     with pytest.raises(Interrupted, match=r"gan stage stopped after iteration 1 \(trainer.max_time after 50 s\)"):
         train([*words, "stage=gan", "trainer.max_time=00:00:00:50"], tmp_path)

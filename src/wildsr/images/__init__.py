@@ -1,16 +1,6 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import (
-    SUFFIXES,
-    expanded,
-    find_images,
-    first_line,
-    image_size,
-    kind_of,
-    printable,
-    require_writable,
-    write_whole,
-)
+from wildsr.images.files import SUFFIXES, find_images, image_size, kind_of
 from wildsr.images.metadata import Metadata
 from wildsr.images.pictures import Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (
@@ -25,6 +15,7 @@ from wildsr.images.tensors import (
     to_uint8,
     write_image,
 )
+from wildsr.io import expanded, first_line, printable, require_writable, write_whole
 
 __all__ = [
     "SUFFIXES",

@@ -1,28 +1,22 @@
-"""Image files: which there are, opening one safely, writing one whole."""
+"""Image files: which there are, and opening one safely."""
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
 from PIL import Image, ImageFile, features
+
+from wildsr.io import expanded, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
 # The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF")
 ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values that swap the sides
 WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and colours that Pillow does not convert
-
-
-def expanded(path: Path | str) -> Path:
-    """A path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
-    with suppress(RuntimeError):
-        return Path(path).expanduser()
-    return Path(path)
 
 
 def find_images(folder: Path | str) -> list[Path]:
@@ -101,42 +95,3 @@ def kind_of(path: Path | str) -> str:
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: no image format {suffix!r}; wanted one of {', '.join(SUFFIXES)}")
     return Image.registered_extensions()[suffix]
-
-
-def first_line(error: BaseException) -> str:
-    """An error in one line: the file and the reason where it has them, else its message's first line, else its type."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def printable(name: Path | str) -> str:
-    """A file's name on one line, for any terminal: what cannot be printed is written as `\\n` or `\\udcff`."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
-
-
-def require_writable(target: Path) -> None:
-    """Raises: ValueError if the folder of a result is none, or not ours to write in: better said before the work."""
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{printable(target)}: {printable(folder)} is not a folder that can be written to")
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Create a file whole or not at all: written beside it under a temporary name, synced, then renamed."""
-    # Shortened in bytes, which is how a file system counts.
-    beginning = os.fsencode(path.name)[:100].decode(errors="ignore")
-    temporary = path.with_name(f".{beginning}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk would not say where
-        raise

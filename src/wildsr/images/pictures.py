@@ -18,9 +18,10 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
 from wildsr.images import deep
-from wildsr.images.files import first_line, opened
+from wildsr.images.files import opened
 from wildsr.images.metadata import Metadata, read_metadata, save_options
 from wildsr.images.tensors import QUALITY, to_pil
+from wildsr.io import first_line
 
 DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 WITHOUT_ALPHA = ("JPEG", "BMP")

@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from wildsr.images import deep
-from wildsr.images.files import kind_of, opened, write_whole
+from wildsr.images.files import kind_of, opened
+from wildsr.io import write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
 

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.images import most_detailed, save_picture, to_pil
+from wildsr.images.sheets import sheet
 from wildsr.rules import whole
-from wildsr.sheets import sheet
 
 SHORT = {"loss/perceptual": "perc", "loss/adversarial": "adv", "loss/discriminator": "D"}  # for 80 columns
 PLAIN_EVERY = 10.0  # seconds between two lines where the output is no terminal

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from wildsr.apps.evaluate.findings import SCORES
 from wildsr.config import build
 from wildsr.data import RunBatches, fingerprint
 from wildsr.images import write_whole
@@ -24,7 +25,6 @@ from wildsr.networks import adapt_weights, freeze, load_weights, save_generator
 from wildsr.training.checkpoints import WholeFiles
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.execution import Execution
-from wildsr.training.findings import SCORES
 from wildsr.training.loggers import finish
 from wildsr.training.module import SuperResolution
 from wildsr.training.provenance import made_from

@@ -11,8 +11,8 @@ from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
 from wildsr.images import to_pil
+from wildsr.io import write_rows
 from wildsr.rules import whole
-from wildsr.training.findings import write_rows
 
 
 class Hardest(L.Callback):

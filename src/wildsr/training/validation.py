@@ -13,8 +13,8 @@ from torchmetrics import MetricCollection
 
 from wildsr.data import ValidationSet
 from wildsr.metrics import chosen_metrics
-from wildsr.upscale.eager import Eager
-from wildsr.upscale.tiles import upscale
+from wildsr.networks.eager import Eager
+from wildsr.networks.tiling import upscale
 
 MAIN = "main"  # the set whose figures are val/psnr_y …; the others' are val/<name>/psnr_y …
 METRICS = ("psnr_y", "ssim_y", "niqe")

@@ -1,0 +1,1 @@
+"""A dashboard on wandb."""

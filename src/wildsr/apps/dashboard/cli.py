@@ -1,0 +1,89 @@
+"""`wildsr dashboard`: the panels of a run, laid out on wandb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wildsr.apps.common.arguments import Parser
+from wildsr.images import first_line
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Workspace
+
+PLUGIN = "wandb-workspaces==0.4.13"
+DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves by what they tell, and pictures. Wants
+an account (`wandb login`); what training logged without one is sent by `wandb sync`.
+
+  wildsr dashboard --entity me --project wildsr"""
+
+# Section -> title of a panel -> what it draws, by the names that training logs.
+SECTIONS: dict[str, dict[str, list[str]]] = {
+    "Is it getting better": {
+        "PSNR-Y in dB, higher is closer": ["val/psnr_y"],
+        "SSIM-Y, higher is closer": ["val/ssim_y"],
+        "NIQE, lower looks more natural (never alone: it rewards noise)": ["val/niqe"],
+        "hard cases: PSNR-Y in dB": ["val/hard/psnr_y"],
+    },
+    "Losses": {
+        "pixel": ["loss/pixel"],
+        "perceptual": ["loss/perceptual"],
+        "adversarial": ["loss/adversarial"],
+        "discriminator (1.39 is a draw)": ["loss/discriminator"],
+    },
+    "The adversarial game": {
+        "mean logits": ["discriminator/real", "discriminator/fake"],
+        "spread of the logits": ["discriminator/real_std", "discriminator/fake_std"],
+        "gradient norms": ["grad_norm/generator", "grad_norm/discriminator"],
+        "learning rates": ["lr/generator", "lr/discriminator"],
+    },
+    "Speed": {
+        "images a second": ["speed/images_per_second"],
+        "share of the time spent on data": ["speed/data_share"],
+        "peak memory in GB": ["memory/peak_gb"],
+    },
+}
+PICTURES = ["panels", "hardest samples"]
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser("dashboard", DESCRIPTION)
+    parser.add_argument("--entity", required=True, help="your user or team on wandb")
+    parser.add_argument("--project", default="wildsr", help="(default: %(default)s)")
+    parser.add_argument("--name", default="wildsr", help="of the saved view (default: %(default)s)")
+    given = parser.parse_args(words)
+    laid_out = workspace(given.entity, given.project, given.name)
+    try:
+        laid_out.save()
+    except Exception as error:  # wandb answers a missing key, project or network with types of its own
+        raise ValueError(f"wandb does not take the dashboard ({first_line(error)}); wanted: wandb login") from error
+    print(laid_out.url)
+    return 0
+
+
+def workspace(entity: str, project: str, name: str) -> Workspace:
+    """The dashboard, not saved yet.
+
+    Raises:
+        ValueError: the package that builds it is not installed.
+    """
+    try:
+        from wandb_workspaces import workspaces
+        from wandb_workspaces.reports import v2 as panels
+    except ImportError as error:
+        raise ValueError(f"dashboards need a package of wandb's: pip install {PLUGIN}") from error
+    sections = [
+        workspaces.Section(
+            name=title,
+            panels=[panels.LinePlot(title=head, x="iteration", y=list(names)) for head, names in plots.items()],
+            is_open=True,
+        )
+        for title, plots in SECTIONS.items()
+    ]
+    pictures = workspaces.Section(
+        name="Pictures", panels=[panels.MediaBrowser(media_keys=[key]) for key in PICTURES], is_open=True
+    )
+    settings = workspaces.WorkspaceSettings(x_axis="iteration")
+    return workspaces.Workspace(
+        entity=entity, project=project, name=name, sections=[*sections, pictures], settings=settings
+    )

@@ -1,0 +1,1 @@
+"""A synthetic set of pairs."""

@@ -1,0 +1,103 @@
+"""What the page does to pictures: enlarging one, degrading one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+
+from wildsr.apps.upscale.backends import open_backend
+from wildsr.apps.upscale.blending import Generator, blend
+from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
+from wildsr.degradation import Recipe, degrade
+from wildsr.images import Picture, crop_to_multiple, encode_picture, middle, read_image, read_picture, to_float, to_pil
+from wildsr.networks import load_generator
+from wildsr.networks.tiling import Upscaler
+
+MOST_MEGAPIXELS = 4.0  # of a picture to enlarge: with 23 blocks and x4 ten minutes on two CPU cores
+SHOWN = 2048  # pixels a side that a browser is sent of a result; the file has them all
+PART = 768  # pixels a side from the middle of a picture to degrade
+
+
+class Pair(NamedTuple):
+    """Two pictures of one size, to slide between, and the result's file."""
+
+    before: Image.Image
+    after: Image.Image
+    file: Path
+
+
+def restore(
+    source: Path,
+    folder: Path,
+    first: str,
+    second: str | None = None,
+    strength: float = 0.0,
+    done: Callable[[float], object] = lambda share: None,
+) -> Pair:
+    """Enlarge a picture; before it stands its Lanczos. The file is a PNG with all that the picture had.
+
+    Args:
+        folder: where the file goes.
+        first: weights, a file or a name.
+        second: others to mix in, from 0 to 1 by `strength`; None is none.
+        done: called with the share that is done.
+
+    Raises:
+        ValueError: an unreadable picture, one too large, or weights that cannot be read or mixed. One line.
+    """
+    picture = read_picture(source, source.name)
+    height, width = picture.colour.shape[-2:]
+    if height * width > MOST_MEGAPIXELS * 1e6:
+        raise ValueError(
+            f"{width} x {height} pixels; wanted at most {MOST_MEGAPIXELS:g} megapixels here, wildsr upscale takes more"
+        )
+    upscaler, generator, device = _opened(first, second, strength if second else 0.0)
+    way, finished = Way(), 0
+    total = work(picture, way)
+
+    def count(pixels: int) -> None:
+        nonlocal finished
+        finished += pixels
+        done(finished / total)
+
+    large = enlarge(upscaler, picture, fitting_tile(upscaler, generator, picture, way, device), way, count)
+    file = folder / f"{source.stem}_x{upscaler.scale}.png"
+    file.write_bytes(encode_picture(large, "PNG"))
+    after = _shown(large)
+    return Pair(_shown(picture).resize(after.size, Image.Resampling.LANCZOS), after, file)
+
+
+def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
+    """Degrade the middle of a picture; the result is shown enlarged without smoothing, its file is as small as it is.
+
+    Raises:
+        ValueError: an unreadable picture, or one with a side shorter than the scale. One line.
+    """
+    hq = crop_to_multiple(middle(to_float(read_image(source)), PART), recipe.scale).contiguous()
+    with torch.inference_mode():
+        lq = to_pil(degrade(hq, recipe))
+    file = folder / f"{source.stem}_lq.png"
+    lq.save(file)
+    before = to_pil(hq)
+    return Pair(before, lq.resize(before.size, Image.Resampling.NEAREST), file)
+
+
+@lru_cache(maxsize=2)
+def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, Generator, torch.device]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    generator = load_generator(first)
+    if second is not None:
+        generator = blend(generator, load_generator(second), strength)
+    return open_backend(generator, device=device), generator, device
+
+
+def _shown(picture: Picture) -> Image.Image:
+    """The colours of a picture, RGB, reduced to SHOWN pixels a side."""
+    image = to_pil(picture.colour).convert("RGB")
+    image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+    return image

@@ -1,0 +1,34 @@
+"""The loggers of a run: installed, and for wandb whether it will be online."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from omegaconf import DictConfig
+
+from wildsr.apps.doctor.findings import FAULT, OK, Finding, noted
+from wildsr.training.loggers import wandb_mode
+
+MEANING = {
+    "online": "online, as there is a key",
+    "offline": "offline, for want of a key or by WANDB_MODE: nothing leaves this machine until `wandb sync`",
+    "disabled": "WANDB_MODE=disabled records nothing",
+}
+
+
+def check_loggers(cfg: DictConfig) -> list[Finding]:
+    """What each logger of the configuration would do."""
+    findings, well = list[Finding](), []
+    for name in cfg.logger:
+        package = {"wandb": "wandb", "tensorboard": "tensorboard"}.get(str(name))
+        if package and importlib.util.find_spec(package) is None:
+            findings.append(Finding(FAULT, "logger", f"{name} is not installed", f"pip install 'wildsr[{package}]'"))
+        elif name == "wandb":
+            with noted(findings, "logger"):
+                mode = wandb_mode()
+                findings.append(Finding(OK, "logger", f"wandb: {MEANING.get(mode, mode)}"))
+        else:
+            well.append(str(name))
+    if well:
+        findings.insert(0, Finding(OK, "logger", ", ".join(well)))
+    return findings

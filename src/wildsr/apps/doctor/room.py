@@ -1,0 +1,66 @@
+"""Room on the disk: for the checkpoints that a run keeps, its generators and its panels."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.filesize import decimal
+
+from wildsr.apps.doctor.findings import FAULT, OK, Finding
+from wildsr.apps.doctor.stages import Sizes
+
+BESIDES = 2  # checkpoints beside the numbered ones: the best, and the one that is being written
+COLUMNS = 4  # of a panel, each window at most 3 bytes a pixel
+PICTURE_LOGGERS = ("wandb", "tensorboard")  # keep a copy of every panel
+
+
+def check_room(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Sizes]) -> list[Finding]:
+    """Compare what the run will write with what is free where its folder lies or will lie."""
+    parts = {"checkpoints": 0, "panels": 0}
+    for cfg in stages:
+        if cfg.stage.name in sizes:
+            checkpoints = checkpoint_bytes(cfg, sizes[cfg.stage.name])
+            there = sum(file.stat().st_size for file in set_of(run / cfg.stage.name / "checkpoints"))
+            parts["checkpoints"] += max(checkpoints - there, 0)
+            parts["panels"] += panel_bytes(cfg)
+    if not sizes:
+        return []  # nothing could be built, which is said already
+    place = next(path for path in (run.absolute(), *run.absolute().parents) if path.exists())
+    needed, free = sum(parts.values()), shutil.disk_usage(place).free
+    text = f"{place}: {decimal(free)} free, the run takes {decimal(needed)} at most"
+    text += f" ({', '.join(f'{name} {decimal(size)}' for name, size in parts.items() if size)})"
+    if not os.access(place, os.W_OK):
+        return [Finding(FAULT, "disk", f"{place}: may not be written to", "wanted another place: paths.runs=DIR")]
+    if needed > free:
+        ways = "paths.runs=DIR on another disk, or fewer: callbacks.checkpoints.keep=1 callbacks.panels.pictures=1"
+        return [Finding(FAULT, "disk", text, ways)]
+    return [Finding(OK, "disk", text)]
+
+
+def checkpoint_bytes(cfg: DictConfig, sizes: Sizes) -> int:
+    """The checkpoints that a stage keeps at once, and the generator at its end."""
+    node = cfg.callbacks.get("checkpoints")
+    kept = 0 if node is None else int(node.keep) + BESIDES
+    return kept * sizes.checkpoint + sizes.generator
+
+
+def panel_bytes(cfg: DictConfig) -> int:
+    """All panels of a stage, as if PNG spared nothing: one a validation, here and in the loggers that show pictures."""
+    node = cfg.callbacks.get("panels")
+    if node is None or cfg.data.val is None:
+        return 0
+    sets = 1 + sum(given is not None for given in cfg.data.sets.values())
+    panels = math.ceil(cfg.stage.iterations / cfg.stage.iterations_per_epoch)
+    places = 1 + sum(name in cfg.logger for name in PICTURE_LOGGERS)
+    return places * panels * node.pictures * sets * COLUMNS * 3 * node.side**2
+
+
+def set_of(folder: Path) -> list[Path]:
+    """The files of a folder, each once: last.ckpt and best.ckpt are further names of others."""
+    found = {file.stat().st_ino: file for file in folder.glob("*.ckpt")}
+    return list(found.values())

@@ -1,0 +1,140 @@
+"""What a burst says of a stage: does it run, in how much memory, how long will it take, and what does it wait for?"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.filesize import decimal
+from rich.progress import Progress
+
+from wildsr.apps.doctor.bursts import burst
+from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count
+from wildsr.training.sources import has_gpu
+
+TIGHT = 0.9  # of the free memory: later iterations and larger pictures of validation want some too
+WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
+SHORTER = "memory=gpu_8gb, accumulate=N (N parts), checkpoint_activations=true, or a smaller data.batch_size"
+
+
+def check_speed(
+    stages: Sequence[DictConfig], done: Mapping[str, int], absent: Collection[str], progress: Progress
+) -> list[Finding]:
+    """Run a burst of every stage that is not finished, and say what it took."""
+    measured: dict[str, dict[str, Any]] = {}
+    left = [cfg for cfg in stages if done.get(cfg.stage.name, 0) < cfg.stage.iterations]
+    with tempfile.TemporaryDirectory(prefix="wildsr-doctor-") as scratch:
+        for cfg in left:
+            bar = progress.add_task(f"{cfg.stage.name} stage: measuring", total=None)
+            measured[cfg.stage.name] = burst(cfg, Path(scratch), absent)
+            progress.remove_task(bar)
+    findings = [failed(name, found) for name, found in measured.items() if "error" in found]
+    ran = {name: found for name, found in measured.items() if "error" not in found}
+    if not ran:
+        return findings
+    findings.append(memory(ran))
+    times = {cfg.stage.name: seconds_left(cfg, done[cfg.stage.name], ran[cfg.stage.name])
+             for cfg in left if cfg.stage.name in ran}  # fmt: skip
+    size = stages[0].data.batch_size
+    for name, found in ran.items():
+        findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {duration(sum(times[name]))}"
+                                f"{validating(times[name][1])}"))  # fmt: skip
+    if len(times) == len(left) > 1:
+        findings.append(Finding(OK, "speed", f"to the end of the run {duration(sum(map(sum, times.values())))}"))
+    return [*findings, *waiting(left[0], ran), *cores(next(iter(ran.values())))]
+
+
+def failed(name: str, found: Mapping[str, Any]) -> Finding:
+    """A burst that did not come to its end."""
+    if found.get("late"):
+        ways = "wait for it in train.py itself, or a smaller data.batch_size"
+        return Finding(WARNING, "speed", f"{name}: {found['error']}", ways)
+    if found["out_of_memory"]:
+        return Finding(FAULT, "memory", f"{name}: does not fit ({found['error']})", SHORTER)
+    return Finding(FAULT, "speed", f"{name}: the first iterations fail: {found['error']}")
+
+
+def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
+    """What the stages took at most, of what was free."""
+    taken = ", ".join(f"{name} {decimal(found['peak'])}" for name, found in ran.items())
+    free = min(found["free"] for found in ran.values())
+    text = f"{taken} of {decimal(free)} free{' on the GPU' if has_gpu() else ', workers apart'}"
+    if any(found["peak"] > TIGHT * found["free"] for found in ran.values()):
+        return Finding(WARNING, "memory", f"{text}: hardly anything is left", SHORTER)
+    return Finding(OK, "memory", text)
+
+
+def rate(found: Mapping[str, Any], batch_size: int) -> str:
+    """Iterations and images a second, or seconds an iteration where that is the larger number."""
+    speed = found["iterations"] / found["seconds"]
+    text = f"{figure(speed)} iterations/s" if speed >= 1 else f"{figure(1 / speed)} s/iteration"
+    return f"{text}, {figure(speed * batch_size)} images/s"
+
+
+def figure(number: float) -> str:
+    """Three digits, and more only before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[float, float]:
+    """To the end of a stage: of iterations, and of the validations between them."""
+    left = cfg.stage.iterations - done
+    epoch = min(cfg.stage.iterations_per_epoch, cfg.stage.iterations)
+    return left * found["seconds"] / found["iterations"], math.ceil(left / epoch) * found["validation"]
+
+
+def validating(seconds: float) -> str:
+    """The share of validation, where it is worth a word."""
+    return f", {duration(seconds)} of it validation" if seconds >= 1 else ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that say something."""
+    for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if seconds >= size:
+            whole, rest = divmod(round(seconds / smaller), size // smaller)
+            return f"{whole:,} {unit} {rest} {part}" if rest and whole < 100 else f"{whole:,} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """The share of the time that passes while pairs are loaded and degraded, and what would shorten it."""
+    shares = {name: found["waited"] / found["seconds"] for name, found in ran.items()}
+    text = f"loading and degrading: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} of the time"
+    if max(shares.values()) <= WAITING:
+        return [Finding(OK, "data", text)]
+    return [Finding(WARNING, "data", text, relief(cfg, next(iter(ran.values()))))]
+
+
+def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
+    """What to change where pairs come too slowly."""
+    ways = []
+    spare = available() - 1 if has_gpu() else available() // 4
+    if found["workers"] < spare:
+        ways.append(f"data.workers={spare}")
+    if has_gpu() and found["degrade_in"] == "worker":
+        ways.append("data.degrade_in=device")
+    if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
+        ways.append("a store, read without decoding (wildsr prepare --store)")
+    return ", or ".join(ways) or "more or faster cores: workers and storage are as good as they get here"
+
+
+def cores(found: Mapping[str, Any]) -> list[Finding]:
+    """Workers and threads against cores."""
+    there, workers, threads = available(), found["workers"], found["threads"]
+    text = f"{there} cores: {count(workers, 'worker')}, {count(threads, 'thread')} for the networks"
+    if workers > there:
+        return [Finding(WARNING, "cores", f"{text}: they take turns", f"data.workers={max(there - 1, 0)} or null")]
+    if not has_gpu() and workers + threads < there:
+        return [Finding(WARNING, "cores", f"{text}: some are idle", f"OMP_NUM_THREADS={there - workers}")]
+    return [Finding(OK, "cores", text)]
+
+
+def available() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,132 @@
+"""The stages of a run: can each be built, and would each begin, go on or be refused where the run lies?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from wildsr.apps.doctor.findings import OK, WARNING, Finding, count, noted
+from wildsr.apps.doctor.weights import metrics_here
+from wildsr.config import build
+from wildsr.data import RunBatches
+from wildsr.training import StageSpec, SuperResolution
+from wildsr.training.fitting import GENERATOR, build_module, build_trainer, quieten, start_of
+from wildsr.training.resuming import find_start, refuse_other_settings
+from wildsr.training.sources import build_data
+
+MOMENTS = 2  # that Adam keeps of every parameter that it trains
+
+
+class Sizes(NamedTuple):
+    """Bytes of a stage's files: a checkpoint, and the generator at its end."""
+
+    checkpoint: int
+    generator: int
+
+
+def check_stages(
+    stages: Sequence[DictConfig], run: Path, absent: Collection[str]
+) -> tuple[list[Finding], dict[str, Sizes]]:
+    """Build everything of every stage once and let it go; returns the sizes of what could be built, by stage.
+
+    Args:
+        stages: their configurations, in order.
+        run: the run's folder.
+        absent: weights that are not here, which are left out.
+    """
+    findings: list[Finding] = []
+    sizes: dict[str, Sizes] = {}
+    quieten()
+    for number, cfg in enumerate(stages):
+        if number == 0 or cfg.data != stages[0].data:
+            check_data(cfg, absent, findings)
+        with noted(findings, "stages"):
+            module = rehearsed(cfg, run, [before.stage.name for before in stages[:number]], absent)
+            for name, node in cfg.callbacks.items():
+                build(node, f"callbacks.{name}")
+            sizes[cfg.stage.name] = sizes_of(module)
+    if len(sizes) == len(stages):
+        findings.insert(0, Finding(OK, "stages", f"{' and '.join(sizes)} can be built"))
+    return findings, sizes
+
+
+def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]) -> None:
+    """Build the data as the run would; what it would say of them besides damage is a warning."""
+    here = cfg.copy()
+    here.metrics = metrics_here(cfg, absent)
+    stage = None
+    with noted(findings, "stages"):
+        stage = build(cfg.stage, "stage")
+    if stage is None:
+        return
+    with noted(findings, "pictures") as said:
+        data = build_data(here)
+        trainer = build_trainer(cfg, stage, callbacks=[])
+        RunBatches(data.batch_size, world=trainer.num_devices * trainer.num_nodes)
+    for line in said.getvalue().splitlines():
+        if not line.startswith("left out: "):  # the pictures' own check counts those
+            findings.append(Finding(WARNING, "pictures", line))
+
+
+def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Collection[str]) -> SuperResolution:
+    """A stage's networks with the weights that they start from, as far as those are here.
+
+    Raises:
+        ValueError, OSError: as `training.fitting.rehearse`.
+    """
+    stage: StageSpec = build(cfg.stage, "stage")
+    start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
+    return build_module(without(cfg, absent), stage, None if start in absent else start)
+
+
+def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
+    """A stage's configuration without the discriminator's weights and the loss's network, where those are not here."""
+    here = cfg.copy()
+    if OmegaConf.select(cfg, "discriminator.weights") in absent:
+        here.discriminator.weights = None
+    if here.loss.features in absent:
+        here.loss.perceptual = 0.0
+    return here
+
+
+def sizes_of(module: SuperResolution) -> Sizes:
+    """The bytes of tensors in a stage's files; the rest is small."""
+    networks = [module.generator] if module.discriminator is None else [module.generator, module.discriminator]
+    trained = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    state = sum(tensor.nbytes for tensor in module.state_dict().values())
+    generator = sum(tensor.nbytes for tensor in module.generator.state_dict().values())
+    return Sizes(state + MOMENTS * sum(parameter.nbytes for parameter in trained), generator)
+
+
+def check_folder(stages: Sequence[DictConfig], run: Path) -> tuple[list[Finding], dict[str, int]]:
+    """What a run would do with what lies in its folder; returns by stage how many iterations are behind it."""
+    findings: list[Finding] = []
+    done: dict[str, int] = {}
+    texts = []
+    for cfg in stages:
+        name, folder, aside = cfg.stage.name, run / cfg.stage.name, ""
+        done[name] = 0
+        with noted(findings, "run") as said:
+            start = find_start(str(cfg.resume), folder, name)
+            if cfg.resume == "never":
+                aside = " anew, what is there is set aside" if folder.exists() else ""
+            else:
+                refuse_other_settings(cfg, folder, start)
+            done[name] = start.iteration if start else 0
+            texts.append(f"{name} {outlook(done[name], build(cfg.stage, 'stage').iterations, folder)}{aside}")
+        findings += [Finding(WARNING, "run", line.removeprefix("warning: ")) for line in said.getvalue().splitlines()]
+    if texts:
+        findings.insert(0, Finding(OK, "run", f"{run}: {'; '.join(texts)}"))
+    return findings, done
+
+
+def outlook(done: int, iterations: int, folder: Path) -> str:
+    """What a stage would do after so many iterations."""
+    if done >= iterations and (folder / GENERATOR).is_file():
+        return f"is finished ({count(done, 'iteration')})"
+    if done:
+        return f"goes on after iteration {done:,} of {iterations:,}"
+    return f"starts ({count(iterations, 'iteration')})"

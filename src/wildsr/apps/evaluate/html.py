@@ -1,0 +1,60 @@
+"""Pages of HTML that need no network, with their pictures, styles and script inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from wildsr.apps.evaluate.crops import Crop
+from wildsr.apps.evaluate.pictures import Panel, Version
+from wildsr.apps.evaluate.tables import MAIN
+
+TEMPLATES = Path(__file__).parent / "templates"
+# Of a chart, in pixels of its viewBox
+WIDTH, HEIGHT = 360, 200  # fills a third of a wide page, and a phone's width
+LEFT, RIGHT, TOP, BOTTOM = 48, 352, 18, 178  # of the plot itself, with room for labels around it
+FRAME = (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
+
+
+def render(template: str, **content: Any) -> str:
+    """A page. Whatever is put into it is escaped, and its policy lets nothing run but its own script."""
+    script = (TEMPLATES / "script.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **content,
+            script=script,
+            script_digest=digest,
+            style=(TEMPLATES / "style.css").read_text(),
+            written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["frame"] = FRAME
+    return environment
+
+
+def panel_of(crop: Crop, versions: list[Version], left: int, right: int) -> Panel:
+    """A panel with the title of its window."""
+    title = crop.picture if crop.set == MAIN else f"{crop.picture} ({crop.set})"
+    if crop.version:
+        title = f"{title}, version {crop.version + 1}"
+    return Panel(title, crop.recipe, crop.window[3], crop.window[2], versions, left, right)

@@ -1,0 +1,107 @@
+"""The files of a bundle: each is written, loaded again, and compared with the generator on photographs.
+
+Shapes: C channels of the network, H W picture, h w its LQ, all float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wildsr import __version__
+from wildsr.apps.upscale.graphs.onnx import LQ, SR, to_onnx
+from wildsr.images import write_whole
+from wildsr.networks import CompactNet, RRDBNet, load_generator, save_generator
+
+FORMATS = ("safetensors", "pth", "onnx")
+# Largest allowed difference, of the largest value: files of weights are loaded bit for bit; onnxruntime adds float32
+# numbers in another order.
+ALLOWED = {"safetensors": 0.0, "pth": 0.0, "onnx": 1e-5}
+NEEDED = {"onnx": ("onnx", "onnxruntime")}  # the second to compare
+
+
+class Written(NamedTuple):
+    """A file of a bundle, and by how much its result differs from the checkpoint's at most, in 8-bit levels."""
+
+    file: Path
+    difference: float
+    size: int  # bytes
+    sha256: str
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raises: ValueError if what a format needs is not installed."""
+    for name in formats:
+        needed = NEEDED.get(name, ())
+        if missing := [module for module in needed if importlib.util.find_spec(module) is None]:
+            raise ValueError(
+                f"the {name} file needs {' and '.join(missing)}; pip install {' '.join(needed)}, or choose among "
+                f"--formats {' '.join(other for other in FORMATS if other not in NEEDED)}"
+            )
+
+
+def describe(generator: nn.Module) -> dict[str, str]:
+    """A generator's architecture in texts that travel with its weights.
+
+    Raises:
+        ValueError: neither an RRDBNet nor a CompactNet.
+    """
+    state = generator.state_dict()
+    if isinstance(generator, RRDBNet):
+        growth = len(state["body.0.rdb1.conv1.weight"])
+        sizes = {"features": generator.conv_first.out_channels, "blocks": len(generator.body), "growth": growth}
+    elif isinstance(generator, CompactNet):
+        convs = sum(isinstance(layer, nn.Conv2d) for layer in generator.body) - 2
+        sizes = {"features": len(state["body.0.weight"]), "convs": convs}
+    else:
+        raise ValueError(f"{type(generator).__name__} cannot be exported; wanted an RRDBNet or a CompactNet")
+    sizes = {"scale": generator.scale, "channels": generator.channels, **sizes}
+    texts = {key: str(value) for key, value in sizes.items()}
+    return {"architecture": type(generator).__name__, **texts, "wildsr": __version__}
+
+
+def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lqs: Sequence[Tensor]) -> Written:
+    """Write one file of the bundle, load it again and compare it.
+
+    Args:
+        generator: on the CPU, in eval mode.
+        file: its suffix names one of FORMATS.
+        metadata: texts that the file carries.
+        lqs: pictures, (C, h, w), of several sizes.
+
+    Raises:
+        ValueError: what was loaded again gives another result.
+        OSError: the file cannot be written.
+    """
+    name = file.suffix[1:]
+    if name == "onnx":
+        content = to_onnx(generator, metadata)
+        write_whole(file, lambda stream: stream.write(content))
+    else:
+        save_generator(generator, file, metadata)
+    again = _opened(file)
+    difference = 0.0
+    for lq in lqs:
+        with torch.inference_mode():
+            wanted = generator(lq[None])
+            given = again(lq[None])
+        worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
+        if not worst <= ALLOWED[name] * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
+            raise ValueError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph")
+        difference = max(difference, worst * 255)
+    return Written(file, difference, file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _opened(file: Path) -> Callable[[Tensor], Tensor]:
+    if file.suffix != ".onnx":
+        return load_generator(file)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return lambda lq: torch.from_numpy(session.run([SR], {LQ: lq.contiguous().numpy()})[0])

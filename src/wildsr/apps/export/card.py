@@ -1,0 +1,171 @@
+"""The model card: what a bundle is, in Markdown, with a picture of what it does.
+
+Shapes: C channels of the network, H W picture, h = H // scale. Images are float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from wildsr.apps.export.bundle import Written, describe
+from wildsr.apps.export.origin import NO_LICENCE, Origin, Scores
+from wildsr.degradation import DegradationSpec, degrade
+from wildsr.images import crop_to_multiple, to_float, to_pil
+from wildsr.images.sheets import Cell, sheet
+
+SIDE = 320  # HQ pixels of a photograph that are shown
+LEAST = 16  # LQ pixels a side
+SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
+LUMA = (0.299, 0.587, 0.114)  # BT.601, for networks of one channel
+ELSEWHERE_GROWTH = 32  # of the RRDBNets that spandrel reads
+METRICS = {"psnr_y": ("PSNR-Y", ".2f"), "ssim_y": ("SSIM-Y", ".4f"), "niqe": ("NIQE", ".2f")}
+
+
+class Shown(NamedTuple):
+    """A photograph, (C, H, W), and its degraded version, (C, h, w)."""
+
+    hq: Tensor
+    lq: Tensor
+
+
+def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[Shown]:
+    """A window of each photograph, (3, H, W) uint8, degraded by a recipe of its own: SEED, SEED + 1, ….
+
+    The window is in the middle, a third from the top, where photographers put what matters.
+
+    Raises:
+        ValueError: a photograph is too small to show.
+    """
+    pairs = []
+    for seed, photograph in enumerate(photographs, start=SEED):
+        (height, width), least = photograph.shape[-2:], LEAST * scale
+        if min(height, width) < least:
+            raise ValueError(f"photograph of {width} x {height} pixels: too small for x{scale}, wanted {least} a side")
+        top, left = max(height - SIDE, 0) // 3, max(width - SIDE, 0) // 2
+        hq = crop_to_multiple(to_float(photograph[:, top : top + SIDE, left : left + SIDE]), scale)
+        if channels == 1:
+            hq = (hq * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+        recipe = DegradationSpec(scale=scale).draw(np.random.default_rng(seed))
+        pairs.append(Shown(hq, degrade(hq, recipe)))
+    return pairs
+
+
+def picture(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
+    """A row a photograph: degraded, enlarged by interpolation, enlarged by the network, and the photograph."""
+    rows: list[list[Cell]] = []
+    for hq, lq in pairs:
+        size = hq.shape[-2:]
+        with torch.inference_mode():
+            sr = generator(lq[None])[0]
+        shown = {
+            "input": F.interpolate(lq[None], size=size, mode="nearest")[0],
+            "bicubic": F.interpolate(lq[None], size=size, mode="bicubic")[0],
+            "this network": sr,
+            "original": hq,
+        }
+        rows.append([(to_pil(image), name) for name, image in shown.items()])
+    return sheet(rows)
+
+
+def card_text(name: str, generator: nn.Module, origin: Origin, files: Sequence[Written]) -> str:
+    """The text of NAME.md; its picture is NAME.png."""
+    facts = describe(generator)
+    words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
+    sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
+    numbers = sum(parameter.numel() for parameter in generator.parameters())
+    licence = origin.facts["licence"]
+    head = [] if licence == NO_LICENCE else [f"license: {json.dumps(licence)}"]
+    parts = [
+        "\n".join(["---", *head, "pipeline_tag: image-to-image", "tags: [super-resolution, real-esrgan]", "---"]),
+        f"# {_plain(name)}",
+        f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']} of {sizes}; "
+        f"{numbers:,} parameters. Licence: {_plain(licence)}.",
+        f"![Input, bicubic, this network, original](<{name}.png>)",
+        "The inputs were made from the originals by recipes of Real-ESRGAN's second-order degradation.",
+        f"## Files\n\n{_files(files)}",
+        f"## Use\n\n{_use(generator, files)}",
+        f"## Scores\n\n{_scores(origin)}",
+        f"## Where it comes from\n\n{_facts(origin)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _files(files: Sequence[Written]) -> str:
+    rows = [
+        [f"`{made.file.name}`", f"{made.size / 1e6:.1f} MB", f"{made.difference:.4f}", f"`{made.sha256}`"]
+        for made in files
+    ]
+    head = ["file", "size", "differs at most", "SHA-256"]
+    note = "Each was loaded again and compared with the checkpoint on photographs; differences are in 8-bit levels."
+    return f"{_table(head, rows)}\n\n{note}"
+
+
+def _use(generator: nn.Module, files: Sequence[Written]) -> str:
+    names = {made.file.suffix: made.file.name for made in files}
+    weights = names.get(".safetensors") or names.get(".pth")
+    parts = []
+    if weights:
+        parts.append(f'```sh\nwildsr upscale photo.jpg -o large.png --weights "{weights}"\n```')
+    if weights and _known_elsewhere(generator):
+        call = f"model = spandrel.ModelLoader().load_from_file({weights!r})"
+        parts.append(f"```python\nimport spandrel\n{call}  # (B, C, H, W) float32 in [0, 1]\n```")
+    if ".onnx" in names:
+        shape = f"(B, {generator.channels}, H, W)"
+        parts.append(
+            f"```python\nimport onnxruntime\nsession = onnxruntime.InferenceSession({names['.onnx']!r})\n"
+            f'(sr,) = session.run(["sr"], {{"lq": lq}})  # {shape} float32 in [0, 1], of any B, H and W\n```'
+        )
+    return "\n\n".join(parts)
+
+
+def _known_elsewhere(generator: nn.Module) -> bool:
+    """Whether programs that read the released networks read this one."""
+    facts = describe(generator)
+    return facts["architecture"] == "CompactNet" or (
+        facts["growth"] == str(ELSEWHERE_GROWTH) and facts["scale"] in ("1", "2", "4")
+    )
+
+
+def _scores(origin: Origin) -> str:
+    if not origin.scores:
+        return f"None: {origin.remark}."
+    return (
+        f"{score_table(origin.scores, origin.row)}\n\nMeans over the run's held-out photographs, degraded. "
+        "PSNR-Y (dB) and SSIM-Y: higher is closer to the original. NIQE: lower looks more natural."
+    )
+
+
+def score_table(scores: Scores, row: str) -> str:
+    """The closing table of a run in Markdown, one row in bold."""
+    rows = []
+    for name, values in scores.items():
+        cells = [format(values[key], form) if key in values else "-" for key, (_, form) in METRICS.items()]
+        rows.append([f"**{text}**" if name == row else text for text in (_plain(name), *cells)])
+    return _table(["", *(head for head, _ in METRICS.values())], rows)
+
+
+def _facts(origin: Origin) -> str:
+    words = {
+        "source": "checkpoint", "weights_sha256": "SHA-256 of its weights", "stage": "stage",
+        "iterations": "iterations", "config_sha256": "SHA-256 of the run's config.yaml",
+        "pictures": "training pictures", "data_sha256": "SHA-256 of their paths and sizes",
+    }  # fmt: skip
+    return _table(["", ""], [[word, _plain(origin.facts[key])] for key, word in words.items() if key in origin.facts])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in " ".join(text.split()))

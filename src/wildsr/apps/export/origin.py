@@ -1,0 +1,123 @@
+"""Where a checkpoint comes from: what its run's folder tells about it.
+
+Everything in that folder is only read as text and numbers: it may be somebody else's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from wildsr.data import pictures_digest, sample_photographs
+from wildsr.images import expanded, find_images, first_line
+from wildsr.networks import load_generator
+from wildsr.networks.digest import weights_digest
+
+# Of a run, see training/findings.py and fitting.py: NAME/scores.json, NAME/STAGE/config.yaml and generator.safetensors.
+SCORES, CONFIG, GENERATOR = "scores.json", "config.yaml", "generator.safetensors"
+
+NO_LICENCE = "not stated"
+
+Scores = dict[str, dict[str, float]]  # method -> metric -> mean
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known about a checkpoint.
+
+    Attributes:
+        facts: texts that travel with the weights: always `licence`, `source` and `weights_sha256`; of a run `stage`,
+            `iterations`, `config_sha256`, and `data_sha256` and `pictures` where the training pictures are there.
+        scores: the run's closing table, if it was made with these very weights.
+        row: the table's row that belongs to these weights.
+        remark: why there are no scores.
+    """
+
+    facts: dict[str, str]
+    scores: Scores = field(default_factory=dict)
+    row: str = ""
+    remark: str = ""
+
+
+def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origin:
+    """What the folder around a checkpoint, a file as `load_generator` reads it, tells about it.
+
+    Raises:
+        ValueError: the run's config.yaml or scores.json is damaged.
+    """
+    path = expanded(source)
+    facts = {"licence": licence or NO_LICENCE, "source": path.name}
+    facts["weights_sha256"] = weights_digest(generator.state_dict())
+    stage = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    if not path.is_file() or not (stage / CONFIG).is_file():
+        return Origin(facts, remark="these weights do not lie in the folder of a run")
+    facts |= {"stage": stage.name, **_iterations(path), "config_sha256": _sha256((stage / CONFIG).read_bytes())}
+    facts |= _data_facts(_read_config(stage / CONFIG))
+    final, table = stage / GENERATOR, stage.parent / SCORES
+    if not table.is_file():
+        return Origin(facts, remark="the run has not been judged")
+    if not final.is_file() or weights_digest(load_generator(final).state_dict()) != facts["weights_sha256"]:
+        return Origin(facts, remark="the run was judged with other weights, those of its end")
+    return Origin(facts, _read_scores(table), row=f"{stage.name} stage")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _iterations(path: Path) -> dict[str, str]:
+    """How long the weights were trained, where the file says so."""
+    if path.suffix == ".ckpt":
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return {"iterations": str(content["iteration"])} if "iteration" in content else {}
+    if path.suffix == ".safetensors":
+        with safetensors.safe_open(path, "pt") as file:
+            texts = file.metadata() or {}
+        return {"iterations": texts["iterations"]} if "iterations" in texts else {}
+    return {}
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        # Without resolving: an interpolation could read the environment.
+        content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except Exception as error:  # the YAML reader has many kinds
+        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: damaged; wanted a run's configuration")
+    return {str(key): value for key, value in content.items()}
+
+
+def _data_facts(config: dict[str, Any]) -> dict[str, str]:
+    """How many training pictures there are and their digest; nothing where they are not there."""
+    data = config.get("data")
+    train = data.get("train") if isinstance(data, dict) else None
+    root, names = (train.get(key) for key in ("root", "names")) if isinstance(train, dict) else (None, None)
+    try:
+        if isinstance(root, str):
+            folder = expanded(root)
+            files = [folder / str(name) for name in names] if isinstance(names, list) else find_images(folder)
+        elif isinstance(names, list):
+            files = sample_photographs([str(name) for name in names]).paths
+            folder = files[0].parent
+        else:
+            return {}
+        return {"pictures": str(len(files)), "data_sha256": pictures_digest(files, folder)}
+    except (ValueError, OSError):
+        return {}
+
+
+def _read_scores(file: Path) -> Scores:
+    try:
+        content = json.loads(file.read_text())
+        return {str(name): {str(key): float(value) for key, value in row.items()} for name, row in content.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file}: damaged ({first_line(error)})") from error

@@ -1,0 +1,136 @@
+"""What has been prepared in a folder, written down as it happens: a run that was cut off continues there."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wildsr.apps.prepare.cutting import Outcome, Plan, outputs
+
+NAME = "prepared.jsonl"
+STORE = "train.store"
+MADE = ("train", "val", STORE, f"{STORE}.part")  # what stands beside it
+
+
+class Entry(NamedTuple):
+    """A picture that was dealt with: which version of it (`stamp`), and what became of it."""
+
+    stamp: str
+    outcome: Outcome
+
+
+class Ledger:
+    """The record of one prepared folder: a file of JSON lines, held open and locked.
+
+    Args:
+        folder: where the prepared pictures go.
+        options: what decides how they look; a folder holds pictures of one set of options.
+
+    Raises:
+        ValueError: the folder holds pictures of other options or of unknown origin, or another process is at
+            work in it.
+    """
+
+    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+        self.folder = folder
+        self.pictures: dict[str, Entry] = {}
+        self.complete: dict[str, str] = {}  # archive's stem -> fingerprint of what was placed of it
+        self.downloaded: set[str] = set()  # archives that are ours to remove
+        self.options: dict[str, Any] | None = None
+        path = folder / NAME
+        empty = not any((folder / name).exists() for name in MADE)
+        if not (path.exists() or empty):
+            raise ValueError(f"{folder}: holds pictures that wildsr prepare did not put there; choose another --output")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")
+        try:
+            self._lock()
+            self._read(path.read_bytes())
+            if empty or self.options is None:
+                self.add(options=options)
+            elif options != self.options:
+                changed = sorted(key for key in options | self.options if options.get(key) != self.options.get(key))
+                known = [f"{key}={self.options[key]}" if key in self.options else f"no {key}" for key in changed]
+                raise ValueError(
+                    f"{folder}: prepared with {', '.join(known)}; choose another --output, or remove it to begin anew"
+                )
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, **event: Any) -> None:
+        """Write an event down: one of those that `_take` knows."""
+        self._file.write(json.dumps(event).encode() + b"\n")
+        self._file.flush()
+        self._take(event)
+
+    def add_picture(self, key: str, stamp: str, outcome: Outcome) -> None:
+        self.add(picture=key, stamp=stamp, outcome=asdict(outcome))
+
+    def is_done(self, key: str, plan: Plan | None, stamp: str | None = None) -> bool:
+        """Whether the picture, in this version where a stamp is given, was dealt with and is all there."""
+        outcome = self.known(key, stamp)
+        if outcome is None or outcome.damaged:
+            return outcome is not None
+        # One listing instead of a hundred questions: a set has hundreds of thousands of sub-images.
+        paths = [self.folder / name for name in outputs(key, outcome.width, outcome.height, plan)]
+        if len(paths) == 1 or not paths[0].parent.is_dir():
+            return paths[0].is_file()
+        return set(paths) <= set(paths[0].parent.iterdir())
+
+    def known(self, key: str, stamp: str | None = None) -> Outcome | None:
+        """What became of the picture, in this version where a stamp is given; None: nothing yet."""
+        entry = self.pictures.get(key)
+        return None if entry is None or stamp not in (None, entry.stamp) else entry.outcome
+
+    def remove_old(self, key: str, plan: Plan | None) -> None:
+        """Remove what an earlier version of the picture became: it may have had more sub-images."""
+        outcome = self.known(key)
+        if outcome is not None and not outcome.damaged:
+            for name in outputs(key, outcome.width, outcome.height, plan):
+                (self.folder / name).unlink(missing_ok=True)
+
+    def _read(self, content: bytes) -> None:
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            self._file.truncate(whole)  # a line cut short by a crash; its picture is done again
+        for line in content[:whole].splitlines():
+            with suppress(ValueError, TypeError, KeyError, AttributeError):  # what cannot be read has not been done
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if "picture" in event:
+            self.pictures[event["picture"]] = Entry(event["stamp"], Outcome(**event["outcome"]))
+        elif "forgotten" in event:
+            self.pictures.pop(event["forgotten"], None)
+        elif "begun" in event:  # a store, anew: places in an earlier one mean nothing
+            self.complete.clear()
+            self.pictures = {key: entry for key, entry in self.pictures.items() if not key.startswith("train/")}
+        elif "complete" in event:
+            self.complete[event["complete"]] = event["placed"]
+        elif "downloaded" in event:
+            self.downloaded.add(event["downloaded"])
+        elif "removed" in event:  # an archive of its name that turns up later is not ours
+            self.downloaded.discard(event["removed"])
+        elif "options" in event:
+            self.options = event["options"]
+
+    def _lock(self) -> None:
+        """Keep a second process out until this one ends; without effect where the system has no such locks."""
+        try:
+            import fcntl
+
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{self.folder}: another wildsr prepare is at work there") from None
+        except (ImportError, OSError):
+            return  # Windows, or a file system without locks

@@ -1,0 +1,191 @@
+"""Pictures to what a run trains on: what is to be done of them, done, written down and counted.
+
+On disk, under one folder: `train/` or `train.store`, and `val/`, what this is for; the ledger, which says what has
+been done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+from rich.progress import Progress
+
+from wildsr.apps.prepare.cutting import Job, Plan, decode, levels, prepare, tally
+from wildsr.apps.prepare.ledger import STORE, Ledger
+from wildsr.apps.prepare.packing import Packing
+from wildsr.apps.prepare.space import require_space
+from wildsr.apps.prepare.workers import run, space_needed
+from wildsr.data.photographs import check_share
+from wildsr.images import expanded, find_images
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures that are dealt with alike."""
+
+    label: str
+    folder: str  # they go to: the beginning of their keys
+    plan: Plan | None  # how they are cut; None: they stay whole
+    packing: Packing | None = None  # the store they go into; None: they become files
+
+
+class Preparation:
+    """The work in one folder: every step looks first at what has been done.
+
+    Args:
+        root: where the prepared pictures go.
+        ledger: of that folder.
+        plan: how pictures are cut; None leaves them whole.
+        workers: processes that cut.
+        progress: where bars are shown, and damaged pictures named; its tasks have a field `amount`, in words.
+        store: whether training pictures go into a store; else into files.
+
+    After work, `report` holds a line of counts for each part, and `worked` says whether anything was to do.
+
+    Raises:
+        ValueError: what is there is no sound store.
+    """
+
+    def __init__(
+        self, root: Path, ledger: Ledger, plan: Plan | None, workers: int, progress: Progress, store: bool = False
+    ) -> None:
+        self.root, self.ledger, self.plan, self.workers, self.progress = root, ledger, plan, workers, progress
+        self.packing = Packing(root / STORE) if store else None
+        if self.packing and not self.packing.length:
+            ledger.add(begun=STORE)
+        self.report: list[str] = []
+        self.worked = False
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def bar(self, description: str) -> Callable[[int, int | None, str], None]:
+        """A new bar; it is moved with (done, of how many or None, both in words)."""
+        self.progress.start()
+        task = self.progress.add_task(description, total=None, amount="")
+        return lambda done, total, amount: self.progress.update(task, completed=done, total=total, amount=amount)
+
+    def own(self, folder: Path, held_out: int) -> None:
+        """Prepare a folder of pictures, `held_out` of them whole for validation.
+
+        Raises:
+            ValueError: no pictures, too few of them, too many damaged ones, or too little room.
+            OSError: a file cannot be written.
+        """
+        folder = expanded(folder)
+        pictures = {path.relative_to(folder).as_posix(): path for path in find_images(folder)}
+        gone = {key.partition("/")[2] for key in self.ledger.pictures} - set(pictures)
+        if gone:
+            self.say(f"{len(gone)} pictures are no longer in {folder}; what they became stays in {self.root}")
+        held = self._hold_out(pictures, held_out) if held_out else set()
+        val, train = Part("val", "val", None), Part("train", "train", self.plan, self.packing)
+        for part, names in ((val, held), (train, set(pictures) - held)):
+            found = {f"{part.folder}/{name}": path for name, path in pictures.items() if name in names}
+            if found:
+                self.prepare(part, found)
+                self.count(part, found)
+        self.pack([train])
+
+    def _hold_out(self, pictures: dict[str, Path], count: int) -> set[str]:
+        """Choose readable pictures for validation by a digest of their names: the same ones on every machine.
+
+        What was held out before stays so, whatever was added since; what is held out now leaves `train`.
+        """
+        held = {name for name in pictures if f"val/{name}" in self.ledger.pictures}
+        for name in sorted(pictures, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest()):
+            if len(held) >= count:
+                break
+            if name not in held and not isinstance(decode(pictures[name]), str):
+                if self.ledger.known(f"train/{name}"):
+                    self.ledger.remove_old(f"train/{name}", self.plan)
+                    self.ledger.add(forgotten=f"train/{name}")
+                held.add(name)
+        if len(held) < count or len(held) >= len(pictures):
+            raise ValueError(f"{count} of {len(pictures)} pictures cannot be held out; wanted some readable ones left")
+        return held
+
+    def keys(self, part: Part) -> list[str]:
+        """The pictures of a part that were dealt with before."""
+        return [key for key in self.ledger.pictures if key.startswith(f"{part.folder}/")]
+
+    def is_done(self, part: Part, key: str, stamp: str | None = None) -> bool:
+        """Whether a picture, in this version where a stamp is given, was dealt with and is all there."""
+        if part.packing is None:
+            return self.ledger.is_done(key, part.plan, stamp)
+        outcome = self.ledger.known(key, stamp)
+        return outcome is not None and (bool(outcome.damaged) or part.packing.holds(outcome, part.plan))
+
+    def prepare(self, part: Part, found: dict[str, Path]) -> None:
+        """Do what has not been done of `found`, which are source files by the keys of the ledger. Raises as `own`."""
+        stamps = {key: stamp(path) for key, path in found.items()}
+        jobs = [
+            Job(key, path, self.root, part.plan)
+            for key, path in found.items()
+            if not self.is_done(part, key, stamps[key])
+        ]
+        done = len(found) - len(jobs)
+        damaged = self._damaged(set(found) - {job.key for job in jobs}, len(found))
+        if not jobs:
+            return
+        self.worked = True
+        if part.packing is None:
+            for job in jobs:
+                self.ledger.remove_old(job.key, part.plan)
+        require_space(self.root, space_needed(jobs, part.packing is not None), f"preparing {len(jobs)} pictures")
+        move = self.bar(part.label)
+        task: Callable[[Job], Any] = levels if part.packing else prepare
+        with closing(run(task, jobs, self.workers)) as results:
+            for job, result in results:
+                outcome = part.packing.add(*result) if part.packing else result
+                self.ledger.add_picture(job.key, stamps[job.key], outcome)
+                done += 1
+                move(done, len(found), f"{done} of {len(found)} pictures")
+                if outcome.damaged:
+                    damaged += self._damaged([job.key], len(found), damaged)
+
+    def _damaged(self, keys: Iterable[str], total: int, before: int = 0) -> int:
+        """Name the damaged pictures among `keys`; returns how many they are. Raises: ValueError if too many."""
+        reasons = [reason for key in keys if (reason := self.ledger.pictures[key].outcome.damaged)]
+        for reason in reasons:
+            self.say(f"left out: {reason}")
+        if reasons:
+            check_share(before + len(reasons), total, reasons[-1])
+        return len(reasons)
+
+    def count(self, part: Part, keys: Iterable[str]) -> None:
+        """Report how many pictures went in and what came out."""
+        outcomes = [self.ledger.pictures[key].outcome for key in keys]
+        good = [outcome for outcome in outcomes if not outcome.damaged]
+        lost = f"{len(outcomes) - len(good)} damaged and left out"
+        if part.plan is None:
+            self.report.append(f"{part.label}: {len(outcomes)} pictures in; {len(good)} out, whole; {lost}")
+            return
+        tallies = [tally(outcome.width, outcome.height, part.plan) for outcome in good]
+        smaller, cut, whole = (sum(column) for column in zip(*tallies, strict=True)) if tallies else (0, 0, 0)
+        self.report.append(
+            f"{part.label}: {len(outcomes)} pictures and {smaller} smaller copies of them in; {cut} sub-images of "
+            f"{part.plan.size} x {part.plan.size} and {whole} kept whole out; {lost}"
+        )
+
+    def pack(self, parts: Iterable[Part]) -> None:
+        """Give the store its index, where pictures were added to it or left it."""
+        if self.packing is None or (self.packing.whole and not self.worked):
+            return
+        self.worked = True
+        outcomes = [(key, self.ledger.pictures[key].outcome, part.plan) for part in parts for key in self.keys(part)]
+        count = self.packing.finish(picture for picture in outcomes if not picture[1].damaged)
+        size = decimal(self.packing.target.stat().st_size)
+        self.report.append(f"{self.packing.target}: {count} pictures to train on, {size}")
+
+
+def stamp(path: Path) -> str:
+    """What tells one version of a file from another: its length and its date."""
+    state = path.stat()
+    return f"{state.st_size}-{state.st_mtime_ns}"

@@ -1,0 +1,111 @@
+"""Many pictures prepared side by side, in the worker processes of a DataLoader, and how much room they will take."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeVar
+
+from torch.utils.data import DataLoader, Dataset
+
+from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Job, decode, pieces
+
+T = TypeVar("T")
+SAMPLED = 8  # pictures looked at for the estimate of the room; decoding them takes a second
+MARGIN = 1.1  # on that estimate: a sample errs
+
+
+class Work(Dataset[tuple[int, Any]]):
+    """A task done by number; what goes wrong comes back as an error, for DataLoader would make a page of it."""
+
+    def __init__(self, task: Callable[[Job], Any], jobs: Sequence[Job]) -> None:
+        self.task, self.jobs = task, jobs
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def __getitem__(self, number: int) -> tuple[int, Any]:
+        try:
+            return number, self.task(self.jobs[number])
+        except (ValueError, OSError, MemoryError) as error:
+            return number, error
+
+
+def run(task: Callable[[Job], T], jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, T]]:
+    """Do `task` for every job in `workers` processes, or in this one; results come as they are finished.
+
+    Raises:
+        ValueError: a process died, or memory ran out.
+        OSError: a file cannot be written.
+    """
+    workers = min(workers, len(jobs))
+    options: dict[str, Any] = {"collate_fn": as_it_is, "batch_size": None, "in_order": False}
+    if workers > 1:
+        # Not fork: a copy of a process that has used OpenMP may hang. The fork server imports torch once for all.
+        methods = multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if context.get_start_method() == "forkserver":
+            context.set_forkserver_preload([__name__])
+        options |= {"num_workers": workers, "multiprocessing_context": context, "worker_init_fn": begin_worker}
+    try:
+        for number, result in DataLoader(Work(task, jobs), **options):
+            if isinstance(result, Exception):
+                raise result
+            yield jobs[number], result
+    except (RuntimeError, MemoryError):
+        raise ValueError(
+            "a process that cuts pictures died, perhaps for want of memory; fewer than "
+            f"--workers {workers} need less, and the same command continues"
+        ) from None
+
+
+def as_it_is(result: T) -> T:
+    """No tensors: those would travel through /dev/shm, which is small in containers."""
+    return result
+
+
+def begin_worker(number: int) -> None:
+    """Ctrl-C is for the process that started this one; where that one is killed, this one ends too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """DataLoader's own watch would wait for a reader of the last result, and there is none any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def space_needed(jobs: Sequence[Job], packed: bool) -> float:
+    """About how many bytes the outputs of `jobs` will take, from a few of the pictures, evenly spread."""
+    sample = [jobs[len(jobs) * place // SAMPLED] for place in range(SAMPLED)] if len(jobs) > SAMPLED else jobs
+    sizes = [size for job in sample if (size := size_of(job, packed)) is not None]
+    return MARGIN * len(jobs) * sum(sizes) / len(sizes) if sizes else 0.0
+
+
+def size_of(job: Job, packed: bool) -> float | None:
+    """Bytes of a picture's outputs, as files by how far a square from its middle compresses; None: it is damaged."""
+    if job.plan is None and not packed:
+        return job.source.stat().st_size
+    picture = decode(job.source)
+    if isinstance(picture, str):
+        return None
+    made = pieces(job.key, *picture.size, job.plan)
+    if packed:
+        return sum(3 * width * height for width, height, _ in made)
+    boxes = [box for *_, cut in made for _, box in cut]
+    middle = made[0][2][len(made[0][2]) // 2][1]
+    file = io.BytesIO()
+    picture.crop(middle).save(file, "PNG", compress_level=PNG_LEVEL)
+    return file.tell() / area(middle) * sum(map(area, boxes))
+
+
+def area(box: Box) -> int:
+    left, top, right, bottom = box
+    return (right - left) * (bottom - top)

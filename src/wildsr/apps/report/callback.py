@@ -1,0 +1,87 @@
+"""The callback that keeps a run's pictures and writes its report at each validation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.core.hydra_config import HydraConfig
+
+from wildsr.apps.evaluate.crops import CROPS, Crop, chosen, keep, keep_inputs, write_list
+from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
+from wildsr.apps.report.page import write_report
+from wildsr.apps.report.runs import OVERRIDES
+from wildsr.data import MixedSamples, Samples, TrainingSamples
+from wildsr.images import first_line, write_whole
+
+
+class Report(L.Callback):
+    """Writes `folder`/report.html at each validation: readable while the run goes on, with what there is so far.
+
+    It comes behind the callback that writes the curves. What stops a report from being written does not stop the
+    training: it is said once.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.chosen: list[tuple[str, int]] = []
+        self.crops: dict[tuple[str, int], Crop] = {}
+        self.warned = False
+
+    def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
+        if trainer.is_global_zero:
+            with self._warning():
+                write_facts(self.folder, _data(trainer).train)
+
+    def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
+        self.chosen = chosen(_data(trainer).val) if trainer.is_global_zero and not trainer.sanity_checking else []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        name, pictures = list(_data(trainer).val.items())[dataloader_idx]
+        place = (name, batch_idx)
+        if place not in self.chosen:
+            return
+        scale = int(module.generator.scale)
+        with self._warning():
+            if place not in self.crops:
+                self.crops[place] = keep_inputs(self.folder, *place, pictures, scale, batch.lq, batch.hq)
+            keep(self.folder / module.stage.name / CROPS, self.crops[place], outputs[0])
+
+    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+        if self.chosen:
+            with self._warning():
+                write_list(self.folder, list(self.crops.values()))
+                write_report(self.folder, running=(module.stage.name, module.iteration))
+
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if not self.warned:
+                print(f"warning: the report is not up to date: {first_line(error)}", file=sys.stderr)
+            self.warned = True
+
+
+def write_facts(run: Path, train: TrainingSamples) -> None:
+    """Write what a report tells of a run besides: its command line, and what its degradation draws."""
+    if HydraConfig.initialized():
+        words = list(HydraConfig.get().overrides.task)
+        write_whole(run / OVERRIDES, lambda file: file.write(json.dumps(words).encode()))
+    synthetic = train.synthetic if isinstance(train, MixedSamples) else train
+    if isinstance(synthetic, Samples):  # pairs from disk are degraded already
+        write_drawn(look_at(synthetic.spec), run / DRAWN)
+
+
+def _data(trainer: L.Trainer) -> Any:
+    return trainer.datamodule  # type: ignore[attr-defined]

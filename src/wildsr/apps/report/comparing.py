@@ -1,0 +1,184 @@
+"""Several runs on one page: what differs between them, their figures over seeds, curves and crops side by side."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, picture_file
+from wildsr.apps.evaluate.html import panel_of, render
+from wildsr.apps.evaluate.pictures import Panel, Version, embed, notes_of
+from wildsr.apps.evaluate.tables import Row, tables_of
+from wildsr.apps.report.charts import charts_of
+from wildsr.apps.report.configs import Flat, differing, telling, words
+from wildsr.apps.report.figures import last_figures, row_of
+from wildsr.apps.report.page import references_of
+from wildsr.apps.report.runs import Run, read_run
+from wildsr.images import write_whole
+
+SEED = "seed"
+SAME = 1e-3  # relative: devices differ by less, other pictures by more
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone, with the number of their colour."""
+
+    label: str
+    tone: int
+    runs: tuple[Run, ...]
+
+    @property
+    def seeds(self) -> str:
+        return ", ".join(words(run.config.get(SEED)) for run in self.runs)
+
+
+def write_comparison(folders: Sequence[Path], file: Path) -> int:
+    """Write the page of several runs, whole or not at all. Returns how many groups of seeds they are.
+
+    Raises:
+        ValueError: there is no run, a file is damaged, or the runs do not belong together.
+        OSError: the file cannot be written.
+    """
+    runs = [read_run(folder, name) for folder, name in zip(folders, names_of(folders), strict=True)]
+    refuse_other_scales(runs)
+    groups = grouped(runs)
+    settings = [telling_of(group.runs[0]) for group in groups]
+    coloured = [(run, group.tone) for group in groups for run in group.runs]
+    text = render(
+        "compare.html",
+        title=file.stem,
+        runs=runs,
+        groups=groups,
+        differing=differing(settings),
+        tables=tables_of(rows_of(groups)),
+        earlier=[(name, tables_of(stage_rows(groups, name))) for name in earlier_stages(groups)],
+        same_pictures=same_pictures(runs),
+        found=embed(panels_of(groups)),
+        charts=charts_of(coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1)),
+    )
+    write_whole(file, lambda stream: stream.write(text.encode()))
+    return len(groups)
+
+
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """What tells the folders apart: their paths below the deepest folder that holds all of them."""
+    full = [folder.resolve() for folder in folders]
+    shared = Path(os.path.commonpath([path.parent for path in full]))
+    return [path.relative_to(shared).as_posix() for path in full]
+
+
+def refuse_other_scales(runs: Sequence[Run]) -> None:
+    """Raises: ValueError if the runs are not of one scale: their pictures and figures cannot stand side by side."""
+    for run in runs:
+        if run.scale != runs[0].scale:
+            raise ValueError(
+                f"{runs[0].folder} is of scale {runs[0].scale}, {run.folder} of scale {run.scale}; "
+                "wanted runs of one scale"
+            )
+
+
+def same_pictures(runs: Sequence[Run]) -> bool:
+    """Whether bicubic, which depends on nothing but the pictures, has the same figures in all runs."""
+    rows = [run.scores["bicubic"] for run in runs if "bicubic" in run.scores]
+    return all(math.isclose(row[key], rows[0][key], rel_tol=SAME) for row in rows for key in row if key in rows[0])
+
+
+def telling_of(run: Run) -> Flat:
+    """What a run is, without its seed."""
+    stages = {"stages": ", ".join(stage.name for stage in run.stages)}
+    return stages | {key: value for key, value in telling(run.config).items() if key != SEED}
+
+
+def grouped(runs: Sequence[Run]) -> list[Group]:
+    """Runs by what they are, in the order given. A seed that comes twice opens a group of its own."""
+    found: list[tuple[Flat, list[Run]]] = []
+    for run in runs:
+        settings, seed = telling_of(run), run.config.get(SEED)
+        fitting = (
+            members
+            for other, members in found
+            if other == settings and seed not in [member.config.get(SEED) for member in members]
+        )
+        members = next(fitting, None)
+        if members is None:
+            found.append((settings, [run]))
+        else:
+            members.append(run)
+    return [Group(_label(members), tone, tuple(members)) for tone, (_, members) in enumerate(found)]
+
+
+def _label(runs: Sequence[Run]) -> str:
+    """The runs' name without their seed, where the rest is the same; else the first one's."""
+    if len(runs) == 1:
+        return runs[0].name
+    names = {re.sub(r"[,_/ -]?seed[=_-]?\d+", "", run.name).strip(",_/ -") for run in runs}
+    only = names.pop() if len(names) == 1 else ""
+    return only or f"{runs[0].name} and {len(runs) - 1} more"
+
+
+def rows_of(groups: Sequence[Group]) -> list[Row]:
+    """Bicubic and each starting weights once, then each group's last stage."""
+    rows: dict[str, Row] = {}
+    for group in groups:
+        for run in group.runs:
+            for method in ("bicubic", run.start):
+                if method and method in run.scores:
+                    rows.setdefault(method, Row(method, [run.scores[method]]))
+    return [*rows.values(), *(_row(group, [run.stages[-1].name for run in group.runs]) for group in groups)]
+
+
+def stage_rows(groups: Sequence[Group], name: str) -> list[Row]:
+    """Each group's figures after a stage."""
+    having = [group for group in groups if any(stage.name == name for stage in group.runs[0].stages)]
+    return [_row(group, [name] * len(group.runs)) for group in having]
+
+
+def earlier_stages(groups: Sequence[Group]) -> list[str]:
+    """The names of the stages that are not the last one of their run."""
+    return list(dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1]))
+
+
+def _row(group: Group, stages: Sequence[str]) -> Row:
+    samples, open_ones = [], []
+    for run, name in zip(group.runs, stages, strict=True):
+        stage = next(stage for stage in run.stages if stage.name == name)
+        judged = run.scores.get(row_of(stage)) if run.closed else None
+        samples.append(judged or last_figures(stage))
+        if not stage.finished:
+            open_ones.append(f"{stage.done} of {stage.iterations} iterations")
+    count = f"{len(group.runs)} seeds" if len(group.runs) > 1 else ""
+    return Row(group.label, samples, ", ".join(filter(None, [count, *dict.fromkeys(open_ones)])), group.tone)
+
+
+def panels_of(groups: Sequence[Group]) -> list[Panel]:
+    """A panel a window: LQ, bicubic, the last stage of each group's first run that was given the same LQ, HQ."""
+    first = next((group.runs[0] for group in groups if group.runs[0].crops), groups[0].runs[0])
+    first_notes = notes_of(first.images)
+    notes = {id(group): notes_of(group.runs[0].images) for group in groups}
+    panels = []
+    for crop in first.crops:
+        where = (crop.set, crop.picture, str(crop.version))
+        versions = [
+            Version(label, file, first_notes.get((*where, label), ""))
+            for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))
+            if (file := picture_file(first.folder, first.folder / CROPS / folder, crop)) is not None
+        ]
+        begin = len(versions)
+        for group in groups:
+            run = group.runs[0]
+            stage = run.stages[-1]
+            file = picture_file(run.folder, stage.folder / CROPS, crop)
+            if file is not None:
+                note = notes[id(group)].get((*where, row_of(stage)), "")
+                versions.append(Version(group.label, file, note, group.tone))
+        compared = len(versions) - begin
+        hq = picture_file(first.folder, first.folder / CROPS / HQ, crop)
+        versions += [Version("HQ", hq)] if hq is not None else []
+        if compared:
+            panels.append(panel_of(crop, versions, begin, begin + 1 if compared > 1 else 0))
+    return panels

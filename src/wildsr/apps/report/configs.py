@@ -1,0 +1,99 @@
+"""What differs between configurations, and what a run's command changed of its experiment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from wildsr.apps.report.runs import Run
+from wildsr.config import ConfigError, compose_config, groups
+
+# Where and how a run is kept, shown and carried out: two runs that differ in nothing else are the same run.
+SILENT = (
+    "name", "resume", "compare", "objective", "validate_first", "paths.", "logger.", "callbacks.", "data.workers",
+    "data.degrade_in", "trainer.devices", "trainer.max_time",
+)  # fmt: skip
+ABSENT = "–"
+GIVEN = "given"
+
+Flat = dict[str, Any]
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Flat:
+    """The leaves of nested dictionaries by their dotted keys; a list is a leaf."""
+    leaves: Flat = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            leaves |= flat(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def telling(config: Mapping[str, Any]) -> Flat:
+    """The leaves that say what a run is."""
+    return {key: value for key, value in flat(config).items() if not f"{key}".startswith(SILENT)}
+
+
+def differing(configs: Sequence[Flat]) -> list[tuple[str, list[str]]]:
+    """The keys that do not have one value in all of them, each with its values in words.
+
+    Where one has nothing and another a whole branch, the branch is one key. What an interpolation repeats, such as
+    degradation.kernels.iso beside kernels.iso, is left out.
+    """
+    keys = list(dict.fromkeys(key for config in configs for key in config))
+    leaves = set(keys)
+    branches = {key for key in keys if any(other.startswith(f"{key}.") for other in leaves)}
+    keys = [key for key in keys if not any(key.startswith(f"{branch}.") for branch in branches)]
+    found = {}
+    for key in keys:
+        values = [_words(config, key) for config in configs]
+        if len(set(values)) > 1:
+            found[key] = values
+    return [
+        (key, values)
+        for key, values in found.items()
+        if not any(key.endswith(f".{other}") and values == found[other] for other in found)
+    ]
+
+
+def _words(config: Flat, key: str) -> str:
+    if key not in config:
+        return GIVEN if any(other.startswith(f"{key}.") for other in config) else ABSENT
+    return words(config[key])
+
+
+def words(value: Any) -> str:
+    """A value as one would give it on the command line; 1.0 is 1."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(words, value))}]"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def changed(run: Run) -> tuple[str, list[tuple[str, list[str]]]] | None:
+    """The experiment of a run, and what its last stage's configuration changes of it: key -> (here, there).
+
+    None where the experiment is not known here, or has changed so that it does not compose any more.
+    """
+    given = dict(word.lstrip("+").partition("=")[::2] for word in run.overrides)
+    experiment = given.get("experiment", "")
+    if experiment not in groups().get("experiment", []) or run.stages[-1].name not in groups()["stage"]:
+        return None
+    try:
+        there = _defaults(experiment, run.stages[-1].name)
+    except ConfigError:
+        return None
+    return experiment, differing([telling(run.config), there])
+
+
+@lru_cache(maxsize=8)  # composing takes half a second, and a run writes its report at each validation
+def _defaults(experiment: str, stage: str) -> Flat:
+    cfg = compose_config([f"experiment={experiment}", f"stage={stage}"])
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return telling(content)

@@ -1,0 +1,195 @@
+"""What a run's folder tells. It is read as text, numbers and pictures, nothing of it is run: it may be anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import yaml
+
+from wildsr.apps.evaluate.crops import Crop, read_crops
+from wildsr.apps.evaluate.findings import IMAGES, SCORES, STRATA
+from wildsr.apps.evaluate.tables import Scores, number, read_json, read_scores, read_table
+from wildsr.apps.report.curves import Points, read_points
+from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
+from wildsr.images import first_line
+
+# What lies in a run's folder and in the folder of a stage, see wildsr.train and training/findings.py.
+OVERRIDES = "overrides.json"
+CONFIG, GENERATOR, CURVES = "config.yaml", "generator.safetensors", "csv"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DEPTH = 3  # folders within folders that may hold runs: runs/NAME/JOB
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run: `config` as it stands in its config.yaml, `trained` where its generator is there."""
+
+    name: str
+    folder: Path
+    config: dict[str, Any]
+    trained: int | None
+    points: Points
+
+    @cached_property
+    def iterations(self) -> int:
+        """How long it shall be."""
+        return int(number(_within(self.config, "stage", "iterations")) or 0)
+
+    @cached_property
+    def done(self) -> int:
+        """Iterations that are known to be done: by the weights, else by the curves."""
+        last = max((points[-1][0] for points in self.points.values()), default=0)
+        return max(last, self.trained or 0)
+
+    @property
+    def finished(self) -> bool:
+        return self.trained is not None and self.trained >= self.iterations
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its folder tells it: stages in their order, and what the closing judgement found, if it was made."""
+
+    folder: Path
+    name: str
+    stages: tuple[Stage, ...]
+    scores: Scores
+    images: list[dict[str, str]]
+    strata: list[dict[str, str]]
+    overrides: list[str]
+    crops: list[Crop]
+    drawn: Drawn | None
+    running: tuple[str, int] | None = field(default=None)  # stage and iteration, said by the run itself
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The last stage's configuration."""
+        return self.stages[-1].config
+
+    @property
+    def scale(self) -> int:
+        return int(number(self.config.get("scale")) or 0)
+
+    @property
+    def start(self) -> str | None:
+        """The name of the starting weights' row in the scores."""
+        weights = _within(self.config, "generator", "weights")
+        return None if weights is None else f"{weights} (start)"
+
+    @property
+    def closed(self) -> bool:
+        """Whether every stage is finished and judged."""
+        return self.running is None and bool(self.scores) and all(stage.finished for stage in self.stages)
+
+
+def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = None) -> Run:
+    """Read a run's folder, whose name is shown as `name`, by default the one that its configuration gives.
+
+    Raises:
+        ValueError: there is no run, or a file of it is damaged. One line.
+    """
+    stages = stages_in(folder)
+    if not stages:
+        raise ValueError(f"{folder}: no run there; wanted a folder such as runs/NAME, which holds a stage's {CONFIG}")
+    return Run(
+        folder,
+        name or str(stages[-1].config.get("name") or folder.name),
+        stages,
+        read_scores(folder / SCORES),
+        read_table(folder / IMAGES),
+        read_table(folder / STRATA),
+        [str(word) for word in read_json(folder / OVERRIDES, list)],
+        read_crops(folder),
+        read_drawn(folder / DRAWN),
+        running,
+    )
+
+
+def find_runs(folders: Sequence[Path]) -> list[Path]:
+    """The runs that folders are or hold, each once, in the order given.
+
+    Raises:
+        ValueError: a folder is not there, or holds no run.
+    """
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder")
+        runs = list(_below(folder, DEPTH))
+        if not runs:
+            raise ValueError(
+                f"{folder}: no run there; wanted a run's folder, such as runs/NAME, or one that holds runs"
+            )
+        for run in runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    stages = set(_stage_folders(folder))
+    if stages:
+        yield folder
+    if depth:
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and not child.is_symlink() and not child.name.startswith(".") and child not in stages:
+                yield from _below(child, depth - 1)
+
+
+def _stage_folders(folder: Path) -> list[Path]:
+    """Sub-folders with a configuration that names them; what `resume=never` has set aside bears another name."""
+    files = [file for file in sorted(folder.glob(f"*/{CONFIG}")) if _inside(file, folder)]
+    return [file.parent for file in files if _within(read_config(file), "stage", "name") == file.parent.name]
+
+
+def stages_in(folder: Path) -> tuple[Stage, ...]:
+    """The stages of a run, each after its predecessor.
+
+    Raises:
+        ValueError: a configuration is damaged.
+    """
+    stages = [
+        Stage(path.name, path, read_config(path / CONFIG), _trained(path / GENERATOR), read_points(path / CURVES))
+        for path in _stage_folders(folder)
+    ]
+    names = {stage.name for stage in stages}
+    return tuple(sorted(stages, key=lambda stage: _within(stage.config, "stage", "predecessor") in names))
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A configuration as plain dictionaries; OmegaConf would take ten times as long, and there may be many runs.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        content = yaml.load(file.read_bytes(), Loader=LOADER)
+    except Exception as error:  # the YAML reader has many kinds
+        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: damaged; wanted a run's configuration")
+    return {str(key): value for key, value in content.items()}
+
+
+def _within(config: Any, *keys: str) -> Any:
+    for key in keys:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def _inside(file: Path, folder: Path) -> bool:
+    """Whether a file is there, and no link leads out of the folder."""
+    return file.is_file() and file.resolve().is_relative_to(folder.resolve())
+
+
+def _trained(file: Path) -> int | None:
+    """For how many iterations a stage's generator was trained; None where there is none that can be read."""
+    try:
+        with safetensors.safe_open(file, "pt") as content:
+            return int((content.metadata() or {})["iterations"])
+    except (OSError, KeyError, ValueError, safetensors.SafetensorError):
+        return None

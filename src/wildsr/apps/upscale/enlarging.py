@@ -1,0 +1,100 @@
+"""A whole picture: its colour, its alpha, to the size that was asked for.
+
+Shapes: C channels, H W picture, s scale of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from wildsr.images import Picture
+from wildsr.networks.memory import free_memory, result_bytes, tile_side
+from wildsr.networks.tiling import Upscaler, upscale
+
+ALPHAS = ("network", "interpolate")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How pictures are enlarged.
+
+    Args:
+        factor: of the result to the picture, any number above 0; None is the network's own scale.
+        alpha: "network": alpha passes the network as a grey picture would; "interpolate": by Lanczos.
+        batch: tiles that are handed over at once.
+    """
+
+    factor: float | None = None
+    alpha: str = "network"
+    batch: int = 1
+
+
+def enlarge(
+    upscaler: Upscaler, picture: Picture, tile: int, way: Way, done: Callable[[int], object] = lambda pixels: None
+) -> Picture:
+    """The picture at s times its size, then by Lanczos at the size asked for.
+
+    Args:
+        tile: side of a tile in LQ pixels, without its surroundings.
+        done: called with the LQ pixels that passed the network; `work` tells how many there will be.
+
+    Raises:
+        ValueError: memory does not suffice, or the network gives numbers that are not finite.
+    """
+    size = result_size(upscaler.scale, picture, way)
+    colour = _resized(upscale(upscaler, picture.colour, tile, way.batch, done), size)
+    alpha = picture.alpha
+    if alpha is not None:
+        if _passes_network(alpha, way):
+            alpha = upscale(upscaler, alpha, tile, way.batch, done)
+        alpha = _resized(alpha, size)
+    return replace(picture, colour=colour, alpha=alpha)
+
+
+def fitting_tile(upscaler: Upscaler, generator: nn.Module, picture: Picture, way: Way, device: torch.device) -> int:
+    """The side of a tile in LQ pixels that memory allows beside the result.
+
+    Raises:
+        ValueError: memory does not suffice for the result.
+    """
+    height, width = picture.colour.shape[-2:]
+    rows, columns = result_size(upscaler.scale, picture, way)
+    planes = picture.colour.shape[0] + (picture.alpha is not None)
+    free = free_memory(torch.device("cpu"))
+    free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
+    if device.type != "cpu":
+        free = free_memory(device)
+    return tile_side(generator, upscaler.overlap, height, width, free)
+
+
+def result_size(scale: int, picture: Picture, way: Way) -> tuple[int, int]:
+    """(H, W) of the result: each side times the factor, rounded, at least 1."""
+    factor = scale if way.factor is None else way.factor
+    height, width = (max(round(side * factor), 1) for side in picture.colour.shape[-2:])
+    return height, width
+
+
+def work(picture: Picture, way: Way) -> int:
+    """LQ pixels that will pass the network."""
+    height, width = picture.colour.shape[-2:]
+    twice = picture.alpha is not None and _passes_network(picture.alpha, way)
+    return height * width * (2 if twice else 1)
+
+
+def _passes_network(alpha: Tensor, way: Way) -> bool:
+    """Not where it is the same everywhere, as in most pictures that have it: any interpolation keeps that exactly."""
+    return way.alpha == "network" and bool(alpha.min() < alpha.max())
+
+
+def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(C, H, W) in [0, 1] at a size (H, W), by Lanczos with antialiasing; itself where it has that size."""
+    if image.shape[-2:] == size:
+        return image
+    planes = [Image.fromarray(plane.numpy()).resize(size[::-1], Image.Resampling.LANCZOS) for plane in image]
+    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).clamp(0, 1)

@@ -1,0 +1,129 @@
+"""Generators in ONNX: pictures of any size, in batches of any size.
+
+Shapes: B batch, C channels, H W LQ image, s scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wildsr.apps.upscale.graphs.generators import write_generator
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
+
+LQ, SR = "lq", "sr"  # names of input and output
+OPSET, IR = 18, 10  # of 2022 and 2024: what programs of the last years read, and new enough for all that is used
+ROWS, COLUMNS = 2, 3  # axes
+
+
+def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> bytes:
+    """Convert a generator: input LQ (B, C, H, W), output SR (B, C, s H, s W), float32. Weights bear the released names.
+
+    Raises:
+        ValueError: neither an RRDBNet nor a CompactNet, or onnx is not installed.
+    """
+    try:
+        from onnx import TensorProto, helper
+    except ImportError:
+        raise ValueError("the ONNX form needs onnx, which is not installed; pip install onnx") from None
+    writer = _OnnxWriter(generator)
+    write_generator(generator, writer, LQ)
+    if getattr(generator, "unshuffle", 1) > 1:
+        writer.crop(writer.nodes[-1].output[0], LQ, int(generator.scale))  # type: ignore[arg-type]
+    writer.nodes[-1].output[0] = SR
+    channels, scale = int(generator.channels), int(generator.scale)  # type: ignore[arg-type]
+    sides = {LQ: ("height", "width"), SR: (f"height_x{scale}", f"width_x{scale}")}
+    given, made = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, *size])
+        for name, size in sides.items()
+    )
+    graph = helper.make_graph(writer.nodes, type(generator).__name__, [given], [made], writer.constants)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="wildsr"
+    )
+    helper.set_model_props(model, dict(metadata or {}))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+class _OnnxWriter:
+    """Collects nodes and constants; a node's only output bears its name."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        self.names = {module: name for name, module in generator.named_modules()}
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def conv(self, x: str, layer: nn.Conv2d, slope: float | None = None) -> str:
+        assert isinstance(layer.padding, tuple) and layer.bias is not None
+        name = self.names[layer]
+        inputs = [x, self._constant(layer.weight, f"{name}.weight"), self._constant(layer.bias, f"{name}.bias")]
+        pads, dilations = [*layer.padding, *layer.padding], list(layer.dilation)
+        x = self._node("Conv", inputs, name, kernel_shape=list(layer.kernel_size), pads=pads, dilations=dilations)
+        return x if slope is None else self._node("LeakyRelu", [x], alpha=slope)
+
+    def prelu(self, x: str, layer: nn.PReLU) -> str:
+        name = self.names[layer]
+        return self._node("PRelu", [x, self._constant(layer.weight[:, None, None], f"{name}.weight")], name)
+
+    def concat(self, parts: list[str]) -> str:
+        return self._node("Concat", parts, axis=1)
+
+    def add(self, x: str, y: str, gain: float = 1.0) -> str:
+        scaled = y if gain == 1 else self._node("Mul", [y, self._constant(torch.tensor(gain))])
+        return self._node("Add", [x, scaled])
+
+    def enlarge(self, x: str, scale: int) -> str:
+        factors = self._constant(torch.tensor([1.0, 1.0, scale, scale]))
+        how = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+        return self._node("Resize", [x, "", factors], **how)
+
+    def shuffle(self, x: str, scale: int) -> str:
+        return self._node("DepthToSpace", [x], blocksize=scale, mode="CRD")
+
+    def unshuffle(self, x: str, channels: int, scale: int) -> str:
+        for axis in (ROWS, COLUMNS):
+            x = self._reflect_to_multiple(x, axis, scale)
+        # A convolution that only picks: OpenVINO orders the channels of SpaceToDepth in another way than ONNX.
+        picks = torch.eye(channels * scale**2).view(-1, channels, scale, scale)
+        return self._node("Conv", [x, self._constant(picks)], strides=[scale, scale])
+
+    def crop(self, sr: str, lq: str, scale: int) -> str:
+        """The part of `sr` that is `scale` times the size of `lq`: what padding added goes."""
+        size = self._node("Shape", [lq], start=ROWS)
+        ends = self._node("Mul", [size, self._constant(torch.tensor(scale))])
+        starts, axes = self._constant(torch.tensor([0, 0])), self._constant(torch.tensor([ROWS, COLUMNS]))
+        return self._node("Slice", [sr, starts, ends, axes])
+
+    def _reflect_to_multiple(self, x: str, axis: int, multiple: int) -> str:
+        """Pad at the end by reflection that repeats: positions i of the padded axis come from
+        min(i mod p, p - i mod p), where p = max(2 size - 2, 1)."""
+        zero, one, two, step = (self._constant(torch.tensor(number)) for number in (0, 1, 2, multiple))
+        size = self._node("Squeeze", [self._node("Shape", [x], start=axis, end=axis + 1)])
+        period = self._node("Max", [self._node("Sub", [self._node("Mul", [size, two]), two]), one])
+        # Rounding up in whole numbers: size + (-size) mod multiple.
+        missing = self._node("Mod", [self._node("Neg", [size]), step])
+        places = self._node("Range", [zero, self._node("Add", [size, missing]), one])
+        forth = self._node("Mod", [places, period])
+        return self._node("Gather", [x, self._node("Min", [forth, self._node("Sub", [period, forth])])], axis=axis)
+
+    def _node(self, kind: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
+        from onnx import helper
+
+        name = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def _constant(self, value: Tensor, name: str = "") -> str:
+        from onnx import numpy_helper
+
+        name = name or f"constant_{len(self.constants)}"
+        array = np.ascontiguousarray(value.detach().cpu().numpy())
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name

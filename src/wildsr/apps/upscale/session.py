@@ -1,0 +1,45 @@
+"""What all inputs of one call of `wildsr upscale` share: the network, and how it is run."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from wildsr.apps.upscale.backends import open_backend
+from wildsr.apps.upscale.blending import Generator, blend
+from wildsr.apps.upscale.enlarging import Way, fitting_tile
+from wildsr.images import Picture
+from wildsr.networks import load_generator
+from wildsr.networks.tiling import Upscaler
+
+
+class Run:
+    """A network, loaded and blended as the call says.
+
+    Raises:
+        ValueError: weights that cannot be read or blended.
+    """
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.way = Way(given.scale, given.alpha, given.batch)
+        self.generator = load_generator(given.weights)
+        self.second: Generator | None = None
+        if given.blend:
+            source, share = given.blend
+            self.second = load_generator(source)
+            try:
+                self.generator = blend(self.generator, self.second, share or 0)
+            except ValueError as error:
+                raise ValueError(f"{source} with {given.weights}: {error}") from error
+
+    def opened(self, generator: Generator) -> Upscaler:
+        """A generator on the backend that was asked for."""
+        return open_backend(generator, self.given.backend, self.device, self.given.half)
+
+    def tile(self, upscaler: Upscaler, picture: Picture) -> int:
+        """The side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`."""
+        largest = fitting_tile(upscaler, self.generator, picture, self.way, self.device)
+        return int(self.given.tile or largest)

@@ -1,0 +1,1 @@
+"""Videos: read, enlarged frame by frame, written in segments."""

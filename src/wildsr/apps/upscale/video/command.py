@@ -1,0 +1,146 @@
+"""A video in `wildsr upscale`: what was done before a break is kept, and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from torch import Tensor, nn
+
+from wildsr.apps.common.progress import Bar
+from wildsr.apps.upscale.backends import is_installed
+from wildsr.apps.upscale.enlarging import enlarge, result_size
+from wildsr.apps.upscale.session import Run
+from wildsr.apps.upscale.video.codecs import Coding
+from wildsr.images import Picture, first_line, printable, write_whole
+from wildsr.networks.memory import is_out_of_memory
+from wildsr.networks.tiling import Upscaler
+
+CHOICES = "choices.json"  # in the folder of segments: what these depend on
+
+
+def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: str) -> int:
+    """Enlarge one video, or go on with it. Returns 0.
+
+    Args:
+        kind: of container, by FFmpeg's name.
+
+    Raises:
+        ValueError: a damaged video, or one that the codec or the container cannot hold; PyAV is not installed.
+    """
+    if not is_installed("av"):
+        raise ValueError("video needs PyAV; pip install 'av>=18.1,<19'")
+    import av
+
+    from wildsr.apps.upscale.video.clips import inspect
+    from wildsr.apps.upscale.video.segments import assemble, rehearse, write_segments
+
+    name = printable(source)
+    with Console(stderr=True).status(f"reading {escape(name)}"):
+        clip = inspect(source)
+        upscaler = run.opened(run.generator)
+        like = Picture(torch.empty(3, clip.height, clip.width))
+        rehearse(clip, coding, *result_size(upscaler.scale, like, run.way), kind)
+        tile = run.tile(upscaler, like)
+    folder = target.with_name(f".{target.name}.parts")
+    claim(folder, choices(run, coding, source), run.given.overwrite)
+    with Bar(1, "frames") as bar:
+        for note in clip.notes:
+            bar.say(f"{name}: {note}")
+        work = Work(run, upscaler, tile, len(clip.times), bar, name)
+        try:
+            segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
+            write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
+        except KeyboardInterrupt:
+            bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
+            raise
+        except av.FFmpegError as error:
+            raise ValueError(f"{printable(target)}: {error.strerror}") from error
+    shutil.rmtree(folder)
+    print(f"{printable(target)}: {len(clip.times)} frames upscaled")
+    return 0
+
+
+@dataclass
+class Work:
+    """Enlarging frame after frame, shown by a bar."""
+
+    run: Run
+    upscaler: Upscaler
+    tile: int
+    frames: int
+    bar: Bar
+    name: str
+
+    def begin(self, done: int) -> None:
+        """So many frames were done by an earlier call."""
+        if done:
+            self.bar.say(f"{self.name}: goes on after {done} of {self.frames} frames")
+        self.bar.begin(self.name)
+        self.bar.advance(done / self.frames, 0)
+
+    def enlarge(self, image: Tensor) -> Tensor:
+        """Raises: ValueError: memory does not suffice, or the network's numbers are not finite."""
+        pixels = image.shape[1] * image.shape[2]
+        try:
+            return enlarge(
+                self.upscaler, Picture(image), self.tile, self.run.way,
+                lambda lq: self.bar.advance(lq / pixels / self.frames, lq / pixels),
+            ).colour  # fmt: skip
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ValueError(f"{self.name}: {first_line(error)}") from error
+
+
+def choices(run: Run, coding: Coding, source: Path) -> dict[str, Any]:
+    """All that a segment depends on."""
+    file = source.stat()
+    return {
+        "input": [file.st_size, file.st_mtime_ns],
+        "weights": fingerprint(run.generator),
+        "scale": run.given.scale,
+        "half": run.given.half,
+        "codec": coding.codec,
+        "crf": coding.crf,
+        "PyAV": version("av"),  # other encoders may write other headers, and a stream has one
+    }
+
+
+def claim(folder: Path, wanted: dict[str, Any], anew: bool) -> None:
+    """Make the folder of segments, or find it as a call with the same choices has left it.
+
+    Args:
+        anew: what a call with other choices has left is thrown away.
+
+    Raises:
+        ValueError: it is another call's.
+    """
+    file = folder / CHOICES
+    if file.exists():
+        try:
+            found = json.loads(file.read_text())
+            other = [key for key in wanted if found.get(key) != wanted[key]]
+        except (ValueError, AttributeError):
+            other = [CHOICES]
+        if other and not anew:
+            raise ValueError(f"{printable(folder)}: begun with another {' and '.join(other)}; --overwrite begins anew")
+        if other:
+            shutil.rmtree(folder)
+    write_whole(file, lambda content: content.write(json.dumps(wanted).encode()))
+
+
+def fingerprint(network: nn.Module) -> str:
+    """A digest of a network's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

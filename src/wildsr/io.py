@@ -1,0 +1,66 @@
+"""Files and words for people: paths as typed, files written whole or not at all, errors in one line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+
+def expanded(path: Path | str) -> Path:
+    """A path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line: the file and the reason where it has them, else its message's first line, else its type."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def printable(name: Path | str) -> str:
+    """A file's name on one line, for any terminal: what cannot be printed is written as `\\n` or `\\udcff`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+
+
+def require_writable(target: Path) -> None:
+    """Raises: ValueError if the folder of a result is none, or not ours to write in: better said before the work."""
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{printable(target)}: {printable(folder)} is not a folder that can be written to")
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Create a file whole or not at all: written beside it under a temporary name, synced, then renamed."""
+    # Shortened in bytes, which is how a file system counts.
+    beginning = os.fsencode(path.name)[:100].decode(errors="ignore")
+    temporary = path.with_name(f".{beginning}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk would not say where
+        raise
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as CSV, whole or not at all; a column for every key, in the order of their first appearance."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))

@@ -1,0 +1,118 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from wildsr import config
+from wildsr.apps.demo.controls import CONTROLS, draw, recipe_of, to_conf, used, values_of
+from wildsr.config import build, compose_config, conf_folder
+from wildsr.degradation import DegradationSpec, Recipe
+from wildsr.degradation.recipe import BLUR_FIELDS, Blur
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Puts a text at conf/degradation/mine.yaml, and composes with it."""
+    shutil.copytree(conf_folder(), tmp_path / "conf")
+    monkeypatch.setattr(config, "conf_folder", lambda: tmp_path / "conf")
+
+    def composed(text, *overrides):
+        (tmp_path / "conf" / "degradation" / "mine.yaml").write_text(text)
+        return build(compose_config(["degradation=mine", *overrides]).degradation, "degradation")
+
+    return composed
+
+
+def test_a_recipe_passes_the_form_unchanged():
+    for seed in range(200):
+        recipe = draw(DegradationSpec(), seed)
+        assert recipe_of(values_of(recipe)) == recipe
+
+
+def test_every_number_of_a_drawn_recipe_is_one_that_its_slider_can_show():
+    for seed in range(200):
+        values = values_of(draw(DegradationSpec(), seed))
+        for control in CONTROLS:
+            if control.choices:
+                assert values[control.key] in control.choices
+            elif control.span is None:
+                assert isinstance(values[control.key], bool)
+            else:
+                low, high, step = control.span
+                steps = (values[control.key] - low) / step
+                assert low <= values[control.key] <= high, control.key
+                assert abs(steps - round(steps)) < 1e-6, control.key
+
+
+def test_every_number_of_a_recipe_has_a_control():
+    """Of a recipe with all operations, whatever kinds of kernels they have."""
+    keys = {control.key for control in CONTROLS} | {"finish.resize.factor", "finish.resize.of", "finish.sinc.kind"}
+    for kind in BLUR_FIELDS:
+        blur = Blur(kind, 7, **dict.fromkeys(BLUR_FIELDS[kind], 1.0))
+        recipe = draw(DegradationSpec(), 3)
+        recipe = replace(recipe, first=replace(recipe.first, blur=blur))
+        leaves = {
+            f"{name}.{field}" for name, step in recipe.steps for field in vars(step) if vars(step)[field] is not None
+        }
+        assert leaves <= keys, leaves - keys
+
+
+def test_what_a_kernel_does_not_use_is_not_shown():
+    values = values_of(draw(DegradationSpec(), 0)) | {"first.blur": True, "first.blur.kind": "sinc", "second": False}
+    shown = {control.key for control, visible in zip(CONTROLS, used(values), strict=True) if visible}
+    assert {"first.blur.size", "first.blur.cutoff", "second"} <= shown
+    assert not {"first.blur.sigma_x", "first.blur.beta", "second.blur", "second.noise.strength"} & shown
+
+
+def test_without_an_operation_the_recipe_has_none():
+    values = values_of(draw(DegradationSpec(), 0))
+    recipe = recipe_of(values | {"first.noise": False, "second": False, "finish.sinc": False})
+    assert (recipe.first.noise, recipe.second, recipe.finish.sinc) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"finish": False}, "resize: given (0."),
+        ({"first.noise": True, "first.noise.strength": None}, "first.noise.strength: given nothing, wanted a number"),
+        ({"first.blur": True, "first.blur.kind": "box"}, "first.blur.kind: given 'box', wanted one of iso"),
+    ],
+)  # fmt: skip
+def test_an_impossible_form_is_refused_in_one_line(change, words):
+    values = values_of(draw(DegradationSpec(), 1)) | {
+        "second": True,
+        "second.resize": True,
+        "second.resize.factor": 0.5,
+    }
+    with pytest.raises(ValueError, match="given") as caught:
+        recipe_of(values | change)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_file_rebuilds_the_recipe_and_composes_to_a_degradation_that_always_gives_it(mine):
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        recipe = draw(DegradationSpec(), seed)
+        text = to_conf(recipe)
+        assert Recipe.from_dict(yaml.safe_load(text)["fixed"]) == recipe
+        spec = mine(text)
+        assert spec.fixed == recipe
+        drawn = [spec.draw(rng) for _ in range(3)]
+        assert [replace(each, seed=recipe.seed) for each in drawn] == [recipe] * 3
+        assert len({each.seed for each in drawn}) == 3  # each picture has noise of its own
+
+
+def test_a_file_of_another_scale_is_refused_by_name(mine):
+    text = to_conf(recipe_of(values_of(draw(DegradationSpec(), 0)) | {"scale": 2}))
+    assert mine(text, "scale=2").fixed.scale == 2
+    with pytest.raises(ValueError, match=r"degradation.fixed.scale: given 2, wanted 4, the scale of the whole"):
+        mine(text)
+
+
+def test_an_edited_file_with_a_slip_is_refused_by_name(mine):
+    text = to_conf(draw(DegradationSpec(), 0)).replace("quality:", "qualty:", 1)
+    with pytest.raises(ValueError, match=r"degradation.fixed.\w+.jpeg.qualty: given \d+, wanted exactly the keys"):
+        mine(text)

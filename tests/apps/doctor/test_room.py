@@ -1,0 +1,51 @@
+"""The disk: what a run takes is a sum that one can do by hand, and too little room is a fault."""
+
+import shutil
+from collections import namedtuple
+
+import pytest
+
+from wildsr.apps.doctor.findings import FAULT, OK
+from wildsr.apps.doctor.room import check_room, panel_bytes
+from wildsr.apps.doctor.stages import Sizes
+
+Usage = namedtuple("Usage", "total used free")
+# Three numbered checkpoints, the best, the one being written, and the generator.
+SIZES, NEEDED = {"psnr": Sizes(10_000_000, 2_000_000)}, 5 * 10_000_000 + 2_000_000
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    return lambda free: monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, free))
+
+
+@pytest.mark.parametrize(("free", "level"), [(NEEDED, OK), (NEEDED - 1, FAULT)])
+def test_a_run_needs_the_checkpoints_that_it_keeps_at_once(cfg, tmp_path, disk, free, level):
+    disk(free)
+    (finding,) = check_room([cfg("data.val=null")], tmp_path / "runs" / "sick", SIZES)
+    assert finding.level == level and "the run takes 52.0 MB at most (checkpoints 52.0 MB)" in finding.found
+    assert finding.found.startswith(f"{tmp_path}: ")  # the deepest folder that is there
+
+
+def test_checkpoints_that_lie_there_will_make_room(cfg, tmp_path, disk):
+    folder = tmp_path / "psnr" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "iteration_0000001.ckpt").write_bytes(bytes(4_000_000))
+    (folder / "last.ckpt").hardlink_to(folder / "iteration_0000001.ckpt")
+    disk(10**12)
+    (finding,) = check_room([cfg("data.val=null")], tmp_path, SIZES)
+    assert "the run takes 48.0 MB at most" in finding.found
+
+
+def test_panels_count_once_a_validation_and_once_more_a_logger(cfg):
+    panel = 3 * 1 * 4 * 3 * 256 * 256  # pictures, sets, columns, bytes a pixel, side x side
+    words = ["stage.iterations=1001", "stage.iterations_per_epoch=500"]
+    assert panel_bytes(cfg(*words)) == 3 * panel
+    assert panel_bytes(cfg(*words, "logger=tensorboard")) == 6 * panel
+    assert panel_bytes(cfg(*words, "data.val=null")) == 0
+
+
+def test_a_folder_that_may_not_be_written_to_is_a_fault(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    (finding,) = check_room([cfg()], tmp_path, SIZES)
+    assert finding.level == FAULT and "may not be written to" in finding.found

@@ -1,0 +1,103 @@
+"""What would stop a stage is said for every stage; what lies in a run's folder is read, not touched."""
+
+import pytest
+
+from wildsr.apps.doctor.findings import FAULT, OK, WARNING, unique
+from wildsr.apps.doctor.stages import check_folder, check_stages
+from wildsr.train import plan, train
+
+
+def state(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def stages(words, tmp_path):
+    return lambda *more: plan([*words, *more], tmp_path / "runs" / "sick")
+
+
+SHORT = (
+    "stage.iterations=2",
+    "stage.iterations_per_epoch=1",
+    "stage.checkpoint_every=1",
+    "data.val=null",
+    "compare=false",
+)
+
+
+def test_both_stages_are_built_and_nothing_is_written(stages, tmp_path):
+    findings, sizes = check_stages(stages(), tmp_path / "runs" / "sick", set())
+    assert [finding[:3] for finding in findings] == [(OK, "stages", "psnr and gan can be built")]
+    assert list(sizes) == ["psnr", "gan"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_second_stage_is_looked_at_where_the_data_and_the_first_stage_fail(stages, tmp_path):
+    wrong = ["data.train.root=/no", "generator.weights=/g.pth", "discriminator.weights=/d.pth"]
+    findings, sizes = check_stages(stages(*wrong), tmp_path, set())
+    assert not sizes and {finding.level for finding in findings} == {FAULT}
+    assert [finding.found.partition(":")[0] for finding in findings] == ["data.train", "/g.pth", "/d.pth"]
+
+
+def test_a_batch_that_cannot_be_divided_among_the_processes_is_a_fault(stages, tmp_path):
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=3"]
+    findings, _ = check_stages(stages(*two), tmp_path, set())
+    assert [f.found for f in findings if f.level == FAULT] == [
+        "data.batch_size=3: wanted a positive multiple of 2 processes"
+    ]
+
+
+def test_a_setting_of_a_stage_is_no_fault_of_the_pictures(stages, tmp_path):
+    findings, _ = check_stages(stages("stage.lr=abc"), tmp_path, set())
+    assert {finding.topic for finding in findings} == {"stages"}
+
+
+def test_a_callback_that_cannot_be_built_is_said_once(stages, tmp_path):
+    findings, _ = check_stages(stages("callbacks.curves.every=0"), tmp_path, set())
+    faults = [finding.found for finding in unique(findings) if finding.level == FAULT]
+    assert faults == ["callbacks.curves.every: given 0, wanted a whole number from 1 to 1000000000"]
+
+
+def test_a_gan_stage_alone_without_a_generator_to_start_from_is_a_fault(stages, tmp_path):
+    (fault,), _ = check_stages(stages("stage=gan"), tmp_path / "run", set())
+    assert fault.level == FAULT and "starts from the psnr stage's generator" in fault.found
+
+
+def test_a_checkpoint_is_as_large_as_computed(stages, words, tmp_path):
+    larger = ("generator.network.features=32", "discriminator.network.features=16")
+    run = tmp_path / "runs" / "sick"
+    _, sizes = check_stages(stages(*larger), run, set())
+    train([*words, *larger, *SHORT], run)
+    for stage, computed in sizes.items():
+        assert computed.checkpoint == pytest.approx((run / stage / "checkpoints" / "last.ckpt").stat().st_size, rel=0.1)
+        assert computed.generator == pytest.approx((run / stage / "generator.safetensors").stat().st_size, rel=0.1)
+
+
+@pytest.fixture
+def run(words, tmp_path):
+    """The folder of a psnr stage after its two iterations."""
+    train([*words, *SHORT, "stage=psnr"], tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_new_an_interrupted_and_a_finished_stage_are_told_apart(cfg, run, tmp_path):
+    before = state(run)
+    (found,), done = check_folder([cfg(*SHORT)], tmp_path / "new")
+    assert found.found == f"{tmp_path / 'new'}: psnr starts (2 iterations)" and done == {"psnr": 0}
+    (found,), done = check_folder([cfg(*SHORT)], run)
+    assert found.found == f"{run}: psnr is finished (2 iterations)" and done == {"psnr": 2}
+    (found,), done = check_folder([cfg(*SHORT[1:], "iterations.psnr=5")], run)
+    assert found.found == f"{run}: psnr goes on after iteration 2 of 5" and done == {"psnr": 2}
+    (found,), done = check_folder([cfg("resume=never", *SHORT)], run)
+    assert found.found.endswith("psnr starts (2 iterations) anew, what is there is set aside") and done == {"psnr": 0}
+    assert state(run) == before
+
+
+def test_a_run_of_other_settings_is_refused_and_a_damaged_checkpoint_passed_over(cfg, run):
+    (fault,), _ = check_folder([cfg("seed=5", *SHORT)], run)
+    assert fault.level == FAULT and "was trained with seed=0, now 5" in fault.found
+    newest = run / "psnr" / "checkpoints" / "iteration_0000002.ckpt"
+    newest.write_bytes(newest.read_bytes()[:1000])  # last.ckpt is the same file
+    (found, warning), _ = check_folder([cfg(*SHORT)], run)
+    assert found.found.endswith("psnr goes on after iteration 1 of 2")
+    assert warning.level == WARNING and "damaged, or no checkpoint" in warning.found

@@ -1,0 +1,76 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from wildsr.apps.evaluate.judgement import bicubic, judge, means, shown_pair
+from wildsr.data import validation_set
+from wildsr.degradation import degrade
+from wildsr.images import most_detailed, read_image, to_float
+from wildsr.metrics import NIQE, PSNR
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def sets(pairs):
+    return {
+        "main": validation_set(4, hq=pairs / "hq", recipes=2),
+        "found": validation_set(4, lq=pairs / "lq", hq=pairs / "hq"),
+        "phone": validation_set(4, lq=pairs / "lq"),
+    }
+
+
+@pytest.fixture
+def methods():
+    return {"bicubic": bicubic(4), "nearest": lambda lq: F.interpolate(lq, scale_factor=4)}
+
+
+def test_every_method_is_judged_on_the_same_picture_of_every_set(sets, methods, pairs):
+    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU).scores
+    assert len(scores) == 2 * (8 + 4 + 4)
+    found = {(score.set, score.picture, score.version, score.method): score for score in scores}
+    hq = to_float(read_image(pairs / "hq" / "b.png"))[None]
+    lq = to_float(read_image(pairs / "lq" / "b.png"))[None]
+    second = found["main", "b.png", 1, "nearest"]
+    sr = methods["nearest"](degrade(hq[0], second.recipe)[None])
+    assert second.figures == pytest.approx({"psnr_y": PSNR("y", 4)(sr, hq).item(), "niqe": NIQE(4)(sr).item()})
+    sr = methods["bicubic"](lq)
+    assert found["found", "b", 0, "bicubic"].figures["psnr_y"] == pytest.approx(PSNR("y", 4)(sr, hq).item())
+    assert found["found", "b", 0, "bicubic"].recipe is None
+    assert found["phone", "b.png", 0, "bicubic"].figures == pytest.approx({"niqe": NIQE(4)(sr).item()})
+
+
+def test_means_are_named_by_set(sets, methods):
+    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU).scores
+    summary = means(scores)
+    assert list(summary) == ["bicubic", "nearest"]
+    assert list(summary["nearest"]) == ["psnr_y", "niqe", "found/psnr_y", "found/niqe", "phone/niqe"]
+    values = [s.figures["psnr_y"] for s in scores if s.set == "found" and s.method == "nearest"]
+    assert summary["nearest"]["found/psnr_y"] == pytest.approx(sum(values) / 4)
+
+
+def test_the_picture_shows_each_set_and_no_original_where_there_is_none(sets, methods):
+    rows = judge(methods, sets, ["niqe"], 4, CPU).rows
+    real = ["bicubic", "nearest"]
+    # Four pictures of each set, one version of each.
+    assert [[caption for _, caption in row[1:]] for row in rows] == 8 * [[*real, "original"]] + 4 * [real]
+    assert [row[0][1] for row in rows[::4]] == ["input: main, a.png", "input: found, a", "input: phone, a.png"]
+    assert {picture.size for row in rows for picture, _ in row} == {(384, 320)}  # 192 x 160, twice as large
+    pair = shown_pair(sets["phone"][0], CPU)
+    assert pair.hq is None and pair.lq.shape == (1, 3, 40, 48)
+
+
+def test_the_window_of_the_comparison_is_where_the_detail_is():
+    image = torch.zeros(3, 96, 128)
+    image[:, 48:80, 88:120] = torch.arange(32).remainder(2)  # stripes
+    assert most_detailed(image, 32, 4) == (slice(48, 80), slice(88, 120))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8, 16, 60])
+@pytest.mark.parametrize("side", [8, 50, 500])
+def test_the_window_begins_and_ends_between_pixels_of_the_input(scale, side):
+    image = torch.rand(3, 2 * scale, 3 * scale, generator=torch.Generator().manual_seed(0))
+    for window, length in zip(most_detailed(image, side, scale), image.shape[1:], strict=True):
+        assert 0 <= window.start < window.stop <= length
+        assert window.start % scale == window.stop % scale == 0
+        assert window.stop - window.start <= max(side, scale)

@@ -1,0 +1,80 @@
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from wildsr.apps.evaluate.judgement import Score
+from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of, strata_table
+from wildsr.config import build, compose_config
+from wildsr.degradation import DegradationSpec
+
+SPEC = DegradationSpec()
+
+
+def recipes(count, spec=SPEC):
+    return [spec.draw(np.random.default_rng([5, number])) for number in range(count)]
+
+
+def scores(count, spec=SPEC):
+    """Two methods whose figure is the picture's number, and that plus 100."""
+    return [
+        Score("main", f"{number}.png", 0, method, {"psnr_y": number + more}, recipe)
+        for number, recipe in enumerate(recipes(count, spec))
+        for method, more in (("bicubic", 0.0), ("ours", 100.0))
+    ]
+
+
+def test_strata_follow_the_recipe():
+    for recipe in recipes(200):
+        found = strata_of(recipe, SPEC)
+        noise, quality = recipe.first.noise, recipe.finish.jpeg.quality
+        assert found["blur"] == recipe.first.blur.kind
+        half = (
+            ("1 to 15.5" if noise.strength < 15.5 else "15.5 to 30")
+            if noise.kind == "gaussian"
+            else ("0.05 to 1.52" if noise.strength < 1.525 else "1.52 to 3")
+        )
+        assert found["noise"] == f"{noise.kind} {half}"
+        third = "30 to 51" if quality < 52 else "52 to 73" if quality < 74 else "74 to 95"
+        assert found["jpeg"] == f"quality {third}"
+        assert found["order"] == ("jpeg first" if recipe.finish.jpeg_first else "jpeg last")
+        assert all(stratum in all_strata(SPEC)[axis] for axis, stratum in found.items())
+
+
+def test_halves_thirds_and_orders_are_drawn_alike_often():
+    counts = Counter(stratum for recipe in recipes(1200) for stratum in strata_of(recipe, SPEC).values())
+    for axis, share in (("noise", 1 / 4), ("jpeg", 1 / 3), ("order", 1 / 2)):
+        for stratum in all_strata(SPEC)[axis]:
+            assert abs(counts[stratum] - 1200 * share) < 4 * np.sqrt(1200 * share * (1 - share)), stratum
+
+
+def test_means_are_those_of_the_strata_own_images():
+    rows = by_stratum(scores(40), SPEC)
+    for axis in ("blur", "noise", "jpeg", "order"):
+        ours = [row for row in rows if row["axis"] == axis and row.get("method") == "ours"]
+        assert sum(row["images"] for row in ours) == 40
+        for row in ours:
+            numbers = [n for n, recipe in enumerate(recipes(40)) if strata_of(recipe, SPEC)[axis] == row["stratum"]]
+            assert (row["images"], row["psnr_y"]) == (len(numbers), pytest.approx(np.mean(numbers) + 100))
+
+
+def test_a_stratum_too_small_says_how_many_images_it_has():
+    rows = by_stratum(scores(10), SPEC)
+    assert {"axis": "blur", "stratum": "sinc", "images": 0} in rows
+    assert max(row["images"] for row in rows) >= 5
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(strata_table(rows, "psnr_y", "test"))
+    text = " ".join(console.export_text().split())
+    for row in rows:
+        label = f"blur {row['stratum']}" if row["axis"] == "blur" else row["stratum"]
+        assert (f"{label}: {row['images']}" in text) == (row["images"] < 5)
+        assert (f"│ {label} │" in text) == (row["images"] >= 5)
+
+
+def test_what_a_degradation_leaves_out_has_no_stratum():
+    cfg = compose_config(["degradation=bicubic"])
+    spec = build(cfg.degradation, "degradation")
+    assert strata_of(recipes(1, spec)[0], spec) == {}
+    assert by_stratum(scores(3, spec), spec) == []

@@ -1,0 +1,109 @@
+"""Files of a bundle, read by this project and by others."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import safetensors
+import torch
+from torch import nn
+
+from wildsr.apps.export import bundle
+from wildsr.apps.export.bundle import ALLOWED, FORMATS, check_formats, describe, write_file
+from wildsr.networks import CompactNet, RRDBNet, load_generator
+
+NETWORKS = {
+    "rrdb": lambda: RRDBNet(4, 3, features=8, blocks=2, growth=32),  # spandrel knows growth 32 alone
+    "rrdb x2": lambda: RRDBNet(2, 3, features=8, blocks=1, growth=32),
+    "compact": lambda: CompactNet(4, 3, features=8, convs=2),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def generator(request) -> nn.Module:
+    torch.manual_seed(0)
+    return NETWORKS[request.param]().eval()
+
+
+@pytest.fixture
+def lqs() -> list[torch.Tensor]:
+    torch.manual_seed(1)
+    return [torch.rand(3, 24, 32), torch.rand(3, 19, 13)]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_is_compared_and_carries_its_metadata(kind, generator, lqs, tmp_path):
+    if kind == "onnx":
+        pytest.importorskip("onnxruntime")
+    file, metadata = tmp_path / f"a.{kind}", describe(generator) | {"licence": "CC0-1.0"}
+    written = write_file(generator, file, metadata, lqs)
+    assert written.difference <= ALLOWED[kind] * 255
+    assert (written.size, written.sha256) == (len(file.read_bytes()), hashlib.sha256(file.read_bytes()).hexdigest())
+    if kind == "safetensors":
+        with safetensors.safe_open(file, "pt") as opened:
+            found = opened.metadata()
+    elif kind == "pth":
+        found = torch.load(file, weights_only=True)["metadata"]
+    else:
+        import onnx
+
+        found = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    assert found == metadata
+    assert (found["architecture"], found["scale"]) == (type(generator).__name__, str(generator.scale))
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pth"])
+def test_spandrel_loads_it_and_gives_the_same_picture(kind, generator, lqs, tmp_path):
+    spandrel = pytest.importorskip("spandrel")
+    write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
+    model = spandrel.ModelLoader().load_from_file(tmp_path / f"a.{kind}")
+    assert model.scale == generator.scale
+    # Spandrel fills odd sides of x2 networks up in a way of its own.
+    for lq in lqs if generator.scale == 4 else lqs[:1]:
+        with torch.inference_mode():
+            given, wanted = model(lq[None]), generator(lq[None])
+        assert (given - wanted.clamp(0, 1)).abs().max() < 1e-6
+
+
+def test_onnxruntime_gives_the_same_within_1e_5_on_two_sizes(generator, lqs, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    write_file(generator, tmp_path / "a.onnx", {}, lqs[:1])
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    for lq in lqs:
+        (given,) = session.run(["sr"], {"lq": lq[None].numpy()})
+        with torch.inference_mode():
+            assert (torch.from_numpy(given) - generator(lq[None])).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_that_gives_another_picture_is_refused(kind, lqs, tmp_path, monkeypatch):
+    generator = CompactNet(2, 3, features=4, convs=1).eval()
+    monkeypatch.setattr(bundle, "_opened", lambda file: lambda lq: generator(lq) + 2e-5)
+    with pytest.raises(ValueError, match=r"^a\.\w+: loaded again it differs by 0\.0051\d* levels on a photograph$"):
+        write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
+    monkeypatch.setattr(bundle, "_opened", lambda file: lambda lq: generator(lq) * float("nan"))
+    with pytest.raises(ValueError, match="differs by nan levels"):
+        write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
+
+
+def test_sizes_are_told_as_they_were_given():
+    wanted = {"scale": "2", "channels": "1", "features": "6", "blocks": "3", "growth": "5"}
+    assert wanted.items() <= describe(RRDBNet(2, 1, 6, 3, 5)).items()
+    assert {"features": "6", "convs": "4"}.items() <= describe(CompactNet(2, 1, 6, 4)).items()
+    with pytest.raises(ValueError, match="Linear cannot be exported"):
+        describe(nn.Linear(1, 1))
+
+
+def test_weights_come_back_bit_for_bit(generator, lqs, tmp_path):
+    for kind in ("safetensors", "pth"):
+        write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
+        again = load_generator(tmp_path / f"a.{kind}").state_dict()
+        assert all(torch.equal(again[name], tensor) for name, tensor in generator.state_dict().items())
+
+
+def test_what_a_format_needs_is_one_line_with_its_pip_install(monkeypatch):
+    monkeypatch.setattr(bundle.importlib.util, "find_spec", lambda module: None)
+    check_formats(["safetensors", "pth"])
+    with pytest.raises(ValueError, match="needs onnx and onnxruntime; pip install onnx onnxruntime, or choose among"):
+        check_formats(FORMATS)

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from wildsr.apps.preview.figures import kernel_picture
+from wildsr.cli import main
+from wildsr.degradation import DegradationSpec
+from wildsr.degradation.drawn import numbers_of
+from wildsr.degradation.recipe import Blur
+
+
+@pytest.mark.parametrize("words", [[], ["--steps"], ["--kernels"], ["--statistics"]])
+def test_every_picture_is_drawn_and_depends_on_the_overrides(photographs, tmp_path, words):
+    pictures = []
+    for overrides in ([], ["degradation=first_order", "kernels=gaussian_only"]):
+        sheet = tmp_path / "sheet.png"
+        call = ["preview", str(photographs / "a.png"), *overrides, "-n", "2", "-o", str(sheet), *words]
+        assert main(call) == 0
+        with Image.open(sheet) as picture:
+            pictures.append(np.asarray(picture))
+    assert all(picture.shape[1] > 300 for picture in pictures)
+    assert pictures[0].shape != pictures[1].shape or (pictures[0] != pictures[1]).any()
+
+
+def test_the_sheet_is_the_same_for_the_same_seed(tmp_path):
+    for name in ("one.png", "other.png"):
+        assert main(["preview", "-o", str(tmp_path / name), "-n", "1", "--side", "64"]) == 0
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
+
+
+def test_a_kernels_picture_is_brightest_in_the_middle_and_red_below_zero():
+    gaussian = np.asarray(kernel_picture(Blur("iso", 7, sigma_x=1.0), 70))
+    assert gaussian[35, 35].tolist() == [255, 255, 255]
+    assert (gaussian[..., 0] == gaussian[..., 1]).all()
+    sinc = np.asarray(kernel_picture(Blur("sinc", 21, cutoff=1.2), 210))
+    # Four taps from the middle it is 2 J1(4.8) / 4.8 = -0.1244 of the maximum, and shown four times as bright.
+    assert sinc[105, 145].tolist() == [round(255 * 4 * 0.12437), 0, 0]
+
+
+def test_a_recipes_numbers_bear_their_place():
+    recipe = DegradationSpec().draw(np.random.default_rng(0))
+    values = numbers_of(recipe)
+    assert values["first.jpeg.quality"] == recipe.first.jpeg.quality
+    assert values["finish.order"] in ("JPEG, sinc", "sinc, JPEG")
+    assert not any("seed" in key for key in values)
+
+
+def test_impossible_overrides_are_one_line(tmp_path, capsys):
+    assert main(["preview", "-o", str(tmp_path / "x.png"), "degradation.first.jpeg.quality=[95,30]"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: degradation.first.jpeg.quality: given")
+    assert error.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_photograph_is_not_replaced_by_its_preview(photographs, capsys):
+    photo = photographs / "a.png"
+    before = photo.read_bytes()
+    assert main(["preview", str(photo), "-o", str(photo)]) == 1
+    assert capsys.readouterr().err == f"error: {photo} is an input; wanted another --output\n"
+    assert photo.read_bytes() == before

@@ -1,0 +1,135 @@
+import errno
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from wildsr import io as files
+from wildsr.apps.report import write_report
+
+SCRIPT = "<script>alert('x')</script>"
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and what addresses it asks for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def elements(text):
+    return Elements(text).found
+
+
+def text_of(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_a_report_holds_what_the_run_found(make_run):
+    run = make_run(psnr=25.125, words=["experiment=quickstart", "loss.pixel=2", "name=a b"])
+    file = write_report(run)
+    assert file == run / "report.html"
+    text = text_of(file.read_text())
+    for words in (
+        "Finished: psnr stage, 4 iterations, gan stage, 4 iterations.", "realesr-animevideov3 (start)", "25.12",
+        "22.00", "python train.py experiment=quickstart loss.pixel=2 &#39;name=a b&#39;", "first.noise.kind",
+        "PSNR-Y, hard", "first: ", "experiment=quickstart in the gan stage", "iterations_per_epoch: 50",
+        "a.png", "a.png (phone)",
+    ):  # fmt: skip
+        assert words in text, words
+    images = [attributes for tag, attributes in elements(file.read_text()) if tag == "img" and attributes.get("src")]
+    assert len(images) == 2 * 5 + 2 * 4  # LQ, bicubic, two stages, HQ; real photographs have no HQ
+    assert all(image["src"].startswith("data:image/png;base64,") and image["alt"] for image in images)
+
+
+def test_a_report_asks_for_nothing_outside_of_itself(make_run):
+    text = write_report(make_run()).read_text()
+    for tag, attributes in elements(text):
+        assert tag not in ("link", "iframe", "object", "embed", "base", "form"), tag
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/")), (tag, attributes[name])
+    assert not re.search(r"https?://|@import|url\(", text)
+    policy = next(a["content"] for tag, a in elements(text) if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:")
+    assert len(text) < 10_000_000
+
+
+def test_nothing_that_a_run_says_becomes_markup(make_run):
+    clean = elements(write_report(make_run()).read_text())
+    run = make_run(
+        "hostile", [f'name="{SCRIPT}"', f'generator.weights="{SCRIPT}\\"onload=x "'], words=[SCRIPT, "\"'>&"]
+    )
+    evil = f'{SCRIPT}" onmouseover="x'
+    scores = json.loads((run / "scores.json").read_text())
+    (run / "scores.json").write_text(json.dumps(scores | {evil: scores["bicubic"]}))
+    crops = json.loads((run / "crops" / "crops.json").read_text())
+    crops = [crop | {"picture": evil, "recipe": evil} for crop in crops]
+    (run / "crops" / "crops.json").write_text(json.dumps(crops))
+    drawn = json.loads((run / "degradation.json").read_text())
+    drawn["recipes"] = [evil]
+    drawn["histograms"][0] |= {"key": evil, "labels": [evil] * len(drawn["histograms"][0]["labels"])}
+    (run / "degradation.json").write_text(json.dumps(drawn))
+    for stage in ("psnr", "gan"):
+        csv = run / stage / "csv" / "version_0" / "metrics.csv"
+        csv.write_text(csv.read_text().replace("loss/pixel", f"loss/{SCRIPT}"))
+    header = '"set","axis","stratum","images","method","psnr_y"'
+    (run / "strata.csv").write_text(f'{header}\n"{SCRIPT}","{SCRIPT}","{SCRIPT}",9,"{SCRIPT}",21\n')
+    text = write_report(run).read_text()
+    assert text.count("<script") == 1 and text.count("</script") == 1
+    assert "&lt;script&gt;" in text
+    known = {(tag, name) for tag, attributes in clean for name in attributes}
+    assert {(tag, name) for tag, attributes in elements(text) for name in attributes} <= known | {
+        ("td", "class"), ("table", "class"), ("details", "open"), ("div", "role"), ("div", "tabindex"),
+    }  # fmt: skip
+
+
+def test_a_run_that_goes_on_says_how_far_it_is(make_run):
+    run = make_run()
+    text = text_of(write_report(run, running=("gan", 2)).read_text())
+    assert "Running: gan stage, iteration 2 of 4." in text
+    (run / "gan" / "generator.safetensors").unlink()
+    assert "Not finished: gan stage, iteration 4 of 4." in text_of(write_report(run).read_text())
+
+
+def test_a_run_that_has_just_begun_has_a_page(make_run, tmp_path):
+    run = tmp_path / "new"
+    (run / "psnr").mkdir(parents=True)
+    (run / "psnr" / "config.yaml").write_text((make_run() / "psnr" / "config.yaml").read_text())
+    text = text_of(write_report(run).read_text())
+    for words in ("No validation yet", "No pictures yet", "No curves yet", "iteration 0 of 4"):
+        assert words in text
+
+
+def test_a_page_is_written_whole_or_not_at_all(make_run, monkeypatch):
+    run = make_run()
+    before = write_report(run).read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(run, running=("gan", 2))
+    assert (run / "report.html").read_bytes() == before
+    assert not [path for path in run.iterdir() if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("scores.json", "{"), ("scores.json", "[]"), ("scores.json", '{"a": {"b": "x"}}'), ("scores.json", '{"a": 1}'),
+        ("overrides.json", "{}"), ("gan/config.yaml", "a: [1"), ("crops/crops.json", "{}x"), ("degradation.json", "1"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named_in_one_line(make_run, file, text):
+    run = make_run()
+    (run / file).write_text(text)
+    with pytest.raises(ValueError, match=f"{file}: damaged") as caught:
+        write_report(run)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,67 @@
+"""ONNX graphs against torch, as onnxruntime runs them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from wildsr.apps.upscale.graphs.onnx import LQ, SR, to_onnx
+from wildsr.networks import CompactNet, RRDBNet
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+NETWORKS = {
+    "rrdb x4": lambda: RRDBNet(4, 3, features=6, blocks=2, growth=3),
+    "rrdb x2": lambda: RRDBNet(2, 3, features=6, blocks=1, growth=3),
+    "rrdb x1, grey": lambda: RRDBNet(1, 1, features=6, blocks=1, growth=3),
+    "rrdb x8": lambda: RRDBNet(8, 3, features=4, blocks=1, growth=2),
+    "compact x4": lambda: CompactNet(4, 3, features=6, convs=2),
+    "compact x3, grey": lambda: CompactNet(3, 1, features=5, convs=1),
+}
+SIZES = [(2, 24, 40), (1, 25, 31), (1, 3, 2), (1, 1, 1)]  # B, H, W; the padding of x1 repeats its reflection in two
+
+
+@pytest.fixture(params=NETWORKS)
+def generator(request) -> nn.Module:
+    """A network whose every weight matters: released initial values would hide the body."""
+    torch.manual_seed(0)
+    network = NETWORKS[request.param]()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return network.eval()
+
+
+def test_onnxruntime_gives_what_torch_gives_for_any_size(generator):
+    session = onnxruntime.InferenceSession(to_onnx(generator))
+    for batch, height, width in SIZES:
+        lq = torch.rand(batch, generator.channels, height, width)
+        with torch.inference_mode():
+            wanted = generator(lq)
+        (given,) = session.run([SR], {LQ: lq.numpy()})
+        assert given.shape == wanted.shape
+        # Float32 sums in another order: a few units in the last place of the largest value.
+        assert (torch.from_numpy(given) - wanted).abs().max() <= 3e-6 * wanted.abs().max()
+
+
+def test_the_graph_obeys_the_format_and_bears_the_released_names(generator):
+    model = onnx.load_from_string(to_onnx(generator, {"licence": "CC0-1.0"}))
+    onnx.checker.check_model(model, full_check=True)
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for name, tensor in generator.state_dict().items():
+        assert torch.equal(torch.from_numpy(weights[name].copy()).flatten(), tensor.flatten()), name
+    assert {entry.key: entry.value for entry in model.metadata_props} == {"licence": "CC0-1.0"}
+
+
+def test_other_networks_are_refused_by_name():
+    with pytest.raises(ValueError, match="Linear: cannot be converted; wanted an RRDBNet or a CompactNet"):
+        to_onnx(nn.Linear(1, 1))
+
+
+def test_without_onnx_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ValueError, match=r"pip install onnx$"):
+        to_onnx(CompactNet(2, 1, 2, 1))

@@ -1,0 +1,228 @@
+"""What `wildsr upscale` promises for one call; how results are called is in tests/upscale/test_jobs.py."""
+
+import io
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wildsr.cli import main
+from wildsr.images import Picture, encode_picture, read_image, read_picture
+from wildsr.networks import CompactNet, save_generator
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    save_generator(CompactNet(scale=2, features=4, convs=1), tmp_path / "small.safetensors")
+    return str(tmp_path / "small.safetensors")
+
+
+@pytest.fixture
+def run(weights, capsys):
+    """Calls the command; returns its exit code, and what it said to the person."""
+
+    def call(*words):
+        code = main(["upscale", *map(str, words), "--weights", weights])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return call
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_16_bits_grey_and_alpha_go_through(run, tmp_path):
+    rng = np.random.default_rng(0)
+    planes = torch.from_numpy(rng.integers(0, 65536, (2, 12, 16)).astype(np.float32) / 65535)
+    (tmp_path / "in.png").write_bytes(encode_picture(Picture(planes[:1], planes[1:], 16), "PNG"))
+    assert run(tmp_path / "in.png", "-o", tmp_path / "out.png")[0] == 0
+    large = read_picture(tmp_path / "out.png", "out")
+    assert (large.bits, large.colour.shape, large.alpha.shape) == (16, (1, 24, 32), (1, 24, 32))
+    assert len(np.unique((large.colour * 65535).round())) > 256
+
+
+def test_the_tile_does_not_show(run, photographs, tmp_path):
+    source = photographs / "a.png"
+    for name, words in {
+        "whole.png": [],
+        "tiles.png": ["--tile", "24"],
+        "batches.png": ["--tile", "24", "--batch", 5],
+    }.items():
+        assert run(source, "-o", tmp_path / name, *words)[0] == 0
+    whole = read_image(tmp_path / "whole.png").int()
+    for name in ("tiles.png", "batches.png"):
+        assert int((read_image(tmp_path / name).int() - whole).abs().max()) <= 1
+
+
+def test_a_picture_passes_from_the_standard_input_to_the_standard_output(
+    photographs, weights, monkeypatch, capfdbinary
+):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((photographs / "b.jpg").read_bytes())))
+    assert main(["upscale", "-", "-o", "-", "--format", "webp", "--weights", weights]) == 0
+    with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (384, 320))
+
+
+def test_names_with_spaces_brackets_dashes_and_of_any_script_are_taken(run, photographs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [
+        "-dash.png", "two words.png", "[red]bold[green].png", "[[].png", "größe 猫.png",
+        "a\nb.png", "\udcff.png", "é" * 120 + ".png",
+    ]  # fmt: skip
+    (tmp_path / "odd").mkdir()
+    for name in names:
+        (tmp_path / "odd" / name).write_bytes((photographs / "a.png").read_bytes())
+    code, _, said = run("odd", "-o", "out")
+    assert code == 0, said
+    assert files(tmp_path / "out") == sorted(names)
+    (tmp_path / "-dash.png").write_bytes((photographs / "a.png").read_bytes())
+    assert run("-o", "one.png", "./-dash.png")[0] == 0
+    assert main(["upscale", "-o=-two.png", "--weights", str(tmp_path / "small.safetensors"), "--", "-dash.png"]) == 0
+    assert (tmp_path / "-two.png").exists()
+
+
+def test_damaged_pictures_are_named_each_in_a_line_and_the_others_done(run, photographs, tmp_path):
+    content = (photographs / "a.png").read_bytes()
+    (photographs / "cut.png").write_bytes(content[: len(content) // 2])
+    (photographs / "empty.jpg").write_bytes(b"")
+    (photographs / "text.webp").write_text("no picture")
+    (photographs / "a\nb.tif").write_bytes(b"II*\0")
+    code, said, errors = run(photographs, "-o", tmp_path / "out")
+    assert code == 1
+    assert files(tmp_path / "out") == ["a.png", "b.png", "c.png", "more/d.png"]
+    for name in ("cut.png", "empty.jpg", "text.webp", "a\\nb.tif"):
+        assert len([line for line in errors.splitlines() if f"{name}: not a readable image" in line]) == 1
+    assert "4 of 8 upscaled" in said
+    assert "4 of 8 pictures failed" in errors
+
+
+def test_two_results_of_one_name_are_refused_before_any_work(run, photographs, tmp_path):
+    (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
+    code, _, said = run(photographs, "-o", tmp_path / "out")
+    assert (code, said.count("\n")) == (1, 1)
+    assert f"two pictures would both be written to {tmp_path / 'out' / 'a.png'}" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_inside_the_input_folder_does_not_feed_itself(run, photographs):
+    assert run(photographs, "-o", photographs / "large")[0] == 0
+    assert run(photographs, "-o", photographs / "large", "--overwrite")[0] == 0
+    assert files(photographs / "large") == ["a.png", "b.png", "c.png", "more/d.png"]
+    assert run(photographs, "-o", photographs, "--suffix", "_x2")[0] == 0
+    assert run(photographs, "-o", photographs, "--suffix", "_x2", "--overwrite")[0] == 0
+    assert not [name for name in files(photographs) if "_x2_x2" in name]
+
+
+def test_an_input_is_never_overwritten(run, photographs):
+    before = (photographs / "a.png").read_bytes()
+    code, _, said = run(photographs / "a.png", "-o", photographs, "--overwrite")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "a.png is an input" in said
+    assert (photographs / "a.png").read_bytes() == before
+
+
+def test_of_several_frames_the_first_is_taken_and_a_line_says_so(run, tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], lossless=True)
+    code, _, said = run(tmp_path / "moving.webp", "-o", tmp_path / "out.png")
+    assert code == 0
+    assert "moving.webp: 2 frames or pages; the first is taken" in said
+
+
+def test_alpha_that_the_format_cannot_hold_is_refused_and_nothing_written(run, tmp_path):
+    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(tmp_path / "logo.png")
+    code, _, said = run(tmp_path / "logo.png", "-o", tmp_path / "out.jpg")
+    assert code == 1
+    assert "logo.png: it has alpha, which JPEG cannot hold; wanted png, webp, tif or avif" in said
+    assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_result_larger_than_memory_is_refused_and_the_others_done(run, photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr("wildsr.apps.upscale.enlarging.free_memory", lambda device: 2**20)
+    Image.new("RGB", (8, 8)).save(photographs / "tiny.png")
+    code, _, errors = run(photographs, "-o", tmp_path / "out")
+    assert code == 1
+    assert "a.png: the result of 384 x 320 pixels would take" in errors
+    assert files(tmp_path / "out") == ["tiny.png"]
+
+
+def test_a_full_disk_stops_in_one_line_and_leaves_no_part_of_a_file(run, photographs, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, said = run(photographs, "-o", tmp_path / "out")
+    assert code == 1
+    assert f"{tmp_path / 'out' / 'a.png'}: No space left on device" in said
+    assert files(tmp_path / "out") == []
+
+
+def test_two_networks_are_blended_and_a_sheet_compares_strengths(run, weights, photographs, tmp_path):
+    torch.manual_seed(1)
+    second = tmp_path / "b=2.safetensors"
+    save_generator(CompactNet(scale=2, features=4, convs=1), second)
+    results = {}
+    for share in ("0", "0.5", "1"):
+        assert run(photographs / "a.png", "-o", tmp_path / f"{share}.png", "--blend", f"{second}={share}")[0] == 0
+        results[share] = read_image(tmp_path / f"{share}.png")
+    assert run(photographs / "a.png", "-o", tmp_path / "plain.png")[0] == 0
+    assert torch.equal(results["0"], read_image(tmp_path / "plain.png"))
+    assert not torch.equal(results["0.5"], results["0"]) and not torch.equal(results["0.5"], results["1"])
+    sheet = tmp_path / "sheet.png"
+    assert run(photographs / "a.png", "-o", sheet, "--blend", second, "--strengths", "0,0.5,1")[0] == 0
+    assert read_image(sheet).shape[2] > 3 * 256
+
+
+def test_networks_that_cannot_be_blended_are_refused_in_one_line(run, photographs, tmp_path):
+    save_generator(CompactNet(scale=2, features=4, convs=2), tmp_path / "other.pth")
+    code, _, said = run(photographs / "a.png", "-o", tmp_path / "x.png", "--blend", f"{tmp_path / 'other.pth'}=0.5")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "a CompactNet (x2, 2 convolutions, 4 features, 3 channels) cannot be blended with" in said
+    assert "other.pth with " in said
+
+
+def test_half_precision_is_close(run, photographs, tmp_path):
+    assert run(photographs / "a.png", "-o", tmp_path / "full.png")[0] == 0
+    assert run(photographs / "a.png", "-o", tmp_path / "half.png", "--half")[0] == 0
+    full, half = (read_image(tmp_path / name).int() for name in ("full.png", "half.png"))
+    assert 0 < int((full - half).abs().max()) <= 3
+
+
+def test_any_scale_is_reached(run, photographs, tmp_path):
+    assert run(photographs / "a.png", "-o", tmp_path / "x.png", "--scale", "1.3")[0] == 0
+    assert read_image(tmp_path / "x.png").shape == (3, 208, 250)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scale", "nan"], "'nan' given, wanted a number from 0.01 to 100"),
+        (["--scale", "0"], "wanted a number from 0.01 to 100"),
+        (["--alpha", "drop"], "invalid choice: 'drop'"),
+        (["--format", "gif"], "invalid choice: 'gif'"),
+        (["--blend", "b.pth"], "--blend b.pth: wanted a strength from 0 to 1 after it, such as b.pth=0.5"),
+        (["--blend", "b.pth=1.5"], "'1.5' given, wanted a number from 0 to 1"),
+        (["--strengths", "0,1"], "--strengths wants the second network"),
+        (["--strengths", "0,2", "--blend", "b.pth"], "'2' given, wanted a number from 0 to 1"),
+        (["--suffix", "a/b"], "--suffix a/b: wanted a part of a name"),
+        (["--crf", "20"], "--crf 20 is of videos, and no input is one"),
+        (["a.mp4", "--format", "png"], "--format png is of pictures; a video's kind is that of the output's name"),
+        (["--crf", "52"], "--crf 52: wanted 0 to 51 for h264"),
+        (["--crf", "-1", "--codec", "av1"], "--crf -1: wanted 0 to 63 for av1"),
+        (["--tile", "0"], "'0' given, wanted a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(tmp_path, words, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["upscale", "a.png", "-o", str(tmp_path / "x.png"), *words])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1

@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
+from wildsr.images import Metadata, Picture
+from wildsr.networks import CompactNet
+from wildsr.networks.eager import Eager
+from wildsr.networks.memory import tile_side
+
+
+@pytest.fixture
+def upscaler():
+    torch.manual_seed(0)
+    return Eager(CompactNet(scale=2, features=4, convs=1).eval())
+
+
+def test_the_result_has_the_networks_scale_and_keeps_the_rest(upscaler):
+    metadata = Metadata(xmp=b"<x/>")
+    large = enlarge(upscaler, Picture(torch.rand(3, 8, 10), None, 16, metadata), 64, Way())
+    assert large.colour.shape == (3, 16, 20)
+    assert large.alpha is None
+    assert (large.bits, large.metadata) == (16, metadata)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 1.5, 2, 3.7, 8])
+def test_any_factor_is_reached(upscaler, factor):
+    picture = Picture(torch.rand(1, 31, 20), torch.rand(1, 31, 20))
+    large = enlarge(upscaler, picture, 64, Way(factor))
+    size = (round(31 * factor), round(20 * factor))
+    assert large.colour.shape == (1, *size)
+    assert large.alpha is not None and large.alpha.shape == (1, *size)
+    assert 0 <= float(large.colour.min()) <= float(large.colour.max()) <= 1
+
+
+def test_a_factor_below_the_networks_is_its_result_made_smaller_by_lanczos(upscaler):
+    # On a constant picture Lanczos changes nothing; on a slope it keeps the slope.
+    slope = torch.linspace(0, 1, 64).expand(3, 64, 64)
+    upscaler.network = Nearest()
+    large = enlarge(upscaler, Picture(slope), 64, Way(1))
+    assert torch.allclose(large.colour[..., 4:-4], slope[..., 4:-4], atol=1e-3)
+
+
+def test_alpha_passes_the_network_as_grey_or_is_interpolated(upscaler):
+    picture = Picture(torch.rand(3, 12, 12), torch.rand(1, 12, 12))
+    by_network = enlarge(upscaler, picture, 64, Way(alpha="network")).alpha
+    as_grey = enlarge(upscaler, Picture(picture.alpha), 64, Way()).colour
+    assert torch.equal(by_network, as_grey)
+    smooth = enlarge(upscaler, picture, 64, Way(alpha="interpolate")).alpha
+    assert smooth.shape == by_network.shape
+    assert not torch.allclose(smooth, by_network, atol=0.01)
+    assert (work(picture, Way()), work(picture, Way(alpha="interpolate"))) == (2 * 144, 144)
+
+
+def test_alpha_that_is_the_same_everywhere_stays_exactly_so(upscaler):
+    picture = Picture(torch.rand(3, 12, 12), torch.ones(1, 12, 12))
+    assert bool((enlarge(upscaler, picture, 64, Way()).alpha == 1).all())
+    assert work(picture, Way()) == 144
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number):
+    upscaler.network.body[-1].bias.data[0] = number
+    with pytest.raises(ValueError, match="not finite; its weights are damaged"):
+        enlarge(upscaler, Picture(torch.rand(3, 8, 8)), 64, Way())
+
+
+def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeypatch):
+    monkeypatch.setattr("wildsr.apps.upscale.enlarging.free_memory", lambda device: 3 * 2**30)
+    colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
+
+    def tile(picture, factor):
+        return fitting_tile(upscaler, upscaler.network, picture, Way(factor), cpu)
+
+    free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
+    assert tile(Picture(colour), 4) == tile_side(upscaler.network, upscaler.overlap, 1800, 1800, free)
+    assert tile(Picture(colour), 4) > tile(Picture(colour, torch.rand(1, 1800, 1800)), 4)
+
+
+class Nearest(torch.nn.Module):
+    def forward(self, lq):
+        return lq.repeat_interleave(2, -1).repeat_interleave(2, -2)

@@ -1,0 +1,164 @@
+import pytest
+import torch
+from torch import nn
+
+from wildsr.networks import CompactNet, RRDBNet, load_generator
+from wildsr.networks.eager import Eager
+from wildsr.networks.tiling import SMALLEST, cut, overlap_of, upscale
+
+
+def eager(network):
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    return Eager(network.eval())
+
+
+def whole(upscaler, image):
+    with torch.inference_mode():
+        return upscaler(image[None])[0].clamp(0, 1)
+
+
+class Limited:
+    """Doubles every pixel, and has no memory for batches of more than `most` pixels."""
+
+    scale, channels, overlap = 2, 3, 4
+
+    def __init__(self, most, error=None):
+        self.most, self.error, self.seen = most, error or torch.OutOfMemoryError("CUDA out of memory"), []
+
+    def __call__(self, lq):
+        self.seen.append(tuple(lq.shape))
+        if lq.shape[0] * lq.shape[2] * lq.shape[3] > self.most:
+            raise self.error
+        return lq.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_tiles_of_a_compact_network_equal_the_whole_picture(scale):
+    upscaler = eager(CompactNet(scale=scale, features=4, convs=3))
+    image = torch.rand(3, 37, 50)
+    for tile in (8, 16, 64):
+        assert torch.allclose(upscale(upscaler, image, tile), whole(upscaler, image), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_tiles_of_an_rrdb_network_start_where_its_blocks_do(scale):
+    upscaler = eager(RRDBNet(scale=scale, features=4, blocks=1, growth=2))
+    upscaler.overlap = 32 * max(4 // scale, 1)  # beyond the receptive field of one block
+    image = torch.rand(3, 61, 74)
+    assert torch.allclose(upscale(upscaler, image, 21), whole(upscaler, image), atol=1e-6)
+
+
+def test_overlaps_are_the_measured_ones_in_pixels_of_the_body():
+    assert overlap_of(CompactNet()) == 18
+    assert overlap_of(RRDBNet(features=4, blocks=6, growth=2)) == 64
+    assert overlap_of(RRDBNet(features=4, blocks=23, growth=2)) == 96
+    assert overlap_of(RRDBNet(features=4, blocks=23, growth=2, dilation=2)) == 136  # 96 · 7 / 5 = 134.4
+    assert overlap_of(RRDBNet(scale=2, features=4, blocks=23, growth=2)) == 192
+    assert overlap_of(RRDBNet(scale=1, features=4, blocks=23, growth=2)) == 384
+    with pytest.raises(ValueError, match="Linear: overlap not known"):
+        overlap_of(nn.Linear(1, 1))
+
+
+def test_tiles_cover_the_picture_once_and_are_about_equal():
+    for height, width, tile in [(1, 1, 8), (65, 64, 64), (100, 7, 33), (250, 131, 64), (5, 5, 1)]:
+        covered = torch.zeros(height, width, dtype=torch.int)
+        boxes = cut(height, width, tile)
+        for box in boxes:
+            box.of(covered).add_(1)
+            assert max(box.bottom - box.top, box.right - box.left) <= max(tile, 4)
+            assert box.top % 4 == box.left % 4 == 0
+        assert bool((covered == 1).all())
+    assert [box.bottom - box.top for box in cut(65, 8, 64)] == [36, 29]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+            "allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)"
+        ),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+    ],
+)
+def test_a_tile_that_memory_does_not_suffice_for_is_retried_smaller(error):
+    image = torch.rand(3, 70, 90)
+    upscaler = Limited(most=40 * 40, error=error)
+    assert torch.equal(upscale(upscaler, image, 128), image.repeat_interleave(2, -1).repeat_interleave(2, -2))
+    failed = [b * h * w for b, _, h, w in upscaler.seen if b * h * w > upscaler.most]
+    assert failed == sorted(set(failed), reverse=True)  # what is as large as what has failed is not tried again
+
+
+def test_a_batch_is_halved_before_its_tiles_are():
+    image = torch.rand(3, 64, 64)
+    upscaler = Limited(most=2 * 24 * 24)
+    result = upscale(upscaler, image, 16, batch=4)
+    assert torch.equal(result, image.repeat_interleave(2, -1).repeat_interleave(2, -2))
+    fitting = {shape for shape in upscaler.seen if shape[0] * shape[2] * shape[3] <= upscaler.most}
+    assert (2, 3, 24, 24) in fitting
+    assert min(shape[2] for shape in upscaler.seen) == 20  # whole tiles: at the border there is less around them
+    assert max(shape[0] for shape in upscaler.seen) == 4
+
+
+def test_where_not_even_a_small_tile_fits_it_is_said_in_one_line():
+    with pytest.raises(ValueError, match=f"not even for tiles of {SMALLEST} x {SMALLEST} pixels"):
+        upscale(Limited(most=10), torch.rand(3, 64, 64), 64)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory():
+    upscaler = Limited(most=0, error=RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        upscale(upscaler, torch.rand(3, 64, 64), 64)
+    assert len(upscaler.seen) == 1
+
+
+def test_batches_of_equal_tiles_give_what_single_tiles_do():
+    upscaler = eager(CompactNet(scale=2, features=4, convs=2))
+    image = torch.rand(3, 50, 70)
+    assert torch.allclose(upscale(upscaler, image, 16, batch=5), upscale(upscaler, image, 16), atol=1e-6)
+
+
+def test_every_pixel_is_counted_once_as_it_is_done():
+    done = []
+    upscale(Limited(most=30 * 30), torch.rand(3, 61, 33), 40, done=done.append)
+    assert sum(done) == 61 * 33
+    assert len(done) > 2
+
+
+def test_grey_passes_a_colour_network_and_colour_a_grey_one():
+    colour, grey = (eager(CompactNet(scale=2, channels=channels, features=4, convs=1)) for channels in (3, 1))
+    image = torch.rand(3, 20, 24)
+    with torch.inference_mode():
+        seen = colour(image[None, :1].expand(-1, 3, -1, -1))[0]
+    luma = 0.299 * seen[0] + 0.587 * seen[1] + 0.114 * seen[2]
+    assert torch.allclose(upscale(colour, image[:1], 64), luma[None].clamp(0, 1), atol=1e-6)
+    channels = torch.cat([whole(grey, image[c : c + 1]) for c in range(3)])
+    assert torch.allclose(upscale(grey, image, 64), channels, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["realesr-animevideov3", "realesrgan-x4plus-anime", "realesrgan-x4plus"])
+def test_tiles_of_released_networks_equal_the_whole_picture_within_one_level(name):
+    from wildsr.data import sample_photographs
+    from wildsr.images import middle, to_float
+
+    upscaler = Eager(load_generator(name))
+    # Wide enough for a tile that does not see the whole picture: 116 + 96 < 232.
+    image = middle(to_float(sample_photographs(["astronaut.png"])[0]), 232)[:, :160]
+    difference = upscale(upscaler, image, 116) - whole(upscaler, image)
+    assert float(difference.abs().max()) * 255 < 1
+
+
+def test_a_community_network_is_tiled(tmp_path):
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.SPAN import SPAN
+
+    torch.manual_seed(0)
+    torch.save(SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).state_dict(), tmp_path / "a.pth")
+    upscaler = Eager(load_generator(tmp_path / "a.pth"))
+    image = torch.rand(3, 40, 150)
+    assert torch.allclose(upscale(upscaler, image, 64), upscaler(image[None])[0], atol=1e-5)
