@@ -3,8 +3,8 @@
 from wildsr.degradation.kernels import render_kernel
 from wildsr.degradation.libjpeg import jpeg
 from wildsr.degradation.ops import sharpen
-from wildsr.degradation.pipeline import degrade
+from wildsr.degradation.pipeline import Degradation, degrade
 from wildsr.degradation.recipe import Recipe
 from wildsr.degradation.spec import DegradationSpec, SharpenSpec
 
-__all__ = ["DegradationSpec", "Recipe", "SharpenSpec", "degrade", "jpeg", "render_kernel", "sharpen"]
+__all__ = ["Degradation", "DegradationSpec", "Recipe", "SharpenSpec", "degrade", "jpeg", "render_kernel", "sharpen"]

@@ -2,14 +2,30 @@
 
 # C = 1 or 3, H W image
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from wildsr.degradation.libjpeg import jpeg
 from wildsr.degradation.ops import add_noise, blur, resize
 from wildsr.degradation.recipe import Blur, Jpeg, Noise, Operation, Recipe, Resize
+from wildsr.degradation.spec import DegradationSpec
+
+
+class Degradation(nn.Module):
+    """A spec as a module: images (B, C, H, W) in [0, 1] and a recipe each -> (B, C, H // scale, W // scale).
+
+    It has no parameters and draws nothing itself: `spec.draw` does, from the random numbers of each sample.
+    """
+
+    def __init__(self, spec: DegradationSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, images: Tensor, recipes: Sequence[Recipe]) -> Tensor:
+        """Apply a recipe to each image, as `degrade` does. Raises: ValueError, as `degrade`."""
+        return torch.stack([degrade(image, recipe) for image, recipe in zip(images, recipes, strict=True)])
 
 
 @torch.no_grad()

@@ -42,7 +42,6 @@ class Backbone(NamedTuple):
         places: layer names to their places in the chain.
         layers: the default layers and their weights.
         weights: torchvision's, with their address and the normalisation of their images.
-        key: of the configuration, for a file of them.
     """
 
     title: str
@@ -51,13 +50,12 @@ class Backbone(NamedTuple):
     places: Callable[[nn.Sequential], dict[str, int]]
     layers: Mapping[str, float]
     weights: WeightsEnum
-    key: str
 
 
 def frozen_chain(
     backbone: Backbone, weights: str | Path | None, layers: Sequence[str]
 ) -> tuple[nn.Sequential, dict[str, int]]:
-    """A backbone up to the deepest of some layers, without parameters, and the places of its layers.
+    """Return a backbone up to the deepest of some layers, without parameters, and the places of its layers.
 
     Its weights are buffers that are not saved. In train mode it computes what it does in eval mode.
 
@@ -82,7 +80,7 @@ def _vgg19_chain() -> nn.Sequential:
 
 
 def _conv_places(features: nn.Sequential) -> dict[str, int]:
-    """conv1_1 ... conv5_4 to their places in VGG's features; a pooling ends a block."""
+    """Map conv1_1 ... conv5_4 to their places in VGG's features; a pooling ends a block."""
     places, block, number = {}, 1, 0
     for place, module in enumerate(features):
         if isinstance(module, nn.Conv2d):
@@ -94,7 +92,7 @@ def _conv_places(features: nn.Sequential) -> dict[str, int]:
 
 
 def _resnet_chain() -> nn.Sequential:
-    """ResNet-50 as fcn_resnet50 has it: dilated from layer3 on, so that features keep an eighth of the image's side.
+    """Build ResNet-50 as fcn_resnet50 has it: dilated from layer3 on, so that features keep an eighth of its side.
 
     Its BatchNorm is the frozen one: it normalises by the stored statistics in train mode, too.
     """
@@ -103,7 +101,7 @@ def _resnet_chain() -> nn.Sequential:
 
 
 def _group_places(features: nn.Sequential) -> dict[str, int]:
-    """bn1 and layer1 ... layer4 to their places in ResNet."""
+    """Map bn1 and layer1 ... layer4 to their places in ResNet."""
     return {n: i for i, (n, _) in enumerate(features.named_children()) if n == "bn1" or n.startswith("layer")}
 
 
@@ -116,7 +114,6 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
             places=_conv_places,
             layers=RELEASED_LAYERS,
             weights=VGG19_Weights.IMAGENET1K_V1,
-            key="loss.vgg_weights",
         ),
         # Of torchvision's segmentation networks the one whose head adds least (two convolutions), so that what tells
         # things apart has to be in the backbone; and the smallest download with a ResNet-50.
@@ -127,7 +124,6 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
             places=_group_places,
             layers=SEGMENTATION_LAYERS,
             weights=FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
-            key="loss.segmentation_weights",
         ),
     }
 )
@@ -155,9 +151,9 @@ def _fill(module: nn.Module, path: str, state: Mapping[str, Tensor], title: str)
 
 
 def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, Tensor]:
-    """The state dict of a file, or of torchvision's download where `weights` is None."""
+    """Read the state dict of a file, or of torchvision's download where `weights` is None."""
     folder, title = Path(torch.hub.get_dir()) / "checkpoints", backbone.title
-    ways_out = f"put {backbone.weights.url} into {folder}, or name a copy of it with {backbone.key}=FILE"
+    ways_out = f"put {backbone.weights.url} into {folder}, or name a copy of it with loss.perceptual.file=FILE"
     if weights is None:
         if trouble := withheld(backbone.weights.url):
             raise FileNotFoundError(f"{title}'s weights: {trouble}; {ways_out}")

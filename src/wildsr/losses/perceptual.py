@@ -1,4 +1,4 @@
-"""The distance of two images in the eyes of a network that was trained on photographs."""
+"""The distance of two images between the features of a network that was trained on photographs."""
 
 # B batch, C = 1 or 3, H W image
 
@@ -10,29 +10,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.losses.features import BACKBONES, frozen_chain
+from wildsr.losses.terms import Target
+from wildsr.rules import one_of
 
 
 class PerceptualLoss(nn.Module):
-    """Weighted L1 distance between the features of two images.
+    """Compare by the weighted L1 distance between the features of two images.
 
     The features are VGG19's, as released, or those of a network trained for segmentation. The network is frozen and
     runs only as far as the deepest layer asked for. It is absent from `parameters()` and `state_dict()`, so no
     optimiser and no checkpoint sees it, and still moves with `.to(device)`.
 
     Example:
-        >>> loss = PerceptualLoss("vgg19-dcbb9e9d.pth")  # doctest: +SKIP
+        >>> loss = PerceptualLoss(file="vgg19-dcbb9e9d.pth")  # doctest: +SKIP
         >>> loss(sr, target_perceptual).backward()  # doctest: +SKIP
 
     Args:
-        weights: a file with torchvision's state dict of that network (.pth or .safetensors; the part that computes
-            features suffices), or None for torchvision's own download into the cache of torch hub.
+        weight: of the term in the generator's sum. At 0 no network is read, and there is nothing to call.
+        target: which of a pair's targets it compares with.
+        backbone: a name in BACKBONES.
         layers: layer name to weight; None takes the backbone's own. VGG19: "conv3_4" is the fourth convolution of
             the third block, before its ReLU; the five blocks have 2, 2, 4, 4 and 4 of them. fcn_resnet50: "bn1" is
             the first convolution before its ReLU, "layer1" to "layer4" are the four groups of blocks.
-        backbone: a name in BACKBONES.
+        file: torchvision's state dict of that network (.pth or .safetensors; the part that computes features
+            suffices), or None for torchvision's own download into the cache of torch hub.
 
     Raises:
-        ValueError: a layer is unknown or none is given, or the file does not hold the network's features.
+        ValueError: the backbone or a layer is unknown, no layer is given, or the file does not hold its features.
         FileNotFoundError: there is no such file, or the download failed.
     """
 
@@ -41,21 +45,26 @@ class PerceptualLoss(nn.Module):
 
     def __init__(
         self,
-        weights: str | Path | None = None,
-        layers: Mapping[str, float] | None = None,
+        weight: float = 1.0,
+        target: Target = "perceptual",
         backbone: str = "vgg19",
+        layers: Mapping[str, float] | None = None,
+        file: str | Path | None = None,
     ) -> None:
         super().__init__()
-        chosen = BACKBONES[backbone]
+        self.weight, self.target = weight, target
+        chosen = BACKBONES[one_of(*BACKBONES)("backbone", backbone)]
+        if weight == 0:
+            return
         layers = chosen.layers if layers is None else layers
-        self.features, places = frozen_chain(chosen, weights, list(layers))
-        self.layer_weights = {places[name]: weight for name, weight in layers.items()}
+        self.features, places = frozen_chain(chosen, file, list(layers))
+        self.layer_weights = {places[name]: layer_weight for name, layer_weight in layers.items()}
         normalisation = chosen.weights.transforms()
         for name, values in (("mean", normalisation.mean), ("std", normalisation.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, sr: Tensor, target: Tensor) -> Tensor:
-        """Distance of `sr` from `target`; gradients reach `sr` only.
+        """Return the distance of `sr` from `target`, before its weight; gradients reach `sr` only.
 
         Args:
             sr: (B, C, H, W), about [0, 1] and not clamped. Grey counts as RGB of equal channels. VGG19's conv5
@@ -68,11 +77,11 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self._activations(target)
         given = self._activations(sr)
-        distances = [weight * F.l1_loss(given[i], wanted[i]) for i, weight in self.layer_weights.items()]
+        distances = [layer_weight * F.l1_loss(given[i], wanted[i]) for i, layer_weight in self.layer_weights.items()]
         return torch.stack(distances).sum()
 
     def _activations(self, image: Tensor) -> dict[int, Tensor]:
-        """Place in `features` to what comes out there, for each layer asked for."""
+        """Map places in `features` to what comes out there, for each layer asked for."""
         x = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
         kept = {}
         for place, module in enumerate(self.features):

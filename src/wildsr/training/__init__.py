@@ -1,5 +1,6 @@
 """The loop: data module, module, callbacks, checkpoints, judgement."""
 
+from wildsr.losses import released_losses
 from wildsr.training.alarms import Alarms
 from wildsr.training.callbacks import Panels, ProgressLine
 from wildsr.training.checkpoints import Checkpoints, WholeFiles
@@ -8,7 +9,6 @@ from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.hardest import Hardest
 from wildsr.training.loggers import wandb_logger
 from wildsr.training.module import SuperResolution
-from wildsr.training.stage import LossSpec, StageSpec
 from wildsr.training.stops import Stops
 
 __all__ = [
@@ -17,12 +17,11 @@ __all__ = [
     "Curves",
     "DegradedPhotographs",
     "Hardest",
-    "LossSpec",
     "Panels",
     "ProgressLine",
-    "StageSpec",
     "Stops",
     "SuperResolution",
     "WholeFiles",
+    "released_losses",
     "wandb_logger",
 ]

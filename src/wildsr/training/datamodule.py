@@ -1,190 +1,200 @@
-"""The data of a run: crops travel as uint8, the degradation happens on the device.
-
-Shapes: B batch, C = 3, H W image, P HQ patch, p = P // scale LQ patch. Images are float32 in [0, 1].
-"""
+"""The data of a run: crops travel as uint8, the degradation happens on the device."""
 
 from __future__ import annotations
 
-import atexit
-import multiprocessing
-import multiprocessing.util  # its own way of ending workers is registered here
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import nn
+from torch.utils.data import DataLoader, DistributedSampler
 
-from wildsr.data import Batch, Item, RunBatches, Sample, TrainingSamples, ValidationSet
-from wildsr.degradation import Recipe, SharpenSpec, degrade, sharpen
-from wildsr.images import to_float
+from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
+from wildsr.data.samples import Images
+from wildsr.degradation import SharpenSpec
+from wildsr.rules import number, one_of, refuse, whole
+from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
 from wildsr.training.stops import SIGNALS
 
-
-class TrainingPair(NamedTuple):
-    """What one iteration sees: lq (B, C, p, p) and the targets of the three losses, each (B, C, P, P)."""
-
-    lq: Tensor
-    target_pixel: Tensor
-    target_perceptual: Tensor
-    target_adversarial: Tensor
-
-
-class ValidationPair(NamedTuple):
-    """One picture: lq (1, C, H // scale, W // scale), hq (1, C, H, W), or None for a real photograph."""
-
-    lq: Tensor
-    hq: Tensor | None
+MAIN = "main"  # the name of a validation set that stands alone
 
 
 class DegradedPhotographs(L.LightningDataModule):
     """Training pairs by number, and validation sets by name.
 
+    The n-th sample is always the same. Iteration i of the module takes the samples i * batch_size to
+    (i + 1) * batch_size - 1, whatever the number of processes: no sample comes twice, neither in another epoch nor
+    after a resume, for the sampler reads `iteration` of the module that is trained at each start.
+
     Args:
-        train: the endless list of samples.
-        val: the validation sets; without any it trains without validation.
-        sharpening: where the sharpened HQ takes the HQ's place: as the source of the LQ, as a target.
-        batch_size: the global batch, divided among the processes.
+        train: photographs by number; None where all samples are pairs.
+        degradation: images and recipes to LQ images; its `spec` draws the recipes and has the scale.
+        batch_size: of all processes together.
+        val: validation sets by name, the first of them the main one, or one set. None: no validation.
+        sharpen: where the sharpened HQ takes the HQ's place; None: nowhere.
+        crop: HQ pixels a side that are read and degraded.
+        patch: HQ pixels a side that the networks see, cut out of the crop.
+        seed: everything random follows from it and from `stage`.
+        stage: the stage's number; stages of different numbers share no sample.
+        iterations_per_epoch: the length of an epoch, after which Lightning validates.
         workers: processes that decode and crop; 0 decodes in the main process.
-        degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for
-            bit, where the device is the CPU.
+        degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for bit,
+            where the device is the CPU.
+        pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
+
+    Raises:
+        ValueError: a value is impossible, or what `paired_share` asks for is missing.
     """
 
     def __init__(
         self,
-        train: TrainingSamples,
-        val: Mapping[str, ValidationSet],
-        sharpening: SharpenSpec,
+        train: Images | None,
+        degradation: nn.Module,
         batch_size: int,
+        val: Mapping[str, ValidationSet] | ValidationSet | None = None,
+        sharpen: SharpenSpec | None = None,
+        crop: int = 400,
+        patch: int = 256,
+        seed: int = 0,
+        stage: int = 0,
+        iterations_per_epoch: int = 5000,
         workers: int = 0,
         degrade_in: str = "device",
+        pairs: PairedFiles | None = None,
+        paired_share: float = 0.0,
     ) -> None:
         super().__init__()
-        self.train, self.val, self.sharpening = train, dict(val), sharpening
-        self.batch_size, self.workers, self.degrade_in = batch_size, workers, degrade_in
-        # No method: where workers are spawned, all that it belongs to would have to go to them.
-        self.pair: Callable[[Sequence[Item[Sample]]], TrainingPair]
-        self.pair = partial(degraded, sharpening=sharpening, patch=train.patch)
+        self.batch_size = whole(1, 10**6)("batch_size", batch_size)
+        self.iterations_per_epoch = whole(1, 10**9)("iterations_per_epoch", iterations_per_epoch)
+        self.workers = whole(0, 1024)("workers", workers)
+        self.degrade_in = one_of("device", "worker")("degrade_in", degrade_in)
+        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage}
+        self.samples = training_samples(train, pairs, number(0, 1)("paired_share", paired_share), degradation, key)
+        self.val: dict[str, ValidationSet] = {}
+        if val is not None:
+            self.val = dict(val) if isinstance(val, Mapping) else {MAIN: val}
+        self.make_pairs = PairMaker(degradation, sharpen, patch)
+
+    def setup(self, stage: str) -> None:
+        if self.degrade_in == "device":
+            self.make_pairs.to(self._process.strategy.root_device)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> TrainingPair | ValidationPair:
+        pair: TrainingPair | ValidationPair = self.make_pairs(batch)
+        if isinstance(pair, ValidationPair):
+            own = len(list(self.val.values())[dataloader_idx]) > self._process.global_rank
+            return pair._replace(is_repeated=not own)
+        return pair
 
     def numbers(self, iteration: int) -> range:
-        """The numbers of the samples that this process sees in the n-th iteration, counted from 1."""
-        assert self.trainer is not None
-        share = self.batch_size // self.trainer.world_size
-        first = (iteration - 1) * self.batch_size + self.trainer.global_rank * share
+        """Return the numbers of the samples that this process sees in the n-th iteration, counted from 1."""
+        share = self.batch_size // self._process.world_size
+        first = (iteration - 1) * self.batch_size + self._process.global_rank * share
         return range(first, first + share)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches from the module's own iteration on: a resumed run goes on with the pair it stopped before."""
-        trainer = self.trainer
-        assert trainer is not None
-        start = getattr(trainer.lightning_module, "iteration", 0)
-        batches = RunBatches(self.batch_size, start, trainer.global_rank, trainer.world_size)
-        collate = self.pair if self.degrade_in == "worker" else Batch.collate
-        return self._loader(self.train, collate, batch_sampler=batches, num_workers=self.workers)
+        """Return batches from the module's own iteration on.
 
-    def val_dataloader(self) -> list[DataLoader[Any]]:
-        """One loader a set; process r of n judges every n-th picture from r on, none of them twice.
-
-        Where there are fewer pictures than processes, those without one go through the first: one that has nothing to
-        do would leave validation before the figures are exchanged. `judges` tells.
+        Raises:
+            ValueError: the processes cannot share the batch.
         """
-        trainer = self.trainer
-        assert trainer is not None
-        rank, world = trainer.global_rank, trainer.world_size
-        return [
-            self._loader(pictures, Batch.collate, batch_size=1, sampler=range(rank, len(pictures), world) or range(1))
-            for pictures in self.val.values()
-        ]
+        share, rest = divmod(self.batch_size, self._process.world_size)
+        if rest:
+            raise refuse("batch_size", self.batch_size, f"a multiple of {self._process.world_size} processes")
+        collate = partial(collate_pairs, make_pairs=self.make_pairs) if self.degrade_in == "worker" else Batch.collate
+        sampler = NumberSampler(self._training_numbers, self.iterations_per_epoch * share)
+        return make_loader(self.samples, sampler, share, collate, self.workers)
 
-    def judges(self, number: int) -> bool:
-        """Whether the pictures that this process sees of the set of that number count."""
+    def val_dataloader(self) -> dict[str, DataLoader[Any]]:
+        """Return a loader for each set; process r of n shows every n-th image from r on, none of them twice.
+
+        Where there are fewer images than processes, those without one repeat the first: one that has nothing to do
+        would leave validation before the scores are exchanged.
+        """
+        rank, world = self._process.global_rank, self._process.world_size
+        loaders = {}
+        for name, images in self.val.items():
+            own = range(rank, len(images), world) or range(1)
+            loaders[name] = make_loader(images, NumberSampler(lambda own=own: own, len(own)), 1, Batch.collate)
+        return loaders
+
+    @property
+    def _process(self) -> L.Trainer:
         assert self.trainer is not None
-        return self.trainer.global_rank < len(list(self.val.values())[number])
+        return self.trainer
 
-    def _loader(self, dataset: Any, collate: Callable[[Any], Any], **options: Any) -> DataLoader[Any]:
-        return DataLoader(
-            dataset,
-            collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=leave_signals_to_the_main_process,
-            **options,
-        )
-
-    def on_after_batch_transfer(
-        self, batch: Batch[Any] | TrainingPair, dataloader_idx: int
-    ) -> TrainingPair | ValidationPair:
-        assert self.trainer is not None
-        if isinstance(batch, TrainingPair):
-            return batch
-        if self.trainer.training:
-            return training_pair(batch, self.sharpening, self.train.patch)
-        return validation_pair(batch)
+    def _training_numbers(self) -> Iterator[int]:
+        """Yield the numbers of one epoch's samples, from where the module stands."""
+        done: int = getattr(self._process.lightning_module, "iteration", 0)
+        for iteration in range(done, done + self.iterations_per_epoch):
+            yield from self.numbers(iteration + 1)
 
 
-def degraded(items: Sequence[Item[Sample]], sharpening: SharpenSpec, patch: int) -> TrainingPair:
-    """What samples become where they are degraded at once, as by a worker."""
-    return training_pair(Batch.collate(items), sharpening, patch)
+class NumberSampler(DistributedSampler[Any]):
+    """Hand out the numbers that a function gives, asked anew at each start.
 
-
-@atexit.register  # behind multiprocessing's own, so that it runs before it
-def end_workers() -> None:
-    """What ends by an error leaves workers behind that do not hear SIGTERM; Python would wait for them without end."""
-    for process in multiprocessing.active_children():
-        if process.daemon:
-            process.kill()
-
-
-def leave_signals_to_the_main_process(_: int) -> None:
-    """A terminal's Ctrl-C and a cluster's SIGTERM reach workers, too: the main process still wants their next batch."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
-def sharpened(image: Tensor, sharpening: SharpenSpec) -> Tensor:
-    """An image or a batch after the unsharp mask of a spec."""
-    return sharpen(image, sharpening.radius, sharpening.sigma, sharpening.amount, sharpening.threshold)
-
-
-@torch.no_grad()
-def training_pair(batch: Batch[Sample], sharpening: SharpenSpec, patch: int) -> TrainingPair:
-    """Sharpen, degrade and cut a batch: one recipe and one window an image.
-
-    A pair that was found as such has its LQ as it is, never sharpened; its targets are sharpened as the others' are.
+    They are one process's own; Lightning leaves a DistributedSampler as it is.
     """
-    assert batch.hq is not None
-    hq = to_float(batch.hq)
-    needed = sharpening.source or sharpening.target_pixel or sharpening.target_perceptual
-    sharp = sharpened(hq, sharpening) if needed else hq
-    source = sharp if sharpening.source else hq
-    found = iter(() if batch.lq is None else to_float(batch.lq))
-    lqs, sharps, hqs = [], [], []
-    for index, sample in enumerate(batch.drawn):
-        lq = next(found) if sample.recipe is None else degrade(source[index], sample.recipe)
-        scale = hq.shape[-1] // lq.shape[-1]
-        top, left, side = sample.window_top, sample.window_left, patch // scale
-        lqs.append(lq[:, top : top + side, left : left + side])
-        rows = slice(top * scale, top * scale + patch)
-        columns = slice(left * scale, left * scale + patch)
-        sharps.append(sharp[index, :, rows, columns])
-        hqs.append(hq[index, :, rows, columns])
-    target, sharp_target = torch.stack(hqs), torch.stack(sharps)
-    return TrainingPair(
-        lq=torch.stack(lqs),
-        target_pixel=sharp_target if sharpening.target_pixel else target,
-        target_perceptual=sharp_target if sharpening.target_perceptual else target,
-        target_adversarial=target,
+
+    def __init__(self, numbers: Callable[[], Iterable[int]], length: int) -> None:
+        self.numbers, self.length = numbers, length
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers())
+
+    def __len__(self) -> int:
+        return self.length
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A loader that goes on where the module stands; having these methods, it is asked nothing more by Lightning."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
+def training_samples(
+    train: Images | None, pairs: PairedFiles | None, share: float, degradation: nn.Module, key: dict[str, int]
+) -> TrainingSamples:
+    """Return the endless list of samples: degraded photographs, pairs from disk, or both by the share of pairs.
+
+    Raises:
+        ValueError: what the share asks for is missing.
+    """
+    if share < 1 and train is None:
+        raise ValueError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
+    if share > 0 and pairs is None:
+        raise ValueError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
+    paired = PairedSamples(pairs, **key) if share > 0 and pairs is not None else None
+    synthetic = Samples(train, degradation.spec, **key) if share < 1 and train is not None else None  # type: ignore[arg-type]
+    if paired is not None and synthetic is not None:
+        return MixedSamples(paired, synthetic, share, key["seed"], key["stage"])
+    samples: Any = synthetic or paired
+    return samples  # type: ignore[no-any-return]
+
+
+def make_loader(
+    dataset: Any, sampler: NumberSampler, batch_size: int, collate: Callable[[Any], Any], workers: int = 0
+) -> ResumableLoader:
+    """Return a loader. Workers stay from epoch to epoch, and Lightning ends them with the loader, however it ends."""
+    return ResumableLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=leave_signals_to_the_main_process,
     )
 
 
-@torch.no_grad()
-def validation_pair(batch: Batch[Recipe | None]) -> ValidationPair:
-    """LQ and HQ of a batch of one picture; judged against the picture itself, never its sharpened version."""
-    hq = None if batch.hq is None else to_float(batch.hq)
-    if batch.lq is not None:
-        return ValidationPair(to_float(batch.lq), hq)
-    recipe = batch.drawn[0]
-    assert hq is not None and recipe is not None
-    return ValidationPair(degrade(hq[0], recipe)[None], hq)
+def leave_signals_to_the_main_process(_: int) -> None:
+    """Ignore Ctrl-C and a cluster's SIGTERM in a worker: the main process still wants its next batch."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)

@@ -1,29 +1,34 @@
-"""The wandb logger, made so that it never asks and never fails for want of an account or a network."""
+"""The wandb logger, which never asks, and never fails for want of an account or a network."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from wildsr.config import swept
 from wildsr.images import first_line, write_whole
 
-TAG = 64  # characters that wandb takes of a tag
+LONGEST_TAG = 64  # characters that wandb takes of a tag
 
 
-def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
+def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ()) -> WandbLogger:
     """Log to wandb: online where there is a key, else offline into `folder`/wandb. WANDB_MODE overrides.
 
-    The runs of one multirun share a group, `name`, and bear what differs between them as tags. The run's id stands
-    in `folder`/wandb_id, so that a resumed run goes on in the same curves.
+    The run's id stands in `folder`/wandb_id, so that a resumed run goes on in the same curves.
+
+    Args:
+        folder: of a stage; its last part is the stage's name.
+        project: of wandb.
+        name: of the run; the runs of a multirun share it, as their group.
+        tags: what differs between the runs of a multirun, such as "ablation=no_sinc".
+
+    Raises:
+        ValueError: wandb refuses its key, or is out of reach.
     """
     import wandb  # optional: only those who log to it need it
 
@@ -31,24 +36,21 @@ def wandb_logger(folder: str, project: str, name: str) -> WandbLogger:
     identity = place / "wandb_id"
     if not identity.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
-    mode = wandb_mode()
-    several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    differing = swept(HydraConfig.get().overrides.task) if several else []
     return WandbLogger(
-        name="/".join([name, *differing, place.name]),
+        name="/".join([name, *tags, place.name]),
         group=name,
-        tags=[word[:TAG] for word in differing],
+        tags=[tag[:LONGEST_TAG] for tag in tags],
         save_dir=folder,
         project=project,
         id=identity.read_text() if identity.is_file() else None,  # other processes log nothing
-        mode=mode,
+        mode=wandb_mode(),
         resume="allow",
         settings=wandb.Settings(silent=True),
     )
 
 
 def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:
-    """What WANDB_MODE says; else online where there is a key, and offline without one.
+    """Return what WANDB_MODE says; else online where there is a key, and offline without one.
 
     Raises:
         ValueError: wandb tries the key at once, and it is refused, or wandb is out of reach.

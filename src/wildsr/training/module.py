@@ -1,201 +1,244 @@
 """Generator, discriminator and the averaged generator: one iteration, written out.
 
-Shapes: B batch, C = 3, p LQ patch, P HQ patch. Images are float32 in [0, 1].
+Shapes: B batch, C channels, p LQ patch, P HQ patch. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric
 
-from wildsr.losses import adversarial_loss
-from wildsr.training.datamodule import TrainingPair, ValidationPair
-from wildsr.training.execution import Execution
+from wildsr.losses import L1Loss
+from wildsr.rules import number, optional, whole
+from wildsr.training.memory import checkpoint_activations as recompute
+from wildsr.training.memory import set_memory_format
+from wildsr.training.microbatches import Scalars, microbatches, sum_losses
+from wildsr.training.objective import Objective
+from wildsr.training.pairs import TrainingPair, ValidationPair
+from wildsr.training.scalars import is_logged, logit_statistics, mean_scalars
 from wildsr.training.spectral import SpectralNorms
-from wildsr.training.stage import LossSpec, StageSpec
-from wildsr.training.validation import METRICS, enlarged, set_metrics
+from wildsr.training.validation import SetMetrics, upscale_batch
 
-Scalars = dict[str, Tensor]
+log = logging.getLogger(__name__)
+ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released gan stage's
 
 
 class SuperResolution(L.LightningModule):
-    """Trains a generator, alone (psnr stage) or against a discriminator (gan stage), by manual optimisation.
+    """Trains a generator, alone or against a discriminator, by manual optimisation.
 
     Args:
-        generator: LQ to HQ, with attributes `scale` and `channels`.
-        discriminator: logits, or None in a stage without an adversarial loss.
-        perceptual: distance between two images, or None in a stage without a perceptual loss.
-        weights: of the generator's terms.
-        stage: lengths, rates and terms.
-        execution: how an iteration is computed.
-        metrics: names of the figures that validation reports.
+        generator: LQ to HQ, (B, C, h, w) -> (B, C, h * scale, w * scale).
+        discriminator: images to logits; there is one exactly where a loss is adversarial.
+        losses: the generator's terms by name (see `wildsr.losses`); None: the pixel term alone.
+        optimizer: called with a network's parameters, once for each network.
+        schedule: called with each optimizer, stepped every iteration; None: a constant rate.
+        metrics: of validation, by name; None: PSNR and SSIM on luma, and NIQE.
+        ema_decay: of the averaged generator, which is validated, exported and handed on.
+        clip_gradients: the largest L2 norm of a network's gradient; a larger one is shortened. None: no limit.
+        accumulate: parts that a process's batch is divided into, whose gradients are added up.
+        checkpoint_activations: keep few of the generator's activations, and compute the rest again.
+        compile: torch.compile of generator, discriminator and the networks of losses, not of the average.
+        channels_last: the memory format of networks and images.
 
-    Guarantees: the generator's step changes no parameter of the discriminator, and the reverse;
-    `iteration` counts finished iterations and is restored by a checkpoint.
+    The last four cost or save time and memory; gradients stay those of the plain way, but for rounding. The one
+    exception: a discriminator with BatchNorm normalises each part of a batch by itself.
+
+    Guarantees: the generator's step changes no parameter of the discriminator, and the reverse. One iteration is
+    one `global_step` of the trainer. `iteration` counts finished iterations, and is restored by a checkpoint.
+
+    Attributes:
+        origin: plain values that a checkpoint carries along, such as the settings behind it.
+        scalars: losses, gradient norms and logits' statistics of the last iteration, detached.
+        sample_losses: (B,) mean absolute errors of the last iteration's images.
+        logits: (2, B, …) of the last iteration, for real and for generated images; None without a discriminator.
+
+    Raises:
+        ValueError: a value is impossible, or losses and discriminator do not belong together.
     """
 
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module | None,
-        perceptual: nn.Module | None,
-        weights: LossSpec,
-        stage: StageSpec,
-        execution: Execution = Execution(),  # noqa: B008 - it is frozen
-        metrics: Sequence[str] = METRICS,
+        discriminator: nn.Module | None = None,
+        losses: Mapping[str, Any] | None = None,
+        *,
+        optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
+        schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        ema_decay: float = 0.999,
+        clip_gradients: float | None = None,
+        accumulate: int = 1,
+        checkpoint_activations: bool = False,
+        compile: bool = False,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
-        if stage.adversarial != (discriminator is not None):
-            wants = "wants a" if stage.adversarial else "takes no"
-            raise ValueError(f"stage {stage.name} with losses {list(stage.losses)} {wants} discriminator")
         self.automatic_optimization = False
-        self.generator, self.discriminator, self.perceptual = generator, discriminator, perceptual
-        self.weights, self.stage, self.execution = weights, stage, execution
-        execution.lay_out(generator, discriminator, perceptual)
-        self.average = get_ema_multi_avg_fn(stage.ema_decay)
+        self.accumulate = whole(1, 10**6)("accumulate", accumulate)
+        self.clip_gradients_to = optional(number(1e-12, 1e12))("clip_gradients", clip_gradients)
+        number(0, 0.999999)("ema_decay", ema_decay)
+        self.save_hyperparameters(
+            "ema_decay", "clip_gradients", "accumulate", "checkpoint_activations", "compile", "channels_last"
+        )
+        self.generator, self.discriminator = generator, discriminator
+        self.objective = Objective({"pixel": L1Loss()} if losses is None else losses)
+        self.objective.require_discriminator(discriminator is not None)
+        self.make_optimizer, self.make_schedule = optimizer, schedule
+        self.metrics, self.channels_last = metrics, channels_last
+        networks = [generator, *([] if discriminator is None else [discriminator]), *self.objective.networks()]
+        if channels_last:  # before the average is copied
+            set_memory_format(networks)
+        self.average = get_ema_multi_avg_fn(ema_decay)
         self.ema = AveragedModel(generator, multi_avg_fn=self.average)
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
-        self.metrics, self.judged = tuple(metrics), list[MetricCollection]()  # by validation set
-        self.settings: dict[str, Any] = {}  # what decides these weights; a checkpoint carries it along
-        self.origin: dict[str, str] = {}  # digests of the training pictures and of the generator handed on; likewise
         self.norms = SpectralNorms(discriminator)
-        execution.equip(generator, discriminator, perceptual)
-        self.iteration = 0
+        if checkpoint_activations:
+            recompute(generator)
+        for network in networks if compile else ():
+            network.compile()
+        self.iteration, self.origin = 0, dict[str, Any]()
         self.scalars: Scalars = {}
         self.gradient_norms: Scalars = {}
-        self.logits: Tensor | None = None  # (2, B, …) of the last iteration, for real and for generated images
-        self.sample_losses = torch.empty(0)  # (B,) mean absolute errors of the last iteration, for whoever asks
+        self.logits: Tensor | None = None
+        self.sample_losses = torch.empty(0)
+        self.validated: dict[str, SetMetrics] = {}  # by the prefix of a set's scores
 
     def forward(self, lq: Tensor) -> Tensor:
         """Upscale with the averaged weights: (B, C, h, w) -> (B, C, h * scale, w * scale), clamped to [0, 1]."""
-        return enlarged(self.ema.module, lq)
+        return upscale_batch(self.ema.module, lq)
 
-    def training_step(self, pair: TrainingPair, _: int) -> None:
+    def training_step(self, pair: TrainingPair, batch_idx: int) -> None:
         sr, self.scalars = self.generator_step(pair)
         if self.discriminator is not None:
-            self.scalars |= self.discriminator_step(sr, pair.target_adversarial)
+            self.scalars |= self.discriminator_step(sr, self.objective.real_images(pair))
         self.scalars |= self.gradient_norms
+        self.step_schedules()
         self.update_average()
         self.iteration += 1
+        self.log_scalars()
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
-        """One step of the generator; returns its output, detached, and its losses, unweighted."""
+        """Take one step of the generator; return its output, detached, and its losses before their weights."""
         optimizer = self._optimizers()[0]
         optimizer.zero_grad()
         outputs, losses = [], []
-        for part in self.execution.divide(*pair):
+        for part in microbatches(*pair, parts=self.accumulate, channels_last=self.channels_last):
             piece = TrainingPair(*part.tensors)
-            with optimizer.toggle_model(sync_grad=part.last), self.norms.during("generator", part):
+            with optimizer.toggle_model(sync_grad=part.last), self.norms.hold_power_iteration("generator", part):
                 sr = self.generator(piece.lq).type_as(piece.lq)  # not autocast's half: losses are float32
                 terms = self.generator_losses(sr, piece)
-                total = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum()
-                self.manual_backward(total * part.share)
+                self.manual_backward(self.objective.weighted_sum(terms) * part.share)
             outputs.append(sr.detach())
             losses.append({f"loss/{name}": value.detach() * part.share for name, value in terms.items()})
         optimizer.step()
         sr = torch.cat(outputs)
         self.sample_losses = (sr - pair.target_pixel).abs().mean((1, 2, 3))
-        return sr, added(losses)
+        return sr, sum_losses(losses)
 
     def generator_losses(self, sr: Tensor, pair: TrainingPair) -> Scalars:
-        """The stage's terms, each a scalar before its weight."""
-        terms: Scalars = {}
-        if "pixel" in self.stage.losses:
-            terms["pixel"] = F.l1_loss(sr, pair.target_pixel)
-        if self.perceptual is not None:
-            terms["perceptual"] = self.perceptual(sr, pair.target_perceptual)
-        if self.discriminator is not None:
-            terms["adversarial"] = adversarial_loss(self.discriminator(sr).type_as(sr), real=True)
-        return terms
+        """Return the terms that have a weight, each a scalar before it."""
+        return self.objective(sr, pair, self.discriminator)
 
     def discriminator_step(self, fake: Tensor, real: Tensor) -> Scalars:
-        """One step of the discriminator on generated and true images, both without a gradient of their own."""
+        """Take one step of the discriminator on generated and true images, both without a gradient of their own."""
         assert self.discriminator is not None
         optimizer = self._optimizers()[1]
         optimizer.zero_grad()
-        losses, judged = [], []
-        for part in self.execution.divide(real, fake):
+        losses, logits = [], []
+        for part in microbatches(real, fake, parts=self.accumulate, channels_last=self.channels_last):
             with optimizer.toggle_model(sync_grad=part.last):
-                with self.norms.during("real", part):
-                    logits_real = self.discriminator(part.tensors[0]).type_as(real)
-                with self.norms.during("fake", part):
-                    logits_fake = self.discriminator(part.tensors[1]).type_as(fake)
-                loss = adversarial_loss(logits_real, real=True) + adversarial_loss(logits_fake, real=False)
+                with self.norms.hold_power_iteration("real", part):
+                    real_logits = self.discriminator(part.tensors[0]).type_as(real)
+                with self.norms.hold_power_iteration("fake", part):
+                    fake_logits = self.discriminator(part.tensors[1]).type_as(fake)
+                loss = self.objective.discriminator_loss(real_logits, fake_logits)
                 self.manual_backward(loss * part.share)
             losses.append({"loss/discriminator": loss.detach() * part.share})
-            judged.append(torch.stack((logits_real, logits_fake)).detach())
-        optimizer.step()
-        self.logits = torch.cat(judged, 1)
-        return added(losses) | statistics(*self.logits)
+            logits.append(torch.stack((real_logits, fake_logits)).detach())
+        # The strategy's step on the bare optimizer: as the wrapper's, but `global_step` counts iterations, not steps.
+        self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
+        self.logits = torch.cat(logits, 1)
+        return sum_losses(losses) | logit_statistics(*self.logits)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Measure a network's gradient, whole and unscaled only now, and shorten it to the stage's limit."""
+        """Measure a network's gradient, whole and unscaled only now, and shorten it to the limit."""
         name = "generator" if optimizer is self.trainer.optimizers[0] else "discriminator"
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
-        if self.stage.clip_gradients is not None:
-            nn.utils.clip_grads_with_norm_(parameters, self.stage.clip_gradients, norm)
+        if self.clip_gradients_to is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.clip_gradients_to, norm)
         self.gradient_norms[f"grad_norm/{name}"] = norm
+
+    def step_schedules(self) -> None:
+        """Step what sets the rates, if there is any; once an iteration."""
+        schedulers = self.lr_schedulers()  # Lightning hands a single one out bare
+        for scheduler in schedulers if isinstance(schedulers, list) else filter(None, [schedulers]):
+            scheduler.step()
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """As AveragedModel's own update, which twice waits for the device to read its counter."""
+        """Do what AveragedModel's own update does, which twice waits for the device to read its counter."""
         own, others = self.ema.module, self.generator
         self.average(list(own.parameters()), list(others.parameters()), self.ema.n_averaged)
         for buffer, other in zip(own.buffers(), others.buffers(), strict=True):
             buffer.copy_(other)
         self.ema.n_averaged += 1
 
-    def on_validation_start(self) -> None:
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.judged = set_metrics(data.val, self.metrics, int(self.generator.scale), self.device)  # type: ignore[arg-type]
+    def log_scalars(self) -> None:
+        """Log the means over all processes, in iterations that are logged; others wait for no device."""
+        if is_logged(self.trainer, self.iteration):
+            means = mean_scalars(self.trainer, self.scalars)
+            losses = {name: value for name, value in means.items() if name.startswith("loss/")}
+            others = {name: value for name, value in means.items() if name not in losses}
+            self.log_dict(losses, prog_bar=True)
+            self.log_dict(others | {"iteration": float(self.iteration)})
 
-    def validation_step(self, pair: ValidationPair, _: int, dataloader_idx: int = 0) -> Tensor:
+    def on_validation_start(self) -> None:
+        self.validated = {}
+
+    def validation_step(self, pair: ValidationPair, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         sr: Tensor = self(pair.lq)
-        if self.trainer.datamodule.judges(dataloader_idx):  # type: ignore[attr-defined]
-            self.judged[dataloader_idx].update(sr=sr, hq=pair.hq)
+        prefix = self._prefix(dataloader_idx)
+        if prefix not in self.validated:
+            self.validated[prefix] = SetMetrics(self.metrics, pair, sr)
+        if not pair.is_repeated:
+            self.validated[prefix].update(sr, pair.hq)
         return sr  # for callbacks that show it
 
     def on_validation_epoch_end(self) -> None:
-        for metrics in self.judged:
-            self.log_dict(metrics.compute(), logger=False)  # callbacks hand them to the loggers, by iteration
+        for prefix, metrics in self.validated.items():
+            self.log_dict(metrics.compute(prefix))
+            if not self.trainer.sanity_checking and self.trainer.is_global_zero:
+                for name, count in metrics.left_out().items():
+                    log.warning("%s%s leaves out images without a finite score: %d", prefix, name, count)
+        self.log("iteration", float(self.iteration))
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         networks = [self.generator] if self.discriminator is None else [self.generator, self.discriminator]
-        low, high = self.stage.betas
-        return [torch.optim.Adam(network.parameters(), lr=self.stage.lr, betas=(low, high)) for network in networks]
+        optimizers = [self.make_optimizer(network.parameters()) for network in networks]
+        return optimizers, [] if self.make_schedule is None else [self.make_schedule(o) for o in optimizers]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint |= {"iteration": self.iteration, "origin": self.origin}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.iteration = checkpoint["iteration"]
 
     def _optimizers(self) -> list[Any]:
         optimizers = self.optimizers()  # Lightning hands a single one out bare
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint |= {
-            "iteration": self.iteration,
-            "stage": self.stage.name,
-            "settings": self.settings,
-            "origin": self.origin,
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.iteration = checkpoint["iteration"]
-
-
-def added(parts: list[Scalars]) -> Scalars:
-    """The sums of what the parts of a batch have contributed."""
-    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
-
-
-def statistics(real: Tensor, fake: Tensor) -> Scalars:
-    """Mean and standard deviation of the discriminator's logits for real and for generated images."""
-    logits = {"discriminator/real": real, "discriminator/fake": fake}
-    spreads = {f"{name}_std": values.std(correction=0) for name, values in logits.items()}
-    return {name: values.mean() for name, values in logits.items()} | spreads
+    def _prefix(self, dataloader_idx: int) -> str:
+        """Return what the names of a set's scores begin with: val/ for the first set, val/<name>/ for others."""
+        loaders = self.trainer.val_dataloaders
+        names = list(loaders) if isinstance(loaders, Mapping) else list(range(dataloader_idx + 1))
+        return f"val/{names[dataloader_idx]}/" if dataloader_idx else "val/"

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from wildsr.training.execution import MicroBatch
+from wildsr.training.microbatches import MicroBatch
 
 
 class SpectralNorms:
-    """The spectral norms of a network whose batches may come in parts; without any, it does nothing.
+    """Keep the spectral norms of a network whose batches may come in parts; without any, do nothing.
 
     In train mode torch advances the power iteration at every forward, so that each part of a batch would meet
     another network: with a fresh discriminator its first gradient is 17 % off. Here the first part of a pass
@@ -32,8 +32,8 @@ class SpectralNorms:
             norm.forward = partial(in_float32, norm.forward)  # type: ignore[method-assign]
 
     @contextmanager
-    def during(self, name: str, part: MicroBatch) -> Iterator[None]:
-        """The forward of one part of the pass `name`; passes of several names may take turns, part by part."""
+    def hold_power_iteration(self, name: str, part: MicroBatch) -> Iterator[None]:
+        """Run the forward of one part of the pass `name`; passes of several names may take turns, part by part."""
         if part.first:
             yield
             if not part.last:
@@ -48,7 +48,7 @@ class SpectralNorms:
 
 
 def in_float32(forward: Any, weight: Tensor) -> Tensor:
-    """A norm's forward outside autocast, which would take the matrix products of its power iteration in half."""
+    """Run a norm's forward outside autocast, which would take the matrix products of its power iteration in half."""
     with torch.autocast(weight.device.type, enabled=False):
         result: Tensor = forward(weight)
         return result

@@ -1,51 +1,77 @@
-"""How a generator is judged while it trains: whole pictures in, a collection of metrics for each validation set.
+"""How a generator is judged while it trains: whole images in, a mean score of each metric and set out.
 
-Shapes: B batch, C = 3, h w LQ picture, H = h * scale, W = w * scale. Images are float32 in [0, 1].
+Shapes: B batch, C channels, h w LQ image, H = h * scale, W = w * scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric
 
-from wildsr.data import ValidationSet
-from wildsr.metrics import chosen_metrics
+from wildsr.metrics import NIQE, PSNR, SSIM
 from wildsr.networks.eager import Eager
 from wildsr.networks.tiling import upscale
+from wildsr.training.pairs import ValidationPair
 
-MAIN = "main"  # the set whose figures are val/psnr_y …; the others' are val/<name>/psnr_y …
-METRICS = ("psnr_y", "ssim_y", "niqe")
 # LQ pixels. At 64 channels and x4, RRDBNet holds three float32 maps of 4 KB an LQ pixel: 3 GB for so many.
-WHOLE = 512 * 512
+LARGEST_WHOLE = 512 * 512
 TILE = 256
 
 
-def enlarged(network: nn.Module, lq: Tensor) -> Tensor:
-    """Upscale (B, C, h, w) -> (B, C, H, W), clamped to [0, 1]; pictures of more than WHOLE pixels in tiles.
+def upscale_batch(network: nn.Module, lq: Tensor) -> Tensor:
+    """Upscale (B, C, h, w) -> (B, C, H, W), clamped to [0, 1]; images of more than LARGEST_WHOLE pixels in tiles.
 
-    The tiles overlap so far that the result is that of the whole picture (see `upscale.tiles.overlap_of`).
+    The tiles overlap so far that the result is that of the whole image (see `networks.tiling`).
     """
-    if lq.shape[-2] * lq.shape[-1] <= WHOLE:
+    if lq.shape[-2] * lq.shape[-1] <= LARGEST_WHOLE:
         sr: Tensor = network(lq)
         return sr.float().clamp(0, 1)
     return torch.stack([upscale(Eager(network, lq.device), image, TILE) for image in lq])
 
 
-def set_metrics(
-    sets: Mapping[str, ValidationSet], names: Sequence[str], border: int, device: torch.device
-) -> list[MetricCollection]:
-    """The chosen metrics of each set, in the order of the sets, `border` pixels cropped from each side.
+def released_metrics(border: int) -> dict[str, Metric]:
+    """Return what validation reports unless told otherwise, inside a border of so many pixels, as papers do."""
+    return {"psnr_y": PSNR("y", border), "ssim_y": SSIM("y", border), "niqe": NIQE(border)}
 
-    Named val/<metric> for the main set, val/<set>/<metric> for others; without an HQ only those that need none.
+
+class SetMetrics:
+    """The metrics of one validation set: copies, so that no set counts another's images.
+
+    Args:
+        metrics: by name, each with an `update` that takes (sr, hq), or (sr) alone; None: the released ones.
+        first: the set's first pair and its result: without an HQ, metrics that need one are left out.
     """
-    return [
-        MetricCollection(
-            dict(chosen_metrics(names, border, chosen.has_hq)),
-            prefix="val/" if name == MAIN else f"val/{name}/",
-            compute_groups=False,
-        ).to(device)
-        for name, chosen in sets.items()
-    ]
+
+    def __init__(self, metrics: Mapping[str, Metric] | None, first: ValidationPair, sr: Tensor) -> None:
+        if metrics is None:
+            metrics = released_metrics(border=sr.shape[-1] // first.lq.shape[-1])
+        self.metrics = {
+            name: metric.clone().to(sr.device)
+            for name, metric in metrics.items()
+            if first.hq is not None or not needs_hq(metric)
+        }
+
+    def update(self, sr: Tensor, hq: Tensor | None) -> None:
+        """Score a batch of images."""
+        for metric in self.metrics.values():
+            metric.update(*((sr, hq) if needs_hq(metric) else (sr,)))
+
+    def compute(self, prefix: str) -> dict[str, Tensor]:
+        """Return the mean scores over all processes, by their names behind a prefix."""
+        return {f"{prefix}{name}": metric.compute() for name, metric in self.metrics.items()}
+
+    def left_out(self) -> dict[str, int]:
+        """Return how many images the last means of some metrics leave out, for want of a finite score."""
+        counts = {name: int(getattr(metric, "left_out", 0)) for name, metric in self.metrics.items()}
+        return {name: count for name, count in counts.items() if count}
+
+
+def needs_hq(metric: Metric) -> bool:
+    """Return whether a metric compares two images: its `update` wants two arguments."""
+    parameters = inspect.signature(type(metric).update).parameters.values()
+    wanted = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(wanted) > 2  # self, sr, hq

@@ -1,0 +1,44 @@
+"""How networks are computed, not what they learn: recomputed, compiled, in another memory format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+def set_memory_format(networks: Iterable[nn.Module]) -> None:
+    """Put the weights of networks in channels-last order."""
+    for network in networks:
+        network.to(memory_format=torch.channels_last)
+
+
+def checkpoint_activations(network: nn.Module) -> None:
+    """Keep few of a network's activations, and compute the rest again in its backward pass.
+
+    A network whose `body` is an nn.Sequential keeps what stands between the segments of that: its blocks, or, of
+    plain layers, as many at a time as there are segments. Of any other network only the input is kept, so that its
+    activations are not held while the losses have theirs. No parameter, buffer or submodule changes its name.
+
+    A network that counts its forwards, as BatchNorm does in its running statistics, counts the second one as well.
+    """
+    body = getattr(network, "body", None)
+    if not isinstance(body, nn.Sequential):
+        network.forward = partial(checkpoint, network.forward, use_reentrant=False)  # type: ignore[method-assign]
+        return
+    segments = list(body)
+    if not any(True for block in body for _ in block.children()):
+        length = isqrt(len(body))
+        segments = [body[start : start + length] for start in range(0, len(body), length)]
+    body.forward = partial(in_segments, segments)  # type: ignore[method-assign]
+
+
+def in_segments(segments: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Run modules one after the other; each keeps its input only."""
+    for segment in segments:
+        x = checkpoint(segment, x, use_reentrant=False)
+    return x

@@ -1,0 +1,90 @@
+"""The generator's objective: terms by name, each with its weight and its target.
+
+Shapes: B batch, C channels, P HQ patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wildsr.rules import number, one_of
+from wildsr.training.microbatches import Scalars
+from wildsr.training.pairs import TrainingPair
+
+TARGETS = ("pixel", "perceptual", "adversarial")
+
+
+class Objective(nn.Module):
+    """A sum of terms, of which one may be adversarial. Terms that are modules move with it, and are frozen.
+
+    Args:
+        terms: as `wildsr.losses.LossTerm` describes them. One of weight 0 is not computed; an adversarial one of
+            weight 0 still teaches the discriminator.
+
+    Raises:
+        ValueError: there is no term, two are adversarial, or a weight or a target is impossible.
+    """
+
+    def __init__(self, terms: Mapping[str, Any]) -> None:
+        super().__init__()
+        if not terms:
+            raise ValueError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
+        for name, term in terms.items():
+            number(0, 1e6)(f"losses.{name}.weight", getattr(term, "weight", None))
+            one_of(*TARGETS)(f"losses.{name}.target", getattr(term, "target", "pixel"))
+        adversarial = [name for name, term in terms.items() if hasattr(term, "discriminator_loss")]
+        if len(adversarial) > 1:
+            raise ValueError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
+        if "discriminator" in terms:
+            raise ValueError("losses.discriminator: the discriminator's own loss has this name; wanted another")
+        self.terms = dict(terms)
+        self.adversary = adversarial[0] if adversarial else None
+        self.modules_of_terms = nn.ModuleList(term for term in terms.values() if isinstance(term, nn.Module))
+        self.modules_of_terms.requires_grad_(False)
+
+    def forward(self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None) -> Scalars:
+        """Compare (B, C, P, P) with the targets; return the terms by name, scalars before their weights."""
+        losses: Scalars = {}
+        for name, term in self.terms.items():
+            if term.weight == 0:
+                continue
+            if name == self.adversary:
+                assert discriminator is not None
+                losses[name] = term(discriminator(sr).type_as(sr))
+            else:
+                losses[name] = term(sr, self._target(name, pair))
+        return losses
+
+    def weighted_sum(self, losses: Scalars) -> Tensor:
+        """Return what the generator learns from."""
+        return torch.stack([self.terms[name].weight * value for name, value in losses.items()]).sum()
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """Return what the discriminator learns from, in the words of the adversarial term."""
+        assert self.adversary is not None
+        loss: Tensor = self.terms[self.adversary].discriminator_loss(real_logits, fake_logits)
+        return loss
+
+    def real_images(self, pair: TrainingPair) -> Tensor:
+        """Return the images that the discriminator is shown as real."""
+        assert self.adversary is not None
+        return self._target(self.adversary, pair)
+
+    def require_discriminator(self, is_given: bool) -> None:
+        """Raises: ValueError unless there is a discriminator exactly where a term is adversarial."""
+        if is_given and self.adversary is None:
+            raise ValueError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
+        if self.adversary is not None and not is_given:
+            raise ValueError(f"losses.{self.adversary}: wants a discriminator, and none is given")
+
+    def networks(self) -> Iterable[nn.Module]:
+        """Return the terms that have weights of their own, such as those of VGG19."""
+        return [m for m in self.modules_of_terms if any(True for _ in (*m.parameters(), *m.buffers()))]
+
+    def _target(self, name: str, pair: TrainingPair) -> Tensor:
+        target: Tensor = getattr(pair, f"target_{getattr(self.terms[name], 'target', 'pixel')}")
+        return target

@@ -1,0 +1,113 @@
+"""From a batch of photographs to what an iteration or a validation step sees: sharpen, degrade, cut.
+
+Shapes: B batch, C channels, H W image, P HQ patch, p = P // scale LQ patch. Images are float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wildsr.data import Batch, Item, Sample
+from wildsr.degradation import SharpenSpec, sharpen
+from wildsr.images import to_float
+
+NO_SHARPENING = SharpenSpec(source=False, target_pixel=False, target_perceptual=False)
+
+
+class TrainingPair(NamedTuple):
+    """What one iteration sees: lq (B, C, p, p) and a target for each kind of loss, (B, C, P, P) each."""
+
+    lq: Tensor
+    target_pixel: Tensor
+    target_perceptual: Tensor
+    target_adversarial: Tensor
+
+
+class ValidationPair(NamedTuple):
+    """One image: lq (1, C, H // scale, W // scale), hq (1, C, H, W), or None for a real photograph.
+
+    A repeated image is shown to a process that has none of its own in a set; no metric may count it.
+    """
+
+    lq: Tensor
+    hq: Tensor | None
+    is_repeated: bool = False
+
+
+class PairMaker(nn.Module):
+    """Make pairs of a batch, on the device where it is, without gradients.
+
+    Args:
+        degradation: (images, their recipes) to LQ images.
+        sharpening: where the sharpened HQ takes the HQ's place: as the source of the LQ, as a target; None: nowhere.
+        patch: P.
+    """
+
+    def __init__(self, degradation: nn.Module, sharpening: SharpenSpec | None, patch: int) -> None:
+        super().__init__()
+        self.degradation, self.sharpening, self.patch = degradation, sharpening or NO_SHARPENING, patch
+
+    @torch.no_grad()
+    def forward(self, batch: Batch[Any] | TrainingPair) -> TrainingPair | ValidationPair:
+        """Return the pair of a training or a validation batch; one that a worker has made is returned as it is."""
+        if isinstance(batch, TrainingPair):
+            return batch
+        return self._training_pair(batch) if isinstance(batch.drawn[0], Sample) else self._validation_pair(batch)
+
+    def _training_pair(self, batch: Batch[Sample]) -> TrainingPair:
+        """Cut LQ and targets by each sample's window. An LQ that was found is never sharpened; its targets are."""
+        assert batch.hq is not None
+        hq, spec = to_float(batch.hq), self.sharpening
+        is_needed = spec.source or spec.target_pixel or spec.target_perceptual
+        sharp = sharpened(hq, spec) if is_needed else hq
+        lq = self._low_quality(sharp if spec.source else hq, batch)
+        scale = hq.shape[-1] // lq.shape[-1]
+        target, sharp_target = (cut_windows(image, batch.drawn, self.patch, scale) for image in (hq, sharp))
+        return TrainingPair(
+            lq=cut_windows(lq, batch.drawn, self.patch // scale),
+            target_pixel=sharp_target if spec.target_pixel else target,
+            target_perceptual=sharp_target if spec.target_perceptual else target,
+            target_adversarial=target,
+        )
+
+    def _low_quality(self, source: Tensor, batch: Batch[Sample]) -> Tensor:
+        """Degrade the images that have a recipe; take the LQ that was found of the others. In the batch's order."""
+        places = [place for place, sample in enumerate(batch.drawn) if sample.recipe is not None]
+        if len(places) == len(batch.drawn):
+            made: Tensor = self.degradation(source, [sample.recipe for sample in batch.drawn])
+            return made
+        assert batch.lq is not None
+        found = iter(to_float(batch.lq))
+        if not places:
+            return torch.stack(list(found))
+        degraded = iter(self.degradation(source[places], [batch.drawn[place].recipe for place in places]))
+        return torch.stack([next(found if sample.recipe is None else degraded) for sample in batch.drawn])
+
+    def _validation_pair(self, batch: Batch[Any]) -> ValidationPair:
+        """Compare with the photograph itself, never with its sharpened version."""
+        hq = None if batch.hq is None else to_float(batch.hq)
+        if batch.lq is not None:
+            return ValidationPair(to_float(batch.lq), hq)
+        return ValidationPair(self.degradation(hq, batch.drawn), hq)
+
+
+def cut_windows(images: Tensor, samples: Sequence[Sample], side: int, scale: int = 1) -> Tensor:
+    """Cut each sample's window out of (B, C, H, W); its place is in LQ pixels, the side in pixels of the images."""
+    corners = [(sample.window_top * scale, sample.window_left * scale) for sample in samples]
+    return torch.stack([image[:, y : y + side, x : x + side] for image, (y, x) in zip(images, corners, strict=True)])
+
+
+def sharpened(image: Tensor, sharpening: SharpenSpec) -> Tensor:
+    """Sharpen an image or a batch by the unsharp mask of a spec."""
+    return sharpen(image, sharpening.radius, sharpening.sigma, sharpening.amount, sharpening.threshold)
+
+
+def collate_pairs(items: Sequence[Item[Sample]], make_pairs: PairMaker) -> TrainingPair:
+    """Make the pairs of samples where they are read, as a worker does."""
+    pair = make_pairs(Batch.collate(items))
+    assert isinstance(pair, TrainingPair)
+    return pair

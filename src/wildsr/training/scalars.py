@@ -1,0 +1,36 @@
+"""What is measured of an iteration: when it is logged, its means over processes, statistics of logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import lightning as L
+import torch
+from torch import Tensor
+
+
+def is_logged(trainer: L.Trainer, iteration: int) -> bool:
+    """Return whether an iteration's scalars are logged: of a fit the first, the last and every N-th iteration.
+
+    N is the trainer's `log_every_n_steps`; loggers themselves take only the N-th.
+    """
+    every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return trainer.training and (iteration in (1, trainer.max_steps) or (every > 0 and iteration % every == 0))
+
+
+def mean_scalars(trainer: L.Trainer, scalars: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return scalars as means over all processes, on the CPU: each process has to ask. It waits for the device.
+
+    Lightning reads what is shown on a progress bar in every iteration; from the CPU that costs nothing.
+    """
+    if not scalars:
+        return {}
+    means = trainer.strategy.reduce(torch.stack([value.float() for value in scalars.values()]))
+    return dict(zip(scalars, means.cpu(), strict=True))  # type: ignore[union-attr]
+
+
+def logit_statistics(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """Return mean and standard deviation of the discriminator's logits for real and for generated images."""
+    logits = {"discriminator/real": real, "discriminator/fake": fake}
+    spreads = {f"{name}_std": values.std(correction=0) for name, values in logits.items()}
+    return {name: values.mean() for name, values in logits.items()} | spreads

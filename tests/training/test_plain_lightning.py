@@ -1,0 +1,187 @@
+"""Nothing of ours but module and data module: Lightning's own trainer and callbacks do the rest."""
+
+import csv
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar, Timer
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+
+from wildsr.data import Photographs, validation_set
+from wildsr.degradation import Degradation, DegradationSpec, SharpenSpec
+from wildsr.networks import CompactNet, UNetDiscriminator
+from wildsr.training import DegradedPhotographs, SuperResolution, released_losses
+
+
+class Seen(L.Callback):
+    """Notes the numbers of the samples of each iteration; for the test alone."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.numbers += trainer.datamodule.numbers(module.iteration + 1)
+
+
+def make_module(**options):
+    torch.manual_seed(0)
+    return SuperResolution(
+        CompactNet(scale=4, features=4, convs=2),
+        UNetDiscriminator(features=4),
+        released_losses(perceptual=0),
+        **options,
+    )
+
+
+def make_data(photographs, val=None, **options):
+    return DegradedPhotographs(
+        train=Photographs(photographs),
+        degradation=Degradation(DegradationSpec()),
+        batch_size=2,
+        val=val,
+        sharpen=SharpenSpec(),
+        crop=64,
+        patch=32,
+        iterations_per_epoch=3,
+        **options,
+    )
+
+
+def make_trainer(folder, steps, callbacks=(), **options):
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
+    return L.Trainer(max_steps=steps, default_root_dir=folder, callbacks=list(callbacks), **quiet | options)
+
+
+def every(folder, steps):
+    return ModelCheckpoint(folder, "{step}", every_n_train_steps=steps, save_top_k=-1, save_last=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_fit_resumed_in_the_middle_of_an_epoch_is_the_uninterrupted_one_bit_for_bit(photographs, tmp_path, workers):
+    whole = make_module()
+    make_trainer(tmp_path, 8, [every(tmp_path / "whole", 4)]).fit(whole, make_data(photographs))
+    resumed = make_module()
+    seen = Seen()
+    make_trainer(tmp_path, 8, [seen]).fit(
+        resumed,
+        make_data(photographs, workers=workers),
+        ckpt_path=tmp_path / "whole" / "step=4.ckpt",
+        weights_only=True,
+    )
+    assert seen.numbers == list(range(8, 16))
+    assert whole.iteration == resumed.iteration == 8
+    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+    for one, other in zip(whole.trainer.optimizers, resumed.trainer.optimizers, strict=True):
+        for slot, twin in zip(one.state.values(), other.state.values(), strict=True):
+            assert torch.equal(slot["exp_avg_sq"], twin["exp_avg_sq"])
+
+
+def test_n_steps_are_n_iterations_and_no_sample_comes_twice(photographs, tmp_path):
+    module, data, read = make_module(), make_data(photographs), []
+    take = type(data.samples).__getitem__
+
+    class Noted(type(data.samples)):
+        def __getitem__(self, number):
+            read.append(number)
+            return take(self, number)
+
+    data.samples.__class__ = Noted
+    trainer = make_trainer(tmp_path, 7)
+    trainer.fit(module, data)  # two epochs of three iterations, and a third
+    assert trainer.global_step == module.iteration == 7
+    assert trainer.current_epoch == 3
+    assert read == list(range(14))
+
+
+def test_stock_callbacks_validation_and_loggers_do_their_work(photographs, tmp_path):
+    sets = {"main": validation_set(4, hq=photographs), "found": validation_set(4, lq=photographs)}
+    module, data = make_module(), make_data(photographs, sets)
+    best = ModelCheckpoint(tmp_path / "best", "{step}", monitor="val/psnr_y", mode="max")
+    last = every(tmp_path / "last", 2)
+    timer, rates, bar = Timer(), LearningRateMonitor(), RichProgressBar()
+    trainer = make_trainer(
+        tmp_path,
+        6,
+        [best, last, timer, rates, bar],
+        logger=CSVLogger(tmp_path, "csv", ""),
+        log_every_n_steps=2,
+        val_check_interval=2,
+        check_val_every_n_epoch=None,
+        enable_progress_bar=True,
+    )
+    trainer.fit(module, data)
+    assert sorted(file.name for file in (tmp_path / "last").iterdir()) == [
+        "last.ckpt", "step=2.ckpt", "step=4.ckpt", "step=6.ckpt"
+    ]  # fmt: skip
+    assert torch.load(last.last_model_path, weights_only=True)["iteration"] == 6
+    assert float(best.best_model_score) == max(figures(tmp_path, "val/psnr_y"))
+    assert timer.time_elapsed("train") > 0
+    assert set(figures(tmp_path, "lr-Adam")) == {1e-4}
+    shown = bar.get_metrics(trainer, module)
+    assert {"loss/pixel", "loss/adversarial", "loss/discriminator"} <= set(shown)
+    assert len(figures(tmp_path, "loss/pixel")) == 3
+    assert figures(tmp_path, "iteration") == [2, 2, 4, 4, 6, 6]  # a training row and a validation row each
+    assert len(figures(tmp_path, "val/niqe")) == len(figures(tmp_path, "val/found/niqe")) == 3
+    assert not figures(tmp_path, "val/found/psnr_y")  # real photographs have nothing to be compared with
+
+
+def figures(folder: Path, name: str) -> list[float]:
+    with (folder / "csv" / "metrics.csv").open() as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+
+
+def test_a_checkpoint_loads_into_a_module_with_the_plain_values_it_was_made_with(photographs, tmp_path):
+    module = make_module(ema_decay=0.5, clip_gradients=1.0, accumulate=2)
+    make_trainer(tmp_path, 1, [every(tmp_path, 1)]).fit(module, make_data(photographs))
+    networks = {"generator": CompactNet(scale=4, features=4, convs=2), "discriminator": UNetDiscriminator(features=4)}
+    loaded = SuperResolution.load_from_checkpoint(
+        tmp_path / "last.ckpt", **networks, losses=released_losses(perceptual=0), weights_only=True
+    )
+    assert (loaded.iteration, loaded.accumulate, loaded.clip_gradients_to) == (1, 2, 1.0)
+    assert loaded.hparams == {
+        "ema_decay": 0.5, "clip_gradients": 1.0, "accumulate": 2, "checkpoint_activations": False, "compile": False,
+        "channels_last": False,
+    }  # fmt: skip
+    assert all(torch.equal(t, loaded.state_dict()[name]) for name, t in module.state_dict().items())
+
+
+def test_a_schedule_goes_on_after_a_resume(photographs, tmp_path):
+    def halve(optimizer):
+        return torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 3], gamma=0.5)
+
+    module = make_module(schedule=halve)
+    make_trainer(tmp_path, 2, [every(tmp_path, 2)]).fit(module, make_data(photographs))
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in module.trainer.optimizers]
+    assert rates == [5e-5, 5e-5]
+    module = make_module(schedule=halve)
+    make_trainer(tmp_path, 3).fit(module, make_data(photographs), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    assert [optimizer.param_groups[0]["lr"] for optimizer in module.trainer.optimizers] == [2.5e-5, 2.5e-5]
+
+
+def test_a_network_a_loss_and_a_metric_of_anyones_are_trained_and_shown(photographs, tmp_path):
+    from torchmetrics.image import StructuralSimilarityIndexMeasure
+
+    class Plain(nn.Module):  # has neither scale nor channels
+        def __init__(self):
+            super().__init__()
+            self.grow = nn.Sequential(nn.Conv2d(3, 48, 3, padding=1), nn.PixelShuffle(4))
+
+        def forward(self, lq):
+            return self.grow(lq)
+
+    class Squared:  # no module
+        weight = 2.0
+
+        def __call__(self, sr, target):
+            return (sr - target).square().mean()
+
+    module = SuperResolution(
+        Plain(), losses={"squared": Squared()}, metrics={"ssim": StructuralSimilarityIndexMeasure(data_range=1.0)}
+    )
+    trainer = make_trainer(tmp_path, 3)
+    trainer.fit(module, make_data(photographs, validation_set(4, hq=photographs)))
+    assert set(trainer.callback_metrics) >= {"loss/squared", "val/ssim"}
