@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 
+class UserError(ValueError):
+    """What a user can mend: shown as one line, where any other error is a bug and keeps its traceback."""
+
+
 def expanded(path: Path | str) -> Path:
     """A path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
     with suppress(RuntimeError):

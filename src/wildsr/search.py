@@ -1,4 +1,4 @@
-"""A search that the same command goes on with, however it ended before."""
+"""Multiruns: folders that the same command finds again, and a search that it goes on with, however it ended before."""
 
 from __future__ import annotations
 
@@ -7,8 +7,24 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
+
+log = logging.getLogger(__name__)
+
+
+class NameJobs(Callback):
+    """Names the jobs of a multirun by what differs between them: Hydra's override_dirname without the other keys."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        same = [override.key_or_group for override in parsed if not override.is_sweep_override()]
+        with open_dict(config.hydra.overrides):
+            # Every job is composed with these overrides, on whichever machine.
+            config.hydra.overrides.hydra.append(
+                f"hydra.job.config.override_dirname.exclude_keys={[*same, 'hydra.mode']}"
+            )
 
 
 class Continue(Callback):
@@ -38,7 +54,7 @@ class Continue(Callback):
                 if trial.params:
                     study.enqueue_trial(trial.params)
         done = len(study.get_trials(states=(TrialState.COMPLETE,)))
-        print(f"search {sweeper.study_name}: {done} of {sweeper.n_trials} trials are finished", flush=True)
+        log.info("search %s: %d of %d trials are finished", sweeper.study_name, done, sweeper.n_trials)
         sweeper.n_trials = max(0, sweeper.n_trials - done)
         if sweeper.sampler.get("seed") is not None:
             sweeper.sampler.seed += len(study.trials)

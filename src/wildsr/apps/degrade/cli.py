@@ -19,7 +19,7 @@ from wildsr.apps.common.arguments import Parser, refuse_clashes, refuse_inputs, 
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
 from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
-from wildsr.training.datamodule import sharpened
+from wildsr.training.pairs import sharpened
 
 DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
 

@@ -46,21 +46,20 @@ def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: 
     own = cfg.copy()
     own.paths.run = str(scratch / cfg.stage.name)
     plain: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
-    alarms = {name: node for name, node in plain["callbacks"].items() if name == "alarms"}
+    name = cfg.stage.name
+    divergence = {key: node for key, node in plain["callbacks"].items() if key == "divergence"}
     meter = {"_target_": "wildsr.apps.doctor.measuring.Meter", "seconds": seconds}
-    plain |= {"logger": {}, "callbacks": {**alarms, "meter": meter}, "validate_first": False, "resume": "never"}
+    plain |= {"logger": {}, "callbacks": {**divergence, "meter": meter}, "validate_first": False, "resume": "never"}
     plain["metrics"] = metrics_here(cfg, absent)
-    plain["stage"] |= {"iterations": ENDLESS, "iterations_per_epoch": ENDLESS}
+    plain["stages"][name] |= {"iterations": ENDLESS, "iterations_per_epoch": ENDLESS, "predecessor": None}
     plain["trainer"]["enable_checkpointing"] = False  # Lightning would save one of its own
     plain["generator"]["weights"] = None
-    if "discriminator" in plain:
-        plain["discriminator"]["weights"] = None
+    plain["discriminator"]["weights"] = None
     nodes = plain["trainer"].pop("num_nodes", 1)  # the others are not waited for: their share of a batch is left out
     plain["data"]["batch_size"] //= nodes
-    loss = plain["loss"]
-    if loss["features"] in absent and "perceptual" in plain["stage"]["losses"] and loss["perceptual"]:
-        key = BACKBONES[loss["features"]].key.removeprefix("loss.")
-        loss[key] = str(stand_in(loss["features"], scratch))
+    for term in (plain["loss"][key] for key in plain["stages"][name]["losses"]):
+        if term.get("backbone") in absent and term["weight"]:
+            term["file"] = str(stand_in(term["backbone"], scratch))
     return OmegaConf.create(plain)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -16,10 +17,9 @@ from wildsr.apps.doctor.room import check_room
 from wildsr.apps.doctor.speed import check_speed
 from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.apps.doctor.weights import check_weights
-from wildsr.apps.evaluate.closing import shown
 from wildsr.apps.evaluate.judgement import objective_of
-from wildsr.config import compose_config
-from wildsr.train import plan
+from wildsr.config import compose_config, stage_config
+from wildsr.train import display_path, stage_names
 
 DESCRIPTION = """Look before a long run: the same words as for train.py, and one page says what they would meet.
 
@@ -45,16 +45,16 @@ def main(words: Sequence[str]) -> int:
     if not given.overrides:
         parser.error("nothing given; wanted what train.py gets, for example experiment=quickstart")
     cfg = compose_config(given.overrides)
-    objective_of(cfg)
-    run = shown(Path(cfg.paths.run).absolute())
-    findings = examine(given.overrides, run, given.quick, given.all)
+    objective_of(cfg.objective, cfg.metrics, will_evaluate=bool(cfg.compare and cfg.data.val))
+    cfg.paths.run = display_path(Path(cfg.paths.run).absolute())
+    findings = examine(cfg, given.quick, given.all)
     Console().print(page(f"wildsr doctor: {cfg.name}", findings))
     return int(any(finding.level == FAULT for finding in findings))
 
 
-def examine(overrides: Sequence[str], run: Path, quick: bool, everything: bool) -> list[Finding]:
-    """All checks, in the order of the page."""
-    stages = plan(overrides, run)
+def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
+    """Run all checks; returns what they found, in the order of the page."""
+    stages, run = [stage_config(cfg, name) for name in stage_names(cfg)], Path(cfg.paths.run)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("building every stage", total=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import NamedTuple
@@ -29,13 +30,17 @@ class Finding(NamedTuple):
 
 @contextmanager
 def noted(findings: list[Finding], topic: str) -> Iterator[io.StringIO]:
-    """Turn the error of a block into a fault; what the block prints is handed out."""
+    """Turn the error of a block into a fault; what the block prints or logs is handed out."""
     said = io.StringIO()
+    handler, log = logging.StreamHandler(said), logging.getLogger("wildsr")
+    log.addHandler(handler)
     try:
         with redirect_stdout(said), redirect_stderr(said):
             yield said
     except (ValueError, OSError) as error:
         findings.append(Finding(FAULT, topic, first_line(error)))
+    finally:
+        log.removeHandler(handler)
 
 
 def some(names: Sequence[object]) -> str:

@@ -15,17 +15,17 @@ import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from wildsr.apps.evaluate.closing import device
 from wildsr.apps.evaluate.judgement import shown_pair
-from wildsr.config import build
+from wildsr.building import is_rank_zero
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, write_whole
 from wildsr.networks.memory import free_memory, is_out_of_memory
-from wildsr.training import StageSpec, SuperResolution
-from wildsr.training.curves import peak_memory
-from wildsr.training.fitting import build_module, device, fit, leads
-from wildsr.training.sources import build_data, has_gpu
+from wildsr.stage import Stage
+from wildsr.training import SuperResolution
+from wildsr.training.scalar_logger import peak_memory
 from wildsr.training.stops import AGREE_EVERY, agreed
-from wildsr.training.validation import enlarged, set_metrics
+from wildsr.training.validation import SetMetrics, upscale_batch
 
 PREFETCHED = 2  # batches that each worker of a DataLoader has ready before the first iteration asks
 
@@ -68,7 +68,7 @@ def main(file: str) -> None:
         found = measure(OmegaConf.load(file))  # type: ignore[arg-type]
     except Exception as error:  # whatever it is, the run would meet it too
         found = {"error": first_line(error), "out_of_memory": is_out_of_memory(error)}
-    if leads():
+    if is_rank_zero():
         write_whole(Path(file).with_suffix(".json"), lambda target: target.write(json.dumps(found).encode()))
 
 
@@ -81,16 +81,14 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         whatever a run would.
     """
-    free = free_memory(device()) if has_gpu() else free_memory(device()) + peak_memory()
+    free = free_memory(device()) if torch.cuda.is_available() else free_memory(device()) + peak_memory()
     limit_memory()
-    stage: StageSpec = build(cfg.stage, "stage")
-    data = build_data(cfg)
+    stage = Stage(cfg, cfg.stage.name)
+    data, trainer = stage.data, stage.trainer
     sets, data.val = data.val, {}
-    L.seed_everything(cfg.seed, verbose=False)
-    module = build_module(cfg, stage, None)
-    trainer = fit(cfg, stage, module, data, None)
+    stage.train(time.monotonic())
     meter = next(callback for callback in trainer.callbacks if isinstance(callback, Meter))  # type: ignore[attr-defined]
-    validation = validation_time(module, sets, device()) / trainer.world_size if leads() else 0.0
+    validation = validation_time(stage.module, sets, device()) / trainer.world_size if is_rank_zero() else 0.0
     return {
         "iterations": meter.iterations, "seconds": meter.taken, "waited": meter.waited, "validation": validation,
         "peak": peak_memory(), "free": free, "workers": data.workers, "threads": torch.get_num_threads(),
@@ -102,19 +100,19 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
 def validation_time(module: SuperResolution, sets: dict[str, ValidationSet], place: torch.device) -> float:
     """Seconds for all pictures of all sets, by the first of each."""
     network = module.ema.module.to(place)
-    judges = set_metrics(sets, module.metrics, int(module.generator.scale), place)  # type: ignore[arg-type]
     total = 0.0
-    for pictures, judge in zip(sets.values(), judges, strict=True):
+    for images in sets.values():
         begin = now()
-        pair = shown_pair(pictures[0], place)
-        judge.update(sr=enlarged(network, pair.lq), hq=pair.hq)
-        total += (now() - begin) * len(pictures)
+        pair = shown_pair(images[0], place)
+        sr = upscale_batch(network, pair.lq)
+        SetMetrics(module.metrics, pair, sr).update(sr, pair.hq)
+        total += (now() - begin) * len(images)
     return total
 
 
 def now() -> float:
     """Seconds, after all that the device was asked to do."""
-    if has_gpu():
+    if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.monotonic()
 
@@ -124,7 +122,7 @@ def limit_memory() -> None:
 
     On Linux, without a GPU, whose driver reserves more addresses than there is memory.
     """
-    if has_gpu():
+    if torch.cuda.is_available():
         return
     with suppress(OSError, ValueError, StopIteration, ImportError):
         import resource

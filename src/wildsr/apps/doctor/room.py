@@ -13,6 +13,7 @@ from rich.filesize import decimal
 
 from wildsr.apps.doctor.findings import FAULT, OK, Finding
 from wildsr.apps.doctor.stages import Sizes
+from wildsr.building import stage_of
 
 BESIDES = 2  # checkpoints beside the numbered ones: the best, and the one that is being written
 COLUMNS = 4  # of a panel, each window at most 3 bytes a pixel
@@ -37,7 +38,7 @@ def check_room(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
     if not os.access(place, os.W_OK):
         return [Finding(FAULT, "disk", f"{place}: may not be written to", "wanted another place: paths.runs=DIR")]
     if needed > free:
-        ways = "paths.runs=DIR on another disk, or fewer: callbacks.checkpoints.keep=1 callbacks.panels.pictures=1"
+        ways = "paths.runs=DIR on another disk, or fewer: callbacks.checkpoints.save_top_k=1 callbacks.panels.images=1"
         return [Finding(FAULT, "disk", text, ways)]
     return [Finding(OK, "disk", text)]
 
@@ -45,7 +46,7 @@ def check_room(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
 def checkpoint_bytes(cfg: DictConfig, sizes: Sizes) -> int:
     """The checkpoints that a stage keeps at once, and the generator at its end."""
     node = cfg.callbacks.get("checkpoints")
-    kept = 0 if node is None else int(node.keep) + BESIDES
+    kept = 0 if node is None else int(node.save_top_k) + BESIDES
     return kept * sizes.checkpoint + sizes.generator
 
 
@@ -55,9 +56,9 @@ def panel_bytes(cfg: DictConfig) -> int:
     if node is None or cfg.data.val is None:
         return 0
     sets = 1 + sum(given is not None for given in cfg.data.sets.values())
-    panels = math.ceil(cfg.stage.iterations / cfg.stage.iterations_per_epoch)
+    panels = math.ceil(stage_of(cfg).iterations / stage_of(cfg).iterations_per_epoch)
     places = 1 + sum(name in cfg.logger for name in PICTURE_LOGGERS)
-    return places * panels * node.pictures * sets * COLUMNS * 3 * node.side**2
+    return places * panels * node.images * sets * COLUMNS * 3 * node.side**2
 
 
 def set_of(folder: Path) -> list[Path]:

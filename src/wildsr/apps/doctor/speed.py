@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.doctor.bursts import burst
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count
-from wildsr.training.sources import has_gpu
+from wildsr.building import stage_of
 
 TIGHT = 0.9  # of the free memory: later iterations and larger pictures of validation want some too
 WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
@@ -27,7 +28,7 @@ def check_speed(
 ) -> list[Finding]:
     """Run a burst of every stage that is not finished, and say what it took."""
     measured: dict[str, dict[str, Any]] = {}
-    left = [cfg for cfg in stages if done.get(cfg.stage.name, 0) < cfg.stage.iterations]
+    left = [cfg for cfg in stages if done.get(cfg.stage.name, 0) < stage_of(cfg).iterations]
     with tempfile.TemporaryDirectory(prefix="wildsr-doctor-") as scratch:
         for cfg in left:
             bar = progress.add_task(f"{cfg.stage.name} stage: measuring", total=None)
@@ -63,7 +64,7 @@ def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
     """What the stages took at most, of what was free."""
     taken = ", ".join(f"{name} {decimal(found['peak'])}" for name, found in ran.items())
     free = min(found["free"] for found in ran.values())
-    text = f"{taken} of {decimal(free)} free{' on the GPU' if has_gpu() else ', workers apart'}"
+    text = f"{taken} of {decimal(free)} free{' on the GPU' if torch.cuda.is_available() else ', workers apart'}"
     if any(found["peak"] > TIGHT * found["free"] for found in ran.values()):
         return Finding(WARNING, "memory", f"{text}: hardly anything is left", SHORTER)
     return Finding(OK, "memory", text)
@@ -83,8 +84,9 @@ def figure(number: float) -> str:
 
 def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[float, float]:
     """To the end of a stage: of iterations, and of the validations between them."""
-    left = cfg.stage.iterations - done
-    epoch = min(cfg.stage.iterations_per_epoch, cfg.stage.iterations)
+    stage = stage_of(cfg)
+    left = stage.iterations - done
+    epoch = min(stage.iterations_per_epoch, stage.iterations)
     return left * found["seconds"] / found["iterations"], math.ceil(left / epoch) * found["validation"]
 
 
@@ -114,10 +116,10 @@ def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Findi
 def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     """What to change where pairs come too slowly."""
     ways = []
-    spare = available() - 1 if has_gpu() else available() // 4
+    spare = available() - 1 if torch.cuda.is_available() else available() // 4
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
-    if has_gpu() and found["degrade_in"] == "worker":
+    if torch.cuda.is_available() and found["degrade_in"] == "worker":
         ways.append("data.degrade_in=device")
     if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")
@@ -130,7 +132,7 @@ def cores(found: Mapping[str, Any]) -> list[Finding]:
     text = f"{there} cores: {count(workers, 'worker')}, {count(threads, 'thread')} for the networks"
     if workers > there:
         return [Finding(WARNING, "cores", f"{text}: they take turns", f"data.workers={max(there - 1, 0)} or null")]
-    if not has_gpu() and workers + threads < there:
+    if not torch.cuda.is_available() and workers + threads < there:
         return [Finding(WARNING, "cores", f"{text}: some are idle", f"OMP_NUM_THREADS={there - workers}")]
     return [Finding(OK, "cores", text)]
 

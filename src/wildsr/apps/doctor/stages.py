@@ -10,12 +10,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from wildsr.apps.doctor.findings import OK, WARNING, Finding, count, noted
 from wildsr.apps.doctor.weights import metrics_here
-from wildsr.config import build
-from wildsr.data import RunBatches
-from wildsr.training import StageSpec, SuperResolution
-from wildsr.training.fitting import GENERATOR, build_module, build_trainer, quieten, start_of
-from wildsr.training.resuming import find_start, refuse_other_settings
-from wildsr.training.sources import build_data
+from wildsr.building import (
+    GENERATOR,
+    build_callbacks,
+    build_data,
+    build_module,
+    build_trainer,
+    filter_warnings,
+    first_weights,
+    has_own_start,
+    stage_of,
+)
+from wildsr.stage import plain
+from wildsr.training import SuperResolution
+from wildsr.training.resume import find_start, refuse_other_settings, stage_settings
 
 MOMENTS = 2  # that Adam keeps of every parameter that it trains
 
@@ -39,14 +47,13 @@ def check_stages(
     """
     findings: list[Finding] = []
     sizes: dict[str, Sizes] = {}
-    quieten()
+    filter_warnings()
     for number, cfg in enumerate(stages):
         if number == 0 or cfg.data != stages[0].data:
             check_data(cfg, absent, findings)
         with noted(findings, "stages"):
             module = rehearsed(cfg, run, [before.stage.name for before in stages[:number]], absent)
-            for name, node in cfg.callbacks.items():
-                build(node, f"callbacks.{name}")
+            build_callbacks(cfg)
             sizes[cfg.stage.name] = sizes_of(module)
     if len(sizes) == len(stages):
         findings.insert(0, Finding(OK, "stages", f"{' and '.join(sizes)} can be built"))
@@ -59,13 +66,12 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
     here.metrics = metrics_here(cfg, absent)
     stage = None
     with noted(findings, "stages"):
-        stage = build(cfg.stage, "stage")
+        stage = stage_of(cfg)
     if stage is None:
         return
     with noted(findings, "pictures") as said:
-        data = build_data(here)
-        trainer = build_trainer(cfg, stage, callbacks=[])
-        RunBatches(data.batch_size, world=trainer.num_devices * trainer.num_nodes)
+        build_data(here)
+        build_trainer(cfg, callbacks=[])
     for line in said.getvalue().splitlines():
         if not line.startswith("left out: "):  # the pictures' own check counts those
             findings.append(Finding(WARNING, "pictures", line))
@@ -75,11 +81,10 @@ def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Coll
     """A stage's networks with the weights that they start from, as far as those are here.
 
     Raises:
-        ValueError, OSError: as `training.fitting.rehearse`.
+        ValueError, OSError: as `wildsr.stage.Stage`.
     """
-    stage: StageSpec = build(cfg.stage, "stage")
-    start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
-    return build_module(without(cfg, absent), stage, None if start in absent else start)
+    start = None if stage_of(cfg).predecessor in planned else first_weights(cfg, run)
+    return build_module(without(cfg, absent), None if start in absent else start)
 
 
 def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
@@ -87,8 +92,9 @@ def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
     here = cfg.copy()
     if OmegaConf.select(cfg, "discriminator.weights") in absent:
         here.discriminator.weights = None
-    if here.loss.features in absent:
-        here.loss.perceptual = 0.0
+    for term in here.loss.values():
+        if term.get("backbone") in absent:
+            term.weight = 0.0
     return here
 
 
@@ -114,9 +120,9 @@ def check_folder(stages: Sequence[DictConfig], run: Path) -> tuple[list[Finding]
             if cfg.resume == "never":
                 aside = " anew, what is there is set aside" if folder.exists() else ""
             else:
-                refuse_other_settings(cfg, folder, start)
+                refuse_other_settings(stage_settings(plain(cfg), name, has_own_start(cfg, run)), folder, start)
             done[name] = start.iteration if start else 0
-            texts.append(f"{name} {outlook(done[name], build(cfg.stage, 'stage').iterations, folder)}{aside}")
+            texts.append(f"{name} {outlook(done[name], stage_of(cfg).iterations, folder)}{aside}")
         findings += [Finding(WARNING, "run", line.removeprefix("warning: ")) for line in said.getvalue().splitlines()]
     if texts:
         findings.insert(0, Finding(OK, "run", f"{run}: {'; '.join(texts)}"))

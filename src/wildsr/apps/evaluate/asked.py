@@ -23,7 +23,7 @@ from wildsr.data import (
     validation_set,
 )
 from wildsr.images import expanded, image_size
-from wildsr.training.validation import MAIN
+from wildsr.training.datamodule import MAIN
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
 SYNTHETIC = "synthetic"

@@ -1,4 +1,4 @@
-"""The end of a run: bicubic, the starting weights and each stage judged on every validation set, once."""
+"""The end of a run: bicubic, the starting weights and each stage evaluated on every validation set, once."""
 
 from __future__ import annotations
 
@@ -6,73 +6,131 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from omegaconf import DictConfig
+import torch
 from rich.console import Console
 
+from wildsr.apps.evaluate.crops import CROPS, START, chosen, keep, keep_inputs, write_list
 from wildsr.apps.evaluate.findings import COMPARISON, IMAGES, SCORES, STRATA, table, write_findings
-from wildsr.apps.evaluate.judgement import Method, Scores, bicubic, judge
+from wildsr.apps.evaluate.judgement import Method, Scores, bicubic, judge, last_score, objective_of, shown_pair
 from wildsr.apps.evaluate.strata import Row, strata_table
+from wildsr.building import GENERATOR
+from wildsr.data import ValidationSet
 from wildsr.metrics import FEW
 from wildsr.networks import load_generator
-from wildsr.training.fitting import GENERATOR, device
-from wildsr.training.sources import build_data
-from wildsr.training.validation import MAIN, enlarged
+from wildsr.training.datamodule import MAIN
+from wildsr.training.validation import upscale_batch
 
 
-def close(stages: Sequence[DictConfig], folder: Path, fresh: bool) -> Scores:
-    """Judge bicubic, the starting weights and each stage on every validation set, once; print what was found."""
-    cfg, strata = stages[-1], []
-    if fresh or not (folder / SCORES).is_file():
-        strata = judged(stages, folder)
-    scores: Scores = json.loads((folder / SCORES).read_text())
-    names = dict.fromkeys(key.rpartition("/")[0] or MAIN for row in scores.values() for key in row)
-    for name in names:
-        what = "the held-out pictures" if name == MAIN else f"the set {name}"
-        Console().print(table(scores, f"{cfg.name}: {what} ({cfg.scale} border pixels left out)", name))
-    main = [row for row in strata if row["set"] == MAIN]
-    if any(row["images"] >= FEW for row in main):
-        Console().print(
-            strata_table(main, next(iter(scores["bicubic"])), f"{cfg.name}: by what was done to the picture")
-        )
-    if (folder / STRATA).is_file():
-        print(f"strata:   {folder / STRATA}")
-    weights = shlex.quote(str(folder / cfg.stage.name / GENERATOR))
-    print(f"pictures: {folder / COMPARISON}; their scores: {folder / IMAGES}")
-    print(f"next:     {shown(beside('wildsr'))} upscale YOUR_PICTURE -o OUT.png --weights {weights}")
-    return scores
+class RunEvaluation:
+    """What closes a run: its scores, the images of its report, and the report. The configuration's `evaluate`.
+
+    Args:
+        sets: the validation sets by name; without any there is nothing to evaluate.
+        run: its folder.
+        name, scale, metrics: of the configuration.
+        stages: names of the trained stages, in order.
+        start: the weights that the first of them began with, a file or a released network.
+        compare: evaluate at all.
+        objective: the validation metric that a search looks at, such as val/psnr_y.
+        write_report: called with the folder, at last; returns the page.
+
+    Raises:
+        ConfigError: the objective is none.
+    """
+
+    def __init__(
+        self,
+        sets: Mapping[str, ValidationSet],
+        run: str | Path,
+        name: str,
+        scale: int,
+        stages: Sequence[str],
+        metrics: Sequence[str],
+        start: str | None = None,
+        compare: bool = True,
+        objective: str | None = None,
+        write_report: Callable[[Path], Path] | None = None,
+    ) -> None:
+        self.metric = objective_of(objective, metrics, will_evaluate=compare and bool(sets))
+        self.sets, self.run, self.name, self.scale = sets, Path(run), name, scale
+        self.stages, self.metrics, self.start, self.compare = list(stages), list(metrics), start, compare
+        self.write_report = write_report
+
+    def __call__(self, fresh: bool) -> float | None:
+        """Evaluate, unless nothing is `fresh` and it is done already; print what was found.
+
+        Returns the objective's value, if there is one.
+        """
+        scores: Scores = {}
+        if self.compare and self.sets:
+            strata = []
+            if fresh or not (self.run / SCORES).is_file():
+                strata = self.evaluate()
+                self.keep_start()
+            scores = json.loads((self.run / SCORES).read_text())
+            self.show(scores, strata)
+        if self.write_report is not None:
+            print(f"report:   {self.write_report(self.run)}")
+        return last_score(scores, self.metric) if self.metric else None
+
+    def evaluate(self) -> list[Row]:
+        """Write the scores and the comparison; returns the scores by stratum."""
+        methods = methods_of(self.run, self.stages, self.start, self.scale)
+        verdict = judge(methods, self.sets, self.metrics, self.scale, device())
+        return write_findings(verdict, self.sets, self.metrics, self.run)
+
+    def show(self, scores: Scores, strata: Sequence[Row]) -> None:
+        """Print a table for each set, and where the rest is."""
+        for name in dict.fromkeys(key.rpartition("/")[0] or MAIN for row in scores.values() for key in row):
+            what = "the held-out images" if name == MAIN else f"the set {name}"
+            title = f"{self.name}: {what} ({self.scale} border pixels left out)"
+            Console().print(table(scores, title, name))
+        main = [row for row in strata if row["set"] == MAIN]
+        if any(row["images"] >= FEW for row in main):
+            title = f"{self.name}: by what was done to the image"
+            Console().print(strata_table(main, next(iter(scores["bicubic"])), title))
+        if (self.run / STRATA).is_file():
+            print(f"strata:   {self.run / STRATA}")
+        weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))
+        print(f"images:   {self.run / COMPARISON}; their scores: {self.run / IMAGES}")
+        print(f"next:     {executable('wildsr')} upscale YOUR_IMAGE -o OUT.png --weights {weights}")
+
+    @torch.no_grad()
+    def keep_start(self) -> None:
+        """Keep what the report shows of the inputs and of the starting weights; each stage has kept its own."""
+        start, crops = methods_of(self.run, [], self.start, self.scale).get(f"{self.start} (start)"), []
+        for name, index in chosen(self.sets):
+            pair = shown_pair(self.sets[name][index], device())
+            crops.append(keep_inputs(self.run, name, index, self.sets[name], self.scale, pair.lq, pair.hq))
+            if start is not None:
+                keep(self.run / CROPS / START, crops[-1], start(pair.lq)[0])
+        write_list(self.run, crops)
 
 
-def judged(stages: Sequence[DictConfig], folder: Path) -> list[Row]:
-    """The judgement itself: writes its files; returns the figures by stratum."""
-    cfg, methods = stages[-1], methods_of(stages, folder)
-    sets = build_data(cfg).val
-    return write_findings(judge(methods, sets, cfg.metrics, cfg.scale, device()), sets, cfg.metrics, folder)
-
-
-def methods_of(stages: Sequence[DictConfig], folder: Path) -> dict[str, Method]:
-    """The rows of the closing table: name -> upscaling function."""
-    cfg = stages[-1]
-    sources = {f"{stage.stage.name} stage": folder / stage.stage.name / GENERATOR for stage in stages}
-    start = cfg.generator.weights
+def methods_of(run: Path, stages: Sequence[str], start: str | None, scale: int) -> dict[str, Method]:
+    """Return the rows of the closing table: name -> upscaling function."""
+    sources = {f"{stage} stage": run / stage / GENERATOR for stage in stages}
     networks = ({f"{start} (start)": start} if start else {}) | sources
-    methods = {"bicubic": bicubic(cfg.scale)}
+    methods = {"bicubic": bicubic(scale)}
     for name, source in networks.items():
         network = load_generator(source).to(device())
-        if network.scale == cfg.scale:  # weights taken over from another scale have nothing to show at this one
-            methods[name] = partial(enlarged, network)
+        if network.scale == scale:  # weights taken over from another scale have nothing to show at this one
+            methods[name] = partial(upscale_batch, network)
     return methods
 
 
-def beside(program: str) -> Path:
-    """A program by its bare name where the environment is active, else by its path beside Python."""
-    return Path(program) if shutil.which(program) else Path(sys.executable).parent / program
+def device() -> torch.device:
+    """Return the device that evaluation runs on."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def shown(folder: Path) -> Path:
-    """A folder as a user would type it: relative where it lies below the current one."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+def executable(program: str) -> Path:
+    """Return a program by its bare name where the environment is active, else by its path beside Python."""
+    if shutil.which(program):
+        return Path(program)
+    path, here = Path(sys.executable).parent / program, Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -23,7 +23,7 @@ from wildsr.images import first_line, save_picture, write_whole
 from wildsr.images.sheets import sheet
 from wildsr.io import write_rows
 from wildsr.metrics import FIGURES
-from wildsr.training.validation import MAIN
+from wildsr.training.datamodule import MAIN
 
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
 MEANS, PAGE = "means.csv", "index.html"  # of `wildsr evaluate`: scores.json for spreadsheets, and all of it to look at

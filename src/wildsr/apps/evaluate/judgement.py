@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -23,12 +22,12 @@ from torchmetrics import MetricCollection
 
 from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
-from wildsr.degradation import Recipe
+from wildsr.degradation import Degradation, DegradationSpec, Recipe
 from wildsr.images import most_detailed, to_pil
 from wildsr.images.sheets import Cell
 from wildsr.metrics import chosen_metrics
-from wildsr.training.datamodule import ValidationPair, validation_pair
-from wildsr.training.validation import MAIN
+from wildsr.training.datamodule import MAIN
+from wildsr.training.pairs import PairMaker, ValidationPair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
 Keep = Callable[[int, ValidationPair, Mapping[str, Tensor]], None]
@@ -155,20 +154,20 @@ def crops(title: str, pair: ValidationPair, results: Mapping[str, Tensor]) -> li
     return [(_enlarged(picture[0][:, *window]), caption) for caption, picture in cells.items()]
 
 
-def objective_of(cfg: DictConfig) -> str | None:
-    """The metric that a search looks at, by its name in the scores; None outside of a search.
+def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: bool) -> str | None:
+    """Return the metric that a search looks at, by its name in the scores; None outside of a search.
 
     Raises:
-        ConfigError: there is no such metric, or the run will not be judged.
+        ConfigError: there is no such metric, or the run will not be evaluated.
     """
-    if cfg.objective is None:
+    if objective is None:
         return None
-    names = {f"val/{name}": name for name in cfg.metrics}
-    if cfg.objective not in names:
-        raise ConfigError(f"objective={cfg.objective}: no such metric; wanted one of: {', '.join(names)}")
-    if not (cfg.compare and cfg.data.val):
-        raise ConfigError(f"objective={cfg.objective}: wanted compare=true and validation pictures (data.val)")
-    return names[cfg.objective]
+    names = {f"val/{name}": name for name in metrics}
+    if objective not in names:
+        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
+    if not will_evaluate:
+        raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
+    return names[objective]
 
 
 def last_score(scores: Scores, metric: str) -> float:
@@ -185,7 +184,9 @@ def last_score(scores: Scores, metric: str) -> float:
 
 def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
     """A set's item as methods see it: degraded where a recipe says so."""
-    return validation_pair(Batch.collate([item]).to(device))
+    make_pairs = PairMaker(Degradation(DegradationSpec()), None, patch=0)  # the item's own recipe is what counts
+    pair: ValidationPair = make_pairs(Batch.collate([item]).to(device))
+    return pair
 
 
 def means(scores: Sequence[Score]) -> Scores:

@@ -13,7 +13,7 @@ from wildsr.config import build, compose_config
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
 from wildsr.images import crop_to_multiple, middle, read_image, save_picture, to_float
-from wildsr.training.datamodule import sharpened
+from wildsr.training.pairs import sharpened
 
 DESCRIPTION = """Draw what the degradation does.
 

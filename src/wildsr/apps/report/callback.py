@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +19,13 @@ from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, Samples, TrainingSamples
 from wildsr.images import first_line, write_whole
 
+log = logging.getLogger(__name__)
+
 
 class Report(L.Callback):
     """Writes `folder`/report.html at each validation: readable while the run goes on, with what there is so far.
 
-    It comes behind the callback that writes the curves. What stops a report from being written does not stop the
-    training: it is said once.
+    What stops a report from being written does not stop the training: it is logged once.
 
     Args:
         folder: the run's.
@@ -39,7 +40,7 @@ class Report(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             with self._warning():
-                write_facts(self.folder, _data(trainer).train)
+                write_facts(self.folder, _data(trainer).samples)
 
     def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
         self.chosen = chosen(_data(trainer).val) if trainer.is_global_zero and not trainer.sanity_checking else []
@@ -55,13 +56,13 @@ class Report(L.Callback):
         with self._warning():
             if place not in self.crops:
                 self.crops[place] = keep_inputs(self.folder, *place, pictures, scale, batch.lq, batch.hq)
-            keep(self.folder / module.stage.name / CROPS, self.crops[place], outputs[0])
+            keep(self.folder / module.origin.get("stage", "") / CROPS, self.crops[place], outputs[0])
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if self.chosen:
             with self._warning():
                 write_list(self.folder, list(self.crops.values()))
-                write_report(self.folder, running=(module.stage.name, module.iteration))
+                write_report(self.folder, running=(module.origin.get("stage", ""), module.iteration))
 
     @contextmanager
     def _warning(self) -> Iterator[None]:
@@ -69,7 +70,7 @@ class Report(L.Callback):
             yield
         except (ValueError, OSError) as error:
             if not self.warned:
-                print(f"warning: the report is not up to date: {first_line(error)}", file=sys.stderr)
+                log.warning("warning: the report is not up to date: %s", first_line(error))
             self.warned = True
 
 

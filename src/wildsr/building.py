@@ -1,0 +1,296 @@
+"""From a stage's configuration to its parts: data, networks and losses, trainer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig
+from torch import nn
+
+from wildsr.config import build
+from wildsr.data import PairedFiles, PairedPictures, ValidationSet, large_enough, validation_set
+from wildsr.data.samples import Images, MixedSamples
+from wildsr.degradation import Degradation
+from wildsr.io import UserError
+from wildsr.metrics import chosen_metrics
+from wildsr.metrics.fidelity import WINDOW
+from wildsr.metrics.niqe import BLOCK
+from wildsr.networks import adapt_weights, freeze
+from wildsr.rules import number, one_of, optional, several, whole
+from wildsr.training import AtomicCheckpointIO, DegradedPhotographs, SuperResolution
+from wildsr.training.datamodule import MAIN
+
+GENERATOR = "generator.safetensors"  # the averaged generator at a stage's end
+EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
+COUNT = whole(1, 10**9)
+STAGE = {  # what the values of `stages.<name>` obey
+    "number": whole(0, 10**6), "iterations": COUNT, "iterations_per_epoch": COUNT, "checkpoint_every": COUNT,
+    "lr": number(0, 1), "ema_decay": number(0, 0.999999), "clip_gradients": optional(number(1e-12, 1e12)),
+    "losses": several(lambda key, name: name),
+}  # fmt: skip
+log = logging.getLogger(__name__)
+
+
+def build_data(cfg: DictConfig) -> DegradedPhotographs:
+    """Build a stage's data; each set's first image and first samples are read, so that bad data stops here.
+
+    Raises:
+        UserError, ValueError: a value is impossible, or files are missing or do not fit.
+    """
+    data, stage = cfg.data, stage_of(cfg)
+    for key in ("crop", "patch", "batch_size", "val_recipes"):
+        whole(1, 10**6)(f"data.{key}", data[key])
+    seed = whole(0, 2**31 - 1)("seed", cfg.seed)
+    share = number(0, 1)("data.paired_share", data.paired_share)
+    if share < 1 and data.train is None:
+        raise UserError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
+    workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
+    module = DegradedPhotographs(
+        photographs(cfg) if share < 1 else None,
+        Degradation(build(cfg.degradation, "degradation")),
+        data.batch_size,
+        val=build_sets(cfg),
+        sharpen=build(cfg.sharpen, "sharpen"),
+        crop=data.crop,
+        patch=data.patch,
+        seed=seed,
+        stage=stage.number,
+        iterations_per_epoch=min(stage.iterations_per_epoch, stage.iterations),
+        workers=workers,
+        degrade_in=degrade_in,
+        pairs=build(data.pairs, "data.pairs") if share > 0 else None,
+        paired_share=share,
+    )
+    samples = module.samples
+    for part in [samples.paired, samples.synthetic] if isinstance(samples, MixedSamples) else [samples]:
+        part[0]
+    return module
+
+
+def stage_of(cfg: DictConfig) -> DictConfig:
+    """Return the values of the stage that a configuration is of.
+
+    Raises:
+        UserError: there is no such stage, or a value is impossible.
+    """
+    name = cfg.stage.name
+    if name not in cfg.stages:
+        raise UserError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
+    for key, rule in STAGE.items():
+        rule(f"stages.{name}.{key}", list(cfg.stages[name][key]) if key == "losses" else cfg.stages[name][key])
+    return cfg.stages[name]
+
+
+def photographs(cfg: DictConfig) -> Images:
+    """Build the photographs to degrade, without the undersized ones where `data.undersized` says so."""
+    images = build(cfg.data.train, "data.train")
+    leave_out = one_of("pad", "leave_out")("data.undersized", cfg.data.undersized) == "leave_out"
+    return large_enough(images, cfg.data.crop) if leave_out else images
+
+
+def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
+    """Build the validation sets by name, the main one first; none where `data.val` is null.
+
+    Raises:
+        UserError, ValueError: a set's name, files or sizes do not fit, or there is no such metric.
+    """
+    if cfg.data.val is None:
+        return {}
+    chosen_metrics(cfg.metrics, cfg.scale)
+    val = build(cfg.data.val, "data.val")
+    sets: dict[str, ValidationSet] = {
+        MAIN: PairedPictures(val)
+        if isinstance(val, PairedFiles)
+        else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes)
+    }
+    for name, node in cfg.data.sets.items():
+        if name == MAIN or not re.fullmatch(r"[\w-]+", name):
+            raise UserError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
+        if node is not None:
+            target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale}
+            sets[name] = build(node, f"data.sets.{name}", **target)
+    least = (BLOCK if "niqe" in cfg.metrics else WINDOW) + 2 * cfg.scale
+    for images in sets.values():
+        side, path = images.smallest()
+        whole(least, 10**9)(f"shortest side of {path}, for validation", side)
+        images[0]
+    return sets
+
+
+def resolve_workers(workers: int | None, degrade_in: str | None) -> tuple[int, str]:
+    """Return how many workers there are and where the degradation runs, found from the machine where None is given.
+
+    With a GPU: workers decode, the GPU degrades. Without: the networks need the cores, so a worker is worth it only
+    where there are four cores for each, and then it degrades, too.
+
+    Raises:
+        ValueError: no such number or place.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    has_gpu = torch.cuda.is_available()
+    if workers is None:
+        workers = min(8, cores - 1) if has_gpu else cores // 4
+    whole(0, 1024)("data.workers", workers)
+    if degrade_in is None:
+        degrade_in = "device" if has_gpu or not workers else "worker"
+    return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
+
+
+def build_losses(cfg: DictConfig) -> dict[str, Any]:
+    """Build the terms that a stage names.
+
+    Raises:
+        UserError: there is no term of such a name, or it cannot be built.
+    """
+    terms = {}
+    for name in stage_of(cfg).losses:
+        if cfg.loss.get(name) is None:
+            close = get_close_matches(str(name), cfg.loss, n=1)
+            hint = f"; nearest: {close[0]}" if close else ""
+            raise UserError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; wanted some of "
+                            f"{', '.join(cfg.loss)}")  # fmt: skip
+        terms[name] = build(cfg.loss[name], f"loss.{name}")
+    return terms
+
+
+def build_module(cfg: DictConfig, weights: str | Path | None, report: bool = False) -> SuperResolution:
+    """Build a stage's networks and losses, the generator with weights to start from; None: random ones.
+
+    Args:
+        report: log what was taken from given weights, and what was re-made or left.
+
+    Raises:
+        UserError, ValueError: a part cannot be built, or weights do not fit.
+    """
+    stage, losses = stage_of(cfg), build_losses(cfg)
+    generator: nn.Module = build(cfg.generator.network, "generator.network")
+    networks = {"generator": (generator, weights)}
+    discriminator: nn.Module | None = None
+    if any(hasattr(term, "discriminator_loss") for term in losses.values()):
+        discriminator = build(cfg.discriminator.network, "discriminator.network")
+        networks["discriminator"] = (discriminator, cfg.discriminator.weights)
+    for name, (network, source) in networks.items():
+        if source is not None:
+            taken = adapt_weights(network, source).report
+            if report:
+                say(f"{name}: {taken}")
+    freeze(generator, cfg.generator.freeze or [])
+    return SuperResolution(
+        generator,
+        discriminator,
+        losses,
+        optimizer=build(cfg.optimizer, "optimizer", lr=stage.lr),
+        schedule=None if cfg.schedule is None else build(cfg.schedule, "schedule"),
+        metrics=chosen_metrics(cfg.metrics, cfg.scale),
+        ema_decay=stage.ema_decay,
+        clip_gradients=stage.clip_gradients,
+        **{key: cfg[key] for key in EXECUTION},
+    )
+
+
+def build_callbacks(cfg: DictConfig) -> list[L.Callback]:
+    """Build the callbacks; None leaves one out."""
+    nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
+    return [build(node, f"callbacks.{name}") for name, node in nodes.items()]
+
+
+def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
+    """Build Lightning's trainer as every stage wants it; `cfg.trainer` chooses devices, strategy and precision.
+
+    Raises:
+        UserError: the devices are not there, or cannot share a batch.
+    """
+    # Lightning's own requeueing keeps a checkpoint of its own, which would win over newer ones.
+    slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+    trainer: L.Trainer = build(
+        cfg.trainer,
+        "trainer",
+        plugins=[AtomicCheckpointIO(), *slurm],
+        callbacks=callbacks,
+        logger=False,  # they come when it fits, so that nothing is written before
+        default_root_dir=str(cfg.paths.stage),
+        max_steps=stage_of(cfg).iterations,
+        max_epochs=-1,
+        max_time=None,  # callbacks.stops ends by time, and saves
+        num_sanity_val_steps=1,
+        enable_model_summary=False,
+    )
+    processes = trainer.num_devices * trainer.num_nodes
+    if cfg.data.batch_size % processes:
+        raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
+    return trainer
+
+
+def check_monitor(cfg: DictConfig) -> None:
+    """Refuse a metric that no validation reports as the one that decides which checkpoint is best.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    known = [f"val/{name}" for name in cfg.metrics] + [f"val/{s}/{name}" for s in cfg.data.sets for name in cfg.metrics]
+    for name, node in cfg.callbacks.items():
+        monitor = None if node is None else node.get("monitor")
+        if cfg.data.val is not None and str(monitor).startswith("val/") and monitor not in known:
+            raise UserError(f"callbacks.{name}.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
+
+
+def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
+    """Return what a stage's generator starts from: its predecessor's average, else `generator.weights`; None: random.
+
+    Raises:
+        UserError: a stage that has a predecessor finds neither.
+    """
+    name, predecessor = cfg.stage.name, cfg.stages[cfg.stage.name].predecessor
+    if predecessor is None:
+        return cfg.generator.weights  # type: ignore[no-any-return]
+    handed_on = run / predecessor / GENERATOR
+    if handed_on.is_file():
+        return handed_on
+    if cfg.generator.weights is None:
+        raise UserError(
+            f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
+            f"stage={predecessor} or stage=full first, or generator.weights=FILE"
+        )
+    return cfg.generator.weights  # type: ignore[no-any-return]
+
+
+def has_own_start(cfg: DictConfig, run: Path) -> bool:
+    """Return whether a stage starts from `generator.weights` or at random, not from what a stage before hands on."""
+    predecessor = stage_of(cfg).predecessor
+    return predecessor not in cfg.stage.sequence and not (run / str(predecessor) / GENERATOR).is_file()
+
+
+def filter_warnings() -> None:
+    """Silence what Lightning says about choices that are deliberate here, such as resuming inside an epoch."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for text in (
+        ".*does not have many workers.*",
+        ".*resuming from a checkpoint that ended.*",
+        ".*treespec.*",
+        ".*across ranks is zero.*",
+        ".*smaller than the logging interval.*",
+        ".*no pre-optimization state.*",
+    ):
+        warnings.filterwarnings("ignore", text)
+
+
+def is_rank_zero() -> bool:
+    """Return whether this process writes and speaks for all of a run."""
+    return getattr(rank_zero_only, "rank", 0) == 0  # Lightning keeps the number there, from before it starts processes
+
+
+def say(text: str) -> None:
+    """Log a line, once for all processes."""
+    if is_rank_zero():
+        log.info(text)

@@ -1,0 +1,166 @@
+"""One stage of a run: built whole before anything runs, then trained to its averaged generator on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from wildsr.building import (
+    GENERATOR,
+    build_callbacks,
+    build_data,
+    build_module,
+    build_trainer,
+    check_monitor,
+    filter_warnings,
+    first_weights,
+    has_own_start,
+    is_rank_zero,
+    say,
+    stage_of,
+)
+from wildsr.config import build, stage_config
+from wildsr.data import fingerprint
+from wildsr.images import write_whole
+from wildsr.metrics import FIGURES
+from wildsr.networks import load_weights, save_generator
+from wildsr.training.loggers import finish
+from wildsr.training.provenance import made_from
+from wildsr.training.resume import (
+    CONFIG,
+    file_digest,
+    find_start,
+    refuse_other_settings,
+    stage_settings,
+    warn_of_other_predecessor,
+)
+from wildsr.training.stops import Interrupted
+
+
+class Stage:
+    """A stage's data, module and trainer, as the whole configuration says.
+
+    Raises:
+        UserError, ValueError, OSError: something does not fit; nothing was written.
+    """
+
+    def __init__(self, cfg: DictConfig, name: str) -> None:
+        self.cfg = cfg = stage_config(cfg, name)
+        self.name, self.run = name, Path(cfg.paths.run)
+        self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
+        self.start = find_start(str(cfg.resume), self.folder, name)
+        is_planned = cfg.stages[name].predecessor in cfg.stage.sequence  # that stage runs before this one
+        weights = None if is_planned else first_weights(cfg, self.run)
+        self.weights = None if isinstance(weights, Path) else weights
+        self.settings = stage_settings(plain(cfg), name, has_own_start(cfg, self.run))
+        if is_rank_zero() and cfg.resume != "never":
+            refuse_other_settings(self.settings, self.folder, self.start)
+        filter_warnings()
+        self.data = build_data(cfg)
+        L.seed_everything(cfg.seed, verbose=False)
+        self.module = build_module(cfg, self.weights, report=self.start is None)
+        if isinstance(weights, Path):
+            load_weights(self.module.generator, weights)  # of another network they are refused now
+        check_monitor(cfg)
+        self.trainer = build_trainer(cfg, build_callbacks(cfg))
+
+    def fit(self, begin: float) -> bool:
+        """Train to the stage's end, or go on where its last checkpoint is.
+
+        Args:
+            begin: of the call that this stage is part of, by `time.monotonic`.
+
+        Returns True if there was anything left to train. On return `folder`/generator.safetensors holds the
+        averaged generator, for every process.
+
+        Raises:
+            OSError: a file cannot be written.
+            Interrupted: it stopped early; the same command goes on.
+        """
+        done, generator = self.start.iteration if self.start else 0, self.folder / GENERATOR
+        if done >= self.iterations and generator.is_file():
+            say(f"{self.name} stage: finished, {done} iterations ({self.folder})")
+            return False
+        self._take_over()
+        if is_rank_zero():
+            generator.unlink(missing_ok=True)  # of a shorter run
+            text = OmegaConf.to_yaml(self.cfg, resolve=True)
+            write_whole(self.folder / CONFIG, lambda file: file.write(text.encode()))
+        if done < self.iterations:
+            self.train(begin)
+            if self.trainer.is_global_zero:
+                save_generator(self.module.ema.module, generator, self.metadata)
+            self.trainer.strategy.barrier()  # the next stage reads it in every process
+        elif self.start is not None:  # trained to its end, and stopped before this; every process writes the same
+            load_weights(self.module.generator, self.start.path)
+            save_generator(self.module.generator, generator, self.metadata)
+        return True
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What travels with the stage's generator."""
+        return {"stage": self.name, "iterations": str(self.iterations)}
+
+    def _take_over(self) -> None:
+        """Start from what the stage before has handed on, and say where this one begins."""
+        predecessor = self.cfg.stages[self.name].predecessor
+        handed_on = self.run / str(predecessor) / GENERATOR
+        handed_on_to_us = handed_on if predecessor is not None and handed_on.is_file() else None
+        warn_of_other_predecessor(handed_on_to_us, self.start)
+        if handed_on_to_us is not None:
+            for network in (self.module.generator, self.module.ema.module):
+                load_weights(network, handed_on_to_us)
+        digests = {"data": fingerprint(self.data.samples), "predecessor": file_digest(handed_on_to_us)}
+        self.module.origin = {"stage": self.name, "settings": self.settings, **digests}
+        begins = f"starts from {handed_on_to_us or self.weights or 'random weights'};"
+        if self.start is not None:
+            begins = f"goes on after iteration {self.start.iteration} of"
+            if self.start.origin["data"] != digests["data"]:
+                say(f"{self.name} stage: warning: other training images than before (names or sizes differ)")
+        for name in self.cfg.stages[self.name].losses:
+            if name == "perceptual" and not self.cfg.loss[name].weight:
+                say(f"{self.name} stage: without the perceptual loss (loss.perceptual.weight=0)")
+        say(f"{self.name} stage {begins} {self.iterations} iterations ({self.folder})")
+
+    def train(self, begin: float) -> None:
+        """Run the trainer, with the loggers open. Raises: Interrupted: as `fit`."""
+        cfg, trainer, threads = self.cfg, self.trainer, torch.get_num_threads()
+        if not torch.cuda.is_available():
+            torch.set_num_threads(max(1, threads - self.data.workers))
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "begin"):  # a time limit is the call's, which may train several stages
+                callback.begin = begin
+        trainer.loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
+        origin = made_from(build(cfg.degradation, "degradation"), self.data.samples)
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**plain(cfg), "made_from": origin})  # type: ignore[arg-type]
+        try:
+            if cfg.validate_first and self.start is None and self.data.val:
+                self._validate_first()
+            path = self.start.path if self.start else None
+            trainer.fit(self.module, self.data, ckpt_path=path, weights_only=True)
+        except SystemExit as leaving:
+            if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
+                raise
+            text = f"{self.name} stage stopped in iteration {self.module.iteration + 1} (SIGINT)"
+            raise Interrupted(text) from None
+        finally:
+            finish(trainer.loggers)
+            torch.set_num_threads(threads)
+
+    def _validate_first(self) -> None:
+        """Evaluate what a stage starts from: the loggers get the scores at iteration 0, the screen the main set's."""
+        self.trainer.validate(self.module, self.data, verbose=False)
+        found = self.trainer.callback_metrics
+        words = [f"{FIGURES[n].head} {float(found[f'val/{n}']):.4g}" for n in FIGURES if f"val/{n}" in found]
+        say(f"{self.name} stage, before its first iteration: {', '.join(words)}")
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain dictionaries and lists, its interpolations resolved."""
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return dict(content)

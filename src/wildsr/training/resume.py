@@ -1,0 +1,219 @@
+"""Going on with a stage: from which checkpoint, and whether it was made with the same settings."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import itertools
+import logging
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from pydoc import locate
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+
+from wildsr.io import UserError, first_line
+
+CONFIG, LAST = "config.yaml", "last.ckpt"
+# The parts of a configuration that decide a stage's weights. What a user may change when a run goes on is not here:
+# lengths, where files are, what validation shows, loggers and callbacks, and how an iteration is computed.
+PARTS = (
+    "scale", "seed", "data.train", "data.pairs", "data.paired_share", "data.crop", "data.patch", "data.undersized",
+    "data.batch_size", "degradation", "sharpen", "generator", "optimizer", "schedule",
+)  # fmt: skip
+STAGE_KEYS = ("number", "losses", "lr", "ema_decay", "clip_gradients", "predecessor")
+PLACES = ("root", "lq", "hq", "hint", "file")  # keys that say where something is; a digest says what it is
+MAX_SHOWN = 5  # differing keys that a message names
+
+log = logging.getLogger(__name__)
+Settings = dict[str, Any]
+
+
+class Start(NamedTuple):
+    """A whole checkpoint: where it is, after how many iterations, and what its module's `origin` says.
+
+    `origin` has `stage`, `settings`, and the digests `data` of the training images and `predecessor` of the
+    generator that the stage before had handed on.
+    """
+
+    path: Path
+    iteration: int
+    origin: dict[str, Any]
+
+
+def read_start(path: Path) -> Start:
+    """Read a checkpoint's head, and all of it against its checksums.
+
+    Raises:
+        UserError: the file is missing, damaged, of wildsr 0.1, or no checkpoint of ours.
+    """
+    if not path.is_file():
+        raise UserError(f"resume={path}: no such file; wanted auto, never or a checkpoint's path")
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.save writes a zip file, and torch.load looks at no checksum
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if "settings" not in content:
+            return Start(path, int(content["iteration"]), dict(content["origin"]))
+    except Exception as error:  # zipfile and torch.load answer damage with many types
+        raise UserError(f"{path}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error
+    raise OldRunError(path)
+
+
+class OldRunError(UserError):
+    """A run of wildsr 0.1, whose settings and optimizers mean other things."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} was made by wildsr 0.1, whose runs do not go on; wanted another name=NAME or resume=never "
+            f"to start over, from its weights if you like: generator.weights=FILE"
+        )
+
+
+def find_start(resume: str, folder: Path, stage: str) -> Start | None:
+    """Return the checkpoint that `resume` (auto, never or a path) means for a stage; None starts at iteration 0.
+
+    A damaged last checkpoint is passed over, with a warning, for the one before it.
+
+    Raises:
+        UserError: the path is no checkpoint of ours, or there are checkpoints and none is whole.
+    """
+    if resume == "never":
+        return None
+    if resume != "auto":
+        given = read_start(Path(resume))
+        if given.origin["stage"] == stage:
+            return given
+    warned: list[Path] = []
+    for path in _newest_first(folder / "checkpoints"):
+        if any(path.samefile(other) for other in warned):  # last.ckpt is a further name of a numbered one
+            continue
+        try:
+            return read_start(path)
+        except OldRunError:
+            raise
+        except UserError as error:
+            warned.append(path)
+            log.warning("warning: %s; looking for the one before it", error)
+    if warned:
+        raise UserError(f"{folder / 'checkpoints'}: no checkpoint is whole; wanted resume=never to start over")
+    return None
+
+
+def _newest_first(folder: Path) -> Iterator[Path]:
+    if (folder / LAST).is_file():
+        yield folder / LAST
+    yield from sorted(folder.glob("iteration_*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def refuse_other_settings(now: Settings, folder: Path, start: Start | None) -> None:
+    """Refuse to go on with what was trained with other settings, be it a stage's folder or a checkpoint.
+
+    Raises:
+        UserError: one line with the keys that differ.
+    """
+    earlier: dict[Path, Settings] = {}
+    if start is not None:
+        earlier[start.path] = start.origin["settings"]
+    with suppress(FileNotFoundError, yaml.YAMLError):
+        config = yaml.safe_load((folder / CONFIG).read_text())
+        if "stages" not in config:
+            raise OldRunError(folder)
+        earlier[folder] = stage_settings(config, folder.name, now["generator.weights"] is not None)
+    for where, before in earlier.items():
+        changed = [key for key in sorted(before | now) if not _is_same(key, before, now)]
+        if changed:
+            shown = "; ".join(f"{key}={before.get(key)}, now {now.get(key)}" for key in changed[:MAX_SHOWN])
+            more = f" ({len(changed) - MAX_SHOWN} more differ)" if len(changed) > MAX_SHOWN else ""
+            raise UserError(
+                f"{where} was trained with {shown}{more}; wanted the same settings to go on, or another "
+                "name=NAME, or resume=never to start over"
+            )
+
+
+def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True) -> Settings:
+    """Return what decides a stage's weights, as flat keys and plain values.
+
+    Args:
+        cfg: the whole configuration, resolved, as plain dictionaries and lists.
+        name: the stage's name.
+        has_own_start: whether it starts from `generator.weights`; else from what the stage before hands on.
+    """
+    stage = cfg["stages"][name]
+    used = {term: cfg["loss"][term] for term in stage["losses"] if cfg["loss"].get(term)}
+    parts = {key: _select(cfg, key) for key in PARTS}
+    parts |= {f"loss.{term}": node for term, node in used.items() if node.get("weight", 1.0)}
+    parts |= {f"stages.{name}.{key}": stage.get(key) for key in STAGE_KEYS if key != "losses"}
+    if any(is_adversarial(node) for node in used.values() if node.get("weight", 1.0)):
+        parts["discriminator"] = cfg["discriminator"]
+    share = cfg["data"]["paired_share"]
+    unused = ["data.pairs"] if share == 0 else ["data.train", "data.undersized", "degradation"] if share == 1 else []
+    for key in unused:
+        del parts[key]
+    if not has_own_start:
+        parts["generator"] = {**cfg["generator"], "weights": None}
+    return dict(_leaves("", parts))
+
+
+def is_adversarial(term: Mapping[str, Any]) -> bool:
+    """Return whether a term of the configuration is a loss on a discriminator's logits."""
+    return hasattr(locate(str(term["_target_"])), "discriminator_loss")
+
+
+def _select(cfg: Mapping[str, Any], key: str) -> Any:
+    node: Any = cfg
+    for name in key.split("."):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node
+
+
+def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, child in node.items():
+        key = f"{prefix}{name}"
+        if isinstance(child, Mapping):
+            yield from _leaves(f"{key}.", child)
+        elif not (name in PLACES or key == "data.train._target_"):  # a folder or a store of the same images
+            yield key, child
+
+
+def _is_same(key: str, before: Settings, now: Settings) -> bool:
+    """Return whether a key has one value in both; where one lacks it, its default counts, which may be nothing."""
+    if key in before and key in now:
+        return bool(before[key] == now[key])
+    there = now if key in now else before
+    node, _, name = key.rpartition(".")
+    if there[key] in (None, [], ""):
+        return True
+    target = f"{node}._target_"
+    if before.get(target) is None or before.get(target) != now.get(target):
+        return False
+    parameters = inspect.signature(locate(before[target])).parameters  # type: ignore[arg-type]
+    return name in parameters and bool(parameters[name].default == there[key])
+
+
+def warn_of_other_predecessor(handed_on: Path | None, start: Start | None) -> None:
+    """Warn where the stage before has been trained further, or anew, since this one began."""
+    if start is not None and handed_on is not None and start.origin["predecessor"] not in ("", file_digest(handed_on)):
+        log.warning(
+            "warning: %s began from another generator than %s holds now; stage=%s resume=never starts this stage over",
+            start.path, handed_on, start.origin["stage"],
+        )  # fmt: skip
+
+
+def file_digest(path: Path | None) -> str:
+    """Return the SHA-256 of a file; empty where there is none."""
+    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def set_aside(folder: Path) -> None:
+    """Rename what an earlier run left, so that a new one can begin; nothing is deleted."""
+    if folder.exists():
+        aside = next(p for n in itertools.count(1) if not (p := folder.with_name(f"{folder.name}.{n}")).exists())
+        folder.rename(aside)
+        log.info("set aside: %s", aside)
