@@ -4,9 +4,11 @@ import lightning as L
 import pytest
 import torch
 
-from wildsr.losses import AdversarialLoss, L1Loss, Term
+from wildsr.data import Photographs
+from wildsr.degradation import Degradation, DegradationSpec
+from wildsr.losses import AdversarialLoss, L1Loss, Term, released_losses
 from wildsr.networks import CompactNet, UNetDiscriminator
-from wildsr.training import SuperResolution
+from wildsr.training import DegradedPhotographs, SuperResolution
 from wildsr.training.pairs import TrainingPair
 
 
@@ -41,6 +43,52 @@ def pair(images=2, device="cpu"):
     rng = torch.Generator().manual_seed(1)
     targets = [torch.rand(images, 3, 32, 32, generator=rng).to(device) for _ in range(3)]
     return TrainingPair(torch.rand(images, 3, 8, 8, generator=rng).to(device), *targets)
+
+
+def psnr(**options):
+    """A module without a discriminator; the same weights each time."""
+    torch.manual_seed(0)
+    return SuperResolution(CompactNet(scale=4, features=4, convs=2), **options)
+
+
+def adversarial(**options):
+    """A module with a discriminator, and without VGG; the same weights each time."""
+    torch.manual_seed(0)
+    networks = CompactNet(scale=4, features=4, convs=2), UNetDiscriminator(features=4)
+    return SuperResolution(*networks, released_losses(perceptual=0), **options)
+
+
+@pytest.fixture
+def data(photographs):
+    """Make the data module of four small photographs, epochs of three iterations of two samples."""
+
+    def make(**options):
+        given = {"batch_size": 2, "crop": 64, "patch": 32, "iterations_per_epoch": 3} | options
+        return DegradedPhotographs(Photographs(photographs), Degradation(DegradationSpec()), **given)
+
+    return make
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """Make a quiet trainer of so many iterations."""
+
+    def make(steps, *callbacks, **options):
+        quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
+        given = {"default_root_dir": tmp_path, "enable_checkpointing": False} | quiet | options
+        return L.Trainer(max_steps=steps, callbacks=list(callbacks), **given)
+
+    return make
+
+
+@pytest.fixture(name="psnr")
+def psnr_fixture():
+    return psnr
+
+
+@pytest.fixture(name="adversarial")
+def adversarial_fixture():
+    return adversarial
 
 
 @pytest.fixture(name="gan")

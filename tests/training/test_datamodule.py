@@ -1,16 +1,36 @@
 import pickle
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from wildsr.data import Batch, Item, MixedSamples, PairedSamples, Photographs, Samples, paired_folders
-from wildsr.degradation import DegradationSpec, SharpenSpec, degrade, sharpen
+from wildsr.data import Batch, Item, MixedSamples, Photographs, Samples, paired_folders, validation_set
+from wildsr.degradation import Degradation, DegradationSpec, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
-from wildsr.training.datamodule import DegradedPhotographs, training_pair, validation_pair
+from wildsr.training import DegradedPhotographs
+from wildsr.training.pairs import PairMaker, validation_pair
 
 PLUS = SharpenSpec()
-NONE = SharpenSpec(source=False, target_pixel=False, target_perceptual=False)
+NONE = None
+
+
+def training_pair(batch, sharpening, patch):
+    return PairMaker(Degradation(DegradationSpec()), sharpening, patch)(batch)
+
+
+def attach(data, iteration=0, rank=0, world=1):
+    """The trainer, as far as the data asks it."""
+    data.trainer = SimpleNamespace(
+        lightning_module=SimpleNamespace(iteration=iteration, local=lambda: None), global_rank=rank, world_size=world
+    )
+    return data
+
+
+def made(photographs, **options):
+    given = {"sharpen": PLUS, "crop": 96, "patch": 64} | options
+    return DegradedPhotographs(Photographs(photographs), Degradation(DegradationSpec()), **given)
 
 
 @pytest.fixture
@@ -56,28 +76,91 @@ def test_an_images_lq_does_not_depend_on_its_neighbours(batch):
     assert torch.equal(whole.lq[2], alone.lq[0])
 
 
-def test_workers_and_device_make_the_same_pairs(batch, photographs):
-    samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
-    made = []
+def test_workers_and_device_make_the_same_pairs(photographs):
+    pairs = []
     for workers, degrade_in in ((0, "device"), (0, "worker"), (2, "worker")):
-        data = DegradedPhotographs(samples, {}, PLUS, batch_size=4, workers=workers, degrade_in=degrade_in)
-        data.trainer = SimpleNamespace(
-            lightning_module=SimpleNamespace(iteration=0), global_rank=0, world_size=1, training=True
-        )
-        made.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
-    for pair in made[1:]:
-        assert all(torch.equal(one, other) for one, other in zip(made[0], pair, strict=True))
+        data = attach(made(photographs, batch_size=4, workers=workers, degrade_in=degrade_in))
+        pairs.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
+    for pair in pairs[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(pairs[0], pair, strict=True))
 
 
-def test_what_goes_to_a_spawned_worker_leaves_the_trainer_behind(batch, photographs):
-    samples = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
-    data = DegradedPhotographs(samples, {}, PLUS, batch_size=4, workers=1, degrade_in="worker")
-    data.trainer = SimpleNamespace(
-        lightning_module=SimpleNamespace(iteration=0, local=lambda: None), global_rank=0, world_size=1
-    )
+def test_what_goes_to_a_spawned_worker_leaves_the_trainer_behind(photographs):
+    data = attach(made(photographs, batch_size=4, workers=1, degrade_in="worker"))
     loader = data.train_dataloader()
-    sent = pickle.loads(pickle.dumps((loader.collate_fn, loader.worker_init_fn, loader.batch_sampler)))
-    assert torch.equal(sent[0]([samples[0]]).lq, training_pair(Batch.collate([samples[0]]), PLUS, patch=64).lq)
+    sent = pickle.loads(pickle.dumps((loader.dataset, loader.collate_fn, loader.worker_init_fn)))
+    item = data.samples[0]
+    assert torch.equal(sent[1]([sent[0][0]]).lq, training_pair(Batch.collate([item]), PLUS, patch=64).lq)
+
+
+def test_processes_share_each_batch_and_no_number_comes_twice(photographs):
+    loaders = [
+        attach(made(photographs, batch_size=4, iterations_per_epoch=2), 3, rank, 2).train_dataloader()
+        for rank in range(2)
+    ]
+    assert [len(loader) for loader in loaders] == [2, 2]
+    # Iteration 3 of a run takes the samples from 12 on.
+    assert [list(loader.batch_sampler) for loader in loaders] == [[[12, 13], [16, 17]], [[14, 15], [18, 19]]]
+    with pytest.raises(ValueError, match=r"^batch_size: given 4, wanted a multiple of 3 processes"):
+        attach(made(photographs, batch_size=4), world=3).train_dataloader()
+
+
+def test_processes_share_a_validation_set_and_one_without_an_image_repeats_the_first(photographs):
+    shown = []
+    for rank in range(5):
+        data = attach(made(photographs, batch_size=5, val=validation_set(4, hq=photographs)), rank=rank, world=5)
+        loader = data.val_dataloader()["main"]
+        (batch,) = loader
+        shown.append((list(loader.sampler), data.on_after_batch_transfer(batch, 0).is_repeated))
+    assert shown == [([0], False), ([1], False), ([2], False), ([3], False), ([0], True)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch_size": 0}, r"^batch_size: given 0, wanted a whole number from 1"),
+        ({"patch": 128}, r"patch=128: wanted multiples of scale=4"),
+        ({"paired_share": 0.5}, r"^pairs: given nothing, wanted pairs, as paired_share=0\.5"),
+        ({"degrade_in": "cloud"}, r"^degrade_in: given 'cloud', wanted one of"),
+    ],
+)
+def test_impossible_data_are_refused(photographs, changes, words):
+    with pytest.raises(ValueError, match=words):
+        made(photographs, **{"batch_size": 2} | changes)
+
+
+def test_without_photographs_all_samples_are_pairs(pairs):
+    files = paired_folders(pairs / "lq", pairs / "hq", 4)
+    degradation = Degradation(DegradationSpec())
+    data = DegradedPhotographs(None, degradation, 2, crop=96, patch=64, pairs=files, paired_share=1.0)
+    assert data.samples[0].lq is not None
+    with pytest.raises(ValueError, match=r"^train: given nothing, wanted photographs to degrade, as paired_share=0$"):
+        DegradedPhotographs(None, degradation, 2)
+
+
+ENDING = """
+import sys, lightning as L
+from wildsr.data import Photographs
+from wildsr.degradation import Degradation, DegradationSpec
+from wildsr.networks import CompactNet
+from wildsr.training import DegradedPhotographs, SuperResolution
+
+class Failing(Photographs):
+    def __getitem__(self, index):
+        raise ArithmeticError("in a worker")
+
+data = DegradedPhotographs(Failing(sys.argv[1]), Degradation(DegradationSpec()), 2, crop=64, patch=32, workers=2)
+quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+L.Trainer(max_steps=1, accelerator="cpu", **quiet).fit(SuperResolution(CompactNet(4, features=4, convs=2)), data)
+"""
+
+
+def test_a_process_whose_workers_fail_ends(photographs):
+    """Workers do not hear SIGTERM, by which Python would end them: it would wait for ever."""
+    command = [sys.executable, "-c", ENDING, str(photographs)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "ArithmeticError: in a worker" in ended.stderr
 
 
 class Tensors:
@@ -107,11 +190,16 @@ def test_validation_is_judged_against_the_photograph_itself(batch):
     assert torch.equal(pair.lq[0], degrade(pair.hq[0], batch.drawn[0].recipe))
 
 
+def made_mixed(photographs, pairs, **options):
+    files = paired_folders(pairs / "lq", pairs / "hq", 4)
+    return made(photographs, pairs=files, paired_share=0.5, batch_size=6, **options)
+
+
 @pytest.fixture
 def mixed(photographs, pairs):
-    synthetic = Samples(Photographs(photographs), DegradationSpec(), crop=96, patch=64, seed=0)
-    paired = PairedSamples(paired_folders(pairs / "lq", pairs / "hq", 4), crop=96, patch=64, seed=0)
-    return MixedSamples(paired, synthetic, share=0.5, seed=0)
+    samples = made_mixed(photographs, pairs).samples
+    assert isinstance(samples, MixedSamples)
+    return samples
 
 
 def test_a_pairs_lq_is_as_it_was_found_and_its_targets_are_sharpened_as_the_others(mixed):
@@ -135,16 +223,13 @@ def test_without_sharpening_a_pair_is_what_the_files_hold(mixed):
             assert torch.equal(target[index], window(to_float(hq), sample, scale=4))
 
 
-def test_mixed_batches_are_the_same_in_workers_and_on_the_device(mixed):
-    made = []
+def test_mixed_batches_are_the_same_in_workers_and_on_the_device(photographs, pairs):
+    results = []
     for workers, degrade_in in ((0, "device"), (2, "device"), (2, "worker")):
-        data = DegradedPhotographs(mixed, {}, PLUS, batch_size=6, workers=workers, degrade_in=degrade_in)
-        data.trainer = SimpleNamespace(
-            lightning_module=SimpleNamespace(iteration=3), global_rank=0, world_size=1, training=True
-        )
-        made.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
-    for pair in made[1:]:
-        assert all(torch.equal(one, other) for one, other in zip(made[0], pair, strict=True))
+        data = attach(made_mixed(photographs, pairs, workers=workers, degrade_in=degrade_in), iteration=3)
+        results.append(data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0))
+    for pair in results[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(results[0], pair, strict=True))
 
 
 def test_validation_takes_pairs_and_real_photographs_as_they_are(pairs):

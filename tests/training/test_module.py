@@ -3,9 +3,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from wildsr.losses import AdversarialLoss, L1Loss, Term, released_losses
 from wildsr.networks import CompactNet, UNetDiscriminator
-from wildsr.training import LossSpec, SuperResolution
+from wildsr.training import SuperResolution
 
 
 def state(network):
@@ -78,42 +80,113 @@ def test_the_average_follows_its_formula_from_the_initial_weights(gan, pair):
     assert module.iteration == 3
 
 
-def test_adams_settings_are_the_stages(gan):
-    module = gan()
-    for optimizer in module.configure_optimizers():
+def test_one_optimizer_a_network_is_made_as_the_released_ones_are(gan):
+    for optimizer in gan().configure_optimizers()[0]:
         group = optimizer.param_groups[0]
-        assert (group["lr"], group["betas"], group["weight_decay"]) == (2e-4, (0.9, 0.99), 0)
+        assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-4, (0.9, 0.99), 0)
 
 
-def test_a_stage_and_a_discriminator_belong_together(stage):
-    with pytest.raises(ValueError, match="takes no discriminator"):
-        SuperResolution(CompactNet(), UNetDiscriminator(), None, LossSpec(), stage(losses=("pixel",)))
-    with pytest.raises(ValueError, match="wants a discriminator"):
-        SuperResolution(CompactNet(), None, None, LossSpec(), stage())
+def test_the_discriminators_parameters_want_no_gradient_in_the_generators_step(gan, pair):
+    module, seen = gan(), []
+    module.discriminator.register_forward_hook(
+        lambda network, *_: seen.append({p.requires_grad for p in network.parameters()})
+    )
+    module.training_step(pair(), 0)
+    assert seen == [{False}, {True}, {True}]  # of the generator's images for the generator; of real and fake ones
+
+
+def test_losses_and_a_discriminator_belong_together():
+    with pytest.raises(ValueError, match="^losses pixel: none is adversarial, wanted no discriminator"):
+        SuperResolution(CompactNet(), UNetDiscriminator())
+    with pytest.raises(ValueError, match=r"^losses\.adversarial: wants a discriminator, and none is given"):
+        SuperResolution(CompactNet(), losses=released_losses(perceptual=0))
+
+
+class Counted(nn.Module):
+    """A term that counts its calls."""
+
+    def __init__(self, weight, target="pixel"):
+        super().__init__()
+        self.weight, self.target, self.calls = weight, target, 0
+
+    def forward(self, sr, target):
+        self.calls += 1
+        return (sr - target).square().mean()
+
+
+def test_a_term_of_weight_0_is_not_computed(pair):
+    torch.manual_seed(0)
+    terms = {"pixel": L1Loss(), "squared": Counted(0.0)}
+    losses = SuperResolution(CompactNet(4, features=4, convs=2), losses=terms).generator_losses(
+        pair().target_perceptual, pair()
+    )
+    assert set(losses) == {"pixel"}
+    assert terms["squared"].calls == 0
+
+
+def test_an_adversarial_term_of_weight_0_still_teaches_the_discriminator(gan, pair):
+    module = gan(weights={"adversarial": 0.0})
+    before = state(module.discriminator)
+    module.training_step(pair(), 0)
+    assert not equal(before, state(module.discriminator))
+    assert "loss/adversarial" not in module.scalars
+    assert "loss/discriminator" in module.scalars
+
+
+def test_another_adversarial_loss_is_that_of_both_networks(gan, pair):
+    class Hinge:  # no module, and of another file
+        weight, target = 0.5, "pixel"
+
+        def __call__(self, fake_logits):
+            return -fake_logits.mean()
+
+        def discriminator_loss(self, real_logits, fake_logits):
+            return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+    torch.manual_seed(0)
+    module = SuperResolution(gan().generator, gan().discriminator, {"hinge": Hinge()})
+    batch = pair()
+    module.discriminator.eval()
+    with torch.no_grad():
+        fake = module.discriminator(batch.target_perceptual)
+        real = module.discriminator(module.objective.real_images(batch))
+        losses = module.generator_losses(batch.target_perceptual, batch)
+    assert torch.equal(module.objective.real_images(batch), batch.target_pixel)
+    assert losses["hinge"].item() == -fake.mean().item()
+    assert module.objective.weighted_sum(losses).item() == -0.5 * fake.mean().item()
+    wanted = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    assert module.objective.discriminator_loss(real, fake).item() == wanted.item()
+
+
+def test_terms_are_frozen_and_move_with_the_module():
+    term = Term(nn.Conv2d(3, 1, 1), 0.0)
+    module = SuperResolution(CompactNet(), losses={"pixel": L1Loss(), "learned": term})
+    assert not any(parameter.requires_grad for parameter in term.parameters())
+    module.double()
+    assert {parameter.dtype for parameter in term.parameters()} == {torch.float64}
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"iterations": 0}, r"^iterations: given 0, wanted a whole number from 1"),
-        ({"iterations": 2.5}, r"^iterations: given 2\.5"),
-        ({"losses": ("pixle",)}, r"^losses: given 'pixle', wanted one of pixel, perceptual, adversarial"),
-        ({"losses": ()}, "^losses: given"),
-        ({"lr": "fast"}, r"^lr: given 'fast', wanted a number from 0 to 1"),
-        ({"lr": math.nan}, r"^lr: given nan"),
-        ({"betas": (0.9, 1.0)}, r"^betas: given 1\.0"),
         ({"ema_decay": 1}, r"^ema_decay: given 1"),
+        ({"accumulate": 0}, r"^accumulate: given 0, wanted a whole number from 1"),
+        ({"clip_gradients": 0}, r"^clip_gradients: given 0, wanted a number from"),
+        ({"losses": {}}, r"^losses: given nothing, wanted a term at least"),
+        ({"losses": {"pixel": L1Loss(-1.0)}}, r"^losses\.pixel\.weight: given -1\.0, wanted a number from 0"),
+        ({"losses": {"pixel": L1Loss(math.nan)}}, r"^losses\.pixel\.weight: given nan"),
+        ({"losses": {"pixel": nn.L1Loss()}}, r"^losses\.pixel\.weight: given nothing"),
+        (
+            {"losses": {"pixel": L1Loss(target="pixle")}},
+            r"^losses\.pixel\.target: given 'pixle', wanted one of pixel, ",
+        ),
+        ({"losses": {"discriminator": L1Loss()}}, r"^losses\.discriminator: the discriminator's own loss"),
+        (
+            {"losses": {"a": AdversarialLoss(), "b": AdversarialLoss()}},
+            r"^losses: given a and b, wanted one adversarial",
+        ),
     ],
 )
-def test_an_impossible_stage_is_refused(changes, words, stage):
+def test_an_impossible_module_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
-        stage(**changes)
-
-
-def test_a_short_stage_is_one_epoch(stage):
-    assert stage(iterations=2).epoch == 2
-
-
-def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match=r"^adversarial: given -1"):
-        LossSpec(adversarial=-1)
+        SuperResolution(CompactNet(), **changes)

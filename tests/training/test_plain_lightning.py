@@ -1,6 +1,8 @@
 """Nothing of ours but module and data module: Lightning's own trainer and callbacks do the rest."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import lightning as L
@@ -185,3 +187,53 @@ def test_a_network_a_loss_and_a_metric_of_anyones_are_trained_and_shown(photogra
     trainer = make_trainer(tmp_path, 3)
     trainer.fit(module, make_data(photographs, validation_set(4, hq=photographs)))
     assert set(trainer.callback_metrics) >= {"loss/squared", "val/ssim"}
+
+
+PROCESSES = """
+import sys, torch, lightning as L
+from lightning.pytorch.strategies import DDPStrategy
+from wildsr.data import Photographs, validation_set
+from wildsr.degradation import Degradation, DegradationSpec
+from wildsr.networks import CompactNet, UNetDiscriminator
+from wildsr.training import DegradedPhotographs, SuperResolution, released_losses
+
+photographs, folder, devices = sys.argv[1], sys.argv[2], int(sys.argv[3])
+torch.manual_seed(0)
+networks = CompactNet(scale=4, features=4, convs=2), UNetDiscriminator(features=4)
+module = SuperResolution(*networks, released_losses(perceptual=0), accumulate=2)
+data = DegradedPhotographs(
+    Photographs(photographs), Degradation(DegradationSpec()), 4, validation_set(4, hq=photographs), crop=64, patch=32,
+    iterations_per_epoch=2,
+)
+strategy = DDPStrategy(find_unused_parameters=True, forward_sync_buffers=False) if devices > 1 else "auto"
+quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+trainer = L.Trainer(max_steps=3, devices=devices, accelerator="cpu", strategy=strategy, log_every_n_steps=1, **quiet)
+trainer.fit(module, data)
+assert trainer.global_step == module.iteration == 3
+metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+trainer.save_checkpoint(f"{folder}/{devices}.ckpt")
+if trainer.is_global_zero:
+    torch.save(metrics, f"{folder}/{devices}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_and_measure_what_one_does_with_their_batch(photographs, tmp_path):
+    for devices in ("1", "2"):
+        script = tmp_path / f"{devices}.py"  # a file, since Lightning starts the second process by its name
+        script.write_text(PROCESSES)
+        command = [sys.executable, str(script), str(photographs), str(tmp_path), devices]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=200)
+        assert ended.returncode == 0, ended.stderr
+    one, two = (torch.load(tmp_path / f"{devices}.ckpt", weights_only=True) for devices in "12")
+    for name, tensor in one["state_dict"].items():
+        assert torch.allclose(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-5), name
+    # Adam's first moment holds the gradients of the iterations.
+    for alone, shared in zip(one["optimizer_states"], two["optimizer_states"], strict=True):
+        for slot, twin in zip(alone["state"].values(), shared["state"].values(), strict=True):
+            assert torch.allclose(slot["exp_avg"], twin["exp_avg"], rtol=1e-3, atol=1e-6)
+    alone, shared = (torch.load(tmp_path / f"{devices}.pt", weights_only=True) for devices in "12")
+    assert {"loss/pixel", "loss/discriminator", "val/psnr_y", "val/niqe"} <= alone.keys()
+    for name, value in alone.items():  # also the means over processes that a logger is told
+        if not name.startswith("discriminator/"):  # a mean of deviations is no deviation
+            assert shared[name] == pytest.approx(value, rel=1e-3), name

@@ -1,10 +1,12 @@
 import pytest
 import torch
+from torchmetrics.image import PeakSignalNoiseRatio
 
-from wildsr.data import validation_set
+from wildsr.metrics import NIQE, PSNR
 from wildsr.networks import CompactNet
 from wildsr.training import validation
-from wildsr.training.validation import enlarged, set_metrics
+from wildsr.training.pairs import ValidationPair
+from wildsr.training.validation import SetMetrics, needs_hq, upscale_batch
 
 
 @pytest.fixture
@@ -13,34 +15,55 @@ def network():
     return CompactNet(scale=4, features=4, convs=2).eval()
 
 
-def test_large_pictures_are_upscaled_in_tiles_with_the_same_result(network, monkeypatch):
+def test_large_images_are_upscaled_in_tiles_with_the_same_result(network, monkeypatch):
     lq = torch.rand(2, 3, 300, 20)
     with torch.inference_mode():
-        whole = enlarged(network, lq)
+        whole = upscale_batch(network, lq)
         calls = []
-        monkeypatch.setattr(validation, "WHOLE", 300 * 20 - 1)
+        monkeypatch.setattr(validation, "LARGEST_WHOLE", 300 * 20 - 1)
         network.register_forward_hook(lambda *_: calls.append(1))
-        tiled = enlarged(network, lq)
-    assert len(calls) == 2 * 2  # 256 + 44 rows, two pictures
+        tiled = upscale_batch(network, lq)
+    assert len(calls) == 2 * 2  # 256 + 44 rows, two images
     assert torch.allclose(tiled, whole, atol=1e-6)
     assert whole.min() == 0 or whole.max() == 1  # some of it was clamped
 
 
-def test_each_set_has_its_own_names_and_real_photographs_only_niqe(pairs):
-    sets = {
-        "main": validation_set(4, hq=pairs / "hq"),
-        "found": validation_set(4, lq=pairs / "lq", hq=pairs / "hq"),
-        "phone": validation_set(4, lq=pairs / "lq"),
-    }
-    metrics = set_metrics(sets, ["psnr_y", "niqe"], 4, torch.device("cpu"))
-    images = torch.rand(1, 3, 104, 104, generator=torch.Generator().manual_seed(0))
-    for found, pictures in zip(metrics, sets.values(), strict=True):
-        found.update(sr=images, hq=images.flip(-1) if pictures.has_hq else None)
-    names = [set(found.compute()) for found in metrics]
-    assert names == [{"val/psnr_y", "val/niqe"}, {"val/found/psnr_y", "val/found/niqe"}, {"val/phone/niqe"}]
+def pair(hq=True):
+    rng = torch.Generator().manual_seed(0)
+    images = torch.rand(1, 3, 104, 104, generator=rng)
+    return ValidationPair(torch.rand(1, 3, 26, 26, generator=rng), images if hq else None), images.flip(-1)
 
 
-def test_a_real_set_without_a_metric_for_it_has_no_figure(pairs):
-    (found,) = set_metrics({"phone": validation_set(4, lq=pairs / "lq")}, ["psnr_y"], 4, torch.device("cpu"))
-    found.update(sr=torch.rand(1, 3, 32, 32), hq=None)
-    assert found.compute() == {}
+def test_real_photographs_have_the_metrics_that_need_no_hq():
+    metrics = {"psnr_y": PSNR("y", 4), "niqe": NIQE(4)}
+    for has_hq, names in ((True, {"val/psnr_y", "val/niqe"}), (False, {"val/niqe"})):
+        given, sr = pair(has_hq)
+        found = SetMetrics(metrics, given, sr)
+        found.update(sr, given.hq)
+        assert set(found.compute("val/")) == names
+
+
+def test_a_real_set_without_a_metric_for_it_has_no_score():
+    given, sr = pair(hq=False)
+    found = SetMetrics({"psnr_y": PSNR("y", 4)}, given, sr)
+    found.update(sr, None)
+    assert found.compute("val/") == {}
+
+
+def test_unless_told_otherwise_scores_are_taken_inside_a_border_of_the_scale():
+    given, sr = pair()
+    assert {metric.border for metric in SetMetrics(None, given, sr).metrics.values()} == {4}
+
+
+def test_a_set_counts_its_own_images_only():
+    given, sr = pair()
+    metrics = {"psnr_y": PSNR("y", 4)}
+    one, other = SetMetrics(metrics, given, sr), SetMetrics(metrics, given, sr)
+    one.update(sr, given.hq)
+    other.update(given.hq * 0.5, given.hq)
+    assert one.compute("a/")["a/psnr_y"] != other.compute("b/")["b/psnr_y"]
+    assert not metrics["psnr_y"].scores
+
+
+def test_a_metric_is_asked_for_two_images_where_it_takes_two():
+    assert needs_hq(PSNR()) and needs_hq(PeakSignalNoiseRatio(data_range=1.0)) and not needs_hq(NIQE())

@@ -1,27 +1,27 @@
-"""The loop: data module, module, callbacks, checkpoints, judgement."""
+"""Training in Lightning: the module, the data module, and the callbacks that a run adds to Lightning's own."""
 
 from wildsr.losses import released_losses
-from wildsr.training.alarms import Alarms
-from wildsr.training.callbacks import Panels, ProgressLine
-from wildsr.training.checkpoints import Checkpoints, WholeFiles
-from wildsr.training.curves import Curves
+from wildsr.training.checkpoints import AtomicCheckpointIO
 from wildsr.training.datamodule import DegradedPhotographs
-from wildsr.training.hardest import Hardest
+from wildsr.training.divergence import DivergenceMonitor
+from wildsr.training.hard_examples import HardExamples
 from wildsr.training.loggers import wandb_logger
 from wildsr.training.module import SuperResolution
-from wildsr.training.stops import Stops
+from wildsr.training.panels import Panels
+from wildsr.training.progress import progress_bar
+from wildsr.training.scalar_logger import ScalarLogger
+from wildsr.training.stops import GracefulStop
 
 __all__ = [
-    "Alarms",
-    "Checkpoints",
-    "Curves",
+    "AtomicCheckpointIO",
     "DegradedPhotographs",
-    "Hardest",
+    "DivergenceMonitor",
+    "GracefulStop",
+    "HardExamples",
     "Panels",
-    "ProgressLine",
-    "Stops",
+    "ScalarLogger",
     "SuperResolution",
-    "WholeFiles",
+    "progress_bar",
     "released_losses",
     "wandb_logger",
 ]

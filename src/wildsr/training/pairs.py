@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.data import Batch, Item, Sample
-from wildsr.degradation import SharpenSpec, sharpen
+from wildsr.degradation import Recipe, SharpenSpec, degrade, sharpen
 from wildsr.images import to_float
 
 NO_SHARPENING = SharpenSpec(source=False, target_pixel=False, target_perceptual=False)
@@ -56,7 +56,7 @@ class PairMaker(nn.Module):
         """Return the pair of a training or a validation batch; one that a worker has made is returned as it is."""
         if isinstance(batch, TrainingPair):
             return batch
-        return self._training_pair(batch) if isinstance(batch.drawn[0], Sample) else self._validation_pair(batch)
+        return self._training_pair(batch) if isinstance(batch.drawn[0], Sample) else validation_pair(batch)
 
     def _training_pair(self, batch: Batch[Sample]) -> TrainingPair:
         """Cut LQ and targets by each sample's window. An LQ that was found is never sharpened; its targets are."""
@@ -87,12 +87,19 @@ class PairMaker(nn.Module):
         degraded = iter(self.degradation(source[places], [batch.drawn[place].recipe for place in places]))
         return torch.stack([next(found if sample.recipe is None else degraded) for sample in batch.drawn])
 
-    def _validation_pair(self, batch: Batch[Any]) -> ValidationPair:
-        """Compare with the photograph itself, never with its sharpened version."""
-        hq = None if batch.hq is None else to_float(batch.hq)
-        if batch.lq is not None:
-            return ValidationPair(to_float(batch.lq), hq)
-        return ValidationPair(self.degradation(hq, batch.drawn), hq)
+
+@torch.no_grad()
+def validation_pair(batch: Batch[Recipe | None]) -> ValidationPair:
+    """Return LQ and HQ of a batch of one image; the HQ is the photograph itself, never its sharpened version.
+
+    A validation set has a spec of its own, so it takes no degradation from anywhere: its recipes say all.
+    """
+    hq = None if batch.hq is None else to_float(batch.hq)
+    if batch.lq is not None:
+        return ValidationPair(to_float(batch.lq), hq)
+    recipe = batch.drawn[0]
+    assert hq is not None and recipe is not None
+    return ValidationPair(degrade(hq[0], recipe)[None], hq)
 
 
 def cut_windows(images: Tensor, samples: Sequence[Sample], side: int, scale: int = 1) -> Tensor:

@@ -2,7 +2,6 @@
 
 import warnings
 from contextlib import contextmanager, nullcontext
-from itertools import pairwise
 
 import pytest
 import torch
@@ -13,13 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from wildsr.config import build, compose_config, groups
 from wildsr.networks import CompactNet, RRDBNet, UNetDiscriminator, load_weights, save_generator
-from wildsr.train import train
-from wildsr.training import SuperResolution
-from wildsr.training.datamodule import TrainingPair
-from wildsr.training.execution import Execution, recompute
-from wildsr.training.fitting import build_module
+from wildsr.training.pairs import TrainingPair
 from wildsr.training.spectral import SpectralNorms
 
 
@@ -60,12 +54,12 @@ def assert_same_iteration(one, other, tolerance):
 def test_micro_batches_add_up_to_the_gradients_of_the_whole_batch(gan, pair, parts):
     batch = [tensor.double() for tensor in pair(4)]  # so exact that nothing but rounding is let through
     whole = iterate(gan().double(), TrainingPair(*batch))
-    divided = iterate(gan(execution={"accumulate": parts}).double(), TrainingPair(*batch))
+    divided = iterate(gan(accumulate=parts).double(), TrainingPair(*batch))
     assert_same_iteration(divided, whole, 1e-12)
 
 
 def test_in_float32_they_add_up_but_for_rounding(gan, pair):
-    whole, divided = gan(), gan(execution={"accumulate": 3})
+    whole, divided = gan(), gan(accumulate=3)
     for module in (whole, divided):
         decided(module)
         iterate(module, pair(4))
@@ -80,8 +74,8 @@ def decided(module):
 
 def test_spectral_norms_that_advance_at_each_micro_batch_would_give_other_gradients(gan, pair, monkeypatch):
     whole = iterate(gan(), pair(4))
-    monkeypatch.setattr(SpectralNorms, "during", lambda *_: nullcontext())
-    parts = iterate(gan(execution={"accumulate": 4}), pair(4))
+    monkeypatch.setattr(SpectralNorms, "hold_power_iteration", lambda *_: nullcontext())
+    parts = iterate(gan(accumulate=4), pair(4))
     assert distance(gradients(parts.discriminator), gradients(whole.discriminator)) > 1e-3
 
 
@@ -123,7 +117,7 @@ def test_an_iteration_advances_the_power_iteration_three_times(gan, pair, parts)
     for layer in (getattr(reference, f"conv{i}") for i in range(1, 9)):
         for _ in range(3):
             layer.weight  # noqa: B018 - reading it in train mode advances it
-    iterate(gan(discriminator=divided, execution={"accumulate": parts}), pair(3))
+    iterate(gan(discriminator=divided, accumulate=parts), pair(3))
     wanted = vectors(reference)
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in vectors(divided).items())
     assert all(module.training for module in divided.modules())
@@ -135,7 +129,7 @@ def test_a_batch_norm_discriminator_is_the_exception(gan, pair):
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 3))
 
     whole = iterate(gan(discriminator=judge()), pair(4))
-    parts = iterate(gan(discriminator=judge(), execution={"accumulate": 4}), pair(4))
+    parts = iterate(gan(discriminator=judge(), accumulate=4), pair(4))
     assert distance(gradients(parts.discriminator), gradients(whole.discriminator)) > 1e-3
 
 
@@ -150,12 +144,12 @@ def test_processes_exchange_gradients_after_the_last_micro_batch_only(gan, pair,
             yield
 
     monkeypatch.setattr(LightningOptimizer, "toggle_model", watched)
-    iterate(gan(execution={"accumulate": 3}), pair(3))
+    iterate(gan(accumulate=3), pair(3))
     assert exchanged == [False, False, True] * 2  # the generator's step, the discriminator's
 
 
 def test_samples_losses_are_those_of_each_image(gan, pair):
-    module, batch = gan(execution={"accumulate": 2}), pair(3)
+    module, batch = gan(accumulate=2), pair(3)
     with torch.no_grad():
         wanted = [(sr - hq).abs().mean() for sr, hq in zip(module.generator(batch.lq), batch.target_pixel, strict=True)]
     iterate(module, batch)
@@ -192,7 +186,7 @@ def compact():
 
 @pytest.mark.parametrize(("make", "most"), [(rrdb, 0.4), (compact, 0.75)])
 def test_recomputed_activations_give_the_same_gradients_and_take_less_memory(gan, pair, make, most):
-    plain, recomputed = gan(generator=make()), gan(generator=make(), execution={"checkpoint_activations": True})
+    plain, recomputed = gan(generator=make()), gan(generator=make(), checkpoint_activations=True)
     assert kept_bytes(recomputed.generator, pair().lq) < most * kept_bytes(plain.generator, pair().lq)
     batch = pair()
     for _ in range(2):
@@ -203,22 +197,46 @@ def test_recomputed_activations_give_the_same_gradients_and_take_less_memory(gan
 
 
 def test_recomputing_does_not_run_the_discriminator_again(gan, pair):
-    module, passes = gan(execution={"checkpoint_activations": True}), []
+    module, passes = gan(checkpoint_activations=True), []
     norms = [m for m in module.discriminator.modules() if isinstance(m, _SpectralNorm)]
     norms[0].register_forward_hook(lambda *_: passes.append(1))
     iterate(module, pair())
     assert len(passes) == 3
 
 
-def test_a_network_without_a_body_cannot_recompute():
-    with pytest.raises(ValueError, match=r"^checkpoint_activations: a Conv2d has no body to recompute"):
-        recompute(nn.Conv2d(3, 3, 3))
+class Foreign(nn.Module):
+    """Anyone's network: its blocks are in no `body`, and it draws random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(8))
+        self.first, self.last = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 48, 3, padding=1)
+
+    def forward(self, lq):
+        x = self.first(lq)
+        for block in self.blocks:
+            x = nn.functional.dropout(nn.functional.silu(block(x)), 0.1, self.training)
+        return nn.functional.pixel_shuffle(self.last(x), 4)
+
+
+def test_a_network_of_anyones_keeps_its_input_only_and_learns_the_same(gan, pair):
+    torch.manual_seed(0)
+    networks = [Foreign(), Foreign()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    plain = gan(generator=networks[0])
+    recomputed = gan(generator=networks[1], checkpoint_activations=True)
+    assert kept_bytes(recomputed.generator, pair().lq) < 0.1 * kept_bytes(plain.generator, pair().lq)
+    for module in (plain, recomputed):
+        torch.manual_seed(1)
+        iterate(module, pair())
+    assert torch.equal(gradients(recomputed.generator), gradients(plain.generator))
+    assert list(recomputed.state_dict()) == list(plain.state_dict())
 
 
 @pytest.mark.parametrize("make", [rrdb, compact])
 def test_names_and_files_of_weights_are_the_plain_ones(gan, make, tmp_path):
     plain = gan(generator=make())
-    module = gan(generator=make(), execution={"checkpoint_activations": True, "channels_last": True, "compile": True})
+    module = gan(generator=make(), checkpoint_activations=True, channels_last=True, compile=True)
     assert list(module.state_dict()) == list(plain.state_dict())
     assert [name for name, _ in module.named_parameters()] == [name for name, _ in plain.named_parameters()]
     save_generator(module.generator, tmp_path / "g.safetensors")
@@ -228,7 +246,7 @@ def test_names_and_files_of_weights_are_the_plain_ones(gan, make, tmp_path):
 
 
 def test_channels_last_is_another_order_in_memory_and_the_same_iteration(gan, pair):
-    module, plain = gan(generator=rrdb(), execution={"channels_last": True}), gan(generator=rrdb())
+    module, plain = gan(generator=rrdb(), channels_last=True), gan(generator=rrdb())
     networks = nn.ModuleList([module.generator, module.discriminator, module.ema])
     for weight in (p for p in networks.parameters() if p.ndim == 4 and min(p.shape[1:]) > 1):
         assert weight.is_contiguous(memory_format=torch.channels_last)
@@ -312,9 +330,9 @@ class ReadsBack(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-@pytest.mark.parametrize("execution", [{}, {"accumulate": 2, "checkpoint_activations": True, "channels_last": True}])
-def test_an_iteration_never_waits_for_the_device(gan, pair, execution, monkeypatch):
-    module = gan(execution=execution, clip_gradients=1.0)
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2, "checkpoint_activations": True, "channels_last": True}])
+def test_an_iteration_never_waits_for_the_device(gan, pair, options, monkeypatch):
+    module = gan(**options, clip_gradients=1.0)
     iterate(module, pair())
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *_, **__: None)  # on a CPU it reads its own counters
     with ReadsBack() as reads:
@@ -325,7 +343,7 @@ def test_an_iteration_never_waits_for_the_device(gan, pair, execution, monkeypat
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"accumulate": 2, "checkpoint_activations": True, "channels_last": True}])
 def test_compiled_is_near_eager(gan, pair, more):
-    eager, compiled = gan(generator=rrdb(2)), gan(generator=rrdb(2), execution={"compile": True, **more})
+    eager, compiled = gan(generator=rrdb(2)), gan(generator=rrdb(2), compile=True, **more)
     forwards = [network._compiled_call_impl for network in (compiled.generator, compiled.discriminator)]
     assert None not in forwards
     assert compiled.ema.module._compiled_call_impl is None
@@ -338,75 +356,3 @@ def test_compiled_is_near_eager(gan, pair, more):
     for name, tensor in vectors(compiled.discriminator).items():
         assert torch.allclose(tensor, wanted[name], atol=1e-5)
     assert not torch._dynamo.utils.counters["graph_break"]
-
-
-# The configuration
-
-TINY = [
-    "data=photos", "data.val=null", "stage=psnr", "generator=tiny", "data.crop=64", "data.patch=32",
-    "data.batch_size=2", "stage.checkpoint_every=1",
-]  # fmt: skip
-
-
-def test_each_choice_is_a_word_of_the_configuration():
-    words = {"accumulate": 3, "checkpoint_activations": True, "compile": True, "channels_last": True}
-    cfg = compose_config([*TINY, *(f"{key}={value}" for key, value in words.items())])
-    stage = build(cfg.stage, "stage")
-    assert build_module(cfg, stage, None).execution == Execution(**words)
-    assert build_module(compose_config(TINY), stage, None).execution == Execution()
-
-
-def test_a_run_goes_on_with_another_execution(tmp_path):
-    train([*TINY, "stage.iterations=1"], tmp_path)
-    others = ["accumulate=2", "checkpoint_activations=true", "channels_last=true", "trainer.precision=bf16-mixed"]
-    train([*TINY, *others, "stage.iterations=2"], tmp_path)
-    train([*TINY, "memory=gpu_8gb", "stage.iterations=3"], tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("accumulate=0", r"^accumulate: given 0, wanted a whole number from 1"),
-        ("compile=maybe", r"^compile: given 'maybe', wanted bool"),
-        ("stage.clip_gradients=0", r"^stage\.clip_gradients: given 0, wanted a number from"),
-    ],
-)
-def test_an_impossible_choice_is_refused_in_one_line(override, words, tmp_path):
-    with pytest.raises(ValueError, match=words) as caught:
-        train([*TINY, override], tmp_path / "run")
-    assert "\n" not in str(caught.value)
-
-
-def test_the_pairs_do_not_depend_on_the_precision(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(SuperResolution, "generator_step", lambda self, pair: seen.append(pair) or stop())
-    for precision in ("32-true", "bf16-mixed"):
-        with pytest.raises(Enough):
-            train([*TINY, f"trainer.precision={precision}", "stage.iterations=1"], tmp_path / precision)
-    full, half = seen
-    assert {tensor.dtype for tensor in half} == {torch.float32}
-    assert all(torch.equal(one, other) for one, other in zip(full, half, strict=True))
-
-
-class Enough(Exception):  # noqa: N818 - it is no error
-    pass
-
-
-def stop():
-    raise Enough
-
-
-def test_memory_presets_divide_the_batch_and_leave_it_as_it_is():
-    presets = [f"gpu_{size}gb" for size in (8, 12, 24)]
-    assert sorted(groups()["memory"]) == sorted([*presets, "none"])
-    experiment = "experiment=real_esrgan_plus"
-    plain = compose_config([experiment])
-    parts = []
-    for preset in presets:
-        cfg = compose_config([experiment, f"memory={preset}"])
-        parts.append(cfg.accumulate)
-        assert cfg.data == plain.data
-        assert cfg.data.batch_size % cfg.accumulate == 0
-        assert {key for key in cfg if cfg[key] != plain[key]} <= {"accumulate", "checkpoint_activations", "trainer"}
-    assert all(smaller > larger > 1 for smaller, larger in pairwise(parts))
-    assert compose_config([experiment, "memory=gpu_8gb", "accumulate=6"]).accumulate == 6

@@ -1,4 +1,4 @@
-"""What only a GPU can show about the choices of execution; these tests run where there is one: pytest -m gpu."""
+"""What only a GPU can show of how an iteration is computed; these tests run where there is one: pytest -m gpu."""
 
 import pytest
 import torch
@@ -42,13 +42,13 @@ def assert_near(one, other, tolerance):
 
 
 @pytest.mark.parametrize(
-    "execution",
+    "options",
     [{"accumulate": 3}, {"checkpoint_activations": True}, {"channels_last": True}, {"compile": True}],
     ids=lambda value: next(iter(value)),
 )
-def test_each_choice_gives_the_plain_gradients(gan, pair, execution):
+def test_each_choice_gives_the_plain_gradients(gan, pair, options):
     plain = iterate(gan(**networks()), pair(4, "cuda"))
-    assert_near(iterate(gan(execution=execution, **networks()), pair(4, "cuda")), plain, 1e-4)
+    assert_near(iterate(gan(**options, **networks()), pair(4, "cuda")), plain, 1e-4)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
@@ -83,6 +83,6 @@ def peak(gan, pair, **options):
     return torch.cuda.max_memory_allocated() - held
 
 
-@pytest.mark.parametrize("execution", [{"accumulate": 4}, {"checkpoint_activations": True}])
-def test_less_memory_is_taken(gan, pair, execution):
-    assert peak(gan, pair, execution=execution) < 0.8 * peak(gan, pair)
+@pytest.mark.parametrize("options", [{"accumulate": 4}, {"checkpoint_activations": True}])
+def test_less_memory_is_taken(gan, pair, options):
+    assert peak(gan, pair, **options) < 0.8 * peak(gan, pair)

@@ -1,0 +1,73 @@
+"""Scalars and panels reach every logger, without an account, a network or a prompt."""
+
+import csv
+
+import pytest
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from wildsr.data import validation_set
+from wildsr.training import HardExamples, Panels, ScalarLogger, wandb_logger
+
+
+@pytest.fixture(autouse=True)
+def without_a_key(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # no key of the user's
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def test_every_logger_gets_the_same_curves_and_panels(data, adversarial, trainer, photographs, tmp_path):
+    loggers = [
+        CSVLogger(tmp_path, "csv", ""),
+        TensorBoardLogger(tmp_path, "tensorboard", ""),
+        wandb_logger(str(tmp_path), "wildsr", "test"),
+    ]
+    callbacks = [
+        ScalarLogger(every=1), Panels(tmp_path / "panels"), HardExamples(tmp_path / "hard.csv"), LearningRateMonitor()
+    ]  # fmt: skip
+    sets = {"main": validation_set(4, hq=photographs)}
+    trainer(2, *callbacks, logger=loggers, log_every_n_steps=1).fit(
+        adversarial(), data(val=sets, iterations_per_epoch=1)
+    )
+    with (tmp_path / "csv" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(float(row["iteration"]), row["step"]) for row in rows if row["iteration"]} == {(1.0, "0"), (2.0, "1")}
+    events = EventAccumulator(str(next((tmp_path / "tensorboard").rglob("events*")).parent))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/pixel")] == [0, 1]
+    assert [event.step for event in events.Images("panels")] == [0, 1]
+    assert sorted(file.name for file in (tmp_path / "panels").iterdir()) == [
+        "iteration_0000001.png", "iteration_0000002.png"
+    ]  # fmt: skip
+    speeds, shares = (
+        [float(row[f"speed/{name}"]) for row in rows if row[f"speed/{name}"]]
+        for name in ("images_per_second", "data_share")
+    )
+    assert len(speeds) == len(shares) == 2
+    assert min(speeds) > 0
+    assert 0 < min(shares) <= max(shares) < 1
+    assert events.Tags()["histograms"] == ["logits/real", "logits/fake"]
+    wanted = {
+        "grad_norm/discriminator",
+        "discriminator/fake_std",
+        "lr-Adam",
+        "lr-Adam-1",
+        "val/psnr_y",
+        "memory/peak_gb",
+    }
+    assert wanted <= set(rows[0]) and wanted <= set(events.Tags()["scalars"])
+    offline = next((tmp_path / "wandb").glob("offline-run-*"))
+    assert offline.name.endswith((tmp_path / "wandb_id").read_text())
+    assert len(list(offline.rglob("panels_*.png"))) == 2
+    assert list(offline.rglob("*hard examples*"))
+
+
+def test_the_runs_of_a_multirun_share_a_group_and_are_tagged_by_what_differs(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    alone = wandb_logger(str(tmp_path / "alone" / "gan"), "wildsr", "quickstart")._wandb_init
+    assert (alone["group"], alone["tags"], alone["name"]) == ("quickstart", [], "quickstart/gan")
+    one = wandb_logger(str(tmp_path / "no_sinc" / "gan"), "wildsr", "quickstart", ["ablation=no_sinc"])._wandb_init
+    assert (one["group"], one["tags"]) == ("quickstart", ["ablation=no_sinc"])
+    assert one["name"] == "quickstart/ablation=no_sinc/gan"
