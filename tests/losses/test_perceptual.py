@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg
 
-from wildsr.losses import RELEASED_LAYERS, PerceptualLoss
+from wildsr.losses import RELEASED_LAYERS, PerceptualLoss, released_losses
 
 # Indices in torchvision's vgg19().features, read off its printout.
 CONV = {"conv1_1": 0, "conv1_2": 2, "conv2_2": 7, "conv3_4": 16, "conv4_4": 25, "conv5_4": 34}
@@ -67,12 +67,12 @@ def test_perceptual_loss_is_the_weighted_l1_of_features_before_relu(
     assert (given["conv5_4"] < 0).any()
     by_hand = {name: (given[name] - wanted[name]).abs().mean().item() for name in CONV}
 
-    loss = PerceptualLoss(weights_file)
+    loss = PerceptualLoss(file=weights_file)
     weighted = sum(weight * by_hand[name] for name, weight in RELEASED_LAYERS.items())
     assert loss(sr, target).item() == pytest.approx(weighted, rel=1e-5)
 
     for name in ("conv1_1", "conv3_4"):
-        alone = PerceptualLoss(weights_file, layers={name: 2.0})
+        alone = PerceptualLoss(file=weights_file, layers={name: 2.0})
         assert alone(sr, target).item() == pytest.approx(2 * by_hand[name], rel=1e-5)
 
 
@@ -81,7 +81,7 @@ def test_the_released_weights_are_0_1_0_1_1_1_1() -> None:
 
 
 def test_vgg_is_in_no_checkpoint_and_no_optimiser_but_moves_with_the_module(weights_file: Path) -> None:
-    loss = PerceptualLoss(weights_file)
+    loss = PerceptualLoss(file=weights_file)
     assert loss.state_dict() == {}
     assert list(loss.parameters()) == []
     assert {buffer.dtype for buffer in loss.double().buffers()} == {torch.float64}
@@ -89,22 +89,22 @@ def test_vgg_is_in_no_checkpoint_and_no_optimiser_but_moves_with_the_module(weig
 
 
 def test_vgg_runs_no_further_than_the_deepest_layer(weights_file: Path) -> None:
-    assert len(PerceptualLoss(weights_file, layers={"conv2_2": 1.0, "conv1_1": 1.0}).features) == 8
+    assert len(PerceptualLoss(file=weights_file, layers={"conv2_2": 1.0, "conv1_1": 1.0}).features) == 8
 
 
 def test_gradients_reach_sr_and_not_the_target(weights_file: Path) -> None:
     sr, target = images(1).requires_grad_(), images(2).requires_grad_()
-    PerceptualLoss(weights_file, layers={"conv2_2": 1.0})(sr, target).backward()
+    PerceptualLoss(file=weights_file, layers={"conv2_2": 1.0})(sr, target).backward()
     assert sr.grad is not None and sr.grad.abs().sum() > 0
     assert target.grad is None
 
 
 def test_an_image_is_at_distance_0_from_itself(weights_file: Path) -> None:
-    assert PerceptualLoss(weights_file)(images(1), images(1)).item() == 0
+    assert PerceptualLoss(file=weights_file)(images(1), images(1)).item() == 0
 
 
 def test_grey_counts_as_rgb_of_equal_channels(weights_file: Path) -> None:
-    loss = PerceptualLoss(weights_file, layers={"conv2_2": 1.0})
+    loss = PerceptualLoss(file=weights_file, layers={"conv2_2": 1.0})
     sr, target = images(1, channels=1), images(2, channels=1)
     assert loss(sr, target).item() == loss(sr.repeat(1, 3, 1, 1), target.repeat(1, 3, 1, 1)).item()
 
@@ -118,7 +118,7 @@ def test_safetensors_and_the_hub_cache_give_the_same_loss(
     torch.save(first_block, tmp_path / "checkpoints/vgg19-dcbb9e9d.pth")
 
     layers = {"conv1_2": 1.0}
-    given = [PerceptualLoss(weights, layers) for weights in (tmp_path / "vgg.safetensors", None)]
+    given = [PerceptualLoss(layers=layers, file=file) for file in (tmp_path / "vgg.safetensors", None)]
     assert given[0](images(1), images(2)).item() == given[1](images(1), images(2)).item() > 0
 
 
@@ -133,14 +133,14 @@ def test_without_weights_the_error_names_both_ways_out(tmp_path: Path, monkeypat
     monkeypatch.delenv("WILDSR_OFFLINE")
     for weights, reason in ((None, "no route to host"), (tmp_path / "absent.pth", "absent.pth")):
         with pytest.raises(FileNotFoundError) as caught:
-            PerceptualLoss(weights)
+            PerceptualLoss(file=weights)
         message = str(caught.value)
         assert "\n" not in message
         for part in (
             reason,
             VGG19_Weights.IMAGENET1K_V1.url,
             str(tmp_path / "checkpoints"),
-            "loss.vgg_weights=",
+            "loss.perceptual.file=",
         ):
             assert part in message
 
@@ -150,10 +150,10 @@ def test_a_file_of_something_else_is_refused(first_block: dict[str, Tensor], tmp
     (tmp_path / "text.safetensors").write_text("not weights")
     for name in ("text.pth", "text.safetensors"):
         with pytest.raises(ValueError, match=f"{name} is not a state dict"):
-            PerceptualLoss(tmp_path / name)
+            PerceptualLoss(file=tmp_path / name)
     torch.save(first_block, tmp_path / "short.pth")
     with pytest.raises(ValueError, match=r"features.5.weight holds nothing; wanted shape \(128, 64, 3, 3\)"):
-        PerceptualLoss(tmp_path / "short.pth")
+        PerceptualLoss(file=tmp_path / "short.pth")
 
 
 def test_an_unknown_layer_is_answered_with_its_nearest() -> None:
@@ -161,3 +161,16 @@ def test_an_unknown_layer_is_answered_with_its_nearest() -> None:
         PerceptualLoss(layers={"conv3_5": 1.0})
     with pytest.raises(ValueError, match="no layer given"):
         PerceptualLoss(layers={})
+
+
+def test_a_weight_of_0_reads_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))  # there is none
+    assert PerceptualLoss(weight=0).weight == 0
+    assert set(released_losses(perceptual=0)) == {"pixel", "adversarial"}
+    with pytest.raises(FileNotFoundError):
+        released_losses()
+
+
+def test_an_unknown_backbone_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^backbone: given 'vgg16', wanted one of vgg19, fcn_resnet50"):
+        PerceptualLoss(backbone="vgg16")

@@ -64,10 +64,10 @@ def test_the_loss_is_the_weighted_l1_of_the_segmentation_networks_features(
         "layer4": (2048, 4, 4),
     }  # fmt: skip
     by_hand = {name: (given[name] - wanted[name]).abs().mean().item() for name in SEGMENTATION_LAYERS}
-    loss = PerceptualLoss(weights_file, backbone="fcn_resnet50")
+    loss = PerceptualLoss(file=weights_file, backbone="fcn_resnet50")
     weighted = sum(weight * by_hand[name] for name, weight in SEGMENTATION_LAYERS.items())
     assert loss(sr, target).item() == pytest.approx(weighted, rel=1e-5)
-    alone = PerceptualLoss(weights_file, {"layer1": 2.0}, "fcn_resnet50")
+    alone = PerceptualLoss(backbone="fcn_resnet50", layers={"layer1": 2.0}, file=weights_file)
     assert alone(sr, target).item() == pytest.approx(2 * by_hand["layer1"], rel=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_the_five_depths_weigh_what_vggs_do() -> None:
 
 
 def test_the_statistics_are_the_stored_ones_in_train_mode_too(weights_file: Path) -> None:
-    loss = PerceptualLoss(weights_file, {"layer1": 1.0}, "fcn_resnet50")
+    loss = PerceptualLoss(backbone="fcn_resnet50", layers={"layer1": 1.0}, file=weights_file)
     before = {name: buffer.clone() for name, buffer in loss.named_buffers()}
     evaluated = loss.eval()(images(1), images(2)).item()
     assert loss.train()(images(1), images(2)).item() == evaluated > 0
@@ -84,7 +84,7 @@ def test_the_statistics_are_the_stored_ones_in_train_mode_too(weights_file: Path
 
 
 def test_it_is_in_no_checkpoint_and_no_optimiser_and_gradients_reach_sr_only(weights_file: Path) -> None:
-    loss = PerceptualLoss(weights_file, {"layer1": 1.0}, "fcn_resnet50")
+    loss = PerceptualLoss(backbone="fcn_resnet50", layers={"layer1": 1.0}, file=weights_file)
     assert loss.state_dict() == {}
     assert list(loss.parameters()) == []
     assert [name for name, _ in loss.features.named_children()] == ["conv1", "bn1", "relu", "maxpool", "layer1"]
@@ -105,14 +105,14 @@ def test_without_weights_the_error_names_both_ways_out(tmp_path: Path, monkeypat
     monkeypatch.delenv("WILDSR_OFFLINE")
     for weights, reason in ((None, "no route to host"), (tmp_path / "absent.pth", "absent.pth")):
         with pytest.raises(FileNotFoundError) as caught:
-            PerceptualLoss(weights, backbone="fcn_resnet50")
+            PerceptualLoss(file=weights, backbone="fcn_resnet50")
         message = str(caught.value)
         assert "\n" not in message
         for part in (
             reason,
             FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.url,
             str(tmp_path / "checkpoints"),
-            "loss.segmentation_weights=",
+            "loss.perceptual.file=",
         ):
             assert part in message
 
@@ -121,4 +121,4 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg.pth")
     wanted = r"fcn_resnet50 weights: backbone\.conv1\.weight holds nothing; wanted shape \(64, 3, 7, 7\)"
     with pytest.raises(ValueError, match=wanted):
-        PerceptualLoss(tmp_path / "vgg.pth", backbone="fcn_resnet50")
+        PerceptualLoss(file=tmp_path / "vgg.pth", backbone="fcn_resnet50")

@@ -96,7 +96,7 @@ def test_the_discriminators_parameters_want_no_gradient_in_the_generators_step(g
 
 
 def test_losses_and_a_discriminator_belong_together():
-    with pytest.raises(ValueError, match="^losses pixel: none is adversarial, wanted no discriminator"):
+    with pytest.raises(ValueError, match=r"^losses pixel: none is adversarial, wanted no discriminator"):
         SuperResolution(CompactNet(), UNetDiscriminator())
     with pytest.raises(ValueError, match=r"^losses\.adversarial: wants a discriminator, and none is given"):
         SuperResolution(CompactNet(), losses=released_losses(perceptual=0))
