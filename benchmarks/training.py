@@ -32,18 +32,17 @@ from unittest.mock import patch
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.vgg import cfgs, make_layers
 
-from wildsr.config import build, compose_config
+from wildsr.building import build_data, build_module, filter_warnings
+from wildsr.config import build, compose_config, stage_config
 from wildsr.data import Batch
-from wildsr.losses import adversarial_loss, features
-from wildsr.training import StageSpec, SuperResolution
-from wildsr.training.datamodule import TrainingPair, training_pair
-from wildsr.training.fitting import build_data, build_module, has_gpu, quieten
+from wildsr.losses import features
+from wildsr.training import DegradedPhotographs, SuperResolution
+from wildsr.training.pairs import TrainingPair
 
 # B images
 
@@ -53,13 +52,16 @@ OPTIONS = ("accumulate=2", "checkpoint_activations=true", "trainer.precision=bf1
            "compile=true")  # fmt: skip
 
 
+def gan_stage(words: list[str]) -> Any:
+    return stage_config(compose_config([*words, "data.val=null", "data.workers=0"]), "gan")
+
+
 def ready(words: list[str]) -> SuperResolution:
-    """A gan stage's module with its optimisers, on the device, for single steps."""
-    cfg = compose_config([*words, "stage=gan", "data.val=null"])
-    stage: StageSpec = build(cfg.stage, "stage")
+    """Build a gan stage's module with its optimisers, on the device, for single steps."""
+    cfg = gan_stage(words)
     torch.manual_seed(0)
     with patch.object(features, "_read_state", lambda *_: random_vgg()):
-        module = build_module(cfg, stage, None)
+        module = build_module(cfg, None)
     trainer = build(cfg.trainer, "trainer", **QUIET)
     trainer.strategy.connect(module)
     module.trainer = trainer
@@ -76,24 +78,24 @@ def random_vgg() -> dict[str, Tensor]:
 
 
 def pairs(words: list[str], count: int) -> list[TrainingPair]:
-    """The first training pairs of a run, as its data module makes them."""
-    cfg = compose_config([*words, "stage=gan", "data.val=null", "data.workers=0"])
-    data = build_data(cfg)
-    result = []
-    for start in range(0, count * data.batch_size, data.batch_size):
-        batch = Batch.collate([data.train[start + index] for index in range(data.batch_size)])
-        pair = training_pair(batch, data.sharpening, data.train.patch)
-        result.append(TrainingPair(*(tensor.to(device()) for tensor in pair)))
-    return result
+    """Make the first training pairs of a run, as its data module does."""
+    data = build_data(gan_stage(words))
+    return [data.make_pairs(batch_of(data, turn)) for turn in range(count)]
+
+
+def batch_of(data: DegradedPhotographs, turn: int) -> Batch[Any]:
+    """Read the samples of the n-th iteration, counted from 0."""
+    first = turn * data.batch_size
+    return Batch.collate([data.samples[first + index] for index in range(data.batch_size)]).to(device())
 
 
 def device() -> str:
-    return "cuda" if has_gpu() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def now() -> float:
     """Seconds, after all that the device was asked to do."""
-    if has_gpu():
+    if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
@@ -113,30 +115,30 @@ class PlainLoop:
         self.generator, self.discriminator, self.average = map(
             deepcopy, (module.generator, module.discriminator, module.ema.module)
         )
-        self.perceptual, self.weights, self.stage = module.perceptual, module.weights, module.stage
-        options = {"lr": self.stage.lr, "betas": tuple(self.stage.betas)}
-        self.step_generator = torch.optim.Adam(self.generator.parameters(), **options)
-        self.step_discriminator = torch.optim.Adam(self.discriminator.parameters(), **options)
+        self.terms, self.decay = module.objective.terms, module.hparams["ema_decay"]
+        self.step_generator, self.step_discriminator = (
+            module.make_optimizer(network.parameters()) for network in (self.generator, self.discriminator)
+        )
 
     def iterate(self, pair: TrainingPair) -> None:
+        pixel, perceptual, adversarial = (self.terms.get(name) for name in ("pixel", "perceptual", "adversarial"))
         self.discriminator.requires_grad_(False)
         sr = self.generator(pair.lq)
-        loss = self.weights.pixel * F.l1_loss(sr, pair.target_pixel)
-        if self.perceptual is not None:
-            loss = loss + self.weights.perceptual * self.perceptual(sr, pair.target_perceptual)
-        loss = loss + self.weights.adversarial * adversarial_loss(self.discriminator(sr), real=True)
+        loss = pixel.weight * pixel(sr, pair.target_pixel)
+        if perceptual.weight:
+            loss = loss + perceptual.weight * perceptual(sr, pair.target_perceptual)
+        loss = loss + adversarial.weight * adversarial(self.discriminator(sr))
         self.step_generator.zero_grad()
         loss.backward()
         self.step_generator.step()
         self.discriminator.requires_grad_(True)
-        real = adversarial_loss(self.discriminator(pair.target_adversarial), real=True)
-        fake = adversarial_loss(self.discriminator(sr.detach()), real=False)
+        real, fake = self.discriminator(pair.target_adversarial), self.discriminator(sr.detach())
         self.step_discriminator.zero_grad()
-        (real + fake).backward()
+        adversarial.discriminator_loss(real, fake).backward()
         self.step_discriminator.step()
         with torch.no_grad():
             for mean, parameter in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(parameter, 1 - self.stage.ema_decay)
+                mean.lerp_(parameter, 1 - self.decay)
 
 
 class Turns(L.Callback):
@@ -163,7 +165,7 @@ class Turns(L.Callback):
 
 def loop(words: list[str], batches: list[TrainingPair], rounds: int) -> None:
     """Print the step's time as a ratio to the plain loop's."""
-    cfg, module = compose_config([*words, "stage=gan"]), ready(words)
+    cfg, module = gan_stage(words), ready(words)
     turns = Turns(PlainLoop(module), rounds)
     trainer = build(cfg.trainer, "trainer", **QUIET, callbacks=[turns], max_epochs=1, limit_train_batches=rounds + 1)
     trainer.fit(module, DataLoader([batches[index % len(batches)] for index in range(rounds + 1)], batch_size=None))
@@ -236,9 +238,9 @@ def memory(words: list[str], name: str) -> float:
 
 def _peak(words: list[str], threads: int) -> float:
     torch.set_num_threads(threads)
-    quieten()
+    filter_warnings()
     module, batches = ready(words), pairs(words, 1)
-    if has_gpu():
+    if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     else:
         Path("/proc/self/clear_refs").write_text("5")  # Linux: the highest mark of resident memory starts anew
@@ -250,7 +252,7 @@ def _peak(words: list[str], threads: int) -> float:
 
 def high_water() -> float:
     """MiB at most so far: of the GPU's memory, else of the process's."""
-    if has_gpu():
+    if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 2**10
 
@@ -261,7 +263,7 @@ def high_water() -> float:
 def shares(words: list[str], rounds: int) -> None:
     """Print where the time of an iteration goes."""
     module, clock = ready(words), defaultdict(float)
-    data = build_data(compose_config([*words, "stage=gan", "data.val=null", "data.workers=0"]))
+    data = build_data(gan_stage(words))
     names = {"generator_losses": "losses", "manual_backward": "backward", "update_average": "average"}
     module.generator.forward = clocked(clock, "generator", module.generator.forward)
     for method, name in names.items():
@@ -274,11 +276,9 @@ def shares(words: list[str], rounds: int) -> None:
         if turn == 1:
             clock.clear()
         start = now()
-        first = turn * data.batch_size
-        batch = Batch.collate([data.train[first + index] for index in range(data.batch_size)])
+        batch = batch_of(data, turn)
         clock["data"] += now() - start
-        pair = clocked(clock, "degradation", training_pair)(batch, data.sharpening, data.train.patch)
-        step(module, TrainingPair(*(tensor.to(device()) for tensor in pair)))
+        step(module, clocked(clock, "degradation", data.make_pairs)(batch))
         clock["whole"] += now() - start
     total = clock.pop("whole")
     clock["everything else"] = total - sum(clock.values())
@@ -319,7 +319,7 @@ def main() -> None:
     if given.rounds < 2:
         parser.error(f"--rounds: given {given.rounds}, wanted 2 or more")
     torch.set_num_threads(given.threads)
-    quieten()
+    filter_warnings()
     words = given.words or DEFAULT
     print(f"{' '.join(words)}, {given.threads} thread(s), {device()}", flush=True)
     try:
