@@ -1,4 +1,4 @@
-"""Train an upscaler: python train.py experiment=quickstart (python train.py --help teaches the rest)."""
+"""Train an upscaler: python train.py experiment=quickstart (python train.py --help explains the rest)."""
 
 import sys
 

@@ -1,12 +1,16 @@
-"""What all tests share: one thread (the suite runs in two processes), no network, a folder of small photographs."""
+"""What all tests share: one thread (the suite runs in two processes), no network, small photographs, whole runs."""
 
+import json
+import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from wildsr.config import compose_config
 from wildsr.data import sample_photographs
 from wildsr.images import to_pil
 
@@ -37,3 +41,30 @@ def pairs(photographs: Path, tmp_path: Path) -> Path:
             with Image.open(source) as picture:
                 picture.convert("RGB").reduce(factor).save(target)
     return tmp_path / "pairs"
+
+
+class Stdout(logging.StreamHandler):
+    """Where the program logs, as conf/hydra has it: the standard output of the moment, which capsys replaces."""
+
+    def emit(self, record):
+        self.stream = sys.stdout
+        super().emit(record)
+
+
+@pytest.fixture(scope="session")
+def train():
+    """train(overrides, folder): train as the program does, in a folder; returns the closing scores, if there are any."""
+    from wildsr.train import train
+
+    def run(overrides, folder):
+        cfg = compose_config(list(overrides))
+        cfg.paths.run = str(folder)
+        train(cfg)
+        scores = Path(folder) / "scores.json"
+        return json.loads(scores.read_text()) if scores.is_file() else {}
+
+    handler, log = Stdout(), logging.getLogger("wildsr")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    yield run
+    log.removeHandler(handler)

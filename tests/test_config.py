@@ -1,10 +1,14 @@
 import itertools
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from wildsr.config import build, compose_config, groups
+from wildsr.building import stage_of
+from wildsr.config import ConfigError, build, compose_config, conf_folder, groups, report_error, stage_config
 from wildsr.degradation import DegradationSpec
+from wildsr.io import UserError
 
 
 @pytest.mark.parametrize("group", [group for group in groups() if not group.startswith("hydra")])
@@ -34,8 +38,6 @@ def test_every_ablation_goes_on_top_of_every_experiment(experiment, ablation):
 
 @pytest.mark.parametrize("experiment", groups()["experiment"])
 def test_an_experiment_opens_with_the_command_that_runs_it(experiment):
-    from wildsr.config import conf_folder
-
     lines = (conf_folder() / "experiment" / f"{experiment}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[1].startswith(f"# python train.py experiment={experiment}")
@@ -45,16 +47,25 @@ def test_an_experiment_opens_with_the_command_that_runs_it(experiment):
 def test_the_groups_are_the_contracts():
     assert set(groups()) >= {
         "stage", "degradation", "kernels", "loss", "sharpen", "generator", "discriminator", "data", "trainer",
-        "logger", "callbacks", "paths", "hydra", "search", "experiment", "ablation",
+        "memory", "logger", "callbacks", "paths", "hydra", "search", "experiment", "ablation", "optimizer", "schedule",
     }  # fmt: skip
 
 
 def test_the_published_lengths_are_the_defaults():
     cfg = compose_config(["experiment=real_esrgan_plus"])
-    assert (cfg.iterations.psnr, cfg.iterations.gan) == (1_000_000, 400_000)
-    gan = build(compose_config(["experiment=real_esrgan_plus", "stage=gan"]).stage, "stage")
+    psnr, gan = (stage_of(stage_config(cfg, name)) for name in cfg.stage.sequence)
+    assert (psnr.iterations, psnr.lr, psnr.predecessor) == (1_000_000, 2e-4, None)
     assert (gan.iterations, gan.lr, gan.predecessor) == (400_000, 1e-4, "psnr")
-    assert list(gan.losses) == ["pixel", "perceptual", "adversarial"]
+    assert (list(psnr.losses), list(gan.losses)) == (["pixel"], ["pixel", "perceptual", "adversarial"])
+
+
+def test_a_stage_sees_its_own_values_and_folder():
+    cfg = compose_config(["name=mine", "stages.gan.checkpoint_every=7"])
+    for name, every in (("psnr", 5000), ("gan", 7)):
+        own = stage_config(cfg, name)
+        assert own.callbacks.checkpoints.every_n_train_steps == every
+        assert own.callbacks.panels.folder == f"runs/mine/{name}/panels"
+    assert cfg.stage.name == "psnr"
 
 
 def test_scale_is_said_once():
@@ -68,12 +79,16 @@ def test_scale_is_said_once():
     [
         (["experiment=quickstrat"], "experiment=quickstrat: no such option; nearest: quickstart; wanted one of:"),
         (["generator=rrbd"], "generator=rrbd: no such option; nearest: rrdb"),
-        (["stage.iteratons=2"], "stage.iteratons=2: no such key; nearest: stage.iterations"),
+        (["stages.gan.iteratons=2"], "stages.gan.iteratons=2: no such key; nearest: stages.gan.iterations"),
+        (["stage.lr=1e-4"], "stage.lr=1e-4: no such key; nearest: stages.gan.lr, stages.psnr.lr"),
+        (["loss.adverserial.weight=1"], "no such key; nearest: loss.adversarial.weight"),
         (["expriment=quickstart"], "expriment=quickstart: no such key; nearest: experiment"),
         (["gaussian_sigma=3"], "nearest: degradation.first.noise.gaussian_sigma"),
         (["seed=1=2"], "seed=1=2: not understood"),
-        (["ablation=none,nno"], "ablation=nno: no such option"),
-        (["generator=compact,rrdb", "generator.network.convs=4"], "wants two plus signs: ++KEY=VALUE"),
+        (["quickstart"], "quickstart: not understood; wanted KEY=VALUE"),
+        (["ablation=nno"], "ablation=nno: no such option; wanted one of: discriminator_unet"),
+        (["hydra/launcher=slrum"], "hydra/launcher=slrum: no such option; nearest: slurm; wanted one of: basic, slurm"),
+        (["generator.network.convs=4"], "to add it wants two plus signs: ++generator.network.convs=4"),
     ],
 )
 def test_a_typo_is_answered_in_one_line_with_the_nearest_names(overrides, words):
@@ -88,9 +103,33 @@ def test_a_new_key_may_be_added_on_purpose():
 
 
 def test_a_misspelt_key_in_yaml_is_named_when_it_is_built():
-    node = OmegaConf.create({"_target_": "wildsr.training.LossSpec", "pixle": 1})
-    with pytest.raises(ValueError, match="loss: no such key 'pixle'"):
-        build(node, "loss")
+    node = OmegaConf.create({"_target_": "wildsr.losses.L1Loss", "wieght": 1})
+    with pytest.raises(UserError, match=r"loss\.pixel: no such key 'wieght'"):
+        build(node, "loss.pixel")
+
+
+def test_a_bug_in_what_is_built_keeps_its_traceback():
+    node = OmegaConf.create({"_target_": "operator.truediv", "_args_": [1, 0]})
+    with pytest.raises(ZeroDivisionError):
+        build(node, "part")
+
+
+def test_a_users_mistake_is_one_line_and_a_bug_is_a_traceback(capsys, monkeypatch):
+    assert report_error(UserError("a.png: given 3, wanted 4")) == 1
+    assert capsys.readouterr().err == "error: a.png: given 3, wanted 4\n"
+    assert report_error(ConfigError("seed=x")) == 2
+    assert report_error(KeyError("bug")) == 1
+    assert "KeyError: 'bug'" in capsys.readouterr().err
+    monkeypatch.setenv("WILDSR_DEBUG", "1")
+    assert report_error(UserError("a.png")) == 1
+    assert "UserError: a.png" in capsys.readouterr().err
+
+
+def test_composing_inside_anothers_composing_leaves_hydra_as_it_was():
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        assert compose_config(["seed=3"]).seed == 3
+        assert GlobalHydra.instance().is_initialized()
+    assert not GlobalHydra.instance().is_initialized()
 
 
 def test_an_impossible_value_is_named_with_its_whole_key():

@@ -15,14 +15,13 @@ import torch
 import torchvision
 from PIL import Image
 
+from wildsr.building import build_data
 from wildsr.cli import main as wildsr
 from wildsr.config import build, compose_config
-from wildsr.data import sample_photographs
+from wildsr.data import Batch, sample_photographs
 from wildsr.degradation import Recipe, degrade
 from wildsr.images import to_float
 from wildsr.networks import load_generator
-from wildsr.training.datamodule import Batch, training_pair
-from wildsr.training.sources import build_samples
 
 GOLDEN = Path(__file__).parent / "golden" / "v01"
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
@@ -93,11 +92,11 @@ def test_recipes_are_drawn_and_applied_as_by_v01(name):
 
 def test_the_first_100_samples_of_a_run_are_those_of_v01():
     cfg = compose_config(["experiment=quickstart", "generator=tiny", "data.val=null"])
-    samples, sharpening = build_samples(cfg), build(cfg.sharpen, "sharpen")
+    data = build_data(cfg)
     lqs = []
     for number, frozen in enumerate(lines_of("samples/samples.jsonl.gz")):
-        item = samples[number]
-        pair = training_pair(Batch.collate([item]), sharpening, samples.patch)
+        item = data.samples[number]
+        pair = data.make_pairs(Batch.collate([item]))
         assert hashlib.sha256(levels_of(pair.target_pixel[0]).tobytes()).hexdigest() == frozen.pop("hq_sha256")
         assert item.drawn.recipe == Recipe.from_dict(frozen.pop("recipe"))
         assert item.drawn.to_dict() | frozen == item.drawn.to_dict()

@@ -13,9 +13,9 @@ from torch import nn
 from torchvision.models import vgg
 
 from wildsr.config import groups
+from wildsr.io import UserError
 from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
-from wildsr.train import train
-from wildsr.training.checkpoints import Checkpoints
+from wildsr.training.checkpoints import AtomicCheckpointIO
 from wildsr.training.module import SuperResolution
 from wildsr.training.stops import Interrupted
 
@@ -28,7 +28,14 @@ TINY = [
     "data.batch_size=2",
     "data.val_recipes=1",
 ]
-SHORT = ["stage.iterations=4", "stage.iterations_per_epoch=2", "stage.checkpoint_every=1"]
+SHORT = [
+    "stages.psnr.iterations=4",
+    "stages.gan.iterations=4",
+    "stages.psnr.iterations_per_epoch=2",
+    "stages.gan.iterations_per_epoch=2",
+    "stages.psnr.checkpoint_every=1",
+    "stages.gan.checkpoint_every=1",
+]
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def same(one, other) -> bool:
     return one == other
 
 
-def test_a_run_leaves_what_it_promises(folders, tmp_path, capsys):
+def test_a_run_leaves_what_it_promises(train, folders, tmp_path, capsys):
     scores = train([*folders, *TINY, *SHORT, "name=first"], tmp_path / "run")
     for stage in ("psnr", "gan"):
         folder = tmp_path / "run" / stage
@@ -76,7 +83,7 @@ def test_a_run_leaves_what_it_promises(folders, tmp_path, capsys):
     assert "without the perceptual loss" in capsys.readouterr().out
 
 
-def test_a_run_says_once_what_became_of_the_weights_that_it_starts_from(folders, tmp_path, capsys):
+def test_a_run_says_once_what_became_of_the_weights_that_it_starts_from(train, folders, tmp_path, capsys):
     save_generator(CompactNet(2, features=8, convs=2), tmp_path / "x2.pth")
     torch.save(UNetDiscriminator(1, features=4).state_dict(), tmp_path / "grey.pth")
     weights = [f"generator.weights='{tmp_path / 'x2.pth'}'", f"discriminator.weights='{tmp_path / 'grey.pth'}'"]
@@ -89,19 +96,19 @@ def test_a_run_says_once_what_became_of_the_weights_that_it_starts_from(folders,
     start = lines.index(f"discriminator: from {tmp_path / 'grey.pth'}")
     assert lines[start + 2].split(maxsplit=1) == ["re-made", "conv0.weight (1 to 3 input channels)"]
     assert sum(line.startswith(("generator: ", "discriminator: ")) for line in lines) == 2
-    train([*overrides, "stage.iterations=5"], tmp_path / "run")
+    train([*overrides, "stages.psnr.iterations=5", "stages.gan.iterations=5"], tmp_path / "run")
     assert "generator: " not in capsys.readouterr().out  # the checkpoint's weights are the ones that count
 
 
-def test_a_stage_refuses_the_generator_of_another_scale(folders, tmp_path):
+def test_a_stage_refuses_the_generator_of_another_scale(train, folders, tmp_path):
     save_generator(CompactNet(2, features=8, convs=2), tmp_path / "psnr" / "generator.safetensors")
     with pytest.raises(ValueError, match=r"generator\.safetensors does not fit this CompactNet"):
         train([*folders, *TINY, *SHORT, "data.val=null", "stage=gan"], tmp_path)
 
 
-def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_path):
+def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(train, folders, tmp_path):
     train([*folders, *TINY, *SHORT, "data.val=null", "stage=psnr"], tmp_path)
-    train([*folders, *TINY, *SHORT, "data.val=null", "stage=gan", "stage.lr=0"], tmp_path)
+    train([*folders, *TINY, *SHORT, "data.val=null", "stage=gan", "stages.psnr.lr=0", "stages.gan.lr=0"], tmp_path)
     psnr, gan = (load_file(tmp_path / stage / "generator.safetensors") for stage in ("psnr", "gan"))
     average = {n.removeprefix("ema.module."): t for n, t in checkpoint(tmp_path / "psnr")["state_dict"].items()}
     assert all(torch.equal(psnr[name], average[name]) for name in psnr)
@@ -111,7 +118,7 @@ def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_pa
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory):
+def whole(train, tmp_path_factory):
     """An uninterrupted run's folder, and the overrides that made it."""
     overrides = ["data=photos", "data.val=null", *TINY, *SHORT]
     folder = tmp_path_factory.mktemp("whole")
@@ -129,12 +136,12 @@ def assert_same_end(one: Path, other: Path) -> None:
         assert same(*results)
 
 
-# Each stage saves six times: after iterations 1, 2, 3, 4, and after the epochs that end with 2 and 4.
-@pytest.mark.parametrize("stop", [1, 2, 3, 4, 6, 7, 8, 9, 11, 12])
-def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(whole, tmp_path, monkeypatch, stop):
+# Each stage saves four times: after iterations 1, 2, 3, 4, of which 2 and 4 end an epoch.
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(train, whole, tmp_path, monkeypatch, stop):
     overrides, folder = whole
     saves = 0
-    save = Checkpoints.save
+    save = AtomicCheckpointIO.save_checkpoint
 
     def cut(self, *arguments, **options):
         nonlocal saves
@@ -144,7 +151,7 @@ def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(whole, tmp_path, mo
             raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", cut)
+        patch.setattr(AtomicCheckpointIO, "save_checkpoint", cut)
         with pytest.raises(RuntimeError, match="power cut"):
             train(overrides, tmp_path)
     train(overrides, tmp_path)
@@ -152,9 +159,15 @@ def test_a_run_that_was_cut_off_ends_as_an_uninterrupted_one(whole, tmp_path, mo
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_first_and_the_same_command_goes_on(whole, tmp_path, monkeypatch, number):
+def test_a_signal_saves_first_and_the_same_command_goes_on(train, whole, tmp_path, monkeypatch, number):
     overrides, folder = whole
-    overrides = [*overrides, "stage.checkpoint_every=1000", "stage.iterations_per_epoch=1000"]
+    overrides = [
+        *overrides,
+        "stages.psnr.checkpoint_every=1000",
+        "stages.gan.checkpoint_every=1000",
+        "stages.psnr.iterations_per_epoch=1000",
+        "stages.gan.iterations_per_epoch=1000",
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(SuperResolution, "on_train_batch_start", lambda *_: os.kill(os.getpid(), number))
         with pytest.raises(Interrupted, match=f"psnr stage stopped after iteration 1 .{number.name}"):
@@ -164,7 +177,7 @@ def test_a_signal_saves_first_and_the_same_command_goes_on(whole, tmp_path, monk
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_last_iteration_of_a_stage_stops_before_the_next(whole, tmp_path, monkeypatch, number):
+def test_a_signal_in_the_last_iteration_of_a_stage_stops_before_the_next(train, whole, tmp_path, monkeypatch, number):
     overrides, folder = whole
 
     def last(self, *_):
@@ -179,13 +192,13 @@ def test_a_signal_in_the_last_iteration_of_a_stage_stops_before_the_next(whole, 
     assert_same_end(folder, tmp_path)
 
 
-def test_workers_that_degrade_end_with_the_same_weights(whole, tmp_path):
+def test_workers_that_degrade_end_with_the_same_weights(train, whole, tmp_path):
     overrides, folder = whole
     train([*overrides, "data.workers=1", "data.degrade_in=worker"], tmp_path)
     assert_same_end(folder, tmp_path)
 
 
-def test_a_time_limit_holds_for_each_call(whole, tmp_path):
+def test_a_time_limit_holds_for_each_call(train, whole, tmp_path):
     overrides, folder = whole
     limited = [*overrides, "trainer.max_time=00:00:00:00"]
     for iteration in (1, 2, 3):
@@ -195,44 +208,98 @@ def test_a_time_limit_holds_for_each_call(whole, tmp_path):
     assert_same_end(folder, tmp_path)
 
 
-def test_a_stage_can_be_made_longer_and_its_epochs_changed(whole, tmp_path):
+def test_a_stage_can_be_made_longer_and_its_epochs_changed(train, whole, tmp_path):
     overrides, folder = whole
-    train([*overrides, "stage.iterations=1", "stage=psnr"], tmp_path)
-    train([*overrides, "stage.iterations=3", "stage.iterations_per_epoch=3", "stage=psnr"], tmp_path)
+    train([*overrides, "stages.psnr.iterations=1", "stages.gan.iterations=1", "stage=psnr"], tmp_path)
+    train(
+        [
+            *overrides,
+            "stages.psnr.iterations=3",
+            "stages.gan.iterations=3",
+            "stages.psnr.iterations_per_epoch=3",
+            "stages.gan.iterations_per_epoch=3",
+            "stage=psnr",
+        ],
+        tmp_path,
+    )
     train(overrides, tmp_path)
     assert_same_end(folder, tmp_path)
 
 
-def test_other_settings_do_not_go_on_with_a_run(whole, tmp_path):
+def test_other_settings_do_not_go_on_with_a_run(train, whole, tmp_path):
     overrides, folder = whole
     for change, words in [
         ("seed=5", "was trained with seed=0, now 5; wanted the same settings"),
         ("generator.network.features=6", "was trained with generator.network.features=8, now 6"),
         ("kernels=no_sinc", "sinc_prob=0.8, now 0.0; .*kernels.sinc_prob=0.1, now 0.0; wanted"),
-        ("kernels=gaussian_only", "beta_plateau|generalized_aniso=0.03, now 0.0; .* more differ"),
+        ("kernels=gaussian_only", r"kernels\.generalized_aniso=0.03, now 0.0; .*plateau_iso=0.12, now 0.0; wanted"),
+        ("degradation=bicubic", r"degradation\.finish.*; .* more differ\); wanted"),
     ]:
         with pytest.raises(ValueError, match=words) as caught:
             train([*overrides, change], folder)
         assert "\n" not in str(caught.value)
 
 
-def test_mistakes_in_the_second_stage_stop_before_the_first(folders, tmp_path):
-    for change in ("discriminator.weights=/nowhere.pth", "loss.vgg_weights=/nowhere.pth", "trainer.devices=2"):
+def test_what_the_stage_does_not_use_may_change(train, whole, tmp_path):
+    overrides, _ = whole
+    psnr = [*overrides, "stage=psnr"]
+    train([*psnr, "stages.psnr.iterations=2"], tmp_path)
+    unused = [
+        "discriminator=vgg", "loss.adversarial.weight=0.5", "loss.perceptual.file=elsewhere.pth", "stages.gan.lr=0.5",
+        "+loss.mine={_target_: wildsr.losses.L1Loss, weight: 0}", "stages.psnr.losses=[pixel,mine]",
+        "logger=tensorboard", "data.workers=1", "metrics=[psnr_y]", "~callbacks.panels", "data.pairs.lq=nowhere",
+        "+optimizer.weight_decay=0",  # torch's default
+    ]  # fmt: skip
+    train([*psnr, *unused, "stages.psnr.iterations=3"], tmp_path)
+    assert checkpoint(tmp_path / "psnr")["iteration"] == 3
+    for used in ("+optimizer.weight_decay=0.1", "optimizer=adamw", "schedule=cosine", "stages.psnr.ema_decay=0.5"):
+        with pytest.raises(UserError, match="was trained with"):
+            train([*psnr, used], tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "checkpoints/last.ckpt"])
+def test_a_run_of_v01_does_not_go_on_and_its_weights_load(train, tmp_path, file):
+    frozen = Path(__file__).parent / "golden" / "v01" / "run" / "psnr"
+    source, target = frozen / Path(file).name, tmp_path / "psnr" / file
+    target.parent.mkdir(parents=True)
+    if source.is_file():
+        target.write_bytes(source.read_bytes())
+    else:
+        target.write_text("name: quickstart\nstage: {name: psnr, iterations: 4}\n")
+    overrides = ["data=photos", "data.val=null", *TINY, *SHORT, "stage=psnr"]
+    with pytest.raises(
+        UserError, match=r"was made by wildsr 0\.1, whose runs do not go on; wanted another name=NAME"
+    ) as e:
+        train(overrides, tmp_path)
+    assert "\n" not in str(e.value)
+    train([*overrides, f"generator.weights='{frozen / 'last.ckpt'}'", "resume=never"], tmp_path)
+
+
+def test_a_stage_that_ends_between_two_checkpoints_is_saved_at_its_end(train, tmp_path, capsys):
+    overrides = ["data=photos", "data.val=null", *TINY, "stage=psnr", "stages.psnr.checkpoint_every=2"]
+    train([*overrides, "stages.psnr.iterations=3"], tmp_path)
+    assert checkpoint(tmp_path / "psnr")["iteration"] == 3
+    train([*overrides, "stages.psnr.iterations=3"], tmp_path)
+    assert "psnr stage: finished, 3 iterations" in capsys.readouterr().out
+
+
+def test_mistakes_in_the_second_stage_stop_before_the_first(train, folders, tmp_path):
+    for change in ("discriminator.weights=/nowhere.pth", "loss.perceptual.file=/nowhere.pth", "trainer.devices=2"):
         with pytest.raises((ValueError, OSError)):
-            train([*folders, *TINY, *SHORT, "loss.perceptual=1.0", change], tmp_path / "run")
+            train([*folders, *TINY, *SHORT, "loss.perceptual.weight=1.0", change], tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
 
-def test_an_earlier_checkpoint_can_be_gone_on_from(whole, tmp_path):
+def test_an_earlier_checkpoint_can_be_gone_on_from(train, whole, tmp_path):
     overrides, folder = whole
     early = folder / "psnr" / "checkpoints" / "iteration_0000002.ckpt"
-    train([*overrides, "stage=psnr", f"resume='{early}'", "callbacks.checkpoints.keep=1"], tmp_path)
+    train([*overrides, "stage=psnr", f"resume='{early}'", "callbacks.checkpoints.save_top_k=1"], tmp_path)
     assert same(checkpoint(tmp_path / "psnr")["state_dict"], checkpoint(folder / "psnr")["state_dict"])
     with pytest.raises(ValueError, match="is of the psnr stage; wanted one of: gan"):
         train([*overrides, "stage=gan", f"resume='{early}'"], tmp_path)
 
 
-def test_a_finished_run_says_so_and_trains_no_more(folders, tmp_path, capsys):
+def test_a_finished_run_says_so_and_trains_no_more(train, folders, tmp_path, capsys):
     overrides = [*folders, *TINY, *SHORT]
     scores = train(overrides, tmp_path)
     before = (tmp_path / "gan" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
@@ -242,7 +309,7 @@ def test_a_finished_run_says_so_and_trains_no_more(folders, tmp_path, capsys):
     assert (tmp_path / "gan" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
 
 
-def test_resume_never_sets_the_earlier_run_aside(folders, tmp_path, capsys):
+def test_resume_never_sets_the_earlier_run_aside(train, folders, tmp_path, capsys):
     overrides = [*folders, *TINY, *SHORT, "stage=psnr", "data.val=null"]
     train(overrides, tmp_path)
     train([*overrides, "resume=never"], tmp_path)
@@ -250,9 +317,16 @@ def test_resume_never_sets_the_earlier_run_aside(folders, tmp_path, capsys):
     assert "set aside" in capsys.readouterr().out
 
 
-def test_real_esrgan_plus_runs_through_both_stages(vgg_file, tmp_path):
-    overrides = ["experiment=real_esrgan_plus", "data=photos", "logger=csv", f"loss.vgg_weights={vgg_file}"]
-    small = ["stage.iterations=2", "data.batch_size=1", "data.crop=64", "data.patch=32", "data.val=null"]
+def test_real_esrgan_plus_runs_through_both_stages(train, vgg_file, tmp_path):
+    overrides = ["experiment=real_esrgan_plus", "data=photos", "logger=csv", f"loss.perceptual.file={vgg_file}"]
+    small = [
+        "stages.psnr.iterations=2",
+        "stages.gan.iterations=2",
+        "data.batch_size=1",
+        "data.crop=64",
+        "data.patch=32",
+        "data.val=null",
+    ]
     train([*overrides, *small], tmp_path)
     state = checkpoint(tmp_path / "gan")["state_dict"]
     assert not any("perceptual" in name for name in state)
@@ -260,17 +334,24 @@ def test_real_esrgan_plus_runs_through_both_stages(vgg_file, tmp_path):
     assert load_file(tmp_path / "gan" / "generator.safetensors")["body.22.rdb3.conv5.weight"].shape == (64, 192, 3, 3)
 
 
-def test_real_esrgan_plus_without_its_data_names_the_command_that_brings_them(tmp_path):
+def test_real_esrgan_plus_without_its_data_names_the_command_that_brings_them(train, tmp_path):
     with pytest.raises(ValueError, match=r"no such folder; bring the data with: wildsr prepare df2k_ost"):
         train(["experiment=real_esrgan_plus", f"paths.data={tmp_path}/none"], tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("experiment", groups()["experiment"])
-def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, monkeypatch):
+def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    overrides = [f"experiment={experiment}", *folders, *TINY, "stage.iterations=1", "generator.weights=null"]
-    scratch = ["discriminator.weights=null", *(["stage.predecessor=null"] if "finetune" in experiment else [])]
+    overrides = [
+        f"experiment={experiment}",
+        *folders,
+        *TINY,
+        "stages.psnr.iterations=1",
+        "stages.gan.iterations=1",
+        "generator.weights=null",
+    ]
+    scratch = ["discriminator.weights=null", *(["stages.gan.predecessor=null"] if "finetune" in experiment else [])]
     train([*overrides, *scratch, "data.val=null", "logger=csv"], tmp_path)
     assert list(tmp_path.glob("*/generator.safetensors"))
 
@@ -284,15 +365,16 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
             ["generator.weights=realesrgan-x4plus"],
             "holds RRDBNet of 64 features, 23 blocks, growth 32; wanted CompactNet",
         ),
-        (["stage.lr=fast"], r"stage\.lr"),
+        (["stages.psnr.lr=fast", "stages.gan.lr=fast"], r"stages\.psnr\.lr: given 'fast'"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
         (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
         (
-            ["callbacks.checkpoints.monitor=val/pnsr_y"],
-            r"monitor=val/pnsr_y: no such metric; wanted one of: val/psnr_y",
+            ["callbacks.best.monitor=val/pnsr_y"],
+            r"callbacks\.best\.monitor=val/pnsr_y: no such metric; wanted one of: val/psnr_y",
         ),
-        (["callbacks.curves.every=0"], r"callbacks\.curves\.every: given 0, wanted a whole number from 1"),
-        (["callbacks.checkpoints.keep=two"], r"callbacks\.checkpoints\.keep: given 'two'"),
+        (["callbacks.panels.side=0"], r"callbacks\.panels\.side: given 0, wanted a whole number from 8"),
+        (["stages.gan.losses=[pixel,adverserial]"], r"loss\.adverserial is no term; nearest: adversarial"),
+        (["callbacks.stops.max_time=soon"], r"callbacks\.stops\.max_time: given 'soon', wanted DD:HH:MM:SS"),
         (["data.crop=63"], r"data\.crop=63"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),
@@ -301,27 +383,27 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt: no such file"),
     ],
 )
-def test_bad_input_stops_before_anything_is_written(folders, tmp_path, overrides, words):
+def test_bad_input_stops_before_anything_is_written(train, folders, tmp_path, overrides, words):
     with pytest.raises(ValueError, match=words) as caught:
         train([*folders, *TINY, *SHORT, *overrides], tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "psnr" / "checkpoints").exists()
 
 
-def test_a_stage_that_goes_on_says_that_its_predecessor_was_trained_further(whole, tmp_path, capsys):
+def test_a_stage_that_goes_on_says_that_its_predecessor_was_trained_further(train, whole, tmp_path, capsys):
     overrides, _ = whole
-    train([*overrides, "stage.iterations=2"], tmp_path)
-    train([*overrides, "stage=psnr", "stage.iterations=3"], tmp_path)
-    assert "another generator" not in capsys.readouterr().err
-    train([*overrides, "stage.iterations=3"], tmp_path)
-    assert "last.ckpt began from another generator than" in capsys.readouterr().err
+    train([*overrides, "stages.psnr.iterations=2", "stages.gan.iterations=2"], tmp_path)
+    train([*overrides, "stage=psnr", "stages.psnr.iterations=3", "stages.gan.iterations=3"], tmp_path)
+    assert "another generator" not in capsys.readouterr().out
+    train([*overrides, "stages.psnr.iterations=3", "stages.gan.iterations=3"], tmp_path)
+    assert "last.ckpt began from another generator than" in capsys.readouterr().out
 
 
-def test_a_stage_made_longer_and_killed_before_its_end_is_not_taken_for_finished(whole, tmp_path, monkeypatch):
+def test_a_stage_made_longer_and_killed_before_its_end_is_not_taken_for_finished(train, whole, tmp_path, monkeypatch):
     overrides, folder = whole
-    train([*overrides, "stage=psnr", "stage.iterations=2"], tmp_path)
+    train([*overrides, "stage=psnr", "stages.psnr.iterations=2", "stages.gan.iterations=2"], tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("wildsr.training.fitting.save_generator", lambda *_: 1 / 0)
+        patch.setattr("wildsr.stage.save_generator", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train([*overrides, "stage=psnr"], tmp_path)
     train([*overrides, "stage=psnr"], tmp_path)
@@ -329,7 +411,7 @@ def test_a_stage_made_longer_and_killed_before_its_end_is_not_taken_for_finished
     assert same(*results)
 
 
-def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(folders, tmp_path, monkeypatch):
+def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(train, folders, tmp_path, monkeypatch):
     overrides = [*folders, *TINY, *SHORT, "data.sets.hard=null", "compare=false"]
 
     def last(self, *_):
@@ -343,16 +425,18 @@ def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(folder
     assert not (tmp_path / "gan").exists()
 
 
-def test_a_job_put_back_into_the_queue_goes_on_although_its_words_say_never(whole, tmp_path, monkeypatch, capsys):
+def test_a_job_put_back_into_the_queue_goes_on_although_its_words_say_never(
+    train, whole, tmp_path, monkeypatch, capsys
+):
     overrides, folder = whole
-    train([*overrides, "stage=psnr", "stage.iterations=2"], tmp_path)
+    train([*overrides, "stage=psnr", "stages.psnr.iterations=2", "stages.gan.iterations=2"], tmp_path)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     train([*overrides, "resume=never"], tmp_path)
     assert "psnr stage goes on after iteration 2" in capsys.readouterr().out
     assert_same_end(folder, tmp_path)
 
 
-def test_a_checkpoint_of_another_architecture_is_one_clear_line(whole, tmp_path):
+def test_a_checkpoint_of_another_architecture_is_one_clear_line(train, whole, tmp_path):
     overrides, folder = whole
     other = folder / "psnr" / "checkpoints" / "last.ckpt"
     with pytest.raises(ValueError, match=r"generator\.network\.features=8, now 6") as caught:
@@ -360,7 +444,7 @@ def test_a_checkpoint_of_another_architecture_is_one_clear_line(whole, tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(train, whole, tmp_path, monkeypatch):
     overrides, _ = whole
     saved = []
 
@@ -371,13 +455,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        patch.setattr("wildsr.training.fitting.save_generator", lambda *_: None)
+        patch.setattr("wildsr.stage.save_generator", lambda *_: None)
         with pytest.raises(OSError, match="No space left"):
             train([*overrides, "stage=psnr"], tmp_path)
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_checkpoint_of_other_settings_names_the_keys_that_differ(whole, tmp_path):
+def test_a_checkpoint_of_other_settings_names_the_keys_that_differ(train, whole, tmp_path):
     overrides, folder = whole
     other = folder / "psnr" / "checkpoints" / "last.ckpt"
     changes = ["seed=5", "sharpen=none", "stage=psnr", f"resume='{other}'"]
@@ -397,20 +481,20 @@ def cut_off(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_off])
-def test_a_damaged_last_checkpoint_is_passed_over_for_the_one_before(whole, tmp_path, capsys, damage):
+def test_a_damaged_last_checkpoint_is_passed_over_for_the_one_before(train, whole, tmp_path, capsys, damage):
     overrides, folder = whole
-    train([*overrides, "stage.iterations=3", "stage=psnr"], tmp_path)
+    train([*overrides, "stages.psnr.iterations=3", "stages.gan.iterations=3", "stage=psnr"], tmp_path)
     damage(tmp_path / "psnr" / "checkpoints" / "last.ckpt")
     train(overrides, tmp_path)
     said = capsys.readouterr()
-    assert said.err.count("last.ckpt: damaged, or no checkpoint of wildsr") == 1
+    assert said.out.count("last.ckpt: damaged, or no checkpoint of wildsr") == 1
     assert "goes on after iteration 2 of" in said.out
     assert_same_end(folder, tmp_path)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(whole, tmp_path):
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(train, whole, tmp_path):
     overrides, _ = whole
-    train([*overrides, "stage.iterations=3", "stage=psnr"], tmp_path)
+    train([*overrides, "stages.psnr.iterations=3", "stages.gan.iterations=3", "stage=psnr"], tmp_path)
     for file in (tmp_path / "psnr" / "checkpoints").iterdir():
         cut_off(file)
     with pytest.raises(ValueError, match="no checkpoint is whole; wanted resume=never"):

@@ -14,7 +14,7 @@ import lightning as L
 import torch
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from wildsr.config import build
@@ -199,9 +199,13 @@ def build_module(cfg: DictConfig, weights: str | Path | None, report: bool = Fal
 
 
 def build_callbacks(cfg: DictConfig) -> list[L.Callback]:
-    """Build the callbacks; None leaves one out."""
-    nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
-    return [build(node, f"callbacks.{name}") for name, node in nodes.items()]
+    """Build the callbacks, without those that are null, or that wait for a score where there is no validation."""
+    callbacks = []
+    for name, node in cfg.callbacks.items():
+        is_idle = cfg.data.val is None and str(OmegaConf.select(node, "monitor")).startswith("val/")
+        if node is not None and not is_idle:
+            callbacks.append(build(node, f"callbacks.{name}"))
+    return callbacks
 
 
 def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
@@ -281,6 +285,8 @@ def filter_warnings() -> None:
         ".*across ranks is zero.*",
         ".*smaller than the logging interval.*",
         ".*no pre-optimization state.*",
+        ".*exists and is not empty.*",  # a run that goes on
+        ".*The dirpath has changed.*",  # resume=FILE of another run
     ):
         warnings.filterwarnings("ignore", text)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 VERBS = {
+    "train": "train an upscaler: wildsr train experiment=quickstart; any choice and any value is one word more",
     "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
     "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
     "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
@@ -22,7 +23,10 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns 0; 1 where the work failed; 2 where the call was wrong."""
+    """Run one verb. Returns 0; 1 where the work failed; 2 where the call was wrong.
+
+    `--debug` behind the verb, or WILDSR_DEBUG=1, shows the traceback of an error that is else one line.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
@@ -35,14 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     # Imported late: torch takes seconds to load, and --help of the whole should not.
     run = importlib.import_module(f"wildsr.apps.{verb}.cli").main
+    debug = "--debug" in rest
     try:
-        return int(run(rest))
-    except (ValueError, OSError) as error:
-        from wildsr.config import ConfigError
-        from wildsr.images import first_line
+        return int(run([word for word in rest if word != "--debug"]))
+    except Exception as error:
+        from wildsr.config import report_error
 
-        print(f"error: {first_line(error)}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+        return report_error(error, debug)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
@@ -54,5 +57,5 @@ def overview() -> str:
     return (
         "Super-resolution for real, degraded photographs.\n\n"
         f"{verbs}\n\n"
-        "wildsr VERB --help explains one. Training is: python train.py --help"
+        "wildsr VERB --help explains one. In a clone, python train.py is wildsr train."
     )

@@ -92,14 +92,13 @@ def build(node: Any, key: str, **arguments: Any) -> Any:
         raise UserError(f"{where.removeprefix('full_key: ')}{joint}{reason}") from error
 
 
-def report_error(error: BaseException) -> int:
+def report_error(error: BaseException, debug: bool = False) -> int:
     """Print an error, in one line where a user can mend it, else as a traceback; returns the exit code.
 
-    WILDSR_DEBUG=1 shows the traceback of any error.
+    With `debug`, or WILDSR_DEBUG=1, it is the traceback of any error.
     """
-    if os.environ.get("WILDSR_DEBUG", "0") != "0" or not isinstance(
-        error, ValueError | OSError | HydraException | OmegaConfBaseException
-    ):
+    can_be_mended = isinstance(error, ValueError | OSError | HydraException | OmegaConfBaseException)
+    if debug or os.environ.get("WILDSR_DEBUG", "0") != "0" or not can_be_mended:
         traceback.print_exception(error)
     else:
         print(f"error: {explain(error)}", file=sys.stderr)
@@ -134,11 +133,10 @@ def explain(error: BaseException) -> str:
 
 def nearest(given: str, valid: Iterable[str]) -> str:
     """Return the end of an error line: the nearest of the valid names, or nothing where none is near."""
-    valid = sorted(set(valid))
-    close = get_close_matches(given, valid, n=3, cutoff=0.6)
-    if not close:  # a key given without its parents, or with the wrong ones
-        close = [name for name in valid if name.rsplit(".", 1)[-1] == given.rsplit(".", 1)[-1]][:3]
-    return f"; nearest: {', '.join(close)}" if close else ""
+    valid, last = sorted(set(valid)), given.rsplit(".", 1)[-1]
+    misplaced = [name for name in valid if name.rsplit(".", 1)[-1] == last]  # without its parents, or with wrong ones
+    close = get_close_matches(given, misplaced, n=3, cutoff=0.0) + get_close_matches(given, valid, n=3, cutoff=0.6)
+    return f"; nearest: {', '.join(list(dict.fromkeys(close))[:3])}" if close else ""
 
 
 def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -148,8 +146,6 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
         if f"{prefix}{key}" == "hydra":
             continue
         yield f"{prefix}{key}"
-        child = (
-            None if OmegaConf.is_missing(node, key) else OmegaConf.select(node, key, throw_on_resolution_failure=False)
-        )
+        child = OmegaConf.select(node, key, throw_on_resolution_failure=False)
         if isinstance(child, DictConfig):
             yield from _keys(child, f"{prefix}{key}.")

@@ -32,6 +32,7 @@ from wildsr.training.loggers import finish
 from wildsr.training.provenance import made_from
 from wildsr.training.resume import (
     CONFIG,
+    LAST,
     file_digest,
     find_start,
     refuse_other_settings,
@@ -52,6 +53,7 @@ class Stage:
         self.cfg = cfg = stage_config(cfg, name)
         self.name, self.run = name, Path(cfg.paths.run)
         self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
+        self.checkpoints = self.folder / "checkpoints"
         self.start = find_start(str(cfg.resume), self.folder, name)
         is_planned = cfg.stages[name].predecessor in cfg.stage.sequence  # that stage runs before this one
         weights = None if is_planned else first_weights(cfg, self.run)
@@ -143,6 +145,8 @@ class Stage:
                 self._validate_first()
             path = self.start.path if self.start else None
             trainer.fit(self.module, self.data, ckpt_path=path, weights_only=True)
+            if not (self.checkpoints / f"iteration_{self.iterations:07d}.ckpt").is_file():
+                trainer.save_checkpoint(self.checkpoints / LAST)  # Lightning saves an end only between its own steps
         except SystemExit as leaving:
             if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
                 raise

@@ -24,7 +24,7 @@ from wildsr.networks.memory import free_memory, is_out_of_memory
 from wildsr.stage import Stage
 from wildsr.training import SuperResolution
 from wildsr.training.scalar_logger import peak_memory
-from wildsr.training.stops import AGREE_EVERY, agreed
+from wildsr.training.stops import AGREE_EVERY, agree
 from wildsr.training.validation import SetMetrics, upscale_batch
 
 PREFETCHED = 2  # batches that each worker of a DataLoader has ready before the first iteration asks
@@ -53,7 +53,7 @@ class Meter(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         done, passed = module.iteration, time.monotonic() - self.begin
         late = passed >= self.limit
-        if agreed(trainer, self.steady > 0 and late and trainer.is_global_zero, due=done % AGREE_EVERY == 0):
+        if agree(trainer, self.steady > 0 and late and trainer.is_global_zero, is_due=done % AGREE_EVERY == 0):
             self.iterations, self.taken = done - self.steady, now() - self.begin
             trainer.should_stop = True
         elif not self.steady and (late or done > PREFETCHED * trainer.datamodule.workers):  # type: ignore[attr-defined]

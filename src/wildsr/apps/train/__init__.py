@@ -1,0 +1,1 @@
+"""`wildsr train`: the program, from anywhere."""
