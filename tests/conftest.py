@@ -53,7 +53,7 @@ class Stdout(logging.StreamHandler):
 
 @pytest.fixture(scope="session")
 def train():
-    """train(overrides, folder): train as the program does, in a folder; returns the closing scores, if there are any."""
+    """train(overrides, folder): train as the program does, in a folder; returns the closing scores, where there are."""
     from wildsr.train import train
 
     def run(overrides, folder):

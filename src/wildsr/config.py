@@ -17,6 +17,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
 from wildsr.io import UserError, first_line
 
@@ -48,7 +49,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             return compose("train", list(overrides))
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             return compose("train", list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(explain(error)) from error
 
 
@@ -97,12 +98,12 @@ def report_error(error: BaseException, debug: bool = False) -> int:
 
     With `debug`, or WILDSR_DEBUG=1, it is the traceback of any error.
     """
-    can_be_mended = isinstance(error, ValueError | OSError | HydraException | OmegaConfBaseException)
+    can_be_mended = isinstance(error, ValueError | OSError | HydraException | OmegaConfBaseException | YAMLError)
     if debug or os.environ.get("WILDSR_DEBUG", "0") != "0" or not can_be_mended:
         traceback.print_exception(error)
     else:
         print(f"error: {explain(error)}", file=sys.stderr)
-    return 2 if isinstance(error, ConfigError | HydraException | OmegaConfBaseException) else 1
+    return 2 if isinstance(error, ConfigError | HydraException | OmegaConfBaseException | YAMLError) else 1
 
 
 def explain(error: BaseException) -> str:
@@ -121,6 +122,8 @@ def explain(error: BaseException) -> str:
                 return f"{group}={option} needs: pip install {packages}"
         options = [str(name) for name in error.options or []]
         return f"{group}={option}: no such option{nearest(option, options)}; wanted one of: {', '.join(options)}"
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: {error.problem}"
     append = re.search(r"To append to your config use \+(.*)", str(error))
     node = getattr(error.__cause__, "parent_node", None)
     if append and node is not None:
