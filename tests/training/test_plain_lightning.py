@@ -61,25 +61,40 @@ def every(folder, steps):
     return ModelCheckpoint(folder, "{step}", every_n_train_steps=steps, save_top_k=-1, save_last=True)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_fit_resumed_in_the_middle_of_an_epoch_is_the_uninterrupted_one_bit_for_bit(photographs, tmp_path, workers):
-    whole = make_module()
-    make_trainer(tmp_path, 8, [every(tmp_path / "whole", 4)]).fit(whole, make_data(photographs))
-    resumed = make_module()
-    seen = Seen()
-    make_trainer(tmp_path, 8, [seen]).fit(
-        resumed,
-        make_data(photographs, workers=workers),
-        ckpt_path=tmp_path / "whole" / "step=4.ckpt",
+def assert_same(one, other):
+    """Bit for bit: networks, average, and what the optimizers remember."""
+    for (name, tensor), twin in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(tensor, twin), name
+    for optimizer, twin in zip(one.trainer.optimizers, other.trainer.optimizers, strict=True):
+        for slot, twins in zip(optimizer.state.values(), twin.state.values(), strict=True):
+            assert torch.equal(slot["exp_avg_sq"], twins["exp_avg_sq"])
+
+
+@pytest.fixture
+def whole(photographs, tmp_path):
+    """Eight iterations, validated after each epoch of three, with a checkpoint of every iteration."""
+    module = make_module()
+    make_trainer(tmp_path, 8, [every(tmp_path / "whole", 1)]).fit(
+        module, make_data(photographs, validation_set(4, hq=photographs))
+    )
+    return module
+
+
+@pytest.mark.parametrize(("step", "workers"), [(2, 0), (3, 0), (4, 0), (4, 2), (5, 0)])
+def test_a_fit_resumed_anywhere_is_the_uninterrupted_one_bit_for_bit(photographs, tmp_path, whole, step, workers):
+    """After 3 iterations an epoch is at its end, and Lightning does not make up for its validation; else inside one."""
+    module, seen, judged = make_module(), Seen(), []
+    seen.on_validation_start = lambda *_: judged.append(module.iteration)
+    make_trainer(tmp_path, 8, [seen], num_sanity_val_steps=0).fit(
+        module,
+        make_data(photographs, validation_set(4, hq=photographs), workers=workers),
+        ckpt_path=tmp_path / "whole" / f"step={step}.ckpt",
         weights_only=True,
     )
-    assert seen.numbers == list(range(8, 16))
-    assert whole.iteration == resumed.iteration == 8
-    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
-        assert torch.equal(one, other), name
-    for one, other in zip(whole.trainer.optimizers, resumed.trainer.optimizers, strict=True):
-        for slot, twin in zip(one.state.values(), other.state.values(), strict=True):
-            assert torch.equal(slot["exp_avg_sq"], twin["exp_avg_sq"])
+    assert seen.numbers == list(range(2 * step, 16))
+    assert whole.iteration == module.iteration == module.trainer.global_step == 8
+    assert judged == [end for end in (3, 6) if end > step]
+    assert_same(whole, module)
 
 
 def test_n_steps_are_n_iterations_and_no_sample_comes_twice(photographs, tmp_path):

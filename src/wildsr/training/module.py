@@ -17,10 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import Metric
 
 from wildsr.losses import L1Loss
-from wildsr.rules import number, optional, whole
+from wildsr.rules import number, optional, refuse, whole
+from wildsr.training.accumulation import Scalars, microbatches, sum_losses
 from wildsr.training.memory import checkpoint_activations as recompute
 from wildsr.training.memory import set_memory_format
-from wildsr.training.microbatches import Scalars, microbatches, sum_losses
 from wildsr.training.objective import Objective
 from wildsr.training.pairs import TrainingPair, ValidationPair
 from wildsr.training.scalars import is_logged, logit_statistics, mean_scalars
@@ -49,7 +49,8 @@ class SuperResolution(L.LightningModule):
         channels_last: the memory format of networks and images.
 
     The last four cost or save time and memory; gradients stay those of the plain way, but for rounding. The one
-    exception: a discriminator with BatchNorm normalises each part of a batch by itself.
+    exception: a discriminator with BatchNorm normalises each part of a batch by itself. With several processes the
+    trainer wants strategy="ddp_find_unused_parameters_true", since each step uses one of the two networks.
 
     Guarantees: the generator's step changes no parameter of the discriminator, and the reverse. One iteration is
     one `global_step` of the trainer. `iteration` counts finished iterations, and is restored by a checkpoint.
@@ -85,17 +86,21 @@ class SuperResolution(L.LightningModule):
         self.accumulate = whole(1, 10**6)("accumulate", accumulate)
         self.clip_gradients_to = optional(number(1e-12, 1e12))("clip_gradients", clip_gradients)
         number(0, 0.999999)("ema_decay", ema_decay)
-        self.save_hyperparameters(
-            "ema_decay", "clip_gradients", "accumulate", "checkpoint_activations", "compile", "channels_last"
-        )
+        switches = {
+            "checkpoint_activations": checkpoint_activations,
+            "compile": compile,
+            "channels_last": channels_last,
+        }
+        for key, value in switches.items():
+            switch(key, value)
+        self.save_hyperparameters("ema_decay", "clip_gradients", "accumulate", *switches)
         self.generator, self.discriminator = generator, discriminator
         self.objective = Objective({"pixel": L1Loss()} if losses is None else losses)
         self.objective.require_discriminator(discriminator is not None)
         self.make_optimizer, self.make_schedule = optimizer, schedule
         self.metrics, self.channels_last = metrics, channels_last
-        networks = [generator, *([] if discriminator is None else [discriminator]), *self.objective.networks()]
         if channels_last:  # before the average is copied
-            set_memory_format(networks)
+            set_memory_format(self._networks())
         self.average = get_ema_multi_avg_fn(ema_decay)
         self.ema = AveragedModel(generator, multi_avg_fn=self.average)
         self.ema.requires_grad_(False)
@@ -103,7 +108,7 @@ class SuperResolution(L.LightningModule):
         self.norms = SpectralNorms(discriminator)
         if checkpoint_activations:
             recompute(generator)
-        for network in networks if compile else ():
+        for network in self._networks() if compile else ():
             network.compile()
         self.iteration, self.origin = 0, dict[str, Any]()
         self.scalars: Scalars = {}
@@ -233,6 +238,11 @@ class SuperResolution(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.iteration = checkpoint["iteration"]
 
+    def _networks(self) -> list[nn.Module]:
+        """Return what is computed in every iteration: the trained networks, and those of the losses."""
+        trained = [network for network in (self.generator, self.discriminator) if network is not None]
+        return [*trained, *self.objective.networks()]
+
     def _optimizers(self) -> list[Any]:
         optimizers = self.optimizers()  # Lightning hands a single one out bare
         return optimizers if isinstance(optimizers, list) else [optimizers]
@@ -242,3 +252,9 @@ class SuperResolution(L.LightningModule):
         loaders = self.trainer.val_dataloaders
         names = list(loaders) if isinstance(loaders, Mapping) else list(range(dataloader_idx + 1))
         return f"val/{names[dataloader_idx]}/" if dataloader_idx else "val/"
+
+
+def switch(key: str, value: Any) -> None:
+    """Raises: ValueError if a choice is neither true nor false."""
+    if not isinstance(value, bool):
+        raise refuse(key, value, "true or false")

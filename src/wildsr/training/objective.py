@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.rules import number, one_of
-from wildsr.training.microbatches import Scalars
+from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
 
 TARGETS = ("pixel", "perceptual", "adversarial")

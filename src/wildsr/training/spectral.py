@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from wildsr.training.microbatches import MicroBatch
+from wildsr.training.accumulation import MicroBatch
 
 
 class SpectralNorms:
