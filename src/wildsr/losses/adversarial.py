@@ -1,4 +1,4 @@
-"""What a discriminator's logits cost the generator, and the discriminator itself."""
+"""The GAN loss: what a discriminator's logits cost the generator, and the discriminator itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a term of the generator's objective is: a loss, its weight, and which target it compares with."""
+"""Terms of the generator's objective: a loss, its weight, and which target it compares with."""
 
 from __future__ import annotations
 

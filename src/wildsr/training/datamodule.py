@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
 from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
+from wildsr.io import UserError
 from wildsr.rules import number, one_of, refuse, whole
 from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
 from wildsr.training.stops import SIGNALS
@@ -105,8 +106,7 @@ class DegradedPhotographs(L.LightningDataModule):
         if rest:
             raise refuse("batch_size", self.batch_size, f"a multiple of {self._process.world_size} processes")
         collate = partial(collate_pairs, make_pairs=self.make_pairs) if self.degrade_in == "worker" else Batch.collate
-        sampler = NumberSampler(self._training_numbers, self.iterations_per_epoch * share)
-        return make_loader(self.samples, sampler, share, collate, self.workers)
+        return make_loader(self.samples, IterationSampler(self), share, collate, self.workers)
 
     def val_dataloader(self) -> dict[str, DataLoader[Any]]:
         """Return a loader for each set; process r of n shows every n-th image from r on, none of them twice.
@@ -115,10 +115,10 @@ class DegradedPhotographs(L.LightningDataModule):
         would leave validation before the scores are exchanged.
         """
         rank, world = self._process.global_rank, self._process.world_size
-        loaders = {}
+        loaders: dict[str, DataLoader[Any]] = {}
         for name, images in self.val.items():
             own = range(rank, len(images), world) or range(1)
-            loaders[name] = make_loader(images, NumberSampler(lambda own=own: own, len(own)), 1, Batch.collate)
+            loaders[name] = make_loader(images, FixedSampler(own), 1, Batch.collate)
         return loaders
 
     @property
@@ -126,31 +126,41 @@ class DegradedPhotographs(L.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _training_numbers(self) -> Iterator[int]:
-        """Yield the numbers of one epoch's samples, from where the module stands."""
-        done: int = getattr(self._process.lightning_module, "iteration", 0)
-        for iteration in range(done, done + self.iterations_per_epoch):
-            yield from self.numbers(iteration + 1)
 
+class IterationSampler(DistributedSampler[Any]):
+    """Hand out the numbers of one epoch's samples, of one process, from where the module stands at each start.
 
-class NumberSampler(DistributedSampler[Any]):
-    """Hand out the numbers that a function gives, asked anew at each start.
-
-    They are one process's own; Lightning leaves a DistributedSampler as it is.
+    It is a DistributedSampler, so that Lightning leaves it in its place.
     """
 
-    def __init__(self, numbers: Callable[[], Iterable[int]], length: int) -> None:
-        self.numbers, self.length = numbers, length
+    def __init__(self, data: DegradedPhotographs) -> None:
+        self.data = data
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers())
+        assert self.data.trainer is not None
+        done: int = getattr(self.data.trainer.lightning_module, "iteration", 0)
+        for iteration in range(done, done + self.data.iterations_per_epoch):
+            yield from self.data.numbers(iteration + 1)
 
     def __len__(self) -> int:
-        return self.length
+        return self.data.iterations_per_epoch * len(self.data.numbers(1))
+
+
+class FixedSampler(DistributedSampler[Any]):
+    """Hand out the same numbers each time, of one process."""
+
+    def __init__(self, numbers: range) -> None:
+        self.numbers = numbers
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader that goes on where the module stands; having these methods, it is asked nothing more by Lightning."""
+    """Go on where the module stands; having these methods, a loader is believed by Lightning to do so."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -166,20 +176,21 @@ def training_samples(
     Raises:
         ValueError: what the share asks for is missing.
     """
-    if share < 1 and train is None:
-        raise ValueError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
-    if share > 0 and pairs is None:
-        raise ValueError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
-    paired = PairedSamples(pairs, **key) if share > 0 and pairs is not None else None
-    synthetic = Samples(train, degradation.spec, **key) if share < 1 and train is not None else None  # type: ignore[arg-type]
-    if paired is not None and synthetic is not None:
-        return MixedSamples(paired, synthetic, share, key["seed"], key["stage"])
-    samples: Any = synthetic or paired
-    return samples  # type: ignore[no-any-return]
+    if train is None and share < 1:
+        raise UserError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
+    if pairs is None and share > 0:
+        raise UserError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
+    spec: Any = degradation.spec
+    if pairs is None or share == 0:
+        return Samples(train, spec, **key)  # type: ignore[arg-type]
+    paired = PairedSamples(pairs, **key)
+    if train is None or share == 1:
+        return paired
+    return MixedSamples(paired, Samples(train, spec, **key), share, key["seed"], key["stage"])
 
 
 def make_loader(
-    dataset: Any, sampler: NumberSampler, batch_size: int, collate: Callable[[Any], Any], workers: int = 0
+    dataset: Any, sampler: DistributedSampler[Any], batch_size: int, collate: Callable[[Any], Any], workers: int = 0
 ) -> ResumableLoader:
     """Return a loader. Workers stay from epoch to epoch, and Lightning ends them with the loader, however it ends."""
     return ResumableLoader(

@@ -1,4 +1,4 @@
-"""What a person must hear of at once: a loss that is no number or runs away, an adversarial game that is lost.
+"""Guard a fit: stop where a loss is no number or runs away, warn where the adversarial game is lost.
 
 Shapes: B batch.
 """

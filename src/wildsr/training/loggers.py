@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from wildsr.images import first_line, write_whole
+from wildsr.io import UserError, first_line, write_whole
 
 LONGEST_TAG = 64  # characters that wandb takes of a tag
 
@@ -28,7 +28,7 @@ def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ())
         tags: what differs between the runs of a multirun, such as "ablation=no_sinc".
 
     Raises:
-        ValueError: wandb refuses its key, or is out of reach.
+        UserError: wandb refuses its key, or is out of reach.
     """
     import wandb  # optional: only those who log to it need it
 
@@ -53,7 +53,7 @@ def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:
     """Return what WANDB_MODE says; else online where there is a key, and offline without one.
 
     Raises:
-        ValueError: wandb tries the key at once, and it is refused, or wandb is out of reach.
+        UserError: wandb tries the key at once, and it is refused, or wandb is out of reach.
     """
     import wandb
 
@@ -61,7 +61,7 @@ def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:
     try:
         return given or ("online" if wandb.login(prompt=False) else "offline")
     except wandb.errors.Error as error:
-        raise ValueError(f"wandb: {first_line(error)}; WANDB_MODE=offline records without it") from error
+        raise UserError(f"wandb: {first_line(error)}; WANDB_MODE=offline records without it") from error
 
 
 def finish(loggers: Iterable[Any]) -> None:

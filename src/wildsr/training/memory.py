@@ -1,4 +1,4 @@
-"""How networks are computed, not what they learn: recomputed, compiled, in another memory format."""
+"""Change what networks cost, not what they learn: recompute activations, lay weights out otherwise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checkpoint_activations(network: nn.Module) -> None:
     """
     body = getattr(network, "body", None)
     if not isinstance(body, nn.Sequential):
-        network.forward = partial(checkpoint, network.forward, use_reentrant=False)  # type: ignore[method-assign]
+        network.forward = partial(checkpoint, network.forward, use_reentrant=False)
         return
     segments = list(body)
     if not any(True for block in body for _ in block.children()):

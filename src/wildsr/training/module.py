@@ -32,7 +32,7 @@ ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released gan
 
 
 class SuperResolution(L.LightningModule):
-    """Trains a generator, alone or against a discriminator, by manual optimisation.
+    """Train a generator, alone or against a discriminator, by manual optimisation.
 
     Args:
         generator: LQ to HQ, (B, C, h, w) -> (B, C, h * scale, w * scale).
@@ -185,7 +185,7 @@ class SuperResolution(L.LightningModule):
 
     def step_schedules(self) -> None:
         """Step what sets the rates, if there is any; once an iteration."""
-        schedulers = self.lr_schedulers()  # Lightning hands a single one out bare
+        schedulers: Any = self.lr_schedulers()  # Lightning hands a single one out bare
         for scheduler in schedulers if isinstance(schedulers, list) else filter(None, [schedulers]):
             scheduler.step()
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.rules import number, one_of
 from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
@@ -26,21 +27,21 @@ class Objective(nn.Module):
             weight 0 still teaches the discriminator.
 
     Raises:
-        ValueError: there is no term, two are adversarial, or a weight or a target is impossible.
+        UserError: there is no term, two are adversarial, or a weight or a target is impossible.
     """
 
     def __init__(self, terms: Mapping[str, Any]) -> None:
         super().__init__()
         if not terms:
-            raise ValueError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
+            raise UserError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
         for name, term in terms.items():
             number(0, 1e6)(f"losses.{name}.weight", getattr(term, "weight", None))
             one_of(*TARGETS)(f"losses.{name}.target", getattr(term, "target", "pixel"))
         adversarial = [name for name, term in terms.items() if hasattr(term, "discriminator_loss")]
         if len(adversarial) > 1:
-            raise ValueError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
+            raise UserError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
         if "discriminator" in terms:
-            raise ValueError("losses.discriminator: the discriminator's own loss has this name; wanted another")
+            raise UserError("losses.discriminator: the discriminator's own loss has this name; wanted another")
         self.terms = dict(terms)
         self.adversary = adversarial[0] if adversarial else None
         self.modules_of_terms = nn.ModuleList(term for term in terms.values() if isinstance(term, nn.Module))
@@ -77,9 +78,9 @@ class Objective(nn.Module):
     def require_discriminator(self, is_given: bool) -> None:
         """Raises: ValueError unless there is a discriminator exactly where a term is adversarial."""
         if is_given and self.adversary is None:
-            raise ValueError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
+            raise UserError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
         if self.adversary is not None and not is_given:
-            raise ValueError(f"losses.{self.adversary}: wants a discriminator, and none is given")
+            raise UserError(f"losses.{self.adversary}: wants a discriminator, and none is given")
 
     def networks(self) -> Iterable[nn.Module]:
         """Return the terms that have weights of their own, such as those of VGG19."""

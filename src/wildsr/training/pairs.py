@@ -19,7 +19,7 @@ NO_SHARPENING = SharpenSpec(source=False, target_pixel=False, target_perceptual=
 
 
 class TrainingPair(NamedTuple):
-    """What one iteration sees: lq (B, C, p, p) and a target for each kind of loss, (B, C, P, P) each."""
+    """Hold what one iteration sees: lq (B, C, p, p) and a target for each kind of loss, (B, C, P, P) each."""
 
     lq: Tensor
     target_pixel: Tensor
@@ -28,7 +28,7 @@ class TrainingPair(NamedTuple):
 
 
 class ValidationPair(NamedTuple):
-    """One image: lq (1, C, H // scale, W // scale), hq (1, C, H, W), or None for a real photograph.
+    """Hold one image: lq (1, C, H // scale, W // scale), hq (1, C, H, W), or None for a real photograph.
 
     A repeated image is shown to a process that has none of its own in a set; no metric may count it.
     """

@@ -1,4 +1,4 @@
-"""What a person sees while it trains: Lightning's bar on a terminal, plain lines elsewhere."""
+"""Show how far a fit is: Lightning's bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

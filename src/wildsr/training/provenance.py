@@ -1,4 +1,4 @@
-"""What a run was made from: code, pictures and kernels, for whoever compares runs later."""
+"""Record what a run is made from: code, images and kernels, for whoever compares runs later."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DRAWS = 2000  # recipes behind the kernel mix: a share is right to about a hundr
 
 
 def made_from(spec: DegradationSpec, train: Any) -> dict[str, Any]:
-    """Code version, fingerprint of the training pictures and the kernel mix as it is really drawn."""
+    """Return code version, fingerprint of the training images and the kernel mix as it is really drawn."""
     return {"code": code_version(), "data_sha256": fingerprint(train), "kernel_mix": kernel_mix(spec)}
 
 
 def code_version() -> str:
-    """The package's version, in a clone with the commit, "+" where files differ from it."""
+    """Return the package's version, in a clone with the commit, "+" where files differ from it."""
     here = Path(__file__).parent
     try:
         command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
@@ -34,7 +34,7 @@ def code_version() -> str:
 
 
 def kernel_mix(spec: DegradationSpec) -> dict[str, float]:
-    """The share of each kind among the kernels that a spec draws, most frequent first."""
+    """Return the share of each kind among the kernels that a spec draws, most frequent first."""
     rng = np.random.default_rng(0)
     kinds = Counter(step.kind for _ in range(DRAWS) for _, step in spec.draw(rng).steps if isinstance(step, Blur))
     return {kind: round(count / kinds.total(), 3) for kind, count in kinds.most_common()}

@@ -1,4 +1,4 @@
-"""What a logger is told besides what `self.log` can tell: speed, memory, and the discriminator's logits."""
+"""Log what `self.log` cannot: speed, memory, and the discriminator's logits as histograms."""
 
 from __future__ import annotations
 

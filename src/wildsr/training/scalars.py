@@ -1,4 +1,4 @@
-"""What is measured of an iteration: when it is logged, its means over processes, statistics of logits."""
+"""Scalars of an iteration: when they are logged, their means over processes, statistics of logits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def mean_scalars(trainer: L.Trainer, scalars: Mapping[str, Tensor]) -> dict[str,
     if not scalars:
         return {}
     means = trainer.strategy.reduce(torch.stack([value.float() for value in scalars.values()]))
-    return dict(zip(scalars, means.cpu(), strict=True))  # type: ignore[union-attr]
+    return dict(zip(scalars, means.cpu(), strict=True))
 
 
 def logit_statistics(real: Tensor, fake: Tensor) -> dict[str, Tensor]:

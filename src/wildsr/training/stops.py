@@ -1,4 +1,4 @@
-"""What ends a fit before its last iteration: a signal or a time limit. Either leaves a checkpoint behind."""
+"""End a fit before its last iteration, by a signal or a time limit; either leaves a checkpoint behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a generator is judged while it trains: whole images in, a mean score of each metric and set out.
+"""Evaluate a generator while it trains: whole images in, a mean score of each metric and set out.
 
 Shapes: B batch, C channels, h w LQ image, H = h * scale, W = w * scale. Images are float32 in [0, 1].
 """
