@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,16 @@ STAGE = {  # what the values of `stages.<name>` obey
     "lr": number(0, 1), "ema_decay": number(0, 0.999999), "clip_gradients": optional(number(1e-12, 1e12)),
     "losses": several(lambda key, name: name),
 }  # fmt: skip
+DELIBERATE = (  # parts of Lightning's warnings
+    "does not have many workers",
+    "resuming from a checkpoint that ended",
+    "treespec",
+    "across ranks is zero",
+    "smaller than the logging interval",
+    "no pre-optimization state",
+    "exists and is not empty",  # a run that goes on
+    "The dirpath has changed",  # resume=FILE of another run
+)
 log = logging.getLogger(__name__)
 
 
@@ -137,12 +149,11 @@ def resolve_workers(workers: int | None, degrade_in: str | None) -> tuple[int, s
         ValueError: no such number or place.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    has_gpu = torch.cuda.is_available()
     if workers is None:
-        workers = min(8, cores - 1) if has_gpu else cores // 4
+        workers = min(8, cores - 1) if has_gpu() else cores // 4
     whole(0, 1024)("data.workers", workers)
     if degrade_in is None:
-        degrade_in = "device" if has_gpu or not workers else "worker"
+        degrade_in = "device" if has_gpu() or not workers else "worker"
     return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
 
 
@@ -274,21 +285,26 @@ def has_own_start(cfg: DictConfig, run: Path) -> bool:
     return predecessor not in cfg.stage.sequence and not (run / str(predecessor) / GENERATOR).is_file()
 
 
-def filter_warnings() -> None:
-    """Silence what Lightning says about choices that are deliberate here, such as resuming inside an epoch."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    for text in (
-        ".*does not have many workers.*",
-        ".*resuming from a checkpoint that ended.*",
-        ".*treespec.*",
-        ".*across ranks is zero.*",
-        ".*smaller than the logging interval.*",
-        ".*no pre-optimization state.*",
-        ".*exists and is not empty.*",  # a run that goes on
-        ".*The dirpath has changed.*",  # resume=FILE of another run
-    ):
-        warnings.filterwarnings("ignore", text)
+@contextmanager
+def filtered_warnings() -> Iterator[None]:
+    """Silence, for a while, what Lightning says about choices that are deliberate here."""
+    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    try:
+        for logger in levels:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for text in DELIBERATE:
+                warnings.filterwarnings("ignore", f".*{text}.*")
+            yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+
+
+def has_gpu() -> bool:
+    """Return whether there is a CUDA device."""
+    return torch.cuda.is_available()
 
 
 def is_rank_zero() -> bool:

@@ -16,8 +16,9 @@ from wildsr.building import (
     build_module,
     build_trainer,
     check_monitor,
-    filter_warnings,
+    filtered_warnings,
     first_weights,
+    has_gpu,
     has_own_start,
     is_rank_zero,
     say,
@@ -49,6 +50,7 @@ class Stage:
         UserError, ValueError, OSError: something does not fit; nothing was written.
     """
 
+    @filtered_warnings()
     def __init__(self, cfg: DictConfig, name: str) -> None:
         self.cfg = cfg = stage_config(cfg, name)
         self.name, self.run = name, Path(cfg.paths.run)
@@ -61,7 +63,6 @@ class Stage:
         self.settings = stage_settings(plain(cfg), name, has_own_start(cfg, self.run))
         if is_rank_zero() and cfg.resume != "never":
             refuse_other_settings(self.settings, self.folder, self.start)
-        filter_warnings()
         self.data = build_data(cfg)
         L.seed_everything(cfg.seed, verbose=False)
         self.module = build_module(cfg, self.weights, report=self.start is None)
@@ -94,6 +95,8 @@ class Stage:
             write_whole(self.folder / CONFIG, lambda file: file.write(text.encode()))
         if done < self.iterations:
             self.train(begin)
+            if not (self.checkpoints / f"iteration_{self.iterations:07d}.ckpt").is_file():
+                self.trainer.save_checkpoint(self.checkpoints / LAST)  # ModelCheckpoint leaves some ends out
             if self.trainer.is_global_zero:
                 save_generator(self.module.ema.module, generator, self.metadata)
             self.trainer.strategy.barrier()  # the next stage reads it in every process
@@ -128,10 +131,11 @@ class Stage:
                 say(f"{self.name} stage: without the perceptual loss (loss.perceptual.weight=0)")
         say(f"{self.name} stage {begins} {self.iterations} iterations ({self.folder})")
 
+    @filtered_warnings()
     def train(self, begin: float) -> None:
         """Run the trainer, with the loggers open. Raises: Interrupted: as `fit`."""
         cfg, trainer, threads = self.cfg, self.trainer, torch.get_num_threads()
-        if not torch.cuda.is_available():
+        if not has_gpu():
             torch.set_num_threads(max(1, threads - self.data.workers))
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if hasattr(callback, "begin"):  # a time limit is the call's, which may train several stages
@@ -145,8 +149,6 @@ class Stage:
                 self._validate_first()
             path = self.start.path if self.start else None
             trainer.fit(self.module, self.data, ckpt_path=path, weights_only=True)
-            if not (self.checkpoints / f"iteration_{self.iterations:07d}.ckpt").is_file():
-                trainer.save_checkpoint(self.checkpoints / LAST)  # Lightning saves an end only between its own steps
         except SystemExit as leaving:
             if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
                 raise

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from wildsr.apps.evaluate.crops import CROPS, chosen, keep, keep_inputs, write_list
 from wildsr.apps.evaluate.page import Windows, write_judgement
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
-from wildsr.config import compose_config
+from wildsr.config import compose_config, stage_config
 from wildsr.data import sample_photographs, validation_set
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import to_float, to_pil
@@ -33,7 +33,8 @@ FLAGS = [
 @lru_cache(maxsize=2)
 def config_of(stage):
     """Composing takes half a second."""
-    return compose_config(["experiment=quickstart", f"stage={stage}", "stage.iterations=4"])
+    words = ["experiment=quickstart", "stages.psnr.iterations=4", "stages.gan.iterations=4"]
+    return stage_config(compose_config(words), stage)
 
 
 def write_stage(run, name, overrides, *rows):

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from wildsr.building import build_data
 from wildsr.cli import main
 from wildsr.config import compose_config
 from wildsr.data import Store
 from wildsr.images import write_image
-from wildsr.training.fitting import build_data, settings
+from wildsr.stage import plain
+from wildsr.training.resume import stage_settings
 
 FEW = ["data.crop=64", "data.patch=32", "data.val=null"]
 
@@ -29,24 +31,26 @@ def test_a_store_by_one_word_gives_the_samples_of_its_files(photographs, tmp_pat
     assert main([*words, "-o", str(tmp_path / "a")]) == main([*words, "-o", str(tmp_path / "b"), "--store"]) == 0
     files = compose_config(["data=folder", f"data.train.root={tmp_path / 'a' / 'train'}", *FEW])
     store = compose_config(["data=store", f"data.train.root={tmp_path / 'b' / 'train.store'}", *FEW])
-    one, other = build_data(files).train, build_data(store).train
+    one, other = build_data(files).samples, build_data(store).samples
     assert isinstance(other.images, Store) and len(one.images) == len(other.images) > 4
     for number in (0, 9, 40):
         assert one[number][1] == other[number][1] and torch.equal(one[number][0], other[number][0])
-    assert settings(files) == settings(store)  # so that a run goes on where it is given the other
+    assert stage_settings(plain(files), "psnr") == stage_settings(
+        plain(store), "psnr"
+    )  # so that a run goes on where it is given the other
 
 
 def test_a_list_file_is_given_as_names(photographs, tmp_path):
     (tmp_path / "list.txt").write_text("more/d.png\na.png\n")
     words = ["data=folder", f"data.train.root={photographs}", f"data.train.names={tmp_path / 'list.txt'}", *FEW]
-    assert [path.name for path in build_data(compose_config(words)).train.images.paths] == ["d.png", "a.png"]
+    assert [path.name for path in build_data(compose_config(words)).samples.images.paths] == ["d.png", "a.png"]
 
 
 def test_undersized_pictures_are_padded_or_left_out(photographs, capsys):
     write_image(torch.zeros(3, 40, 200, dtype=torch.uint8), photographs / "low.png")
     words = ["data=folder", f"data.train.root={photographs}", *FEW]
-    assert len(build_data(compose_config(words)).train.images) == 5
-    assert len(build_data(compose_config([*words, "data.undersized=leave_out"])).train.images) == 4
+    assert len(build_data(compose_config(words)).samples.images) == 5
+    assert len(build_data(compose_config([*words, "data.undersized=leave_out"])).samples.images) == 4
     assert "left out: 1 of 5 pictures, below 64 pixels a side" in capsys.readouterr().err
     with pytest.raises(ValueError, match=r"data\.undersized: given 'crop', wanted one of pad, leave_out"):
         build_data(compose_config([*words, "data.undersized=crop"]))

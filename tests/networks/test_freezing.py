@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from wildsr.networks import CompactNet, RRDBNet, freeze, save_generator
-from wildsr.train import train
 
 
 def frozen(network: nn.Module) -> set[str]:
@@ -53,7 +52,7 @@ def test_a_mistake_is_one_line_and_freezes_nothing(names: list[str], message: st
     assert not frozen(network)
 
 
-def test_frozen_parts_stay_and_the_rest_learns_in_both_stages(photographs: Path, tmp_path: Path) -> None:
+def test_frozen_parts_stay_and_the_rest_learns_in_both_stages(train, photographs: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     start = CompactNet(4, 3, 8, 2)
     save_generator(start, tmp_path / "start.safetensors")
@@ -62,7 +61,8 @@ def test_frozen_parts_stay_and_the_rest_learns_in_both_stages(photographs: Path,
             "generator=tiny", f"generator.weights='{tmp_path / 'start.safetensors'}'",
             "generator.freeze=[body.0,body.3]",
             "data=folder", f"data.train.root='{photographs}'", "data.val=null", "data.crop=64", "data.patch=32",
-            "data.batch_size=2", "discriminator.network.features=4", "loss=no_perceptual", "stage.iterations=3",
+            "data.batch_size=2", "discriminator.network.features=4", "loss=no_perceptual", "stages.psnr.iterations=3",
+            "stages.gan.iterations=3",
         ],
         tmp_path / "run",
     )  # fmt: skip

@@ -7,15 +7,15 @@ import pytest
 
 from wildsr.apps.dashboard import cli as dashboard
 from wildsr.cli import main
-from wildsr.train import train
 
 TINY = [
     "generator=tiny", "discriminator.network.features=4", "loss=no_perceptual", "data.crop=64", "data.patch=32",
-    "data.batch_size=2", "data.val_recipes=1", "stage.iterations=1", "compare=false", "callbacks.curves.every=1",
+    "data.batch_size=2", "data.val_recipes=1", "stages.psnr.iterations=1", "stages.gan.iterations=1", "compare=false",
+    "trainer.log_every_n_steps=1",
 ]  # fmt: skip
 
 
-def test_every_curve_of_the_dashboard_is_one_that_training_logs(tmp_path):
+def test_every_curve_of_the_dashboard_is_one_that_training_logs(train, tmp_path):
     train(TINY, tmp_path)
     with (tmp_path / "gan" / "csv" / "version_0" / "metrics.csv").open() as file:
         logged = set(next(csv.reader(file))) | {"loss/perceptual"}  # left out here for want of VGG's weights

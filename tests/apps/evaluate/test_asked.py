@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from wildsr.apps.evaluate.asked import AskedSet, UnpairedError, read_set, set_digest
+from wildsr.building import build_sets
 from wildsr.config import compose_config
-from wildsr.training.sources import build_sets
 
 
 def test_words_say_what_there_is_of_a_set(tmp_path, monkeypatch):

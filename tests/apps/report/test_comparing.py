@@ -38,10 +38,10 @@ def test_one_seed_twice_is_no_spread(make_run):
 
 
 def test_the_page_says_what_differs_and_shows_each_run_on_the_same_crops(make_run, tmp_path):
-    folders = [make_run("a", ["loss.pixel=2"], 23.0), make_run("b", [], 24.0)]
+    folders = [make_run("a", ["loss.pixel.weight=2"], 23.0), make_run("b", [], 24.0)]
     assert write_comparison(folders, tmp_path / "compare.html") == 2
     text = (tmp_path / "compare.html").read_text()
-    assert re.search(r"<code>loss.pixel</code></th><td>2</td><td>1</td>", text)
+    assert re.search(r"<code>loss.pixel.weight</code></th><td>2</td><td>1</td>", text)
     assert text.count("<code>") == 1
     assert "One run each" in text
     groups = grouped(runs_of(folders))
@@ -51,7 +51,7 @@ def test_the_page_says_what_differs_and_shows_each_run_on_the_same_crops(make_ru
 
 
 def test_pictures_of_other_inputs_are_not_shown_side_by_side(make_run):
-    folders = [make_run("a"), make_run("b", ["loss.pixel=2"])]
+    folders = [make_run("a"), make_run("b", ["loss.pixel.weight=2"])]
     for file in (folders[1] / "gan" / "crops").iterdir():
         file.rename(file.with_name(file.name.replace(file.stem[-12:], "0" * 12)))
     panel = panels_of(grouped(runs_of(folders)))[0]
@@ -59,7 +59,7 @@ def test_pictures_of_other_inputs_are_not_shown_side_by_side(make_run):
 
 
 def test_runs_that_were_judged_on_other_pictures_are_not_to_be_compared(make_run, tmp_path):
-    folders = [make_run("a"), make_run("b", ["loss.pixel=2"])]
+    folders = [make_run("a"), make_run("b", ["loss.pixel.weight=2"])]
     assert same_pictures(runs_of(folders))
     scores = json.loads((folders[1] / "scores.json").read_text())
     scores["bicubic"]["psnr_y"] += 0.5
@@ -73,12 +73,12 @@ def test_runs_that_are_not_finished_stand_there_with_their_latest_validation(mak
     folder = make_run("a")
     (folder / "gan" / "generator.safetensors").unlink()
     (folder / "scores.json").unlink()
-    row = rows_of(grouped(runs_of([folder, make_run("b", ["loss.pixel=2"], 26.0)])))[-2]
+    row = rows_of(grouped(runs_of([folder, make_run("b", ["loss.pixel.weight=2"], 26.0)])))[-2]
     assert (row.samples, row.note) == ([{"psnr_y": 25.0, "hard/psnr_y": 22.0}], "4 of 4 iterations")
 
 
 def test_names_of_runs_become_no_markup(make_run, tmp_path):
-    folders = [make_run("<script>a"), make_run("<script>b", ["loss.pixel=2"])]
+    folders = [make_run("<script>a"), make_run("<script>b", ["loss.pixel.weight=2"])]
     write_comparison(folders, tmp_path / "compare.html")
     assert (tmp_path / "compare.html").read_text().count("<script") == 1
 

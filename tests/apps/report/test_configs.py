@@ -36,10 +36,12 @@ def test_where_a_run_lies_and_how_it_is_shown_does_not_tell_runs_apart():
 
 
 def test_what_a_command_changed_of_its_experiment_comes_first(make_run):
-    run = read_run(make_run("a", ["loss.pixel=2"]))
+    run = read_run(make_run("a", ["loss.pixel.weight=2"]))
     experiment, rows = changed(run)
     assert experiment == "quickstart"
-    assert dict(rows) == {"loss.pixel": ["2", "1"], "stage.iterations": ["4", "100"]}
+    assert dict(rows) == {
+        "loss.pixel.weight": ["2", "1"], "stages.psnr.iterations": ["4", "150"], "stages.gan.iterations": ["4", "100"]
+    }  # fmt: skip
     for words in (["experiment=../../etc"], [], ["experiment=mine"]):
         folder = make_run(f"b{len(str(words))}")
         (folder / "overrides.json").write_text(json.dumps(words))

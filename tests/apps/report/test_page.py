@@ -32,13 +32,13 @@ def text_of(html):
 
 
 def test_a_report_holds_what_the_run_found(make_run):
-    run = make_run(psnr=25.125, words=["experiment=quickstart", "loss.pixel=2", "name=a b"])
+    run = make_run(psnr=25.125, words=["experiment=quickstart", "loss.pixel.weight=2", "name=a b"])
     file = write_report(run)
     assert file == run / "report.html"
     text = text_of(file.read_text())
     for words in (
         "Finished: psnr stage, 4 iterations, gan stage, 4 iterations.", "realesr-animevideov3 (start)", "25.12",
-        "22.00", "python train.py experiment=quickstart loss.pixel=2 &#39;name=a b&#39;", "first.noise.kind",
+        "22.00", "python train.py experiment=quickstart loss.pixel.weight=2 &#39;name=a b&#39;", "first.noise.kind",
         "PSNR-Y, hard", "first: ", "experiment=quickstart in the gan stage", "iterations_per_epoch: 50",
         "a.png", "a.png (phone)",
     ):  # fmt: skip

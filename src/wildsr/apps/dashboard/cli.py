@@ -35,7 +35,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "mean logits": ["discriminator/real", "discriminator/fake"],
         "spread of the logits": ["discriminator/real_std", "discriminator/fake_std"],
         "gradient norms": ["grad_norm/generator", "grad_norm/discriminator"],
-        "learning rates": ["lr/generator", "lr/discriminator"],
+        "learning rates": ["lr-Adam", "lr-Adam-1"],
     },
     "Speed": {
         "images a second": ["speed/images_per_second"],
@@ -43,7 +43,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "peak memory in GB": ["memory/peak_gb"],
     },
 }
-PICTURES = ["panels", "hardest samples"]
+PICTURES = ["panels", "hard examples"]
 
 
 def main(words: Sequence[str]) -> int:

@@ -32,15 +32,15 @@ class Finding(NamedTuple):
 def noted(findings: list[Finding], topic: str) -> Iterator[io.StringIO]:
     """Turn the error of a block into a fault; what the block prints or logs is handed out."""
     said = io.StringIO()
-    handler, log = logging.StreamHandler(said), logging.getLogger("wildsr")
-    log.addHandler(handler)
+    log = logging.getLogger("wildsr")
+    handlers, log.handlers = log.handlers, [logging.StreamHandler(said)]
     try:
         with redirect_stdout(said), redirect_stderr(said):
             yield said
     except (ValueError, OSError) as error:
         findings.append(Finding(FAULT, topic, first_line(error)))
     finally:
-        log.removeHandler(handler)
+        log.handlers = handlers
 
 
 def some(names: Sequence[object]) -> str:

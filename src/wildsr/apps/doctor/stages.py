@@ -16,7 +16,7 @@ from wildsr.building import (
     build_data,
     build_module,
     build_trainer,
-    filter_warnings,
+    filtered_warnings,
     first_weights,
     has_own_start,
     stage_of,
@@ -35,6 +35,7 @@ class Sizes(NamedTuple):
     generator: int
 
 
+@filtered_warnings()
 def check_stages(
     stages: Sequence[DictConfig], run: Path, absent: Collection[str]
 ) -> tuple[list[Finding], dict[str, Sizes]]:
@@ -47,7 +48,6 @@ def check_stages(
     """
     findings: list[Finding] = []
     sizes: dict[str, Sizes] = {}
-    filter_warnings()
     for number, cfg in enumerate(stages):
         if number == 0 or cfg.data != stages[0].data:
             check_data(cfg, absent, findings)
@@ -92,6 +92,7 @@ def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
     here = cfg.copy()
     if OmegaConf.select(cfg, "discriminator.weights") in absent:
         here.discriminator.weights = None
+    here.metrics = metrics_here(cfg, absent)
     for term in here.loss.values():
         if term.get("backbone") in absent:
             term.weight = 0.0

@@ -22,12 +22,12 @@ from torchmetrics import MetricCollection
 
 from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
-from wildsr.degradation import Degradation, DegradationSpec, Recipe
+from wildsr.degradation import Recipe
 from wildsr.images import most_detailed, to_pil
 from wildsr.images.sheets import Cell
 from wildsr.metrics import chosen_metrics
 from wildsr.training.datamodule import MAIN
-from wildsr.training.pairs import PairMaker, ValidationPair
+from wildsr.training.pairs import ValidationPair, validation_pair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
 Keep = Callable[[int, ValidationPair, Mapping[str, Tensor]], None]
@@ -184,9 +184,7 @@ def last_score(scores: Scores, metric: str) -> float:
 
 def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
     """A set's item as methods see it: degraded where a recipe says so."""
-    make_pairs = PairMaker(Degradation(DegradationSpec()), None, patch=0)  # the item's own recipe is what counts
-    pair: ValidationPair = make_pairs(Batch.collate([item]).to(device))
-    return pair
+    return validation_pair(Batch.collate([item]).to(device))
 
 
 def means(scores: Sequence[Score]) -> Scores:

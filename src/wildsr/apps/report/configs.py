@@ -15,7 +15,8 @@ from wildsr.config import ConfigError, compose_config, groups
 # Where and how a run is kept, shown and carried out: two runs that differ in nothing else are the same run.
 SILENT = (
     "name", "resume", "compare", "objective", "validate_first", "paths.", "logger.", "callbacks.", "data.workers",
-    "data.degrade_in", "trainer.devices", "trainer.max_time",
+    "data.degrade_in", "trainer.devices", "trainer.max_time", "trainer.log_every_n_steps", "evaluate.", "stage.",
+    "tags",
 )  # fmt: skip
 ABSENT = "–"
 GIVEN = "given"
@@ -83,17 +84,17 @@ def changed(run: Run) -> tuple[str, list[tuple[str, list[str]]]] | None:
     """
     given = dict(word.lstrip("+").partition("=")[::2] for word in run.overrides)
     experiment = given.get("experiment", "")
-    if experiment not in groups().get("experiment", []) or run.stages[-1].name not in groups()["stage"]:
+    if experiment not in groups().get("experiment", []):
         return None
     try:
-        there = _defaults(experiment, run.stages[-1].name)
+        there = _defaults(experiment)
     except ConfigError:
         return None
     return experiment, differing([telling(run.config), there])
 
 
 @lru_cache(maxsize=8)  # composing takes half a second, and a run writes its report at each validation
-def _defaults(experiment: str, stage: str) -> Flat:
-    cfg = compose_config([f"experiment={experiment}", f"stage={stage}"])
+def _defaults(experiment: str) -> Flat:
+    cfg = compose_config([f"experiment={experiment}"])
     content: Any = OmegaConf.to_container(cfg, resolve=True)
     return telling(content)

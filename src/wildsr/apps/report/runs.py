@@ -38,7 +38,7 @@ class Stage:
     @cached_property
     def iterations(self) -> int:
         """How long it shall be."""
-        return int(number(_within(self.config, "stage", "iterations")) or 0)
+        return int(number(_of_stage(self.config, "iterations")) or 0)
 
     @cached_property
     def done(self) -> int:
@@ -157,7 +157,7 @@ def stages_in(folder: Path) -> tuple[Stage, ...]:
         for path in _stage_folders(folder)
     ]
     names = {stage.name for stage in stages}
-    return tuple(sorted(stages, key=lambda stage: _within(stage.config, "stage", "predecessor") in names))
+    return tuple(sorted(stages, key=lambda stage: _of_stage(stage.config, "predecessor") in names))
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -179,6 +179,12 @@ def _within(config: Any, *keys: str) -> Any:
     for key in keys:
         config = config.get(key) if isinstance(config, dict) else None
     return config
+
+
+def _of_stage(config: Any, key: str) -> Any:
+    """A value of the stage that a configuration is of; a run of 0.1 had those of one stage alone."""
+    stage = _within(config, "stages", _within(config, "stage", "name")) or _within(config, "stage")
+    return _within(stage, key)
 
 
 def _inside(file: Path, folder: Path) -> bool:
