@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch.nn.utils import parametrize
 
+from wildsr.building import build_data, build_losses
 from wildsr.config import build, compose_config, groups
 from wildsr.data import Batch
 from wildsr.degradation import degrade, render_kernel
@@ -18,27 +19,26 @@ from wildsr.degradation.recipe import Blur
 from wildsr.images import to_float
 from wildsr.losses import BACKBONES
 from wildsr.networks import UNetDiscriminator, VGGDiscriminator
-from wildsr.train import train
-from wildsr.training.datamodule import training_pair
-from wildsr.training.fitting import build_data, build_module
 
 SMALL = ["data.crop=64", "data.patch=32", "data.batch_size=2", "data.val=null", "data.workers=0", "logger=csv"]
-CHANGING = ["degradation", "kernels", "sharpen", "generator", "discriminator", "loss", "ablation"]
+CHANGING = [
+    "degradation", "kernels", "sharpen", "generator", "discriminator", "loss", "optimizer", "schedule", "ablation"
+]  # fmt: skip
 TINY = ["generator=tiny", "discriminator.network.features=4"]
 OPTIONS = [(group, option) for group in CHANGING for option in groups()[group]]
 
 
 @pytest.fixture(scope="session")
 def features(tmp_path_factory):
-    """Overrides that name files of seeded random weights for the perceptual loss."""
+    """Files of seeded random weights for the perceptual loss, by backbone."""
     torch.manual_seed(0)
-    words = []
+    files = {}
     for name, backbone in BACKBONES.items():
         path = tmp_path_factory.mktemp("features") / f"{name}.pth"
         state = {f"{backbone.prefix}{key}": t.half() for key, t in backbone.chain().state_dict().items()}
         torch.save(state, path)
-        words.append(f"{backbone.key}={path}")
-    return words
+        files[name] = path
+    return files
 
 
 def configured(*words):
@@ -47,16 +47,16 @@ def configured(*words):
 
 def drawn(count, *words):
     """The recipes of the first samples of a run."""
-    samples = build_data(configured(*words)).train
+    samples = build_data(configured(*words)).samples
     return [samples[number][1].recipe for number in range(count)]
 
 
 def pairs(count, *words):
     """The first samples of a run: what was drawn, and the training pair of each with its HQ crop."""
     data = build_data(configured(*words))
-    items = [data.train[number] for number in range(count)]
+    items = [data.samples[number] for number in range(count)]
     batches = [Batch.collate([item]) for item in items]
-    return [(b.drawn[0], b.hq[0], training_pair(b, data.sharpening, data.train.patch)) for b in batches]
+    return [(b.drawn[0], b.hq[0], data.make_pairs(b)) for b in batches]
 
 
 def kernels(recipe):
@@ -94,7 +94,7 @@ def test_no_sinc_leaves_no_kernel_that_rings():
 def test_gaussian_only_draws_the_two_gaussians_in_proportion():
     counts = {}
     for name in ("none", "gaussian_only"):
-        spec, rng = build_data(configured(f"ablation={name}")).train.spec, np.random.default_rng(0)
+        spec, rng = build_data(configured(f"ablation={name}")).samples.spec, np.random.default_rng(0)
         blurs = [spec.draw(rng).first.blur for _ in range(2000)]
         counts[name] = Counter(blur.kind for blur in blurs if blur.kind != "sinc")
     others = {"generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"}
@@ -152,15 +152,18 @@ def test_the_discriminators_are_what_they_are_called():
 
 
 def test_each_loss_compares_the_features_of_its_own_network(features):
-    modules = {}
+    terms = {}
     for name in ("real_esrgan", "no_perceptual", "segmentation"):
-        cfg = configured("stage=gan", f"loss={name}", *features, *TINY)
-        modules[name] = build_module(cfg, build(cfg.stage, "stage"), None)
-    assert modules["no_perceptual"].perceptual is None
-    vgg, resnet = (list(dict(modules[n].perceptual.features.named_children())) for n in ("real_esrgan", "segmentation"))
+        cfg = configured("stage=gan", f"loss={name}", *TINY)
+        cfg.loss.perceptual.file = str(features[cfg.loss.perceptual.backbone])
+        terms[name] = build_losses(cfg)
+    assert terms["no_perceptual"]["perceptual"].weight == 0
+    vgg, resnet = (
+        list(dict(terms[name]["perceptual"].features.named_children())) for name in ("real_esrgan", "segmentation")
+    )
     assert vgg == [str(index) for index in range(35)]  # VGG19 up to conv5_4
     assert resnet == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
-    assert {module.weights.pixel for module in modules.values()} == {1.0}
+    assert {found["pixel"].weight for found in terms.values()} == {1.0}
 
 
 def test_none_is_the_experiment_itself():
@@ -176,9 +179,15 @@ def shrunk(*words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: str(value))
-def test_every_option_trains_twenty_iterations(group, option, features, tmp_path):
-    words = ["experiment=quickstart", "generator.weights=null", *SMALL, *features, f"{group}={option}"]
-    words += [*shrunk(*words), "discriminator.network.features=4", "stage.iterations=20"]
+def test_every_option_trains_twenty_iterations(train, group, option, features, tmp_path):
+    words = ["experiment=quickstart", "generator.weights=null", *SMALL, f"{group}={option}"]
+    words.append(f"loss.perceptual.file={features[compose_config(words).loss.perceptual.backbone]}")
+    words += [
+        *shrunk(*words),
+        "discriminator.network.features=4",
+        "stages.psnr.iterations=20",
+        "stages.gan.iterations=20",
+    ]
     if "vgg" in option:
         words += ["data.crop=128", "data.patch=128"]  # the smallest that it judges
     train(words, tmp_path)

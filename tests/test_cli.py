@@ -137,6 +137,28 @@ def test_train_answers_a_wrong_time_limit_before_it_starts(tmp_path):
     assert not list(tmp_path.glob("runs/*"))
 
 
+def test_train_shows_its_configuration_as_hydra_documents_and_writes_nothing(tmp_path):
+    done = train(
+        "experiment=quickstart", "stages.gan.lr=5e-5", "--cfg", "job", "--package", "stages.gan", folder=tmp_path
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith("# @package stages.gan\nnumber: 1\n") and "lr: 5.0e-05\n" in done.stdout
+    assert not any(tmp_path.iterdir())
+
+
+def test_train_is_a_verb_that_runs_from_anywhere(photographs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "data=folder", f"data.train.root='{photographs}'", "data.val=null", "generator=tiny", "loss=no_perceptual",
+        "data.crop=64", "data.patch=32", "data.batch_size=1", "stage=psnr", "stages.psnr.iterations=1", "name=mine",
+    ]  # fmt: skip
+    assert main(["train", *words]) == 0
+    assert (tmp_path / "runs" / "mine" / "psnr" / "generator.safetensors").is_file()
+    assert capsys.readouterr().out.startswith("psnr stage starts from random weights; 1 iterations (runs/mine/psnr)\n")
+    assert main(["train"]) == 2
+    assert capsys.readouterr().err.startswith("error: nothing given; wanted for example experiment=quickstart")
+
+
 def test_train_explains_itself(tmp_path):
     done = train("--help", folder=tmp_path)
     assert done.returncode == 0

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from wildsr.config import build, compose_config
+from wildsr.building import stage_of
+from wildsr.config import compose_config
 from wildsr.images import write_image
 from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
-from wildsr.train import train
 from wildsr.training.stops import Interrupted
 
 TINY = [
@@ -21,10 +21,13 @@ TINY = [
     "data.crop=64",
     "data.patch=32",
     "data.batch_size=2",
-    "stage.iterations=4",
-    "stage.iterations_per_epoch=4",
-    "stage.checkpoint_every=1",
-    "callbacks.panels.pictures=1",
+    "stages.psnr.iterations=4",
+    "stages.gan.iterations=4",
+    "stages.psnr.iterations_per_epoch=4",
+    "stages.gan.iterations_per_epoch=4",
+    "stages.psnr.checkpoint_every=1",
+    "stages.gan.checkpoint_every=1",
+    "callbacks.panels.images=1",
 ]
 
 
@@ -60,16 +63,17 @@ def validated(folder):
 def test_finetuning_is_the_gan_stage_at_its_rate_from_the_released_pair():
     for name, share in (("finetune", 0), ("finetune_paired", 1)):
         cfg = compose_config([f"experiment={name}"])
-        stage = build(cfg.stage, "stage")
-        assert (stage.name, stage.lr, stage.adversarial) == ("gan", 1e-4, True)
+        (name,) = cfg.stage.sequence
+        stage = stage_of(cfg)
+        assert (name, stage.lr, "adversarial" in stage.losses) == ("gan", 1e-4, True)
         assert (cfg.generator.weights, cfg.discriminator.weights) == ("realesrgan-x4plus", "realesrgan-x4plus-netd")
         assert (cfg.validate_first, cfg.data.paired_share) == (True, share)
 
 
-def test_a_finetune_judges_what_it_starts_from_before_its_first_iteration(photographs, start, tmp_path, capsys):
+def test_a_finetune_judges_what_it_starts_from_before_its_first_iteration(train, photographs, start, tmp_path, capsys):
     overrides, generator, discriminator = start
     data = ["experiment=finetune", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'", *TINY]
-    scores = train([*data, *overrides, "stage.lr=0"], tmp_path / "run")
+    scores = train([*data, *overrides, "stages.psnr.lr=0", "stages.gan.lr=0"], tmp_path / "run")
     rows = validated(tmp_path / "run" / "gan")
     assert [iteration for iteration, _ in rows] == [0, 4]
     assert rows[0][1] == rows[1][1]  # at a rate of 0 it stays what it was
@@ -85,7 +89,7 @@ def test_a_finetune_judges_what_it_starts_from_before_its_first_iteration(photog
     assert all(torch.equal(state[f"discriminator.{name}"], given[name]) for name in ("conv0.weight", "conv9.bias"))
 
 
-def test_a_finetune_on_pairs_goes_on_exactly_and_does_not_validate_first_again(pairs, start, tmp_path):
+def test_a_finetune_on_pairs_goes_on_exactly_and_does_not_validate_first_again(train, pairs, start, tmp_path):
     overrides = [*paired(pairs), *start[0], "data.sets.hard=null"]
     train(overrides, tmp_path / "whole")
     with pytest.raises(Interrupted):
@@ -101,7 +105,7 @@ def test_a_finetune_on_pairs_goes_on_exactly_and_does_not_validate_first_again(p
     assert all(torch.equal(whole[name], without[name]) for name in whole)
 
 
-def test_pairs_and_photographs_are_mixed_by_a_share(photographs, pairs, tmp_path):
+def test_pairs_and_photographs_are_mixed_by_a_share(train, photographs, pairs, tmp_path):
     data = [
         "data=folder",
         f"data.train.root='{photographs}'",
@@ -143,15 +147,15 @@ def test_pairs_and_photographs_are_mixed_by_a_share(photographs, pairs, tmp_path
         (["data.pairs.lq=null"], r"^data\.pairs: lq=None, hq=.*: wanted two folders"),
     ],
 )
-def test_what_does_not_fit_is_one_line_before_anything_runs(pairs, tmp_path, overrides, words):
-    scratch = ["generator.weights=null", "discriminator.weights=null", "stage.predecessor=null"]
+def test_what_does_not_fit_is_one_line_before_anything_runs(train, pairs, tmp_path, overrides, words):
+    scratch = ["generator.weights=null", "discriminator.weights=null", "stages.gan.predecessor=null"]
     with pytest.raises(ValueError, match=words) as caught:
         train([*paired(pairs), *scratch, *overrides], tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_too_small_to_be_judged_are_named(tmp_path):
+def test_pictures_too_small_to_be_judged_are_named(train, tmp_path):
     (tmp_path / "small").mkdir()
     write_image(torch.zeros(3, 25, 40), tmp_path / "small" / "a.png")
     overrides = [*TINY, "stage=psnr", f"+data.sets.real.lq='{tmp_path / 'small'}'"]

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 RUN = [
     "experiment=quickstart", "generator=tiny", "generator.weights=null", "discriminator.network.features=4",
     "data.crop=64", "data.patch=32", "data.batch_size=2", "data.val=null", "compare=false",
-    "stage.iterations=150", "stage.iterations_per_epoch=60", "stage.checkpoint_every=4", "trainer.deterministic=true",
+    "stages.psnr.iterations=150", "stages.gan.iterations=150", "stages.psnr.iterations_per_epoch=60",
+    "stages.gan.iterations_per_epoch=60", "stages.psnr.checkpoint_every=4", "stages.gan.checkpoint_every=4",
+    "trainer.deterministic=true",
 ]  # fmt: skip
 KILLS = {  # what a run writes, and the signals that it gets within 0.3 s after writing the next such file
     "psnr/checkpoints/*.ckpt": [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT],
@@ -78,8 +80,10 @@ def test_a_run_killed_at_random_moments_ends_bit_for_bit_as_one_left_alone(tmp_p
 def test_a_signal_to_a_run_and_its_workers_loses_nothing(tmp_path, number):
     words = [
         "stage=psnr",
-        "stage.iterations=100000",
-        "stage.checkpoint_every=100000",
+        "stages.psnr.iterations=100000",
+        "stages.gan.iterations=100000",
+        "stages.psnr.checkpoint_every=100000",
+        "stages.gan.checkpoint_every=100000",
         "data.workers=1",
         "data.crop=400",
     ]

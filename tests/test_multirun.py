@@ -20,9 +20,15 @@ from wildsr.config import conf_folder
 ROOT = Path(__file__).parents[1]
 TINY = [
     "experiment=quickstart", "generator=tiny", "generator.weights=null", "discriminator.network.features=4",
-    "data.crop=64", "data.patch=32", "data.batch_size=2", "data.val=null", "stage.iterations=1", "stage=psnr",
+    "data.crop=64", "data.patch=32", "data.batch_size=2", "data.val=null", "stages.psnr.iterations=1",
+    "stages.gan.iterations=1", "stage=psnr",
 ]  # fmt: skip
-SEARCH = ["search=weights_and_kernels", "loss.perceptual=0", "loss.adversarial=0.1", "kernels.sinc_prob=0.1"]
+SEARCH = [
+    "search=weights_and_kernels",
+    "loss.perceptual.weight=0",
+    "loss.adversarial.weight=0.1",
+    "kernels.sinc_prob=0.1",
+]
 
 
 def command(*words):
@@ -60,7 +66,11 @@ def test_each_ablation_has_its_folder_and_the_same_command_finds_it_again(tmp_pa
 def test_a_search_tries_its_values_one_by_one(tmp_path):
     done = multirun(tmp_path, "search=adversarial_weight")
     assert done.returncode == 0, done.stderr
-    assert folders_of(tmp_path) == {"loss.adversarial=0.05", "loss.adversarial=0.1", "loss.adversarial=0.2"}
+    assert folders_of(tmp_path) == {
+        "loss.adversarial.weight=0.05",
+        "loss.adversarial.weight=0.1",
+        "loss.adversarial.weight=0.2",
+    }
 
 
 @pytest.mark.slow
@@ -75,7 +85,8 @@ def test_a_job_that_fails_is_reported_and_the_others_go_on(tmp_path):
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_was_cut_off(photographs, tmp_path):
     words = [
-        *SEARCH, "data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}", "stage.iterations=2",
+        *SEARCH, "data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}",
+        "stages.psnr.iterations=2", "stages.gan.iterations=2",
         "hydra.sweeper.n_trials=2",
     ]  # fmt: skip
     run = subprocess.run(
@@ -136,7 +147,14 @@ def test_a_job_of_the_queue_runs_and_is_named_as_here(tmp_path):
 
 @pytest.mark.slow
 def test_a_job_that_is_warned_saves_and_goes_back_into_the_queue(tmp_path):
-    long = ["stage.iterations=100000", "stage.iterations_per_epoch=100000", "stage.checkpoint_every=100000"]
+    long = [
+        "stages.psnr.iterations=100000",
+        "stages.gan.iterations=100000",
+        "stages.psnr.iterations_per_epoch=100000",
+        "stages.gan.iterations_per_epoch=100000",
+        "stages.psnr.checkpoint_every=100000",
+        "stages.gan.checkpoint_every=100000",
+    ]
     words = ["-m", "hydra/launcher=submitit_local", "kernels=no_sinc", *long]
     with subprocess.Popen(command(*words), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         queue = tmp_path / "runs" / "quickstart" / ".submitit"

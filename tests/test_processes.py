@@ -18,8 +18,10 @@ from wildsr.images import write_image
 ROOT = Path(__file__).parents[1]
 RUN = [
     "experiment=quickstart", "generator=tiny", "generator.weights=null", "discriminator.network.features=4",
-    "data.crop=64", "data.patch=32", "data.batch_size=8", "data.val_recipes=1", "stage.iterations=3",
-    "stage.checkpoint_every=1", "stage.iterations_per_epoch=3", "data.workers=0",
+    "data.crop=64", "data.patch=32", "data.batch_size=8", "data.val_recipes=1", "stages.psnr.iterations=3",
+    "stages.gan.iterations=3",
+    "stages.psnr.checkpoint_every=1", "stages.gan.checkpoint_every=1", "stages.psnr.iterations_per_epoch=3",
+    "stages.gan.iterations_per_epoch=3", "data.workers=0",
 ]  # fmt: skip
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29511"]
@@ -135,10 +137,17 @@ def test_torchrun_is_the_same(two, lone, tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_stops_both_processes_after_the_same_iteration_and_they_go_on(two, tmp_path):
-    long = [*TWO, "data.val=null", "compare=false", "stage=psnr", "stage.checkpoint_every=1000"]
+    long = [
+        *TWO,
+        "data.val=null",
+        "compare=false",
+        "stage=psnr",
+        "stages.psnr.checkpoint_every=1000",
+        "stages.gan.checkpoint_every=1000",
+    ]
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
-            command(*long, "stage.iterations=100000"),
+            command(*long, "stages.psnr.iterations=100000", "stages.gan.iterations=100000"),
             cwd=tmp_path,
             stderr=said,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -151,5 +160,5 @@ def test_a_signal_stops_both_processes_after_the_same_iteration_and_they_go_on(t
     stopped = state(tmp_path, "psnr")["iteration"]
     assert stopped > 0
     assert stopped % 10 == 0
-    said = finish(tmp_path, *long, f"stage.iterations={stopped + 5}")
+    said = finish(tmp_path, *long, f"stages.psnr.iterations={stopped + 5}", f"stages.gan.iterations={stopped + 5}")
     assert f"goes on after iteration {stopped} of {stopped + 5}" in said

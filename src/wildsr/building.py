@@ -67,6 +67,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     if share < 1 and data.train is None:
         raise UserError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
+    pairs = build(data.pairs, "data.pairs") if share > 0 else None
     module = DegradedPhotographs(
         photographs(cfg) if share < 1 else None,
         Degradation(build(cfg.degradation, "degradation")),
@@ -80,7 +81,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
         iterations_per_epoch=min(stage.iterations_per_epoch, stage.iterations),
         workers=workers,
         degrade_in=degrade_in,
-        pairs=build(data.pairs, "data.pairs") if share > 0 else None,
+        pairs=pairs,
         paired_share=share,
     )
     samples = module.samples
@@ -174,11 +175,11 @@ def build_losses(cfg: DictConfig) -> dict[str, Any]:
     return terms
 
 
-def build_module(cfg: DictConfig, weights: str | Path | None, report: bool = False) -> SuperResolution:
+def build_module(cfg: DictConfig, weights: str | Path | None, reports: list[str] | None = None) -> SuperResolution:
     """Build a stage's networks and losses, the generator with weights to start from; None: random ones.
 
     Args:
-        report: log what was taken from given weights, and what was re-made or left.
+        reports: takes in words what was taken from given weights, and what was re-made or left.
 
     Raises:
         UserError, ValueError: a part cannot be built, or weights do not fit.
@@ -193,8 +194,8 @@ def build_module(cfg: DictConfig, weights: str | Path | None, report: bool = Fal
     for name, (network, source) in networks.items():
         if source is not None:
             taken = adapt_weights(network, source).report
-            if report:
-                say(f"{name}: {taken}")
+            if reports is not None:
+                reports.append(f"{name}: {taken}")
     freeze(generator, cfg.generator.freeze or [])
     return SuperResolution(
         generator,

@@ -65,7 +65,8 @@ class Stage:
             refuse_other_settings(self.settings, self.folder, self.start)
         self.data = build_data(cfg)
         L.seed_everything(cfg.seed, verbose=False)
-        self.module = build_module(cfg, self.weights, report=self.start is None)
+        self.reports: list[str] = []  # of the weights that it starts from
+        self.module = build_module(cfg, self.weights, self.reports)
         if isinstance(weights, Path):
             load_weights(self.module.generator, weights)  # of another network they are refused now
         check_monitor(cfg)
@@ -121,6 +122,8 @@ class Stage:
                 load_weights(network, handed_on_to_us)
         digests = {"data": fingerprint(self.data.samples), "predecessor": file_digest(handed_on_to_us)}
         self.module.origin = {"stage": self.name, "settings": self.settings, **digests}
+        for report in self.reports if self.start is None else []:
+            say(report)
         begins = f"starts from {handed_on_to_us or self.weights or 'random weights'};"
         if self.start is not None:
             begins = f"goes on after iteration {self.start.iteration} of"

@@ -15,7 +15,7 @@ from wildsr.cli import main
 from wildsr.data import validation_set
 from wildsr.images import image_size
 from wildsr.networks import CompactNet, load_generator, save_generator
-from wildsr.training.validation import enlarged
+from wildsr.training.validation import upscale_batch
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_figures_are_those_of_a_runs_closing_judgement(run, pairs, weights):
         "made": validation_set(4, hq=pairs / "hq", recipes=2),
         "phone": validation_set(4, lq=pairs / "lq"),
     }
-    methods = {"bicubic": bicubic(4), "x4": partial(enlarged, load_generator(weights / "x4.pth"))}
+    methods = {"bicubic": bicubic(4), "x4": partial(upscale_batch, load_generator(weights / "x4.pth"))}
     verdict = judge(methods, sets, ["psnr_y", "ssim_y", "niqe"], 4, torch.device("cpu"))
     found = json.loads((weights / "report" / "scores.json").read_text())
     for method, wanted in means(verdict.scores).items():
