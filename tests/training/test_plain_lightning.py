@@ -158,7 +158,7 @@ def test_a_checkpoint_loads_into_a_module_with_the_plain_values_it_was_made_with
     loaded = SuperResolution.load_from_checkpoint(
         tmp_path / "last.ckpt", **networks, losses=released_losses(perceptual=0), weights_only=True
     )
-    assert (loaded.iteration, loaded.accumulate, loaded.clip_gradients_to) == (1, 2, 1.0)
+    assert loaded.iteration == 1
     assert loaded.hparams == {
         "ema_decay": 0.5, "clip_gradients": 1.0, "accumulate": 2, "checkpoint_activations": False, "compile": False,
         "channels_last": False,

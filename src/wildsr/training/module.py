@@ -31,6 +31,18 @@ log = logging.getLogger(__name__)
 ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released gan stage's
 
 
+def switch(key: str, value: Any) -> None:
+    """Raises: ValueError if a choice is neither true nor false."""
+    if not isinstance(value, bool):
+        raise refuse(key, value, "true or false")
+
+
+PLAIN = {  # the arguments that a checkpoint keeps, and what they obey
+    "ema_decay": number(0, 0.999999), "clip_gradients": optional(number(1e-12, 1e12)), "accumulate": whole(1, 10**6),
+    "checkpoint_activations": switch, "compile": switch, "channels_last": switch,
+}  # fmt: skip
+
+
 class SuperResolution(L.LightningModule):
     """Train a generator, alone or against a discriminator, by manual optimisation.
 
@@ -83,22 +95,14 @@ class SuperResolution(L.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.accumulate = whole(1, 10**6)("accumulate", accumulate)
-        self.clip_gradients_to = optional(number(1e-12, 1e12))("clip_gradients", clip_gradients)
-        number(0, 0.999999)("ema_decay", ema_decay)
-        switches = {
-            "checkpoint_activations": checkpoint_activations,
-            "compile": compile,
-            "channels_last": channels_last,
-        }
-        for key, value in switches.items():
-            switch(key, value)
-        self.save_hyperparameters("ema_decay", "clip_gradients", "accumulate", *switches)
+        self.save_hyperparameters(*PLAIN)
+        for key, rule in PLAIN.items():
+            rule(key, self.hparams[key])
         self.generator, self.discriminator = generator, discriminator
         self.objective = Objective({"pixel": L1Loss()} if losses is None else losses)
         self.objective.require_discriminator(discriminator is not None)
         self.make_optimizer, self.make_schedule = optimizer, schedule
-        self.metrics, self.channels_last = metrics, channels_last
+        self.metrics = metrics
         if channels_last:  # before the average is copied
             set_memory_format(self._networks())
         self.average = get_ema_multi_avg_fn(ema_decay)
@@ -106,6 +110,7 @@ class SuperResolution(L.LightningModule):
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
         self.norms = SpectralNorms(discriminator)
+        self.division: dict[str, Any] = {"parts": accumulate, "channels_last": channels_last}
         if checkpoint_activations:
             recompute(generator)
         for network in self._networks() if compile else ():
@@ -136,7 +141,7 @@ class SuperResolution(L.LightningModule):
         optimizer = self._optimizers()[0]
         optimizer.zero_grad()
         outputs, losses = [], []
-        for part in microbatches(*pair, parts=self.accumulate, channels_last=self.channels_last):
+        for part in microbatches(*pair, **self.division):
             piece = TrainingPair(*part.tensors)
             with optimizer.toggle_model(sync_grad=part.last), self.norms.hold_power_iteration("generator", part):
                 sr = self.generator(piece.lq).type_as(piece.lq)  # not autocast's half: losses are float32
@@ -159,7 +164,7 @@ class SuperResolution(L.LightningModule):
         optimizer = self._optimizers()[1]
         optimizer.zero_grad()
         losses, logits = [], []
-        for part in microbatches(real, fake, parts=self.accumulate, channels_last=self.channels_last):
+        for part in microbatches(real, fake, **self.division):
             with optimizer.toggle_model(sync_grad=part.last):
                 with self.norms.hold_power_iteration("real", part):
                     real_logits = self.discriminator(part.tensors[0]).type_as(real)
@@ -179,8 +184,8 @@ class SuperResolution(L.LightningModule):
         name = "generator" if optimizer is self.trainer.optimizers[0] else "discriminator"
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
-        if self.clip_gradients_to is not None:
-            nn.utils.clip_grads_with_norm_(parameters, self.clip_gradients_to, norm)
+        if (limit := self.hparams["clip_gradients"]) is not None:
+            nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         self.gradient_norms[f"grad_norm/{name}"] = norm
 
     def step_schedules(self) -> None:
@@ -252,9 +257,3 @@ class SuperResolution(L.LightningModule):
         loaders = self.trainer.val_dataloaders
         names = list(loaders) if isinstance(loaders, Mapping) else list(range(dataloader_idx + 1))
         return f"val/{names[dataloader_idx]}/" if dataloader_idx else "val/"
-
-
-def switch(key: str, value: Any) -> None:
-    """Raises: ValueError if a choice is neither true nor false."""
-    if not isinstance(value, bool):
-        raise refuse(key, value, "true or false")

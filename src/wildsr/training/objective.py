@@ -27,7 +27,7 @@ class Objective(nn.Module):
             weight 0 still teaches the discriminator.
 
     Raises:
-        UserError: there is no term, two are adversarial, or a weight or a target is impossible.
+        UserError: there is no term or none has a weight, two are adversarial, or a weight or a target is impossible.
     """
 
     def __init__(self, terms: Mapping[str, Any]) -> None:
@@ -37,6 +37,8 @@ class Objective(nn.Module):
         for name, term in terms.items():
             number(0, 1e6)(f"losses.{name}.weight", getattr(term, "weight", None))
             one_of(*TARGETS)(f"losses.{name}.target", getattr(term, "target", "pixel"))
+        if not any(term.weight for term in terms.values()):
+            raise UserError(f"losses {', '.join(terms)}: each weighs 0, wanted one at least for the generator to learn")
         adversarial = [name for name, term in terms.items() if hasattr(term, "discriminator_loss")]
         if len(adversarial) > 1:
             raise UserError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
