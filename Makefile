@@ -32,7 +32,7 @@ quickstart: $(READY)  ## train a first upscaler on sample photographs: 5 minutes
 	@$(RUN) train.py experiment=quickstart
 
 ablations: $(READY)  ## the paper's ablations on the sample photographs, as one page: 10 minutes on 2 cores
-	@$(RUN) train.py -m experiment=quickstart name=ablations 'ablation=glob(*,exclude=no_sharpening)' iterations.psnr=100 iterations.gan=60 stage.iterations_per_epoch=1000
+	@$(RUN) train.py -m experiment=quickstart name=ablations 'ablation=glob(*,exclude=no_sharpening)' stages.psnr.iterations=100 stages.gan.iterations=60 stages.psnr.iterations_per_epoch=1000 stages.gan.iterations_per_epoch=1000
 	$(VENV)/bin/wildsr report runs/ablations -o runs/ablations.html
 
 test: $(EXTRAS)  ## the test suite, under 10 minutes on 2 cores

@@ -31,6 +31,7 @@ from wildsr.networks import adapt_weights, freeze
 from wildsr.rules import number, one_of, optional, several, whole
 from wildsr.training import AtomicCheckpointIO, DegradedPhotographs, SuperResolution
 from wildsr.training.datamodule import MAIN
+from wildsr.training.stops import parse_duration
 
 GENERATOR = "generator.safetensors"  # the averaged generator at a stage's end
 EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
@@ -211,7 +212,13 @@ def build_module(cfg: DictConfig, weights: str | Path | None, reports: list[str]
 
 
 def build_callbacks(cfg: DictConfig) -> list[L.Callback]:
-    """Build the callbacks, without those that are null, or that wait for a score where there is no validation."""
+    """Build the callbacks, without those that are null, or that wait for a score where there is no validation.
+
+    Raises:
+        UserError, ValueError: a value is impossible.
+    """
+    if cfg.trainer.max_time is not None:
+        parse_duration(cfg.trainer.max_time, "trainer.max_time")  # callbacks.stops takes it over
     callbacks = []
     for name, node in cfg.callbacks.items():
         is_idle = cfg.data.val is None and str(OmegaConf.select(node, "monitor")).startswith("val/")

@@ -63,14 +63,14 @@ class Stage:
         self.settings = stage_settings(plain(cfg), name, has_own_start(cfg, self.run))
         if is_rank_zero() and cfg.resume != "never":
             refuse_other_settings(self.settings, self.folder, self.start)
+        check_monitor(cfg)
+        self.trainer = build_trainer(cfg, build_callbacks(cfg))
         self.data = build_data(cfg)
         L.seed_everything(cfg.seed, verbose=False)
         self.reports: list[str] = []  # of the weights that it starts from
         self.module = build_module(cfg, self.weights, self.reports)
         if isinstance(weights, Path):
             load_weights(self.module.generator, weights)  # of another network they are refused now
-        check_monitor(cfg)
-        self.trainer = build_trainer(cfg, build_callbacks(cfg))
 
     def fit(self, begin: float) -> bool:
         """Train to the stage's end, or go on where its last checkpoint is.

@@ -121,14 +121,14 @@ def requeue() -> None:
         log.warning("scontrol requeue %s: %s", job, error)
 
 
-def parse_duration(text: str) -> float:
-    """Read DD:HH:MM:SS as seconds.
+def parse_duration(text: str, key: str = "max_time") -> float:
+    """Read DD:HH:MM:SS as seconds; `key` names it in a refusal.
 
     Raises:
         ValueError: it is no such time.
     """
     parts = str(text).split(":")
     if len(parts) != 4 or not all(part.isdecimal() for part in parts):
-        raise refuse("max_time", text, "DD:HH:MM:SS")
+        raise refuse(key, text, "DD:HH:MM:SS")
     days, hours, minutes, rest = map(int, parts)
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()
