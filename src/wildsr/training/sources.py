@@ -48,21 +48,21 @@ def build_samples(cfg: DictConfig) -> TrainingSamples:
     Raises:
         ValueError: the share is none, or what it asks for is missing or does not fit.
     """
-    data = cfg.data
+    data, stage = cfg.data, whole(0, 2**31 - 1)("stage.number", cfg.stage.get("number", 0))
     share = number(0, 1)("data.paired_share", data.paired_share)
     spec = build(cfg.degradation, "degradation")
     if share < 1 and data.train is None:
         raise ValueError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     if share == 0:
-        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed)
+        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage)
     files: PairedFiles = build(data.pairs, "data.pairs")
-    paired = PairedSamples(files, data.crop, data.patch, cfg.seed)
+    paired = PairedSamples(files, data.crop, data.patch, cfg.seed, stage)
     paired[0]
     if share == 1:
         return paired
-    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed)
+    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage)
     synthetic[0]
-    return MixedSamples(paired, synthetic, share, cfg.seed)
+    return MixedSamples(paired, synthetic, share, cfg.seed, stage)
 
 
 def photographs(cfg: DictConfig) -> Images:
