@@ -83,7 +83,8 @@ class SpectralNorm(nn.Module):
 
     As the released discriminators were trained, with torch's older hook: from random unit vectors, v = Wᵀu and then
     u = Wv, so that the step after a released file is the released one. torch's own parametrisation iterates 15 times
-    at construction, and takes u before v. The buffers bear its names.
+    at construction, and takes u before v. The buffers bear its names. Before the first forward in train mode the
+    estimate is a random number.
 
     Args:
         weight: (O, I, k, k), of the layer that is to have it; seen as a matrix W of O rows.
