@@ -29,10 +29,11 @@ from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
 from wildsr.images import first_line
 from wildsr.reports import write_report
 from wildsr.reports.crops import CROPS, START, chosen, keep, keep_inputs, write_list
+from wildsr.scores import Scores
 from wildsr.training.closing import close, methods_of, shown
 from wildsr.training.findings import SCORES
 from wildsr.training.fitting import device, fit_stage, leads, rehearse
-from wildsr.training.judgement import Scores, last_score, objective_of, shown_pair
+from wildsr.training.judgement import last_score, objective_of, shown_pair
 from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted

@@ -70,6 +70,14 @@ def test_the_figure_is_the_mean_over_images() -> None:
     assert metric(images[0]).item() == pytest.approx(each[0], rel=1e-6)
 
 
+def test_a_mean_leaves_out_images_without_a_score_and_counts_them() -> None:
+    textured = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    metric = NIQE()
+    metric.update(torch.cat([textured, torch.zeros_like(textured)]))
+    assert metric.compute().item() == pytest.approx(niqe_scores(textured).item(), rel=1e-6)
+    assert metric.left_out == 1
+
+
 def test_what_a_file_would_lose_is_not_measured() -> None:
     pixels = to_tensor(skimage.data.chelsea())
     assert niqe_scores(pixels + 0.4 / 255).item() == niqe_scores(pixels).item()

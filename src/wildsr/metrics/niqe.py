@@ -15,9 +15,8 @@ import torch
 import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
+from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, to_levels
 
 BLOCK = 96  # px; the pristine model was made with this size
@@ -27,7 +26,7 @@ _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _HALVING_TAPS = tuple(tap / 256 for tap in (-3, -9, 29, 111, 111, 29, -9, -3))
 
 
-class NIQE(Metric):
+class NIQE(ImageMetric):
     """Mean NIQE over images; lower is better. Deterministic.
 
     Example:
@@ -41,15 +40,11 @@ class NIQE(Metric):
         border: pixels cut off each side before measuring.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
-    scores: list[Tensor]
 
     def __init__(self, border: int = 0) -> None:
         super().__init__()
         self.border = border
-        self.add_state("scores", default=[], dist_reduce_fx="cat")
 
     def update(self, sr: Tensor) -> None:
         """Score each image; (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -57,11 +52,7 @@ class NIQE(Metric):
         Raises:
             ValueError: as `niqe_scores`.
         """
-        self.scores.append(niqe_scores(sr, self.border).to(self.device, torch.float32))
-
-    def compute(self) -> Tensor:
-        """The mean over all images; NaN if one of them had no score."""
-        return dim_zero_cat(self.scores).mean()
+        self.add(niqe_scores(sr, self.border))
 
 
 def niqe_scores(images: Tensor, border: int = 0) -> Tensor:

@@ -15,7 +15,8 @@ from wildsr.reports.curves import read_table
 from wildsr.reports.figures import Row, strata_of, tables_of
 from wildsr.reports.page import panel_of, render
 from wildsr.reports.pictures import Panel, Version, embed, notes_of
-from wildsr.reports.runs import IMAGES, SCORES, STRATA, read_scores
+from wildsr.reports.runs import IMAGES, SCORES, STRATA
+from wildsr.scores import read_scores
 
 
 class Windows:

@@ -16,14 +16,13 @@ from wildsr.images import first_line
 from wildsr.reports.crops import Crop, read_crops
 from wildsr.reports.curves import Points, number, read_points, read_table
 from wildsr.reports.drawn import DRAWN, Drawn, read_drawn
+from wildsr.scores import Scores, read_scores
 
 # What lies in a run's folder and in the folder of a stage, see wildsr.run and training/findings.py.
 SCORES, IMAGES, STRATA, OVERRIDES = "scores.json", "images.csv", "strata.csv", "overrides.json"
 CONFIG, GENERATOR, CURVES = "config.yaml", "generator.safetensors", "csv"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEPTH = 3  # folders within folders that may hold runs: runs/NAME/JOB
-
-Scores = dict[str, dict[str, float]]  # method -> figure -> mean; the figure of another set is <set>/<figure>
 
 
 @dataclass(frozen=True)
@@ -207,16 +206,3 @@ def _json(file: Path, wanted: type) -> Any:
     if not isinstance(content, wanted):
         raise ValueError(f"{file}: damaged; wanted a JSON {wanted.__name__}")
     return content
-
-
-def read_scores(file: Path) -> Scores:
-    """The means by method in a scores.json; empty where there is none.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    rows = _json(file, dict).items()
-    try:
-        return {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
