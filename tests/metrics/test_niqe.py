@@ -92,6 +92,20 @@ def test_a_grey_image_is_its_own_luma() -> None:
     assert niqe_scores(levels / 255).item() != pytest.approx(as_rgb.item(), rel=1e-2)
 
 
+def test_niqe_is_measured_on_the_papers_luma_or_on_the_authors_rgb2gray() -> None:
+    levels = torch.from_numpy(skimage.data.camera()[None].copy()).double()  # (1, 512, 512)
+    colour = (levels / 255).repeat(3, 1, 1)
+    assert niqe_scores(colour, grey="rgb2gray").item() == niqe_scores(levels / 255).item()  # R = G = B stays itself
+    pixels = skimage.data.chelsea()
+    grey = (pixels.astype(np.float64) @ [0.298936021293775, 0.587043074451121, 0.114020904255103]).round()
+    wanted = niqe_scores(torch.from_numpy(grey)[None] / 255).item()
+    assert NIQE(grey="rgb2gray")(to_tensor(pixels)).item() == pytest.approx(wanted, rel=1e-6)
+    assert NIQE(grey="luma")(to_tensor(pixels)).item() == pytest.approx(GOLDEN["chelsea"]["niqe"], rel=3e-6)
+    assert wanted != pytest.approx(GOLDEN["chelsea"]["niqe"], rel=3e-3)
+    with pytest.raises(ValueError, match=r"grey is 'grey'; wanted 'luma' or 'rgb2gray'"):
+        NIQE(grey="grey")
+
+
 def test_less_than_a_block_is_refused() -> None:
     with pytest.raises(ValueError, match="95 x 200 px inside a border of 0 px; wanted at least 96 px a side"):
         NIQE()(torch.rand(1, 3, 95, 200))

@@ -22,6 +22,7 @@ from wildsr.data import (
 )
 from wildsr.data.samples import Images
 from wildsr.metrics import chosen_metrics
+from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
 from wildsr.rules import number, one_of, whole
@@ -93,7 +94,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
         if node is not None:
             target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale}
             sets[name] = build(node, f"data.sets.{name}", **target)
-    least = (BLOCK if "niqe" in cfg.metrics else WINDOW) + 2 * cfg.scale
+    least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for pictures in sets.values():
         side, path = pictures.smallest()
         whole(least, 10**9)(f"shortest side of {path}, for validation", side)
