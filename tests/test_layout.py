@@ -13,6 +13,7 @@ CORE = (
     "wildsr",  # the version
     "wildsr.io",
     "wildsr.images",
+    "wildsr.scores",
     "wildsr.degradation",
     "wildsr.networks",
     "wildsr.losses",

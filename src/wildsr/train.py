@@ -28,10 +28,11 @@ from torch import distributed
 from wildsr.apps.evaluate.closing import close, methods_of, shown
 from wildsr.apps.evaluate.crops import CROPS, START, chosen, keep, keep_inputs, write_list
 from wildsr.apps.evaluate.findings import SCORES
-from wildsr.apps.evaluate.judgement import Scores, last_score, objective_of, shown_pair
+from wildsr.apps.evaluate.judgement import last_score, objective_of, shown_pair
 from wildsr.apps.report import write_report
 from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
 from wildsr.images import first_line
+from wildsr.scores import Scores
 from wildsr.training.fitting import device, fit_stage, leads, rehearse
 from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.sources import build_data

@@ -124,6 +124,13 @@ def test_bicubic_is_torchs_antialiased_resize_rounded():
         (torch.zeros(2, 32, 32), "image: given (2, 32, 32) torch.float32, wanted (1 or 3, H, W) of floats"),
         (torch.zeros(1, 3, 32, 32), "image: given (1, 3, 32, 32) torch.float32, wanted (1 or 3, H, W)"),
         (torch.zeros(3, 32, 32, dtype=torch.uint8), "image: given (3, 32, 32) torch.uint8, wanted"),
+        (np.zeros((3, 32, 32), np.float32), "image: given a ndarray, wanted a tensor (1 or 3, H, W) of floats in"),
+        (None, "image: given a NoneType, wanted a tensor"),
+        (PHOTOGRAPH[:, :32, :32] * 255, "image: given values from "),
+        (torch.full((3, 32, 32), 255.0), "image: given values from 255 to 255, wanted floats in [0, 1]"),
+        (torch.linspace(-1, 1, 3072).view(3, 32, 32), "image: given values from -1 to 1, wanted floats in [0, 1]"),
+        (torch.zeros(3, 32, 32).index_fill(2, torch.tensor(5), torch.nan), "image: given values from nan to nan,"),
+        (torch.zeros(1, 32, 32).index_fill(2, torch.tensor(5), torch.inf), "image: given values from 0 to inf,"),
     ],
 )
 def test_an_impossible_image_is_refused(image, message):
@@ -131,6 +138,17 @@ def test_an_impossible_image_is_refused(image, message):
         with pytest.raises(ValueError) as error:
             function(image, draw(0))
         assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_what_interpolation_overshoots_is_taken(dtype):
+    """The furthest that bicubic interpolation goes beyond [0, 1], at half a pixel in both directions."""
+    taps = torch.tensor([-0.09375, 0.59375, 0.59375, -0.09375])  # Keys' cubic, a = -0.75
+    weights = torch.outer(taps, taps)
+    high, low = weights.clamp(min=0).sum().item(), weights.clamp(max=0).sum().item()
+    assert (low, high) == pytest.approx((-0.4453125, 1.4453125))
+    image = torch.tensor([low, high]).repeat(3, 32, 16).to(dtype)
+    assert_guarantees(degrade(image, draw(0)), image, 4)
 
 
 def test_a_gpu_is_never_waited_for(monkeypatch):

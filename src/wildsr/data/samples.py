@@ -1,4 +1,4 @@
-"""The n-th sample of a run: image, crop, flip, recipe and window, all drawn from (seed, n) and nothing else.
+"""The n-th sample of a stage: image, crop, flip, recipe and window, drawn from (seed, n, stage) and nothing else.
 
 Shapes: C = 3, S crop side, P patch side (HQ), both in HQ pixels, s = S // scale.
 """
@@ -20,7 +20,9 @@ from wildsr.data.paired import PairedFiles
 from wildsr.degradation.recipe import Recipe
 from wildsr.degradation.spec import DegradationSpec
 
-# Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2.
+# Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2. A key is
+# [seed, stream, number, stage]: the stage stands last, since NumPy draws [seed, stream, number, 0] as it draws
+# [seed, stream, number], the key of 0.1, which knew no stages.
 ORDER, SAMPLE, PAIRED_ORDER, PAIRED_SAMPLE, MIX = 0, 1, 3, 4, 5
 
 
@@ -68,18 +70,20 @@ class Samples(Dataset[Item[Sample]]):
         crop: S, the side of the HQ crop that is degraded, a multiple of the scale.
         patch: P, the side of the HQ patch that the networks see, a multiple of the scale, at most S.
         seed: the run's seed.
+        stage: the stage's number; stages of different numbers share no order, crop, recipe or noise.
 
     Raises:
         ValueError: crop or patch is impossible.
     """
 
-    def __init__(self, images: Images, spec: DegradationSpec, crop: int, patch: int, seed: int) -> None:
+    def __init__(self, images: Images, spec: DegradationSpec, crop: int, patch: int, seed: int, stage: int = 0) -> None:
         check_sides(crop, patch, spec.scale)
         self.images, self.spec, self.crop, self.patch, self.seed = images, spec, crop, patch, seed
+        self.stage = stage
 
     def __getitem__(self, number: int) -> Item[Sample]:
-        rng = np.random.default_rng([self.seed, SAMPLE, number])
-        index = image_of(self.seed, ORDER, number, len(self.images))
+        rng = np.random.default_rng([self.seed, SAMPLE, number, self.stage])
+        index = image_of(self.seed, ORDER, number, len(self.images), self.stage)
         image = pad_to(self.images[index], self.crop)
         height, width = image.shape[-2:]
         slack = (self.crop - self.patch) // self.spec.scale
@@ -104,13 +108,13 @@ class PairedSamples(Dataset[Item[Sample]]):
     As `Samples`, but the LQ is cut from the pair's own LQ picture, in register with the HQ, and nothing degrades it.
     """
 
-    def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int) -> None:
+    def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int, stage: int = 0) -> None:
         check_sides(crop, patch, files.scale)
-        self.files, self.crop, self.patch, self.seed = files, crop, patch, seed
+        self.files, self.crop, self.patch, self.seed, self.stage = files, crop, patch, seed, stage
 
     def __getitem__(self, number: int) -> Item[Sample]:
-        rng = np.random.default_rng([self.seed, PAIRED_SAMPLE, number])
-        index = image_of(self.seed, PAIRED_ORDER, number, len(self.files))
+        rng = np.random.default_rng([self.seed, PAIRED_SAMPLE, number, self.stage])
+        index = image_of(self.seed, PAIRED_ORDER, number, len(self.files), self.stage)
         scale, side = self.files.scale, self.crop // self.files.scale
         lq, hq = self.files[index]
         # The border's own pixel is repeated: else the two reflections would lie scale - 1 HQ pixels apart.
@@ -137,21 +141,22 @@ class PairedSamples(Dataset[Item[Sample]]):
 
 
 class MixedSamples(Dataset[Item[Sample]]):
-    """Samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw from (seed, n).
+    """Samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw.
 
     Args:
         paired: samples from pairs on disk.
         synthetic: samples from photographs, of the same crop and patch.
         share: the probability of a pair, in [0, 1].
         seed: the run's seed.
+        stage: the stage's number.
     """
 
-    def __init__(self, paired: PairedSamples, synthetic: Samples, share: float, seed: int) -> None:
-        self.paired, self.synthetic, self.share, self.seed = paired, synthetic, share, seed
+    def __init__(self, paired: PairedSamples, synthetic: Samples, share: float, seed: int, stage: int = 0) -> None:
+        self.paired, self.synthetic, self.share, self.seed, self.stage = paired, synthetic, share, seed, stage
         self.patch = synthetic.patch
 
     def __getitem__(self, number: int) -> Item[Sample]:
-        paired = np.random.default_rng([self.seed, MIX, number]).random() < self.share
+        paired = np.random.default_rng([self.seed, MIX, number, self.stage]).random() < self.share
         return self.paired[number] if paired else self.synthetic[number]
 
     def name(self, sample: Sample) -> str:
@@ -185,16 +190,16 @@ def _cut(image: Tensor, top: int, left: int, side: int, flip: bool) -> Tensor:
     return (crop.flip(-1) if flip else crop.clone()).contiguous()
 
 
-def image_of(seed: int, stream: int, number: int, length: int) -> int:
+def image_of(seed: int, stream: int, number: int, length: int, stage: int = 0) -> int:
     """Which of `length` images the n-th sample shows: in each round every one once, in the round's own order."""
     turn, place = divmod(number, length)
-    return int(_order(seed, stream, turn, length)[place])
+    return int(_order(seed, stream, turn, length, stage)[place])
 
 
 @lru_cache(maxsize=4)
-def _order(seed: int, stream: int, turn: int, length: int) -> np.ndarray:
+def _order(seed: int, stream: int, turn: int, length: int, stage: int) -> np.ndarray:
     """The order of the images in one round. Cached: neighbouring samples ask for the same one."""
-    return np.random.default_rng([seed, stream, turn]).permutation(length)
+    return np.random.default_rng([seed, stream, turn, stage]).permutation(length)
 
 
 def pad_to(image: Tensor, side: int, repeat_border: bool = False) -> Tensor:

@@ -11,6 +11,9 @@ from wildsr.degradation.libjpeg import jpeg
 from wildsr.degradation.ops import add_noise, blur, resize
 from wildsr.degradation.recipe import Blur, Jpeg, Noise, Operation, Recipe, Resize
 
+# What is taken as an image in [0, 1]: bicubic interpolation (a = -0.75) overshoots by at most 2 x 1.1875 x 0.1875.
+LOWEST, HIGHEST = -0.5, 1.5
+
 
 @torch.no_grad()
 def degrade(image: Tensor, recipe: Recipe) -> Tensor:
@@ -20,7 +23,9 @@ def degrade(image: Tensor, recipe: Recipe) -> Tensor:
     no gradient is kept; nothing waits for the device.
 
     Raises:
-        ValueError: the image is not (1 or 3, H, W) of floats, or the scale does not divide H and W.
+        ValueError: the image is no tensor (1 or 3, H, W) of floats, the scale does not divide H and W, or a value is
+            NaN, below -0.5 or above 1.5, as of 8-bit levels; what interpolation overshoots is taken. Values are
+            looked at on the CPU alone, since a GPU would have to be waited for.
     """
     lq = image
     for _, _, after in _apply(image, recipe):
@@ -36,12 +41,8 @@ def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Operation, Tensor]]:
 
 def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Operation, Tensor]]:
     """One operation after the other."""
-    shape = tuple(image.shape)
-    if len(shape) != 3 or shape[0] not in (1, 3) or not image.is_floating_point():
-        raise ValueError(f"image: given {shape} {image.dtype}, wanted (1 or 3, H, W) of floats in [0, 1]")
-    if 0 in shape or shape[1] % recipe.scale or shape[2] % recipe.scale:
-        raise ValueError(f"image: given {shape}, wanted sides that the scale {recipe.scale} divides")
-    final = (shape[1] // recipe.scale, shape[2] // recipe.scale)
+    check_image(image, recipe.scale)
+    final = (image.shape[1] // recipe.scale, image.shape[2] // recipe.scale)
     generator = Generator(image.device).manual_seed(recipe.seed)
     for name, step in recipe.steps:
         match step:
@@ -56,3 +57,20 @@ def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Operation, Tens
             case Jpeg():
                 image = jpeg(image, step.quality)
         yield name, step, image
+
+
+def check_image(image: Tensor, scale: int) -> None:
+    """Raises: ValueError if an image is not what `degrade` takes at this scale."""
+    if not isinstance(image, Tensor):
+        raise ValueError(f"image: given a {type(image).__name__}, wanted a tensor (1 or 3, H, W) of floats in [0, 1]")
+    shape = tuple(image.shape)
+    if len(shape) != 3 or shape[0] not in (1, 3) or not image.is_floating_point():
+        raise ValueError(f"image: given {shape} {image.dtype}, wanted (1 or 3, H, W) of floats in [0, 1]")
+    if 0 in shape or shape[1] % scale or shape[2] % scale:
+        raise ValueError(f"image: given {shape}, wanted sides that the scale {scale} divides")
+    if image.device.type == "cpu":
+        low, high = map(float, image.aminmax())
+        if not (low >= LOWEST and high <= HIGHEST):  # NaN obeys neither
+            raise ValueError(
+                f"image: given values from {low:g} to {high:g}, wanted floats in [0, 1], at most 0.5 beyond"
+            )

@@ -5,6 +5,7 @@ Shapes: B batch, C = 3, p LQ patch, P HQ patch. Images are float32 in [0, 1].
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import MetricCollection
 
 from wildsr.losses import adversarial_loss
+from wildsr.metrics.base import ImageMetric
 from wildsr.training.datamodule import TrainingPair, ValidationPair
 from wildsr.training.execution import Execution
 from wildsr.training.spectral import SpectralNorms
@@ -167,6 +169,8 @@ class SuperResolution(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         for metrics in self.judged:
             self.log_dict(metrics.compute(), logger=False)  # callbacks hand them to the loggers, by iteration
+            if not self.trainer.sanity_checking and self.trainer.is_global_zero:
+                warn_of_left_out(metrics, self.iteration)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         networks = [self.generator] if self.discriminator is None else [self.generator, self.discriminator]
@@ -192,6 +196,14 @@ class SuperResolution(L.LightningModule):
 def added(parts: list[Scalars]) -> Scalars:
     """The sums of what the parts of a batch have contributed."""
     return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+
+
+def warn_of_left_out(metrics: MetricCollection, iteration: int) -> None:
+    """Say which means of a validation leave pictures out; after `compute`."""
+    for name, metric in metrics.items():
+        if isinstance(metric, ImageMetric) and metric.left_out:
+            text = f"{name} at iteration {iteration} leaves out pictures without a finite score: {metric.left_out}"
+            print(f"warning: {text}", file=sys.stderr)
 
 
 def statistics(real: Tensor, fake: Tensor) -> Scalars:

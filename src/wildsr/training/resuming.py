@@ -25,6 +25,7 @@ FREE = (
     "data.train.hint", "data.pairs.lq", "data.pairs.hq", "data.pairs.hint", "data.val", "data.sets", "metrics",
     "validate_first", "loss.vgg_weights", "loss.segmentation_weights", "objective", *EXECUTION,
 )  # fmt: skip
+ADDED = {"stage.number": 0}  # settings that a run of 0.1 lacks, with what it did
 SHOWN = 5  # differing keys that a message names
 
 
@@ -106,6 +107,7 @@ def refuse_other_settings(cfg: DictConfig, folder: Path, start: Start | None) ->
     if (folder / CONFIG).is_file():
         earlier[str(folder)] = settings(OmegaConf.load(folder / CONFIG))
     for where, before in earlier.items():
+        before = ADDED | before
         changed = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
         if changed:
             shown = "; ".join(f"{key}={before.get(key)}, now {now.get(key)}" for key in changed[:SHOWN])

@@ -22,6 +22,7 @@ from wildsr.data import (
 )
 from wildsr.data.samples import Images
 from wildsr.metrics import chosen_metrics
+from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
 from wildsr.rules import number, one_of, whole
@@ -48,21 +49,21 @@ def build_samples(cfg: DictConfig) -> TrainingSamples:
     Raises:
         ValueError: the share is none, or what it asks for is missing or does not fit.
     """
-    data = cfg.data
+    data, stage = cfg.data, whole(0, 2**31 - 1)("stage.number", cfg.stage.get("number", 0))
     share = number(0, 1)("data.paired_share", data.paired_share)
     spec = build(cfg.degradation, "degradation")
     if share < 1 and data.train is None:
         raise ValueError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     if share == 0:
-        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed)
+        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage)
     files: PairedFiles = build(data.pairs, "data.pairs")
-    paired = PairedSamples(files, data.crop, data.patch, cfg.seed)
+    paired = PairedSamples(files, data.crop, data.patch, cfg.seed, stage)
     paired[0]
     if share == 1:
         return paired
-    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed)
+    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage)
     synthetic[0]
-    return MixedSamples(paired, synthetic, share, cfg.seed)
+    return MixedSamples(paired, synthetic, share, cfg.seed, stage)
 
 
 def photographs(cfg: DictConfig) -> Images:
@@ -93,7 +94,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
         if node is not None:
             target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale}
             sets[name] = build(node, f"data.sets.{name}", **target)
-    least = (BLOCK if "niqe" in cfg.metrics else WINDOW) + 2 * cfg.scale
+    least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for pictures in sets.values():
         side, path = pictures.smallest()
         whole(least, 10**9)(f"shortest side of {path}, for validation", side)

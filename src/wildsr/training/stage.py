@@ -31,6 +31,8 @@ class StageSpec:
         checkpoint_every: iterations between two checkpoints.
         predecessor: the stage whose averaged generator this one starts from; None starts from
             `generator.weights`, or at random.
+        number: the stage's part in the key of every training sample, so that stages of different numbers see
+            different samples.
 
     Raises:
         ValueError: a value is impossible.
@@ -46,6 +48,7 @@ class StageSpec:
     ema_decay: Annotated[float, number(0, 0.999999)] = 0.999
     checkpoint_every: Count = 5000
     predecessor: str | None = None
+    number: Annotated[int, whole(0, 2**31 - 1)] = 0
 
     @property
     def epoch(self) -> int:

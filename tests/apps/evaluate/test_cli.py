@@ -66,6 +66,21 @@ def test_bicubic_has_the_figures_that_one_computes_by_hand(run, tmp_path):
     assert found == pytest.approx({"flat/psnr_rgb": rgb, "flat/psnr_y": luma}, abs=1e-3)
 
 
+def test_one_black_pair_leaves_the_means_finite_and_scores_json_json(run, tmp_path):
+    plain(tmp_path / "lq", 110, (20, 20))
+    plain(tmp_path / "hq", 100, (80, 80))
+    for side, size in (("lq", (20, 20)), ("hq", (80, 80))):
+        Image.new("RGB", size).save(tmp_path / side / "black.png")
+    code, out, _ = run("--set", f"flat={tmp_path}/lq:{tmp_path}/hq", "--metrics", "psnr_rgb", "ssim_y")
+    assert code == 0 and "28.13 (1 left out)" in out
+    text = (tmp_path / "report" / "scores.json").read_text()
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["bicubic"]
+    assert found["flat/psnr_rgb"] == pytest.approx(20 * math.log10(255 / 10), abs=1e-3)
+    assert found["flat/psnr_rgb_left_out"] == 1
+    assert rows(tmp_path / "report" / "means.csv")[0]["psnr_rgb_left_out"] == "1"
+    assert "28.13 (1 left out)" in (tmp_path / "report" / "index.html").read_text()
+
+
 def test_the_border_is_as_wide_as_the_scale_or_as_asked(run, tmp_path):
     plain(tmp_path / "lq", 100, (20, 20))
     (tmp_path / "hq").mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
@@ -14,10 +13,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from wildsr.apps.evaluate.findings import COMPARISON, IMAGES, SCORES, STRATA, table, write_findings
-from wildsr.apps.evaluate.judgement import Method, Scores, bicubic, judge
+from wildsr.apps.evaluate.judgement import Method, bicubic, judge
 from wildsr.apps.evaluate.strata import Row, strata_table
 from wildsr.metrics import FEW
 from wildsr.networks import load_generator
+from wildsr.scores import Scores, read_scores
 from wildsr.training.fitting import GENERATOR, device
 from wildsr.training.sources import build_data
 from wildsr.training.validation import MAIN, enlarged
@@ -28,7 +28,7 @@ def close(stages: Sequence[DictConfig], folder: Path, fresh: bool) -> Scores:
     cfg, strata = stages[-1], []
     if fresh or not (folder / SCORES).is_file():
         strata = judged(stages, folder)
-    scores: Scores = json.loads((folder / SCORES).read_text())
+    scores = read_scores(folder / SCORES)
     names = dict.fromkeys(key.rpartition("/")[0] or MAIN for row in scores.values() for key in row)
     for name in names:
         what = "the held-out pictures" if name == MAIN else f"the set {name}"

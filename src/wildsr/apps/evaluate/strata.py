@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -16,6 +15,7 @@ from wildsr.apps.evaluate.judgement import Score
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.recipe import BLUR_FIELDS
 from wildsr.metrics import FEW, FIGURES
+from wildsr.scores import mean_row, mean_text
 
 Row = dict[str, Any]
 
@@ -65,8 +65,8 @@ def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
 
 
 def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
-    """The mean of each figure."""
-    return {name: fmean(score.figures[name] for score in scores) for name in scores[0].figures}
+    """The mean of each figure, see `mean_row`."""
+    return mean_row({name: [score.figures[name] for score in scores] for name in scores[0].figures})
 
 
 def strata_table(rows: Sequence[Row], figure: str, title: str) -> Table:
@@ -78,7 +78,7 @@ def strata_table(rows: Sequence[Row], figure: str, title: str) -> Table:
     cells: dict[tuple[str, str, int], list[str]] = {}
     for row in rows:
         texts = cells.setdefault((row["axis"], row["stratum"], row["images"]), [])
-        texts += [f"{row[figure]:.{FIGURES[figure].digits}f}"] if row["images"] else []
+        texts += [mean_text(row, figure, FIGURES[figure].digits)] if row["images"] else []
     for (axis, stratum, images), texts in cells.items():
         if images >= FEW:
             table.add_row(_label(axis, stratum), str(images), *texts)

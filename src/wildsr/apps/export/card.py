@@ -16,17 +16,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from wildsr.apps.export.bundle import Written, describe
-from wildsr.apps.export.origin import NO_LICENCE, Origin, Scores
+from wildsr.apps.export.origin import NO_LICENCE, Origin
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
+from wildsr.scores import Scores, mean_text
 
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
 LUMA = (0.299, 0.587, 0.114)  # BT.601, for networks of one channel
 ELSEWHERE_GROWTH = 32  # of the RRDBNets that spandrel reads
-METRICS = {"psnr_y": ("PSNR-Y", ".2f"), "ssim_y": ("SSIM-Y", ".4f"), "niqe": ("NIQE", ".2f")}
+METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
 
 
 class Shown(NamedTuple):
@@ -147,7 +148,7 @@ def score_table(scores: Scores, row: str) -> str:
     """The closing table of a run in Markdown, one row in bold."""
     rows = []
     for name, values in scores.items():
-        cells = [format(values[key], form) if key in values else "-" for key, (_, form) in METRICS.items()]
+        cells = [mean_text(values, key, digits) for key, (_, digits) in METRICS.items()]
         rows.append([f"**{text}**" if name == row else text for text in (_plain(name), *cells)])
     return _table(["", *(head for head, _ in METRICS.values())], rows)
 
