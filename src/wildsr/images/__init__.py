@@ -3,12 +3,14 @@
 from wildsr.images.files import (
     SUFFIXES,
     expanded,
+    file_state,
     find_images,
     first_line,
     image_size,
     kind_of,
     printable,
     require_writable,
+    walk,
     write_whole,
 )
 from wildsr.images.metadata import Metadata
@@ -34,6 +36,7 @@ __all__ = [
     "crop_to_multiple",
     "encode_picture",
     "expanded",
+    "file_state",
     "find_images",
     "first_line",
     "from_pil",
@@ -49,6 +52,7 @@ __all__ = [
     "to_float",
     "to_pil",
     "to_uint8",
+    "walk",
     "write_image",
     "write_whole",
 ]

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from rich.filesize import decimal
 
-from wildsr.images import SUFFIXES, find_images
+from wildsr.images import SUFFIXES, find_images, walk
 from wildsr.preparation.archives import ARCHIVES, BadArchiveError, unpack
 from wildsr.preparation.download import RefusedError, fetch
 from wildsr.preparation.sources import Source, fingerprint
@@ -91,7 +91,7 @@ def _pictures(work: Preparation, source: Source, placed: Sequence[Path]) -> dict
         if not path.is_dir():
             _unpack(work, source, path, unpacked / inside)
             continue
-        for file in sorted(path.rglob("*")):
+        for file in sorted(walk(path)):
             name = file.relative_to(path)
             if file.suffix.lower() in ARCHIVES and file.is_file() and source.takes(name.parts):
                 _unpack(work, source, file, unpacked / inside / name.with_suffix(""))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from wildsr.images import walk
 from wildsr.preparation.archives import ARCHIVES
 
 # The released smaller copies of DIV2K and Flickr2K: three factors, and one whose shortest edge is 400 pixels.
@@ -49,7 +50,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
     lines = [
         f"{path.name}/{file.relative_to(path)} {file.stat().st_size}"
         for path in paths
-        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        for file in (sorted(walk(path)) if path.is_dir() else [path])
         if file.is_file()
     ]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest() if paths else ""

@@ -17,7 +17,7 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.data.photographs import check_share
-from wildsr.images import expanded, find_images
+from wildsr.images import expanded, file_state, find_images
 from wildsr.preparation.cutting import Job, Plan, decode, levels, prepare, tally
 from wildsr.preparation.ledger import STORE, Ledger
 from wildsr.preparation.packing import Packing
@@ -187,5 +187,5 @@ class Preparation:
 
 def stamp(path: Path) -> str:
     """What tells one version of a file from another: its length and its date."""
-    state = path.stat()
+    state = file_state(path)
     return f"{state.st_size}-{state.st_mtime_ns}"
