@@ -1,6 +1,6 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import SUFFIXES, find_images, image_size, kind_of
+from wildsr.images.files import SUFFIXES, file_state, find_images, image_size, kind_of, walk
 from wildsr.images.metadata import Metadata
 from wildsr.images.pictures import Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (
@@ -25,6 +25,7 @@ __all__ = [
     "crop_to_multiple",
     "encode_picture",
     "expanded",
+    "file_state",
     "find_images",
     "first_line",
     "from_pil",
@@ -40,6 +41,7 @@ __all__ = [
     "to_float",
     "to_pil",
     "to_uint8",
+    "walk",
     "write_image",
     "write_whole",
 ]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import first_line
-from wildsr.networks.states import State, some
+from wildsr.networks.layouts import State, old_names
+from wildsr.networks.states import some
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -52,6 +53,8 @@ def load_community(state: State, label: str) -> CommunityNet:
         raise ValueError(
             f"{neither} (it has {some(list(state))}); for other architectures pip install {SPANDREL}"
         ) from None
+    if any(".conv1x1." in name for name in state):  # ESRGAN+, which spandrel takes for ESRGAN in any other names
+        state = old_names(state)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's remarks on foreign code
         try:

@@ -147,8 +147,8 @@ def from_state(state: Mapping[str, Tensor]) -> RRDBNet | None:
     channels = state["conv_last.weight"].shape[0]
     largest = 8 if "conv_up3.weight" in state else 4
     scale = {channels: largest, 4 * channels: 2, 16 * channels: 1}.get(inputs)
-    if scale is None:
-        return None
+    if scale is None or any(name.startswith("conv_up4.") or ".conv1x1." in name for name in state):
+        return None  # no network of ours: x16 in four steps, ESRGAN+
     # Counted, not the largest index: an index is only a number, and blocks cost memory.
     blocks = len({name.split(".")[1] for name in state if name.startswith("body.")})
     growth = state["body.0.rdb1.conv1.weight"].shape[0]

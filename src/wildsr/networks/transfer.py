@@ -12,8 +12,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from wildsr.networks.compact import CompactNet
+from wildsr.networks.layouts import State
 from wildsr.networks.rrdb import DILATED, RRDBNet
-from wildsr.networks.states import State, some
+from wildsr.networks.states import some
 from wildsr.networks.vgg import VGGDiscriminator
 from wildsr.networks.weights import check_fit, describe, read_for
 
@@ -69,7 +70,7 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
         ValueError: as `load_weights`; or another trunk, or numbers of channels of which neither is 1. The
             network then stays as it was.
     """
-    label, state = read_for(network, source)
+    label, (state, choice) = read_for(network, source)
     own = network.state_dict()
     spare: tuple[str, ...] = ()  # beginnings of names that one side may lack
     if isinstance(network, Generator):
@@ -91,7 +92,9 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
     left = [name for name in own if fitting[name] is own[name]]
     taken = [name for name in own if name not in left and name not in remade]
     changes = {name: _change(state[name], tensor) for name, tensor in remade.items()}
-    return Transfer(label, taken, changes, left, [name for name in state if name not in own])
+    return Transfer(
+        f"{label} ({choice})" if choice else label, taken, changes, left, [name for name in state if name not in own]
+    )
 
 
 def _spare(given: Generator, network: Generator) -> tuple[str, ...]:

@@ -79,8 +79,10 @@ def drawn(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")
     mask = asdict(sharpening) if sharpening.source else None
     results = given.output.resolve()
-    inside = results != given.folder.resolve() and results.is_relative_to(given.folder.resolve())
-    found = [file for file in find_images(given.folder) if not (inside and file.resolve().is_relative_to(results))]
+    apart = not given.folder.resolve().is_relative_to(results)
+    found = [
+        file for file in find_images(given.folder) if not (apart and file.parent.resolve().is_relative_to(results))
+    ]
     for number, file in enumerate(found):
         recipe = spec.draw(np.random.default_rng([given.seed, number]))
         yield {"file": file.relative_to(given.folder).as_posix(), "sharpen": mask, "recipe": recipe.to_dict()}

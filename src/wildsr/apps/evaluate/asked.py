@@ -22,7 +22,7 @@ from wildsr.data import (
     pair_fault,
     validation_set,
 )
-from wildsr.images import expanded, image_size
+from wildsr.images import expanded, file_state, image_size
 from wildsr.training.validation import MAIN
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
@@ -141,5 +141,5 @@ def set_digest(pictures: ValidationSet) -> str:
         paths = getattr(pictures.images, "paths", ())
     if isinstance(pictures, Pairs):
         recipes = f"{pictures.spec} {pictures.recipes} {pictures.seed}"
-    lines = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+    lines = [f"{path} {state.st_size} {state.st_mtime_ns}" for path in paths for state in [file_state(path)]]
     return hashlib.sha256("\n".join([recipes, *lines]).encode(errors="surrogateescape")).hexdigest()
