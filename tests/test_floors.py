@@ -11,6 +11,7 @@ FLOORS = {
     "wildsr": 0,  # __init__.py: the version
     "wildsr.degradation.recipe": 0,
     "wildsr.images": 0,
+    "wildsr.locking": 0,
     "wildsr.sheets": 0,
     "wildsr.degradation.spec": 1,
     "wildsr.degradation.kernels": 1,

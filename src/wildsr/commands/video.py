@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from wildsr.commands.bars import Bar
 from wildsr.commands.calls import Run
 from wildsr.images import Picture, first_line, printable, write_whole
+from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.upscale.backends import is_installed
 from wildsr.upscale.codecs import Coding
 from wildsr.upscale.enlarging import enlarge, result_size
@@ -51,8 +52,8 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
         rehearse(clip, coding, *result_size(upscaler.scale, like, run.way), kind)
         tile = run.tile(upscaler, like)
     folder = target.with_name(f".{target.name}.parts")
-    claim(folder, choices(run, coding, source), run.given.overwrite)
-    with Bar(1, "frames") as bar:
+    with lock_folder(folder, "wildsr upscale"), Bar(1, "frames") as bar:
+        claim(folder, choices(run, coding, source), run.given.overwrite)
         for note in clip.notes:
             bar.say(f"{name}: {note}")
         work = Work(run, upscaler, tile, len(clip.times), bar, name)
@@ -64,7 +65,9 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
             raise
         except av.FFmpegError as error:
             raise ValueError(f"{printable(target)}: {error.strerror}") from error
-    shutil.rmtree(folder)
+        clear(folder)
+    with suppress(OSError):  # another call has begun in it by now
+        folder.rmdir()
     print(f"{printable(target)}: {len(clip.times)} frames upscaled")
     return 0
 
@@ -134,8 +137,15 @@ def claim(folder: Path, wanted: dict[str, Any], anew: bool) -> None:
         if other and not anew:
             raise ValueError(f"{printable(folder)}: begun with another {' and '.join(other)}; --overwrite begins anew")
         if other:
-            shutil.rmtree(folder)
+            clear(folder)
     write_whole(file, lambda content: content.write(json.dumps(wanted).encode()))
+
+
+def clear(folder: Path) -> None:
+    """Remove what a folder of segments holds, but for its lock."""
+    for file in folder.iterdir():
+        if file.name not in (LOCK, HOLDER):
+            file.unlink()
 
 
 def fingerprint(network: nn.Module) -> str:
