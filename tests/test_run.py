@@ -232,7 +232,7 @@ def test_a_run_that_failed_before_its_first_checkpoint_takes_the_corrected_comma
     # What was trained is compared, be it a checkpoint or a generator alone.
     for file in (tmp_path / "psnr" / "checkpoints").iterdir():
         file.unlink()
-    with pytest.raises(ValueError, match="was trained with .*seed=5, now 0"):
+    with pytest.raises(ValueError, match=r"was trained with .*seed=5, now 0"):
         train(words, tmp_path)
 
 

@@ -52,19 +52,20 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
         rehearse(clip, coding, *result_size(upscaler.scale, like, run.way), kind)
         tile = run.tile(upscaler, like)
     folder = target.with_name(f".{target.name}.parts")
-    with lock_folder(folder, "wildsr upscale"), Bar(1, "frames") as bar:
+    with lock_folder(folder, "wildsr upscale"):
         claim(folder, choices(run, coding, source), run.given.overwrite)
-        for note in clip.notes:
-            bar.say(f"{name}: {note}")
-        work = Work(run, upscaler, tile, len(clip.times), bar, name)
-        try:
-            segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
-            write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
-        except KeyboardInterrupt:
-            bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
-            raise
-        except av.FFmpegError as error:
-            raise ValueError(f"{printable(target)}: {error.strerror}") from error
+        with Bar(1, "frames") as bar:
+            for note in clip.notes:
+                bar.say(f"{name}: {note}")
+            work = Work(run, upscaler, tile, len(clip.times), bar, name)
+            try:
+                segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
+                write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
+            except KeyboardInterrupt:
+                bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
+                raise
+            except av.FFmpegError as error:
+                raise ValueError(f"{printable(target)}: {error.strerror}") from error
         clear(folder)
     with suppress(OSError):  # another call has begun in it by now
         folder.rmdir()
