@@ -74,7 +74,7 @@ def mean_scalars(trainer: L.Trainer, module: Any) -> dict[str, float]:
     if not names:  # before the first iteration
         return {}
     means = trainer.strategy.reduce(torch.stack([module.scalars[name].float() for name in names]))
-    return dict(zip(names, means.tolist(), strict=True))  # type: ignore[union-attr]
+    return dict(zip(names, means.tolist(), strict=True))
 
 
 def log(trainer: L.Trainer, module: Any, scalars: dict[str, float]) -> None:
