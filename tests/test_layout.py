@@ -12,6 +12,7 @@ CORE = (
     "wildsr.rules",
     "wildsr",  # the version
     "wildsr.io",
+    "wildsr.locking",
     "wildsr.images",
     "wildsr.scores",
     "wildsr.degradation",

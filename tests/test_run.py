@@ -216,6 +216,26 @@ def test_other_settings_do_not_go_on_with_a_run(whole, tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_a_run_that_failed_before_its_first_checkpoint_takes_the_corrected_command(tmp_path, monkeypatch):
+    words = [*TINY, *SHORT, "stage=psnr", "data.val=null"]
+
+    def cut(*_, **__):
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", cut)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(words, tmp_path)
+    assert (tmp_path / "psnr" / "config.yaml").is_file()
+    train([*words, "seed=5", "generator.network.features=6"], tmp_path)
+    assert checkpoint(tmp_path / "psnr")["settings"]["seed"] == 5
+    # What was trained is compared, be it a checkpoint or a generator alone.
+    for file in (tmp_path / "psnr" / "checkpoints").iterdir():
+        file.unlink()
+    with pytest.raises(ValueError, match=r"was trained with .*seed=5, now 0"):
+        train(words, tmp_path)
+
+
 def test_mistakes_in_the_second_stage_stop_before_the_first(folders, tmp_path):
     for change in ("discriminator.weights=/nowhere.pth", "loss.vgg_weights=/nowhere.pth", "trainer.devices=2"):
         with pytest.raises((ValueError, OSError)):

@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import hydra
@@ -32,11 +32,15 @@ from wildsr.apps.evaluate.judgement import last_score, objective_of, shown_pair
 from wildsr.apps.report import write_report
 from wildsr.config import WORDS, ConfigError, check, compose_config, conf_folder
 from wildsr.images import first_line
+from wildsr.locking import lock_folder
 from wildsr.scores import Scores
-from wildsr.training.fitting import device, fit_stage, leads, rehearse
+from wildsr.training.fitting import device, fit_stage, leads
+from wildsr.training.preflight import dry_run
 from wildsr.training.resuming import read_start, set_aside
 from wildsr.training.sources import build_data
 from wildsr.training.stops import Interrupted
+
+REQUEUE_WAIT = 120.0  # seconds: NFS gives a lock of a lost node up after 90
 
 
 def main() -> int:
@@ -122,8 +126,16 @@ def train(overrides: Sequence[str], folder: Path) -> Scores:
     """
     begin, folder = time.monotonic(), shown(folder)
     stages = plan(overrides, folder)
+    # A requeued job may start before another node has heard that its first start has ended.
+    wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
+    with lock_folder(folder, "train.py", wait) if leads() else nullcontext():
+        return train_stages(stages, folder, begin)
+
+
+def train_stages(stages: Sequence[DictConfig], folder: Path, begin: float) -> Scores:
+    """Train stages in a folder that is this run's alone, then judge: as `train`."""
     for number, cfg in enumerate(stages):
-        rehearse(cfg, folder, planned=[before.stage.name for before in stages[:number]])
+        dry_run(cfg, folder, planned=[before.stage.name for before in stages[:number]])
     if stages[0].resume == "never" and leads():
         for cfg in stages:
             set_aside(folder / cfg.stage.name)

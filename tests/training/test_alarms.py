@@ -1,4 +1,4 @@
-"""A loss that is no number stops a run with its samples; a lost adversarial game is said once."""
+"""A loss that is no number or runs away stops a run; a lost adversarial game is said once."""
 
 import json
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import torch
 from wildsr.degradation import Recipe
 from wildsr.train import train
 from wildsr.training import Alarms, SuperResolution, datamodule
-from wildsr.training.alarms import NotFiniteError
+from wildsr.training.alarms import NotFiniteError, RunawayError
 
 TINY = [
     "generator=tiny", "discriminator.network.features=4", "loss=no_perceptual", "data.crop=64", "data.patch=32",
@@ -59,8 +59,13 @@ def after(alarms, iteration, **scalars):
         iteration=iteration,
         scalars=named,
         sample_losses=torch.zeros(2),
-        stage=SimpleNamespace(name="gan"),
-        trainer=SimpleNamespace(precision="32-true", is_global_zero=True),
+        stage=SimpleNamespace(name="gan", lr=1e-4),
+        trainer=SimpleNamespace(
+            precision="32-true",
+            is_global_zero=True,
+            strategy=SimpleNamespace(reduce=lambda tensor: tensor),
+            checkpoint_callback=None,
+        ),
     )
     alarms.on_train_batch_end(module.trainer, module)
 
@@ -118,3 +123,50 @@ def test_a_gradient_that_is_no_number_stops_a_run_before_it_is_saved(tmp_path, m
     with pytest.raises(NotFiniteError, match=r"gradient is not finite in iteration 3"):
         train([*TINY, "stage=psnr"], tmp_path)
     assert not (tmp_path / "psnr" / "checkpoints" / "iteration_0000003.ckpt").exists()
+
+
+def test_a_loss_that_runs_away_stops_the_run_before_it_is_saved(tmp_path):
+    words = [*TINY, "stage=psnr", "stage.iterations=40", "stage.checkpoint_every=20", "callbacks.alarms.every=100"]
+    with pytest.raises(
+        RunawayError, match=r"psnr stage, iteration 20: loss/pixel has run away: .*lower stage\.lr"
+    ) as caught:
+        train([*words, "stage.lr=1"], tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "(no checkpoint yet)" in str(caught.value)
+    assert not list((tmp_path / "psnr").rglob("*.ckpt"))
+    assert not (tmp_path / "psnr" / "generator.safetensors").exists()
+    # Nothing was trained, so the corrected command may go on in the same folder.
+    train([*words, "stage.lr=1e-4", "stage.iterations=2"], tmp_path)
+    assert (tmp_path / "psnr" / "generator.safetensors").is_file()
+
+
+def test_a_loss_that_runs_away_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    losses_of = SuperResolution.generator_losses
+
+    def growing(self, *arguments):
+        terms = losses_of(self, *arguments)
+        return terms | {"pixel": terms["pixel"] + 100.0 * (self.iteration >= 2)}
+
+    monkeypatch.setattr(SuperResolution, "generator_losses", growing)
+    with pytest.raises(RunawayError, match=r"iteration 3: .*last\.ckpt is from before; under another name=NAME"):
+        train([*TINY, "stage=psnr"], tmp_path)
+    last = torch.load(tmp_path / "psnr" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["iteration"] == 2
+
+
+def test_the_limit_of_a_loss_that_runs_away_can_be_set(tmp_path):
+    after(Alarms(tmp_path, every=1), 1, pixel=9.9, discriminator=999.0)
+    after(Alarms(tmp_path, every=1, limits={"pixel": None}), 1, pixel=1e6, discriminator=1.0)
+    for limits, losses in (
+        ({}, {"pixel": 10.1}),
+        ({}, {"pixel": 0.1, "discriminator": 1001.0}),
+        ({"pixel": 0.5}, {"pixel": 0.6}),
+    ):
+        with pytest.raises(RunawayError, match=r"iteration 7: loss/(pixel|discriminator) has run away"):
+            after(Alarms(tmp_path, every=7, limits=limits), 7, **losses)
+    for limits, wanted in (
+        ({"pixle": 1.0}, "pixle: no such loss; wanted one of: pixel, "),
+        ({"pixel": 0}, "wanted a number"),
+    ):
+        with pytest.raises(ValueError, match=wanted):
+            Alarms(tmp_path, limits=limits)

@@ -21,13 +21,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from wildsr.images import most_detailed, save_picture, to_pil
 from wildsr.images.sheets import sheet
 from wildsr.rules import whole
+from wildsr.training.curves import mean_scalars
 
 SHORT = {"loss/perceptual": "perc", "loss/adversarial": "adv", "loss/discriminator": "D"}  # for 80 columns
 PLAIN_EVERY = 10.0  # seconds between two lines where the output is no terminal
 
 
 class ProgressLine(L.Callback):
-    """One bar a stage: iterations done, losses, time left. Plain lines where the output is no terminal.
+    """One bar a stage: iterations done, losses (means over all processes), time left. Plain lines where the output is
+    no terminal.
 
     Args:
         every: iterations between two readings of the losses; each reading waits for the device.
@@ -60,11 +62,14 @@ class ProgressLine(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         done = module.iteration
-        if not trainer.is_global_zero or (done % self.every and done != module.stage.iterations):
+        if done % self.every and done != module.stage.iterations:
+            return
+        means = mean_scalars(trainer, module)  # in every process
+        if not trainer.is_global_zero:
             return
         losses = "  ".join(
-            f"{SHORT.get(name, name.removeprefix('loss/'))} {float(value):.3g}"
-            for name, value in module.scalars.items()
+            f"{SHORT.get(name, name.removeprefix('loss/'))} {value:.3g}"
+            for name, value in means.items()
             if name.startswith("loss/")
         )
         if self.progress is not None:

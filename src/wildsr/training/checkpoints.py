@@ -52,6 +52,11 @@ class Checkpoints(Checkpoint):
         self.folder, self.monitor, self.mode, self.keep = Path(folder), monitor, mode, keep
         self.best: float | None = None
 
+    @property
+    def last_file(self) -> Path:
+        """The newest checkpoint's further name, whether there is one or not."""
+        return self.folder / LAST
+
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             for broken in self.folder.glob(".*.part"):  # what a killed process was writing
@@ -75,20 +80,20 @@ class Checkpoints(Checkpoint):
         self.save(trainer, module.iteration, best=better)
 
     def save(self, trainer: L.Trainer, iteration: int, best: bool = False) -> None:
-        """Save now, unless a loss is not finite; the oldest numbered files go, by the time of their writing.
+        """Save now; the oldest numbered files go, by the time of their writing.
 
         Raises:
-            NotFiniteError: the weights are not worth keeping.
+            NotFiniteError, RunawayError: the weights are not worth keeping.
         """
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Alarms):
-                callback.require_finite(trainer, callback.last)
+                callback.require_healthy(trainer, trainer.lightning_module)
         file = self.folder / f"iteration_{iteration:07d}.ckpt"
         trainer.save_checkpoint(file)
         if trainer.is_global_zero:
             if best:
                 name_also(file, self.folder / BEST)
-            name_also(file, self.folder / LAST)
+            name_also(file, self.last_file)
             for old in numbered(self.folder)[: -self.keep]:
                 old.unlink(missing_ok=True)
 

@@ -46,9 +46,7 @@ class Curves(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         self.images += trainer.datamodule.batch_size  # type: ignore[attr-defined]
         if module.iteration % self.every == 0:
-            names = list(module.scalars)
-            means = trainer.strategy.reduce(torch.stack([module.scalars[name].float() for name in names]))
-            log(trainer, module, {**dict(zip(names, means.tolist(), strict=True)), **rates(trainer), **self._speed()})
+            log(trainer, module, {**mean_scalars(trainer, module), **rates(trainer), **self._speed()})
             log_logits(trainer, module)
             self._restart()
         self.ended = time.monotonic()
@@ -65,6 +63,18 @@ class Curves(L.Callback):
         if not trainer.sanity_checking:
             log(trainer, module, {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")})
         self._restart()
+
+
+def mean_scalars(trainer: L.Trainer, module: Any) -> dict[str, float]:
+    """Return the last iteration's scalars, means over all processes: each of them has to ask. It waits for the device.
+
+    Whatever is shown or decided of a loss comes from here, so that the screen, the curves and the alarms agree.
+    """
+    names = list(module.scalars)
+    if not names:  # before the first iteration
+        return {}
+    means = trainer.strategy.reduce(torch.stack([module.scalars[name].float() for name in names]))
+    return dict(zip(names, means.tolist(), strict=True))
 
 
 def log(trainer: L.Trainer, module: Any, scalars: dict[str, float]) -> None:

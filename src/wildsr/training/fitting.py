@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 
 from wildsr.apps.evaluate.findings import SCORES
 from wildsr.config import build
-from wildsr.data import RunBatches, fingerprint
+from wildsr.data import fingerprint
 from wildsr.images import write_whole
 from wildsr.losses import PerceptualLoss
 from wildsr.metrics import FIGURES
@@ -31,6 +31,7 @@ from wildsr.training.provenance import made_from
 from wildsr.training.resuming import (
     CONFIG,
     EXECUTION,
+    GENERATOR,
     digest,
     find_start,
     refuse_other_settings,
@@ -39,9 +40,9 @@ from wildsr.training.resuming import (
 )
 from wildsr.training.sources import build_data, has_gpu
 from wildsr.training.stage import LossSpec, StageSpec
-from wildsr.training.stops import Interrupted, Stops, seconds
+from wildsr.training.stops import Interrupted, Stops
 
-GENERATOR = "generator.safetensors"
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 
 def fit_stage(cfg: DictConfig, folder: Path, begin: float | None = None) -> bool:
@@ -98,26 +99,6 @@ def metadata(stage: StageSpec) -> dict[str, str]:
     return {"stage": stage.name, "iterations": str(stage.iterations)}
 
 
-def rehearse(cfg: DictConfig, run: Path, planned: Collection[str]) -> None:
-    """Build everything of a stage once and let it go, so that what cannot work is said before anything runs.
-
-    Args:
-        planned: stages that will have run before this one, and so will have handed on their generator.
-
-    Raises:
-        ValueError: as `fit_stage`.
-    """
-    stage: StageSpec = build(cfg.stage, "stage")
-    if cfg.trainer.max_time is not None:
-        seconds(cfg.trainer.max_time)
-    quieten()
-    trainer = build_trainer(cfg, stage, callbacks=[])
-    RunBatches(build_data(cfg).batch_size, world=trainer.num_devices * trainer.num_nodes)
-    start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)
-    build_module(cfg, stage, start)
-    check_monitor(cfg)
-
-
 def check_monitor(cfg: DictConfig) -> None:
     """Raises: ValueError if no validation reports the metric that decides which checkpoint is best."""
     monitor = OmegaConf.select(cfg, "callbacks.checkpoints.monitor")
@@ -167,7 +148,11 @@ def fit(
 
 
 def build_trainer(cfg: DictConfig, stage: StageSpec, **arguments: Any) -> L.Trainer:
-    """Lightning's trainer as every stage wants it; `cfg.trainer` chooses devices, strategy and precision."""
+    """Lightning's trainer as every stage wants it; `cfg.trainer` chooses devices, strategy and precision.
+
+    Raises:
+        ValueError: no such trainer, or a precision that is not of PRECISIONS.
+    """
     # Lightning's own requeueing keeps a checkpoint of its own, which would win over newer ones.
     slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
     trainer: L.Trainer = build(
@@ -186,6 +171,11 @@ def build_trainer(cfg: DictConfig, stage: StageSpec, **arguments: Any) -> L.Trai
         enable_model_summary=False,
         **arguments,
     )
+    if trainer.precision not in PRECISIONS:
+        raise ValueError(
+            f"trainer.precision={cfg.trainer.precision}: wanted one of {', '.join(PRECISIONS)}; weights stay "
+            "float32, of half precision the average's and Adam's small steps would be rounded away"
+        )
     return trainer
 
 

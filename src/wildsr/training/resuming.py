@@ -17,6 +17,7 @@ from wildsr.images import first_line
 from wildsr.training.checkpoints import LAST, numbered
 
 CONFIG = "config.yaml"
+GENERATOR = "generator.safetensors"
 EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
 # Keys that a resumed run may change.
 FREE = (
@@ -97,6 +98,8 @@ def _newest_first(folder: Path) -> Iterator[Path]:
 def refuse_other_settings(cfg: DictConfig, folder: Path, start: Start | None) -> None:
     """Refuse to go on with what was trained with other settings, be it a stage's folder or a checkpoint.
 
+    A folder where nothing was trained refuses nothing: its configuration is of a start that failed.
+
     Raises:
         ValueError: one line with the keys that differ.
     """
@@ -104,7 +107,7 @@ def refuse_other_settings(cfg: DictConfig, folder: Path, start: Start | None) ->
     earlier: dict[str, dict[str, Any]] = {}
     if start is not None:
         earlier[str(start.path)] = start.settings
-    if (folder / CONFIG).is_file():
+    if (folder / CONFIG).is_file() and is_trained(folder):
         earlier[str(folder)] = settings(OmegaConf.load(folder / CONFIG))
     for where, before in earlier.items():
         before = ADDED | before
@@ -116,6 +119,11 @@ def refuse_other_settings(cfg: DictConfig, folder: Path, start: Start | None) ->
                 f"{where} was trained with {shown}{more}; wanted the same settings to go on, or another "
                 "name=NAME, or resume=never to start over"
             )
+
+
+def is_trained(folder: Path) -> bool:
+    """Return whether a stage's folder holds anything that was trained: a checkpoint, or the generator of its end."""
+    return (folder / GENERATOR).is_file() or any(_newest_first(folder / "checkpoints"))
 
 
 def warn_of_other_predecessor(first: Path | str | None, start: Start | None) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from functools import partial
 
 import pytest
@@ -14,6 +15,7 @@ from wildsr.apps.evaluate.judgement import Trial, bicubic, judge, means
 from wildsr.cli import main
 from wildsr.data import validation_set
 from wildsr.images import image_size
+from wildsr.locking import lock_folder
 from wildsr.networks import CompactNet, load_generator, save_generator
 from wildsr.training.validation import enlarged
 
@@ -283,3 +285,12 @@ def test_where_no_metric_can_be_had_it_is_said(run, pairs, monkeypatch):
     monkeypatch.setattr("wildsr.metrics.choice.learned_network", lambda name: None)
     code, _, said = run("--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "lpips")
     assert code == 1 and said.splitlines()[-1] == "error: --metrics: none is left; wanted one more, such as psnr_y"
+
+
+def test_a_second_evaluation_in_a_folder_is_told_who_holds_it(run, weights, tmp_path):
+    plain(tmp_path / "lq", 110, (120, 120))
+    with lock_folder(weights / "report", "wildsr evaluate"):
+        code, _, errors = run("--set", f"mine={tmp_path / 'lq'}")
+        assert not (weights / "report" / "images.csv").exists()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert f"another wildsr evaluate is at work there (process {os.getpid()} on " in errors

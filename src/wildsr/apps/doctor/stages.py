@@ -75,7 +75,7 @@ def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Coll
     """A stage's networks with the weights that they start from, as far as those are here.
 
     Raises:
-        ValueError, OSError: as `training.fitting.rehearse`.
+        ValueError, OSError: as `training.preflight.dry_run`.
     """
     stage: StageSpec = build(cfg.stage, "stage")
     start = None if stage.predecessor in planned else start_of(stage, run, cfg.generator.weights)

@@ -36,6 +36,7 @@ from wildsr.apps.upscale.backends import NAMES
 from wildsr.data import ValidationSet
 from wildsr.images import expanded, printable
 from wildsr.io import write_rows
+from wildsr.locking import lock_folder
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
@@ -84,6 +85,18 @@ def main(words: Sequence[str]) -> int:
     check_metrics(given.set, given.metrics)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = settings_of(given, networks, sets, device)
+    with lock_folder(given.output, "wildsr evaluate"):
+        return evaluate_sets(given, networks, sets, device, settings)
+
+
+def evaluate_sets(
+    given: argparse.Namespace,
+    networks: Mapping[str, Any],
+    sets: Mapping[str, ValidationSet],
+    device: torch.device,
+    settings: dict[str, Any],
+) -> int:
+    """Judge what the folder does not hold yet, write and print the results. Returns the exit code."""
     ledger = Ledger(given.output, settings, given.overwrite)
     total = sum(len(pictures) for pictures in sets.values())
     if ledger.is_complete(sets):
