@@ -125,7 +125,7 @@ def enlarged(run: Run, upscaler: Upscaler, picture: Picture, job: Job, bar: Bar)
     """
     rows, columns = result_size(upscaler.scale, picture, run.way)
     check_fits(job.kind, columns, rows, picture.alpha is not None)
-    tile, total = run.tile(upscaler, picture), work(picture, run.way)
+    tile, total = run.tile(upscaler, picture), work(picture, run.way, upscaler.channels)
     megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
     large = enlarge(upscaler, picture, tile, run.way, lambda lq: bar.advance(lq / total, lq / megapixel))
     return encode_picture(large, job.kind)
