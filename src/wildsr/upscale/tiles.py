@@ -197,14 +197,14 @@ def in_its_channels(upscaler: Upscaler | nn.Module, lq: Tensor) -> Tensor:
     """
     given, wanted = lq.shape[1], int(upscaler.channels)  # type: ignore[arg-type]
     if given == wanted:
-        return upscaler(lq)  # type: ignore[no-any-return]
+        return upscaler(lq)
     if wanted == 1:
         sr = upscaler(lq.flatten(0, 1).unsqueeze(1))
-        return sr.view(*lq.shape[:2], *sr.shape[-2:])  # type: ignore[no-any-return]
+        return sr.view(*lq.shape[:2], *sr.shape[-2:])
     check_channels(wanted)
     rgb = lq.expand(-1, 3, -1, -1)
     sr = upscaler(rgb if wanted == 3 else torch.cat([rgb, torch.ones_like(rgb[:, :1])], dim=1))[:, :3]
-    return sr if given == 3 else luma(sr)  # type: ignore[no-any-return]
+    return sr if given == 3 else luma(sr)
 
 
 def luma(image: Tensor) -> Tensor:
