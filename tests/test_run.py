@@ -2,21 +2,30 @@
 
 import errno
 import json
+import math
 import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
+from omegaconf import OmegaConf
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import vgg
 
-from wildsr.config import groups
+from wildsr.cli import main
+from wildsr.config import build, compose_config, groups
+from wildsr.data import Batch, validation_set
 from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
-from wildsr.train import train
+from wildsr.train import plan, train
 from wildsr.training.checkpoints import Checkpoints
+from wildsr.training.datamodule import validation_pair
+from wildsr.training.fitting import build_module
 from wildsr.training.module import SuperResolution
+from wildsr.training.resuming import settings
 from wildsr.training.stops import Interrupted
 
 TINY = [
@@ -108,6 +117,68 @@ def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(folders, tmp_pa
     assert same(psnr, gan)
     raw = checkpoint(tmp_path / "psnr")["state_dict"]
     assert not all(torch.equal(psnr[name], raw[f"generator.{name}"]) for name in psnr)
+
+
+def test_grey_pictures_go_through_both_stages_and_all_that_follows_in_one_channel(
+    photographs, vgg_file, tmp_path, capsys
+):
+    grey = tmp_path / "grey"
+    grey.mkdir()
+    for name in ("a.png", "b.jpg"):
+        with Image.open(photographs / name) as picture:
+            picture.convert("L").save(grey / f"{name[0]}.png")
+    save_generator(CompactNet(4, 3, features=8, convs=2), tmp_path / "colour.pth")  # the start, itself of colour
+    overrides = [
+        "data=folder", f"data.train.root='{grey}'", f"data.val.root='{grey}'", *TINY, "generator.network.channels=1",
+        f"generator.weights='{tmp_path / 'colour.pth'}'", "loss=real_esrgan", f"loss.vgg_weights='{vgg_file}'",
+        "stage.iterations=2", "stage.iterations_per_epoch=2",
+    ]  # fmt: skip
+    run = tmp_path / "run"
+    scores = train(overrides, run)
+    assert list(scores) == ["bicubic", f"{tmp_path / 'colour.pth'} (start)", "psnr stage", "gan stage"]
+    state = load_file(run / "gan" / "generator.safetensors")
+    assert (state["body.0.weight"].shape[1], state["body.6.weight"].shape[0]) == (1, 16)
+    assert checkpoint(run / "gan")["state_dict"]["discriminator.conv0.weight"].shape[1] == 1
+    assert OmegaConf.load(run / "gan" / "config.yaml").channels == 1
+
+    # PSNR of grey pictures is that of their own levels, not of a luma in studio range.
+    sets = validation_set(4, hq=grey, channels=1)
+    found = []
+    for index in range(2):
+        lq, hq = validation_pair(Batch.collate([sets[index]]))
+        sr = F.interpolate(lq, scale_factor=4, mode="bicubic").clamp(0, 1)
+        error = ((sr * 255).round() - (hq * 255).round())[..., 4:-4, 4:-4].double().square().mean()
+        found.append(10 * math.log10(255**2 / error))
+    assert scores["bicubic"]["psnr_y"] == pytest.approx(sum(found) / 2, abs=1e-4)
+
+    capsys.readouterr()
+    weights = str(run / "gan" / "generator.safetensors")
+    words = [f"made=synthetic:{grey}", "-o", str(tmp_path / "report"), "--weights", f"gan={weights}"]
+    assert main(["evaluate", "--set", *words]) == 0
+    judged = json.loads((tmp_path / "report" / "scores.json").read_text())
+    for method, row in (("bicubic", "bicubic"), ("gan", "gan stage")):
+        assert judged[method]["made/psnr_y"] == pytest.approx(scores[row]["psnr_y"], abs=1e-3)
+    assert main(["upscale", str(grey), "-o", f"{tmp_path}/large/", "--weights", weights]) == 0
+    with Image.open(tmp_path / "large" / "a.png") as large:
+        assert (large.mode, large.size) == ("L", (768, 640))
+
+
+@pytest.mark.parametrize("word", ["channels=1", "generator.network.channels=1"])
+@pytest.mark.parametrize("name", ["unet_sn", "vgg"])
+def test_discriminators_have_the_generators_channels(word, name, tmp_path):
+    words = [word, "generator=tiny", f"discriminator={name}", "discriminator.network.features=4", "data.patch=128"]
+    (cfg,) = plan([*words, "stage=gan", "loss=no_perceptual", "stage.predecessor=null"], tmp_path)
+    assert cfg.channels == 1
+    module = build_module(cfg, build(cfg.stage, "stage"), None)
+    logits = module.discriminator(module.generator(torch.rand(2, 1, 32, 32)))
+    assert logits.shape == ((2, 1, 128, 128) if name == "unet_sn" else (2, 1))
+
+
+def test_the_number_of_channels_does_not_keep_a_run_of_before_from_going_on():
+    cfg = compose_config(["generator=tiny"])
+    flat = settings(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
+    assert "channels" not in flat  # runs of 0.1 have no such key
+    assert flat["generator.network.channels"] == 3
 
 
 @pytest.fixture(scope="session")
@@ -314,6 +385,11 @@ def test_every_experiment_runs_one_tiny_batch(experiment, folders, tmp_path, mon
         (["callbacks.curves.every=0"], r"callbacks\.curves\.every: given 0, wanted a whole number from 1"),
         (["callbacks.checkpoints.keep=two"], r"callbacks\.checkpoints\.keep: given 'two'"),
         (["data.crop=63"], r"data\.crop=63"),
+        (["channels=2"], r"^channels: given 2, wanted 1 .grey. or 3 .RGB. to train on$"),
+        (["generator.network.channels=4"], r"^channels: given 4, wanted 1"),
+        (["channels=0"], r"^channels: given 0, wanted 1"),
+        (["discriminator.network.channels=1"], r"^discriminator\.network\.channels: given 1, wanted 3 .*channels=N"),
+        (["generator.network.scale=2"], r"^generator\.network\.scale: given 2, wanted 4 .*; scale=N"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),
         (["seed=-1"], r"seed: given -1"),

@@ -22,7 +22,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import distributed
 
 from wildsr.apps.evaluate.closing import close, methods_of, shown
@@ -175,6 +175,7 @@ def plan(overrides: Sequence[str], folder: Path) -> list[DictConfig]:
     stages = [compose_config([*others, f"stage={name}"]) for name in names] if names else [cfg]
     for stage in stages:
         stage.paths.run = str(folder)
+        stage.channels = OmegaConf.select(stage, "generator.network.channels", default=stage.channels)
     if "SLURM_RESTART_COUNT" in os.environ:  # put back into the queue: what the first start began goes on
         for stage in stages:
             stage.resume = "auto"

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, RunBatches, Samples, paired_folders
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
+from wildsr.images import to_channels
 
 
 def samples(folder, **changes):
@@ -213,3 +214,13 @@ def test_mixed_batches_do_not_depend_on_the_number_of_workers_or_on_where_they_s
 def test_an_impossible_crop_of_pairs_is_refused(pairs):
     with pytest.raises(ValueError, match=r"data\.crop=66.*wanted multiples of scale=4"):
         paired(pairs, crop=66)
+
+
+def test_one_channel_samples_are_the_luma_of_the_same_crops(photographs, pairs):
+    for make, source in ((samples, photographs), (paired, pairs)):
+        for number in range(4):
+            colour, grey = make(source)[number], make(source, channels=1)[number]
+            assert grey.drawn == colour.drawn
+            assert torch.equal(grey.hq, to_channels(colour.hq, 1))
+            assert (grey.lq is None) == (colour.lq is None)
+            assert grey.lq is None or torch.equal(grey.lq, to_channels(colour.lq, 1))

@@ -1,6 +1,6 @@
 """Networks of other architectures, through spandrel: to be judged and used beside ours.
 
-Shapes: B batch, C channels of the image (1 or 3), H W image, s scale.
+Shapes: B batch, C channels of the image (1, 3, or 4 with alpha), H W image, s scale.
 """
 
 from __future__ import annotations

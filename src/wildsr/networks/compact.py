@@ -1,6 +1,6 @@
 """CompactNet, the small generator of Real-ESRGAN ("SRVGG"): plain convolutions at LQ size.
 
-Shapes: B batch, C channels of the image (1 or 3), H W image, F features, s scale.
+Shapes: B batch, C channels of the image (1, 3, or 4 with alpha), H W image, F features, s scale.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pictures larger than memory allows, in overlapping tiles.
 
-Shapes: B batch, C channels (1 or 3), H W picture, h w tile with its surroundings, s scale, T tile side, O overlap;
-all sides in LQ pixels.
+Shapes: B batch, C channels (1, 3, or 4 with alpha), H W picture, h w tile with its surroundings, s scale, T tile side,
+O overlap; all sides in LQ pixels.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _halves(run: list[Box]) -> list[list[Box]]:
 def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
     """Enlarge B times (C, h, w), or None where memory does not suffice."""
     try:
-        return _in_its_channels(upscaler, torch.stack(views))
+        return in_its_channels(upscaler, torch.stack(views))
     except Exception as error:  # each backend has a type of its own
         if not is_out_of_memory(error):
             raise
@@ -183,10 +183,30 @@ def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
     return None
 
 
-def _in_its_channels(upscaler: Upscaler, lq: Tensor) -> Tensor:
-    """Colour passes a grey network channel by channel; grey passes a colour network as RGB, and its luma is taken."""
-    if lq.shape[1] == upscaler.channels:
+def check_channels(channels: int) -> None:
+    """Raises: ValueError if no picture has as many channels as a network takes."""
+    if channels not in (1, 3, 4):
+        raise ValueError(f"a network of {channels} channels: wanted one of 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
+
+
+def in_its_channels(upscaler: Upscaler | nn.Module, lq: Tensor) -> Tensor:
+    """Upscale (B, C, h, w) by a network of other channels, to C channels again.
+
+    Colour passes a grey network channel by channel. Grey passes a colour network as RGB, and its luma is taken. To a
+    network of four channels what has no alpha is opaque, and the alpha that comes out is dropped.
+    """
+    given, wanted = lq.shape[1], int(upscaler.channels)  # type: ignore[arg-type]
+    if given == wanted:
         return upscaler(lq)
-    if upscaler.channels == 1:
-        return upscaler(lq.flatten(0, 1).unsqueeze(1)).view(*lq.shape[:2], *(-1, lq.shape[3] * upscaler.scale))
-    return torch.einsum("bchw,c->bhw", upscaler(lq.expand(-1, 3, -1, -1)), lq.new_tensor(LUMA)).unsqueeze(1)
+    if wanted == 1:
+        sr = upscaler(lq.flatten(0, 1).unsqueeze(1))
+        return sr.view(*lq.shape[:2], *sr.shape[-2:])
+    check_channels(wanted)
+    rgb = lq.expand(-1, 3, -1, -1)
+    sr = upscaler(rgb if wanted == 3 else torch.cat([rgb, torch.ones_like(rgb[:, :1])], dim=1))[:, :3]
+    return sr if given == 3 else luma(sr)
+
+
+def luma(image: Tensor) -> Tensor:
+    """Return the grey of (…, 3, H, W) RGB, (…, 1, H, W)."""
+    return torch.einsum("...chw,c->...hw", image, image.new_tensor(LUMA)).unsqueeze(-3)

@@ -1,6 +1,6 @@
 """What a person sees while it trains: a progress line and panels, counted in iterations.
 
-Shapes: C = 3, H W image.
+Shapes: C = 1 or 3, H W image.
 """
 
 from __future__ import annotations

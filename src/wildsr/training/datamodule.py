@@ -1,6 +1,6 @@
 """The data of a run: crops travel as uint8, the degradation happens on the device.
 
-Shapes: B batch, C = 3, H W image, P HQ patch, p = P // scale LQ patch. Images are float32 in [0, 1].
+Shapes: B batch, C = 1 or 3, H W image, P HQ patch, p = P // scale LQ patch. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations

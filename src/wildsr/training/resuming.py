@@ -24,7 +24,7 @@ FREE = (
     "resume", "compare", "name", "paths.", "logger.", "callbacks.", "trainer.", "iterations.", "data.workers",
     "data.degrade_in", "stage.iterations", "stage.checkpoint_every", "data.train.root", "data.train._target_",
     "data.train.hint", "data.pairs.lq", "data.pairs.hq", "data.pairs.hint", "data.val", "data.sets", "metrics",
-    "validate_first", "loss.vgg_weights", "loss.segmentation_weights", "objective", *EXECUTION,
+    "validate_first", "channels", "loss.vgg_weights", "loss.segmentation_weights", "objective", *EXECUTION,
 )  # fmt: skip
 ADDED = {"stage.number": 0}  # settings that a run of 0.1 lacks, with what it did
 SHOWN = 5  # differing keys that a message names

@@ -6,7 +6,7 @@ import os
 import re
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from wildsr.config import build
 from wildsr.data import (
@@ -25,7 +25,7 @@ from wildsr.metrics import chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
-from wildsr.rules import number, one_of, whole
+from wildsr.rules import number, one_of, refuse, whole
 from wildsr.training.datamodule import DegradedPhotographs
 from wildsr.training.validation import MAIN
 
@@ -33,6 +33,7 @@ from wildsr.training.validation import MAIN
 def build_data(cfg: DictConfig) -> DegradedPhotographs:
     """The data module; each set's first picture and the first training sample are read, so that bad data stops here."""
     data = cfg.data
+    check_networks(cfg)
     for key in ("crop", "patch", "batch_size", "val_recipes"):
         whole(1, 10**6)(f"data.{key}", data[key])
     whole(0, 2**31 - 1)("seed", cfg.seed)
@@ -43,6 +44,33 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     return DegradedPhotographs(train, build_sets(cfg), sharpening, data.batch_size, workers, degrade_in)
 
 
+def channels_of(cfg: DictConfig) -> int:
+    """The channels of networks and pictures: the generator's own key, which takes `channels` unless it is overridden.
+
+    Raises:
+        ValueError: neither 1 (grey) nor 3 (RGB).
+    """
+    # A network of another kind may have another key.
+    given = OmegaConf.select(cfg, "generator.network.channels", default=cfg.channels)
+    if type(given) is not int or given not in (1, 3):
+        raise refuse("channels", given, "1 (grey) or 3 (RGB) to train on")
+    return given
+
+
+def check_networks(cfg: DictConfig) -> None:
+    """See that generator and discriminator take the pictures that the run reads.
+
+    Raises:
+        ValueError: a key of a network differs from the run's, which is for all of it.
+    """
+    wanted = {"generator.network.scale": cfg.scale, "discriminator.network.channels": channels_of(cfg)}
+    for key, value in wanted.items():
+        given = OmegaConf.select(cfg, key, default=value)
+        if given != value:
+            word = key.rpartition(".")[2]
+            raise ValueError(f"{key}: given {given}, wanted {value} as elsewhere in the run; {word}=N sets it for all")
+
+
 def build_samples(cfg: DictConfig) -> TrainingSamples:
     """The endless list of training samples: degraded photographs, pairs from disk, or both by `data.paired_share`.
 
@@ -51,17 +79,17 @@ def build_samples(cfg: DictConfig) -> TrainingSamples:
     """
     data, stage = cfg.data, whole(0, 2**31 - 1)("stage.number", cfg.stage.get("number", 0))
     share = number(0, 1)("data.paired_share", data.paired_share)
-    spec = build(cfg.degradation, "degradation")
+    spec, channels = build(cfg.degradation, "degradation"), channels_of(cfg)
     if share < 1 and data.train is None:
         raise ValueError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     if share == 0:
-        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage)
+        return Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage, channels)
     files: PairedFiles = build(data.pairs, "data.pairs")
-    paired = PairedSamples(files, data.crop, data.patch, cfg.seed, stage)
+    paired = PairedSamples(files, data.crop, data.patch, cfg.seed, stage, channels)
     paired[0]
     if share == 1:
         return paired
-    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage)
+    synthetic = Samples(photographs(cfg), spec, data.crop, data.patch, cfg.seed, stage, channels)
     synthetic[0]
     return MixedSamples(paired, synthetic, share, cfg.seed, stage)
 
@@ -82,17 +110,17 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     if cfg.data.val is None:
         return {}
     chosen_metrics(cfg.metrics, cfg.scale)  # says now what is wrong or cannot be had
-    val = build(cfg.data.val, "data.val")
+    val, channels = build(cfg.data.val, "data.val"), channels_of(cfg)
     sets: dict[str, ValidationSet] = {
-        MAIN: PairedPictures(val)
+        MAIN: PairedPictures(val, channels)
         if isinstance(val, PairedFiles)
-        else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes)
+        else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes, channels=channels)
     }
     for name, node in cfg.data.sets.items():
         if name == MAIN or not re.fullmatch(r"[\w-]+", name):
             raise ValueError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
         if node is not None:
-            target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale}
+            target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale, "channels": channels}
             sets[name] = build(node, f"data.sets.{name}", **target)
     least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for pictures in sets.values():

@@ -1,6 +1,6 @@
 """How a generator is judged while it trains: whole pictures in, a collection of metrics for each validation set.
 
-Shapes: B batch, C = 3, h w LQ picture, H = h * scale, W = w * scale. Images are float32 in [0, 1].
+Shapes: B batch, C = 1 or 3, h w LQ picture, H = h * scale, W = w * scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torchmetrics import MetricCollection
 from wildsr.data import ValidationSet
 from wildsr.metrics import chosen_metrics
 from wildsr.networks.eager import Eager
-from wildsr.networks.tiling import upscale
+from wildsr.networks.tiling import in_its_channels, upscale
 
 MAIN = "main"  # the set whose figures are val/psnr_y …; the others' are val/<name>/psnr_y …
 METRICS = ("psnr_y", "ssim_y", "niqe")
@@ -29,8 +29,7 @@ def enlarged(network: nn.Module, lq: Tensor) -> Tensor:
     The tiles overlap so far that the result is that of the whole picture (see `upscale.tiles.overlap_of`).
     """
     if lq.shape[-2] * lq.shape[-1] <= WHOLE:
-        sr: Tensor = network(lq)
-        return sr.float().clamp(0, 1)
+        return in_its_channels(network, lq).float().clamp(0, 1)
     return torch.stack([upscale(Eager(network, lq.device), image, TILE) for image in lq])
 
 

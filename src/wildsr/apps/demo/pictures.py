@@ -58,7 +58,7 @@ def restore(
         )
     upscaler, generator, device = _opened(first, second, strength if second else 0.0)
     way, finished = Way(), 0
-    total = work(picture, way)
+    total = work(picture, way, upscaler.channels)
 
     def count(pixels: int) -> None:
         nonlocal finished

@@ -60,7 +60,8 @@ a name for the tables: NAME=W. Sets are:
 
 Folders are searched with their sub-folders. A paired set has the scale of its pairs; the others have --scale, or that
 of the first weights. A network of another scale is left out of a set, which a line says, and has - in the table.
-Pictures are taken at full size, in tiles where memory wants it, and all methods see the same input.
+Pictures are taken at full size, in tiles where memory wants it, and all methods see the same input: RGB, or grey where
+every network is of one channel (colour by its luma).
 
 The folder gets index.html (all of it as one page, with a before/after slider), means.csv, images.csv (each picture),
 strata.csv (by blur, noise, JPEG and order, where recipes are known), comparison.png (the same crops of all methods),
@@ -74,8 +75,12 @@ def main(words: Sequence[str]) -> int:
     refuse_inputs([given.output / PAGE], folders)
     networks = {name: load_generator(source) for name, source in given.weights.items()}
     scale = given.scale or next(iter(networks.values())).scale
+    channels = 1 if all(network.channels == 1 for network in networks.values()) else 3
     try:
-        sets = {asked.name: asked.open(scale, given.recipes, given.lq_ending, given.hq_ending) for asked in given.set}
+        sets = {
+            asked.name: asked.open(scale, given.recipes, given.lq_ending, given.hq_ending, channels)
+            for asked in given.set
+        }
     except UnpairedError as error:
         for fault in error.faults:
             print(f"error: {printable(fault)}", file=sys.stderr)

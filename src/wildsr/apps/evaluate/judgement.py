@@ -1,6 +1,6 @@
 """Methods side by side on every picture of a set: their figures, and what a person sees of them.
 
-Shapes: C = 3, H W image, h = H // scale. Images are float32 in [0, 1].
+Shapes: C = 1 or 3, H W image, h = H // scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `wildsr evaluate` does: networks on their backends, beside bicubic, on every picture of every set.
 
-Shapes: C = 3, h w LQ picture, H = h * scale.
+Shapes: C = 1 or 3, h w LQ picture, H = h * scale.
 """
 
 from __future__ import annotations

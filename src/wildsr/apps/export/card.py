@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from wildsr.apps.export.bundle import Written, describe
 from wildsr.apps.export.origin import NO_LICENCE, Origin
 from wildsr.degradation import DegradationSpec, degrade
-from wildsr.images import crop_to_multiple, to_float, to_pil
+from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
+from wildsr.networks.tiling import check_channels
 from wildsr.scores import Scores, mean_text
 
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
-LUMA = (0.299, 0.587, 0.114)  # BT.601, for networks of one channel
 ELSEWHERE_GROWTH = 32  # of the RRDBNets that spandrel reads
 METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
 
@@ -42,20 +42,25 @@ def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[S
 
     The window is in the middle, a third from the top, where photographers put what matters.
 
+    A network of four channels sees an opaque alpha beside the colour.
+
     Raises:
-        ValueError: a photograph is too small to show.
+        ValueError: a photograph is too small to show, or no picture has as many channels.
     """
+    check_channels(channels)
     pairs = []
     for seed, photograph in enumerate(photographs, start=SEED):
         (height, width), least = photograph.shape[-2:], LEAST * scale
         if min(height, width) < least:
             raise ValueError(f"photograph of {width} x {height} pixels: too small for x{scale}, wanted {least} a side")
         top, left = max(height - SIDE, 0) // 3, max(width - SIDE, 0) // 2
-        hq = crop_to_multiple(to_float(photograph[:, top : top + SIDE, left : left + SIDE]), scale)
-        if channels == 1:
-            hq = (hq * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+        window = photograph[:, top : top + SIDE, left : left + SIDE]
+        hq = crop_to_multiple(to_float(to_channels(window, 1 if channels == 1 else 3)), scale)
         recipe = DegradationSpec(scale=scale).draw(np.random.default_rng(seed))
-        pairs.append(Shown(hq, degrade(hq, recipe)))
+        pair = Shown(hq, degrade(hq, recipe))
+        if channels == 4:
+            pair = Shown(*(torch.cat([image, torch.ones_like(image[:1])]) for image in pair))
+        pairs.append(pair)
     return pairs
 
 

@@ -25,7 +25,7 @@ from wildsr.images import first_line
 from wildsr.networks import CompactNet, RRDBNet
 from wildsr.networks.eager import Eager
 from wildsr.networks.rrdb import reflect_to_multiple
-from wildsr.networks.tiling import Upscaler, overlap_of
+from wildsr.networks.tiling import Upscaler, check_channels, overlap_of
 
 # What each needs besides torch, by the names of pip, which are also those of the modules.
 BACKENDS: dict[str, tuple[str, ...]] = {
@@ -72,7 +72,8 @@ def open_backend(
         half: in 16 bits, by torch alone: float16, on a CPU bfloat16. What is not finite is computed again in 32.
 
     Raises:
-        ValueError: no such backend, one that is not installed, or that cannot run this kind of network. One line.
+        ValueError: no such backend, one that is not installed, or that cannot run this kind of network; or a network
+            whose channels are those of no picture. One line.
     """
     if name not in NAMES:
         raise ValueError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")
@@ -85,6 +86,7 @@ def open_backend(
         raise ValueError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
     if name != "torch" and not isinstance(generator, RRDBNet | CompactNet):
         raise ValueError(f"backend {name} runs RRDBNet and CompactNet, no {type(generator).__name__}; wanted torch")
+    check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)
     scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
