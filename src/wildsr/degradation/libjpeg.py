@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.io import decode_jpeg, encode_jpeg
 
-from wildsr.degradation.kernels import to_device
+from wildsr.degradation.tensors import to_device
 
 Matrix = tuple[tuple[int, ...], ...]
 # ITU-T T.81, annex K: the quantisation tables at quality 50

@@ -1,15 +1,30 @@
 """A recipe, applied: HQ in, LQ out."""
 
-# C = 1 or 3, H W image
+# B batch, C = 1 or 3, H W image
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from wildsr.degradation.libjpeg import jpeg
-from wildsr.degradation.ops import add_noise, blur, resize
-from wildsr.degradation.recipe import Blur, Jpeg, Noise, Operation, Recipe, Resize
+from wildsr.degradation.recipe import Recipe
+from wildsr.degradation.spec import DegradationSpec
+
+
+class Degradation(nn.Module):
+    """A spec as a module: images (B, C, H, W) in [0, 1] and a recipe each -> (B, C, H // scale, W // scale).
+
+    It has no parameters and draws nothing itself: `spec.draw` does, from the random numbers of each sample.
+    """
+
+    def __init__(self, spec: DegradationSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, images: Tensor, recipes: Sequence[Recipe]) -> Tensor:
+        """Apply a recipe to each image, as `degrade` does. Raises: ValueError, as `degrade`."""
+        return torch.stack([degrade(image, recipe) for image, recipe in zip(images, recipes, strict=True)])
 
 
 @torch.no_grad()
@@ -29,30 +44,24 @@ def degrade(image: Tensor, recipe: Recipe) -> Tensor:
 
 
 @torch.no_grad()
-def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Operation, Tensor]]:
-    """The name, the operation and the image after every step; the last is LQ before its rounding to 8 bit."""
+def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Any, Tensor]]:
+    """Return the name, the record and the image after every step; the last is LQ before its rounding to 8 bit."""
     return list(_apply(image, recipe))
 
 
-def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Operation, Tensor]]:
+def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Any, Tensor]]:
     """One operation after the other."""
     shape = tuple(image.shape)
     if len(shape) != 3 or shape[0] not in (1, 3) or not image.is_floating_point():
         raise ValueError(f"image: given {shape} {image.dtype}, wanted (1 or 3, H, W) of floats in [0, 1]")
     if 0 in shape or shape[1] % recipe.scale or shape[2] % recipe.scale:
         raise ValueError(f"image: given {shape}, wanted sides that the scale {recipe.scale} divides")
-    final = (shape[1] // recipe.scale, shape[2] // recipe.scale)
+    final_size = (shape[1] // recipe.scale, shape[2] // recipe.scale)
     generator = Generator(image.device).manual_seed(recipe.seed)
-    for name, step in recipe.steps:
-        match step:
-            case Blur():
-                image = blur(image, step)
-            case Resize():
-                sides = final if step.of == "final" else image.shape[1:]
-                height, width = (max(int(side * step.factor), 1) for side in sides)
-                image = resize(image, (height, width), step.mode)
-            case Noise():
-                image = add_noise(image, step, generator)
-            case Jpeg():
-                image = jpeg(image, step.quality)
-        yield name, step, image
+    image = image.float()
+    for (name, record), step in zip(recipe.records.items(), recipe.steps, strict=True):
+        with torch.autocast(image.device.type, enabled=False):  # whatever the operation is
+            image = step.operation.apply(image, record, generator, final_size)
+        yield name, record, image
+    if tuple(image.shape) != (shape[0], *final_size):
+        raise ValueError(f"{name}: gave {tuple(image.shape)}, wanted {(shape[0], *final_size)} at the end")
