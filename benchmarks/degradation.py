@@ -34,10 +34,10 @@ from torch import Generator, Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from wildsr.degradation.ops import _by_fft, blur
 
 from wildsr.degradation import degrade, libjpeg, pipeline, render_kernel, sharpen
 from wildsr.degradation.kernels import render_kernels, render_taps
-from wildsr.degradation.ops import _by_fft, blur
 from wildsr.degradation.recipe import Blur
 
 # B images, H W sides

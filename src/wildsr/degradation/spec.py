@@ -88,26 +88,26 @@ def _check_operation(name: str, operation: Any) -> None:
         raise refuse(f"{name}.Record", reserved.pop(), "another name for a field, as a recipe's step has one of it")
 
 
-def _arrangements(given: Any, operations: Mapping[str, Any]) -> Iterator[Arrangement]:
-    """Check that every arrangement names every operation."""
+def _arrangements(given: Any, operations: Mapping[str, Any]) -> list[Arrangement]:
+    """Check that every arrangement names every operation, and leave out what is left out."""
     if not isinstance(given, list | tuple) or not given:
         raise refuse("arrangements", given, "a list with something in it")
+    present = {name for name, operation in operations.items() if operation is not None}
+    found = []
     for place, one in enumerate(given):
-        key = f"arrangements.{place}"
-        if isinstance(one, Arrangement):
-            one = dataclasses.asdict(one)
-        if not isinstance(one, Mapping) or set(one) != {"weight", "order"}:
+        values, key = vars(one) if isinstance(one, Arrangement) else one, f"arrangements.{place}"
+        if not isinstance(values, Mapping) or set(values) != {"weight", "order"}:
             raise refuse(key, one, "the keys weight and order")
         try:
-            arrangement = Arrangement(**one)
+            arrangement = Arrangement(**values)
         except ValueError as error:
             raise ValueError(f"{key}.{error}") from None
-        present = {name for name, operation in operations.items() if operation is not None}
         if not present <= set(arrangement.order) <= set(operations):
             raise refuse(f"{key}.order", list(arrangement.order), "each of " + ", ".join(operations))
-        yield arrangement
-    if len(given) > 1 and not any(one["weight"] if isinstance(one, Mapping) else one.weight for one in given):
-        raise refuse("arrangements", [0] * len(given), "a weight above 0 for at least one")
+        found.append(Arrangement(arrangement.weight, [name for name in arrangement.order if name in present]))
+    if len(found) > 1 and not any(arrangement.weight for arrangement in found):
+        raise refuse("arrangements", [0] * len(found), "a weight above 0 for at least one")
+    return found
 
 
 def first_order() -> OrderSpec:

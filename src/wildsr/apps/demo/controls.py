@@ -14,7 +14,8 @@ from wildsr.degradation.checks import refuse
 from wildsr.degradation.kernels import BLUR_FIELDS
 from wildsr.degradation.operations.noise import STRENGTH
 from wildsr.degradation.operations.resize import MODES
-from wildsr.degradation.recipe import VERSION, values_of as fields_of
+from wildsr.degradation.recipe import VERSION
+from wildsr.degradation.recipe import values_of as fields_of
 
 DIGITS = 2  # after the point, of every number of a form: what sliders show is what is applied
 UPPER_SCALE = 8  # the largest of our networks

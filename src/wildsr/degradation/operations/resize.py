@@ -106,7 +106,7 @@ class FinalResizeSpec:
 
 @in_float32
 def resize_image(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Resize (…, C, H, W) to (height, width), as `torch.nn.functional.interpolate` to 3e-6; also "bicubic_antialias"."""
+    """Resize (…, C, H, W) to (height, width) in one of MODES, equal to `torch.nn.functional.interpolate` to 3e-6."""
     if tuple(image.shape[-2:]) == tuple(size):
         return image  # in every mode the identity
     planes = image.flatten(0, -3)
