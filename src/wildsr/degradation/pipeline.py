@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from wildsr.degradation.recipe import Recipe
+from wildsr.degradation.recipe import Recipe, Step
 from wildsr.degradation.spec import DegradationSpec
+from wildsr.degradation.tensors import in_float32
 
 
 class Degradation(nn.Module):
@@ -58,10 +59,13 @@ def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Any, Tensor]]:
         raise ValueError(f"image: given {shape}, wanted sides that the scale {recipe.scale} divides")
     final_size = (shape[1] // recipe.scale, shape[2] // recipe.scale)
     generator = Generator(image.device).manual_seed(recipe.seed)
-    image = image.float()
     for (name, record), step in zip(recipe.records.items(), recipe.steps, strict=True):
-        with torch.autocast(image.device.type, enabled=False):  # whatever the operation is
-            image = step.operation.apply(image, record, generator, final_size)
+        image = _apply_step(image, step, generator, final_size)
         yield name, record, image
     if tuple(image.shape) != (shape[0], *final_size):
         raise ValueError(f"{name}: gave {tuple(image.shape)}, wanted {(shape[0], *final_size)} at the end")
+
+
+@in_float32  # whatever the operation is
+def _apply_step(image: Tensor, step: Step, generator: Generator, final_size: tuple[int, int]) -> Tensor:
+    return step.operation.apply(image, step.record, generator, final_size)

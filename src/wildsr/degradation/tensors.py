@@ -19,6 +19,8 @@ def in_float32(function: Function[P]) -> Function[P]:
 
     @functools.wraps(function)
     def run(image: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        if not torch.is_autocast_enabled(image.device.type):
+            return function(image.float(), *args, **kwargs)
         with torch.autocast(image.device.type, enabled=False):
             return function(image.float(), *args, **kwargs)
 

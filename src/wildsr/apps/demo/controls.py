@@ -114,7 +114,7 @@ def values_of(recipe: Recipe) -> Values:
     values |= {
         f"{name}.{key}": value for name, record in recipe.records.items() for key, value in fields_of(record).items()
     }
-    if "final.jpeg" in names:
+    if {"final.jpeg", "final.resize"} <= set(names):
         values["final.jpeg_first"] = names.index("final.jpeg") < names.index("final.resize")
     return {
         control.key: values.get(control.key, control.default if _is_value(control) else False) for control in CONTROLS
