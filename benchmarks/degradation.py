@@ -115,7 +115,7 @@ def shares(images: Tensor, rounds: int, seed: int, other: Clock) -> None:
         image = timed(clock, "sharpen", sharpen, image)
         start = time.perf_counter()
         for (_, record, _), step in zip(pipeline._apply(image, recipe), recipe.steps, strict=True):
-            clock["blur" if isinstance(record, Blur) else step.operation.name] += time.perf_counter() - start
+            clock["blur" if isinstance(record, Blur) else step.op] += time.perf_counter() - start
             start = time.perf_counter()
     count, mine, theirs = rounds * len(images), sum(clock.values()), sum(other.values())
     print(f"\nShares: ms an image\n{'':12}{'ours':>12}{'':>12}{'released':>14}{'':>14}")

@@ -40,7 +40,7 @@ def numbers_of(recipe: Recipe) -> dict[str, Any]:
     for (name, record), step in zip(recipe.records.items(), recipe.steps, strict=True):
         statistics = record.statistics() if hasattr(record, "statistics") else values_of(record)
         values |= {f"{name}.{key}": value for key, value in statistics.items()}
-        applied.setdefault(step.order, []).append(step.operation.name)
+        applied.setdefault(step.order, []).append(step.op)
     return values | {f"{order}.order": ", ".join(names) for order, names in applied.items()}
 
 

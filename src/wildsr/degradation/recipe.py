@@ -37,9 +37,14 @@ class Step:
         check_type(self, "order", str)
         check_type(self, "record", self.operation.Record)
 
+    @property
+    def op(self) -> str:
+        """The short name of the operation."""
+        return self.operation.name
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and names; what the record does not use is left out."""
-        return {"order": self.order, "op": self.operation.name, **values_of(self.record)}
+        return {"order": self.order, "op": self.op, **values_of(self.record)}
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Recipe:
     @property
     def records(self) -> dict[str, Any]:
         """The records by name (first.blur, …) as they are applied; a second one of a name is first.blur_2."""
-        names = _names((step.order, step.operation.name) for step in self.steps)
+        names = _names((step.order, step.op) for step in self.steps)
         return {name: step.record for name, step in zip(names, self.steps, strict=True)}
 
     def describe(self) -> str:
