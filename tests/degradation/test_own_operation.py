@@ -15,7 +15,6 @@ from wildsr.config import build, compose_config, conf_folder
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, Recipe, degrade, trace
 from wildsr.degradation.drawn import drawn_values, in_words
-from wildsr.degradation.operations import JpegSpec
 from wildsr.degradation.spec import OrderSpec
 
 HQ = sample_photographs(["astronaut.png"])[0][:, :64, :96].float() / 255
@@ -149,19 +148,23 @@ def test_what_is_wrong_with_it_is_one_line_that_names_it(mine):
         OrderSpec(dust=Nameless())
     with pytest.raises(ValueError, match=r"^dust\.Record: given 'order', wanted another name for a field"):
         OrderSpec(dust=Reserved())
-    with pytest.raises(ValueError, match=r"^final\.jpeg: gave \(3, 1, 1\), wanted \(3, 16, 24\) at the end"):
-        degrade(HQ, shrunk())
 
 
-def shrunk():
-    """A recipe whose last step forgets the final size."""
-
+def test_its_name_is_its_own_and_its_result_has_the_final_size():
     class Shrink(Posterise):
-        name = "jpeg"
+        name = "shrink"
 
         @staticmethod
         def apply(image, record, generator, final_size):
             return image[:, :1, :1]
 
-    final = OrderSpec(resize=DegradationSpec().operations["final.resize"], jpeg=Shrink())
-    return DegradationSpec(first=OrderSpec(jpeg=JpegSpec()), second=None, final=final).draw(np.random.default_rng(0))
+    def spec(operation):
+        final = OrderSpec(resize=DegradationSpec().operations["final.resize"], own=operation)
+        return DegradationSpec(first=OrderSpec(posterise=Posterise()), second=None, final=final)
+
+    with pytest.raises(ValueError, match=r"^final\.shrink: gave \(3, 1, 1\), wanted \(3, 16, 24\) at the end"):
+        degrade(HQ, spec(Shrink()).draw(np.random.default_rng(0)))
+    for name in ("jpeg", "posterise"):
+        Shrink.name = name
+        with pytest.raises(ValueError, match=rf"^final\.own\.name: given '{name}', wanted a name that no operation"):
+            spec(Shrink())

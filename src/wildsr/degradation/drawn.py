@@ -18,10 +18,11 @@ def drawn_values(spec: DegradationSpec, draws: int, seed: int) -> dict[str, list
     for _ in range(draws):
         for key, value in numbers_of(spec.draw(rng)).items():
             found.setdefault(key, []).append(value)
-    orders = list(spec.orders)
-    arranged = [name for name, order in spec.orders.items() if len(order.arrangements) > 1]
-    keys = [key for key in found if not key.endswith(".order") or key.split(".")[0] in arranged]
-    return {key: found[key] for key in sorted(keys, key=lambda key: (orders.index(key.split(".")[0]), key))}
+    for name, order in spec.orders.items():
+        if len(order.arrangements) == 1:  # then it says only what took part
+            found.pop(f"{name}.order", None)
+    orders = list(dict.fromkeys([*spec.orders, *(key.split(".")[0] for key in found)]))
+    return {key: found[key] for key in sorted(found, key=lambda key: (orders.index(key.split(".")[0]), key))}
 
 
 def varying(found: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:

@@ -62,11 +62,12 @@ class Recipe:
         check_integer(self, "scale", *SCALES)
         check_integer(self, "seed", 0, MAX_SEED)
         object.__setattr__(self, "steps", tuple(self.steps))
-        resizes = [(name, record) for name, record in self.records.items() if hasattr(record, "to_final_size")]
+        resizes = [place for place, step in enumerate(self.steps) if hasattr(step.record, "to_final_size")]
         if not resizes and self.scale > 1:
             raise refuse("steps", None, "a last resize to the final size")
-        if resizes and not resizes[-1][1].to_final_size:
-            raise refuse(resizes[-1][0], resizes[-1][1].describe(), "the final size, where the last resize ends")
+        if resizes and not self.steps[resizes[-1]].record.to_final_size:
+            name, last = list(self.records.items())[resizes[-1]]
+            raise refuse(name, last.describe(), "the final size, where the last resize ends")
 
     @property
     def records(self) -> dict[str, Any]:

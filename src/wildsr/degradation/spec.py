@@ -13,6 +13,7 @@ from numpy.random import Generator
 from wildsr.degradation import draws
 from wildsr.degradation.checks import check_integer, check_number, check_type, refuse
 from wildsr.degradation.operations import (
+    BUILT_IN,
     BlurSpec,
     DrawContext,
     FinalResizeSpec,
@@ -172,6 +173,7 @@ class DegradationSpec:
         object.__setattr__(self, "fixed_recipe", self._read(fixed_recipe))
         check_integer(self, "scale", *SCALES)
         check_type(self, "kernels", KernelSpec)
+        self._check_names()
         self._check_end()
         if self.fixed_recipe is not None and self.fixed_recipe.scale != scale:
             raise refuse("fixed_recipe.scale", self.fixed_recipe.scale, f"{scale}, the scale of the whole")
@@ -202,6 +204,14 @@ class DegradationSpec:
             return Recipe.from_dict(fixed, self.operations.values())
         except ValueError as error:
             raise ValueError(f"fixed_recipe.{error}") from None
+
+    def _check_names(self) -> None:
+        """A short name leads to one record and its one application: else a recipe would not replay."""
+        known = {kind.name: (kind.Record, kind.apply) for kind in BUILT_IN}
+        for key, operation in self.operations.items():
+            own = (operation.Record, type(operation).apply)
+            if known.setdefault(operation.name, own) != own:
+                raise refuse(f"{key}.name", operation.name, "a name that no operation with another record or apply has")
 
     def _check_end(self) -> None:
         """LQ ends at the final size, whatever is drawn."""

@@ -31,9 +31,11 @@ def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
     if _operation(spec, "first", "noise") and (noise := records.get("first.noise")):
         lower, upper = _halves(spec, noise.kind)
         found["noise"] = _words(lower if noise.strength < upper[0] else upper, noise.kind)
-    if _ends_with_jpeg(spec) and (jpeg := records.get("final.jpeg")):
+    if _ends_with_jpeg(spec) and {"final.jpeg", "final.resize"} <= records.keys():
         thirds = _thirds(spec)
-        found["jpeg"] = _words(next((span for span in thirds if jpeg.quality <= span[1]), thirds[-1]), "quality")
+        found["jpeg"] = _words(
+            next((span for span in thirds if records["final.jpeg"].quality <= span[1]), thirds[-1]), "quality"
+        )
         names = list(records)
         found["order"] = "jpeg first" if names.index("final.jpeg") < names.index("final.resize") else "jpeg last"
     return found

@@ -5,6 +5,8 @@ in float32 whatever autocast says. As in the released code only noise and JPEG c
 leave [0, 1]. On a CPU no bit of a result depends on the number of threads.
 """
 
+from typing import Any
+
 from wildsr.degradation.kernels import Blur, KernelSpec, Sinc
 from wildsr.degradation.operations.blur import BlurSpec, SincSpec
 from wildsr.degradation.operations.jpeg import Jpeg, JpegSpec
@@ -12,7 +14,7 @@ from wildsr.degradation.operations.noise import Noise, NoiseSpec
 from wildsr.degradation.operations.operation import DrawContext, Operation
 from wildsr.degradation.operations.resize import FinalResizeSpec, Resize, ResizeSpec
 
-BUILT_IN: tuple[type, ...] = (BlurSpec, SincSpec, ResizeSpec, NoiseSpec, JpegSpec)  # what a recipe may name
+BUILT_IN: tuple[Any, ...] = (BlurSpec, SincSpec, ResizeSpec, NoiseSpec, JpegSpec)  # what a recipe may name
 
 __all__ = [
     "BUILT_IN",
