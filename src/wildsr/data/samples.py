@@ -5,7 +5,7 @@ Shapes: C = 1 or 3, S crop side, P patch side (HQ), both in HQ pixels, s = S // 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -17,8 +17,7 @@ from torch.utils.data import Dataset
 
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles
-from wildsr.degradation.recipe import Recipe
-from wildsr.degradation.spec import DegradationSpec
+from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import to_channels
 
 # Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2. A key is
@@ -57,7 +56,7 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and names, as `json.dumps` takes them."""
-        return {**asdict(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
+        return {**vars(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
 
 
 class Samples(Dataset[Item[Sample]]):

@@ -15,8 +15,7 @@ from torch.utils.data import Dataset
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
-from wildsr.degradation.recipe import Recipe
-from wildsr.degradation.spec import DegradationSpec
+from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import crop_to_multiple, to_channels
 from wildsr.rules import whole
 

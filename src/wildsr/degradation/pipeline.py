@@ -1,15 +1,32 @@
 """A recipe, applied: HQ in, LQ out."""
 
-# C = 1 or 3, H W image
+# B batch, C = 1 or 3, H W image
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from wildsr.degradation.libjpeg import jpeg
-from wildsr.degradation.ops import add_noise, blur, resize
-from wildsr.degradation.recipe import Blur, Jpeg, Noise, Operation, Recipe, Resize
+from wildsr.degradation.recipe import Recipe, Step
+from wildsr.degradation.spec import DegradationSpec
+from wildsr.degradation.tensors import in_float32
+
+
+class Degradation(nn.Module):
+    """A spec as a module: images (B, C, H, W) in [0, 1] and a recipe each -> (B, C, H // scale, W // scale).
+
+    It has no parameters and draws nothing itself: `spec.draw` does, from the random numbers of each sample.
+    """
+
+    def __init__(self, spec: DegradationSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, images: Tensor, recipes: Sequence[Recipe]) -> Tensor:
+        """Apply a recipe to each image, as `degrade` does. Raises: ValueError, as `degrade`."""
+        return torch.stack([degrade(image, recipe) for image, recipe in zip(images, recipes, strict=True)])
+
 
 # What is taken as an image in [0, 1]: bicubic interpolation (a = -0.75) overshoots by at most 2 x 1.1875 x 0.1875.
 LOWEST, HIGHEST = -0.5, 1.5
@@ -34,29 +51,21 @@ def degrade(image: Tensor, recipe: Recipe) -> Tensor:
 
 
 @torch.no_grad()
-def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Operation, Tensor]]:
-    """The name, the operation and the image after every step; the last is LQ before its rounding to 8 bit."""
+def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Any, Tensor]]:
+    """Return the name, the record and the image after every step; the last is LQ before its rounding to 8 bit."""
     return list(_apply(image, recipe))
 
 
-def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Operation, Tensor]]:
+def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Any, Tensor]]:
     """One operation after the other."""
     check_image(image, recipe.scale)
-    final = (image.shape[1] // recipe.scale, image.shape[2] // recipe.scale)
-    generator = Generator(image.device).manual_seed(recipe.seed)
-    for name, step in recipe.steps:
-        match step:
-            case Blur():
-                image = blur(image, step)
-            case Resize():
-                sides = final if step.of == "final" else image.shape[1:]
-                height, width = (max(int(side * step.factor), 1) for side in sides)
-                image = resize(image, (height, width), step.mode)
-            case Noise():
-                image = add_noise(image, step, generator)
-            case Jpeg():
-                image = jpeg(image, step.quality)
-        yield name, step, image
+    final_size = (image.shape[1] // recipe.scale, image.shape[2] // recipe.scale)
+    channels, generator = len(image), Generator(image.device).manual_seed(recipe.seed)
+    for (name, record), step in zip(recipe.records.items(), recipe.steps, strict=True):
+        image = _apply_step(image, step, generator, final_size)
+        yield name, record, image
+    if tuple(image.shape) != (channels, *final_size):
+        raise ValueError(f"{name}: gave {tuple(image.shape)}, wanted {(channels, *final_size)} at the end")
 
 
 def check_image(image: Tensor, scale: int) -> None:
@@ -74,3 +83,8 @@ def check_image(image: Tensor, scale: int) -> None:
             raise ValueError(
                 f"image: given values from {low:g} to {high:g}, wanted floats in [0, 1], at most 0.5 beyond"
             )
+
+
+@in_float32  # whatever the operation is
+def _apply_step(image: Tensor, step: Step, generator: Generator, final_size: tuple[int, int]) -> Tensor:
+    return step.operation.apply(image, step.record, generator, final_size)
