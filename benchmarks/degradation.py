@@ -36,9 +36,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from wildsr.degradation import degrade, libjpeg, pipeline, render_kernel, sharpen
-from wildsr.degradation.kernels import render_kernels, render_taps
-from wildsr.degradation.ops import _by_fft, blur
-from wildsr.degradation.recipe import Blur
+from wildsr.degradation.kernels import Blur, render_kernels, render_taps
+from wildsr.degradation.operations.blur import blur_image, correlate_by_fft
 
 # B images, H W sides
 
@@ -109,14 +108,14 @@ def shares(images: Tensor, rounds: int, seed: int, other: Clock) -> None:
         start = time.perf_counter()
         recipe = SPEC.draw(rng)
         clock["draw"] += time.perf_counter() - start
-        for _, step in recipe.steps:
-            if isinstance(step, Blur):
-                render_taps(step) if step.kind == "iso" else render_kernel(step)
+        for record in recipe.records.values():
+            if isinstance(record, Blur):
+                render_taps(record) if record.kind == "iso" else render_kernel(record)
         preparing += time.perf_counter() - start
         image = timed(clock, "sharpen", sharpen, image)
         start = time.perf_counter()
-        for name, step, _ in pipeline._apply(image, recipe):
-            clock["blur" if isinstance(step, Blur) else name.split(".")[1]] += time.perf_counter() - start
+        for (_, record, _), step in zip(pipeline._apply(image, recipe), recipe.steps, strict=True):
+            clock["blur" if isinstance(record, Blur) else step.op] += time.perf_counter() - start
             start = time.perf_counter()
     count, mine, theirs = rounds * len(images), sum(clock.values()), sum(other.values())
     print(f"\nShares: ms an image\n{'':12}{'ours':>12}{'':>12}{'released':>14}{'':>14}")
@@ -207,8 +206,8 @@ def filters(image: Tensor, repeats: int = 15) -> None:
         sigma = 8.0 if side == 51 else 2.5
         kernel = Blur(kind, side, sigma_x=sigma, **long)
         ways: list[Callable[[], Tensor]] = [
-            lambda k=kernel: blur(image, k),
-            lambda k=kernel: _by_fft(image, render_kernel(k)),
+            lambda k=kernel: blur_image(image, k),
+            lambda k=kernel: correlate_by_fft(image, render_kernel(k)),
         ]
         if kind == "iso":
             ways.append(lambda n=side, s=sigma: gaussian_blur2d(image[None], (n, n), (s, s))[0])

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import render_kernels
-from wildsr.degradation.recipe import Blur, Resize
-from wildsr.degradation.spec import NoiseSpec
+from wildsr.degradation.operations import Blur, NoiseSpec, Resize
 
 SPEC = DegradationSpec()
 Draws = tuple[list[Recipe], list[Tensor], np.random.Generator]
@@ -39,9 +38,9 @@ def released_draws(rng: np.random.Generator, count: int) -> Draws:
     """Recipes, of which the first decides for the batch, and three kernels an image in 21 x 21 frames."""
     recipes = [SPEC.draw(rng) for _ in range(count)]
     point = Blur("iso", 21, sigma_x=0.05)  # one pixel: where no final sinc is drawn
-    rows = [[recipe.first.blur or point for recipe in recipes]]
+    rows = [[recipe.records.get("first.blur", point) for recipe in recipes]]
     rows += [[SPEC.kernels.draw(rng, (0.2, 1.5)) for _ in recipes]]
-    rows += [[recipe.finish.sinc or point if recipe.finish else point for recipe in recipes]]
+    rows += [[recipe.records.get("final.sinc", point) for recipe in recipes]]
     return recipes, [render_kernels([*row, point])[:-1] for row in rows], rng
 
 
@@ -53,7 +52,7 @@ def released_sharpen(images: Tensor) -> Tensor:
 
 
 def released_resize(images: Tensor, step: Resize, final: int) -> Tensor:
-    if step.of == "input":
+    if step.relative_to == "input":
         return F.interpolate(images, scale_factor=step.factor, mode=step.mode)
     return F.interpolate(images, size=(int(final * step.factor),) * 2, mode=step.mode)
 
@@ -91,20 +90,21 @@ def released(images: Tensor, draws: Draws, clock: Clock) -> Tensor:
     recipes, kernels, rng = draws
     chosen, final = recipes[0], images.shape[-1] // SPEC.scale
     x = timed(clock, "sharpen", released_sharpen, images)
-    for order, kernel, spec in ((chosen.first, kernels[0], SPEC.first), (chosen.second, kernels[1], SPEC.second)):
-        assert order and order.resize and order.noise and spec and spec.noise
-        if order.blur:
+    drawn = chosen.records
+    for order, kernel in (("first", kernels[0]), ("second", kernels[1])):
+        if f"{order}.blur" in drawn:
             x = timed(clock, "blur", grouped_blur, x, kernel)
-        x = timed(clock, "resize", released_resize, x, order.resize, final)
-        x = timed(clock, "noise", released_noise, x, order.noise.kind, spec.noise, rng)
-        if order.jpeg:
+        x = timed(clock, "resize", released_resize, x, drawn[f"{order}.resize"], final)
+        noise = SPEC.operations[f"{order}.noise"]
+        x = timed(clock, "noise", released_noise, x, drawn[f"{order}.noise"].kind, noise, rng)
+        if f"{order}.jpeg" in drawn:
             x = timed(clock, "jpeg", released_jpeg_drawn, x, rng)
-    assert chosen.finish
-    if chosen.finish.jpeg_first:
+    jpeg_first = list(drawn).index("final.jpeg") < list(drawn).index("final.resize")
+    if jpeg_first:
         x = timed(clock, "jpeg", released_jpeg_drawn, x, rng)
-    x = timed(clock, "resize", released_resize, x, chosen.finish.resize, final)
+    x = timed(clock, "resize", released_resize, x, drawn["final.resize"], final)
     x = timed(clock, "blur", grouped_blur, x, kernels[2])
-    if not chosen.finish.jpeg_first:
+    if not jpeg_first:
         x = timed(clock, "jpeg", released_jpeg_drawn, x, rng)
     window = images.shape[-1] * 256 // 400
     timed(clock, "sharpen again", released_sharpen, images[..., :window, :window])

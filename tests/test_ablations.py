@@ -15,7 +15,7 @@ from wildsr.building import build_data, build_losses
 from wildsr.config import build, compose_config, groups
 from wildsr.data import Batch
 from wildsr.degradation import degrade, render_kernel
-from wildsr.degradation.recipe import Blur
+from wildsr.degradation.operations import Blur
 from wildsr.images import to_float
 from wildsr.losses import BACKBONES
 from wildsr.networks import UNetDiscriminator, VGGDiscriminator
@@ -60,7 +60,7 @@ def pairs(count, *words):
 
 
 def kernels(recipe):
-    return [step for _, step in recipe.steps if isinstance(step, Blur)]
+    return [record for record in recipe.records.values() if isinstance(record, Blur)]
 
 
 def cut(image, sample):
@@ -95,7 +95,7 @@ def test_gaussian_only_draws_the_two_gaussians_in_proportion():
     counts = {}
     for name in ("none", "gaussian_only"):
         spec, rng = build_data(configured(f"ablation={name}")).samples.spec, np.random.default_rng(0)
-        blurs = [spec.draw(rng).first.blur for _ in range(2000)]
+        blurs = [spec.draw(rng).records["first.blur"] for _ in range(2000)]
         counts[name] = Counter(blur.kind for blur in blurs if blur.kind != "sinc")
     others = {"generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"}
     assert set(counts["none"]) == {"iso", "aniso"} | others
@@ -104,10 +104,10 @@ def test_gaussian_only_draws_the_two_gaussians_in_proportion():
     assert share == pytest.approx(0.45 / 0.7, abs=0.04)  # 3.5 standard deviations of 1800 draws
 
 
-def test_first_order_has_neither_a_second_nor_a_finish():
+def test_first_order_has_neither_a_second_nor_a_final():
     for (before, _, one), (after, _, other) in zip(pairs(8), pairs(8, "ablation=first_order"), strict=True):
-        assert before.recipe.second is not None and before.recipe.finish is not None
-        assert after.recipe.second is None and after.recipe.finish is None
+        assert {step.order for step in before.recipe.steps} == {"first", "second", "final"}
+        assert {step.order for step in after.recipe.steps} == {"first"}
         assert not torch.equal(one.lq, other.lq)
 
 

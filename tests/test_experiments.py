@@ -61,7 +61,7 @@ DEGRADATION = {
     "first.resize.up_factor": [1, 1.5],
     "first.resize.down_factor": [0.15, 1],
     "first.resize.modes": ["area", "bilinear", "bicubic"],
-    "first.resize.of": "input",
+    "first.resize.relative_to": "input",
     "first.noise.gaussian_prob": 0.5,
     "first.noise.gaussian_sigma": [1, 30],
     "first.noise.poisson_scale": [0.05, 3],
@@ -75,17 +75,20 @@ DEGRADATION = {
     "second.resize.up_factor": [1, 1.2],
     "second.resize.down_factor": [0.3, 1],
     "second.resize.modes": ["area", "bilinear", "bicubic"],
-    "second.resize.of": "final",
+    "second.resize.relative_to": "final",
     "second.noise.gaussian_prob": 0.5,
     "second.noise.gaussian_sigma": [1, 25],
     "second.noise.poisson_scale": [0.05, 2.5],
     "second.noise.grey_prob": 0.4,
     "second.jpeg": None,
-    "finish.modes": ["area", "bilinear", "bicubic"],
-    "finish.sinc_prob": 0.8,
-    "finish.cutoff": [math.pi / 3, math.pi],
-    "finish.jpeg.quality": [30, 95],
-    "finish.jpeg_first_prob": 0.5,
+    "final.resize.modes": ["area", "bilinear", "bicubic"],
+    "final.sinc.prob": 0.8,
+    "final.sinc.cutoff": [math.pi / 3, math.pi],
+    "final.jpeg.quality": [30, 95],
+    "final.arrangements": [
+        {"weight": 0.5, "order": ["resize", "sinc", "jpeg"]},
+        {"weight": 0.5, "order": ["jpeg", "resize", "sinc"]},
+    ],
     "kernels.sizes": [7, 21],
     "kernels.sinc_prob": 0.1,
     "kernels.iso": 0.45,
@@ -116,7 +119,7 @@ PARAMETERS = {
 
 def figures(cfg, keys):
     found = {key: OmegaConf.select(cfg, key) for key in keys}
-    return {key: list(value) if OmegaConf.is_list(value) else value for key, value in found.items()}
+    return {key: OmegaConf.to_container(value) if OmegaConf.is_list(value) else value for key, value in found.items()}
 
 
 @pytest.mark.parametrize(

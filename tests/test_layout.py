@@ -12,7 +12,9 @@ CORE = (
     "wildsr.rules",
     "wildsr",  # the version
     "wildsr.io",
+    "wildsr.locking",
     "wildsr.images",
+    "wildsr.scores",
     "wildsr.degradation",
     "wildsr.networks",
     "wildsr.losses",
@@ -22,6 +24,7 @@ CORE = (
     "wildsr.config",
     "wildsr.building",
     "wildsr.stage",
+    "wildsr.preflight",
     "wildsr.search",
     "wildsr.train",
 )

@@ -128,6 +128,19 @@ def test_two_processes_judge_and_speak_as_one(one, two):
 
 
 @pytest.mark.slow
+def test_the_progress_line_of_two_processes_shows_the_mean_that_the_curves_have(tmp_path):
+    words = [*TWO, "stage=psnr", "data.val=null", "compare=false", "callbacks.curves.every=3"]
+    done = subprocess.run(
+        command(*words), cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "runs" / "quickstart" / "psnr" / "csv" / "version_0" / "metrics.csv").open() as file:
+        (point,) = [float(row["loss/pixel"]) for row in csv.DictReader(file) if row["loss/pixel"]]
+    assert f"psnr stage  3/3  pixel {point:.3g}  " in done.stderr
+
+
+@pytest.mark.slow
 def test_torchrun_is_the_same(two, lone, tmp_path):
     finish(tmp_path, lone, *TWO, launcher=tuple(TORCHRUN))
     for stage in ("psnr", "gan"):

@@ -2,21 +2,29 @@
 
 import errno
 import json
+import math
 import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
+from omegaconf import OmegaConf
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import vgg
 
-from wildsr.config import groups
+from wildsr.cli import main
+from wildsr.config import compose_config, groups
+from wildsr.data import Batch, validation_set
 from wildsr.io import UserError
 from wildsr.networks import CompactNet, UNetDiscriminator, save_generator
+from wildsr.stage import Stage
 from wildsr.training.checkpoints import AtomicCheckpointIO
 from wildsr.training.module import SuperResolution
+from wildsr.training.pairs import validation_pair
 from wildsr.training.stops import Interrupted
 
 TINY = [
@@ -115,6 +123,62 @@ def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(train, folders,
     assert same(psnr, gan)
     raw = checkpoint(tmp_path / "psnr")["state_dict"]
     assert not all(torch.equal(psnr[name], raw[f"generator.{name}"]) for name in psnr)
+
+
+def test_grey_pictures_go_through_both_stages_and_all_that_follows_in_one_channel(
+    train, photographs, vgg_file, tmp_path, capsys
+):
+    grey = tmp_path / "grey"
+    grey.mkdir()
+    for name in ("a.png", "b.jpg"):
+        with Image.open(photographs / name) as picture:
+            picture.convert("L").save(grey / f"{name[0]}.png")
+    save_generator(CompactNet(4, 3, features=8, convs=2), tmp_path / "colour.pth")  # the start, itself of colour
+    overrides = [
+        "data=folder", f"data.train.root='{grey}'", f"data.val.root='{grey}'", *TINY, "generator.network.channels=1",
+        f"generator.weights='{tmp_path / 'colour.pth'}'", "loss=real_esrgan", f"loss.perceptual.file='{vgg_file}'",
+        *(f"stages.{stage}.{key}=2" for stage in ("psnr", "gan") for key in ("iterations", "iterations_per_epoch")),
+    ]  # fmt: skip
+    run = tmp_path / "run"
+    scores = train(overrides, run)
+    assert list(scores) == ["bicubic", f"{tmp_path / 'colour.pth'} (start)", "psnr stage", "gan stage"]
+    state = load_file(run / "gan" / "generator.safetensors")
+    assert (state["body.0.weight"].shape[1], state["body.6.weight"].shape[0]) == (1, 16)
+    assert checkpoint(run / "gan")["state_dict"]["discriminator.conv0.weight"].shape[1] == 1
+    assert OmegaConf.load(run / "gan" / "config.yaml").channels == 1
+
+    # PSNR of grey pictures is that of their own levels, not of a luma in studio range.
+    sets = validation_set(4, hq=grey, channels=1)
+    found = []
+    for index in range(2):
+        lq, hq = validation_pair(Batch.collate([sets[index]]))
+        sr = F.interpolate(lq, scale_factor=4, mode="bicubic").clamp(0, 1)
+        error = ((sr * 255).round() - (hq * 255).round())[..., 4:-4, 4:-4].double().square().mean()
+        found.append(10 * math.log10(255**2 / error))
+    assert scores["bicubic"]["psnr_y"] == pytest.approx(sum(found) / 2, abs=1e-4)
+
+    capsys.readouterr()
+    weights = str(run / "gan" / "generator.safetensors")
+    words = [f"made=synthetic:{grey}", "-o", str(tmp_path / "report"), "--weights", f"gan={weights}"]
+    assert main(["evaluate", "--set", *words]) == 0
+    judged = json.loads((tmp_path / "report" / "scores.json").read_text())
+    for method, row in (("bicubic", "bicubic"), ("gan", "gan stage")):
+        assert judged[method]["made/psnr_y"] == pytest.approx(scores[row]["psnr_y"], abs=1e-3)
+    assert main(["upscale", str(grey), "-o", f"{tmp_path}/large/", "--weights", weights]) == 0
+    with Image.open(tmp_path / "large" / "a.png") as large:
+        assert (large.mode, large.size) == ("L", (768, 640))
+
+
+@pytest.mark.parametrize("word", ["channels=1", "generator.network.channels=1"])
+@pytest.mark.parametrize("name", ["unet_sn", "vgg"])
+def test_discriminators_have_the_generators_channels(word, name, tmp_path):
+    words = [word, "generator=tiny", f"discriminator={name}", "discriminator.network.features=4", "data.patch=128"]
+    cfg = compose_config([*words, "stage=gan", "loss=no_perceptual", "data.val=null", f"paths.run={tmp_path / 'run'}"])
+    stage = Stage(OmegaConf.merge(cfg, {"stages": {"gan": {"predecessor": None}}}), "gan")
+    assert stage.cfg.channels == 1
+    module = stage.module
+    logits = module.discriminator(module.generator(torch.rand(2, 1, 32, 32)))
+    assert logits.shape == ((2, 1, 128, 128) if name == "unet_sn" else (2, 1))
 
 
 @pytest.fixture(scope="session")
@@ -240,6 +304,26 @@ def test_other_settings_do_not_go_on_with_a_run(train, whole, tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_a_run_that_failed_before_its_first_checkpoint_takes_the_corrected_command(train, tmp_path, monkeypatch):
+    words = [*TINY, *SHORT, "stage=psnr", "data.val=null"]
+
+    def cut(*_, **__):
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicCheckpointIO, "save_checkpoint", cut)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(words, tmp_path)
+    assert (tmp_path / "psnr" / "config.yaml").is_file()
+    train([*words, "seed=5", "generator.network.features=6"], tmp_path)
+    assert checkpoint(tmp_path / "psnr")["origin"]["settings"]["seed"] == 5
+    # What was trained is compared, be it a checkpoint or a generator alone.
+    for file in (tmp_path / "psnr" / "checkpoints").iterdir():
+        file.unlink()
+    with pytest.raises(ValueError, match=r"was trained with .*seed=5, now 0"):
+        train(words, tmp_path)
+
+
 def test_what_the_stage_does_not_use_may_change(train, whole, tmp_path):
     overrides, _ = whole
     psnr = [*overrides, "stage=psnr"]
@@ -266,6 +350,7 @@ def test_a_run_of_v01_does_not_go_on_and_its_weights_load(train, tmp_path, file)
         target.write_bytes(source.read_bytes())
     else:
         target.write_text("name: quickstart\nstage: {name: psnr, iterations: 4}\n")
+        (target.parent / "generator.safetensors").write_bytes((frozen / "generator.safetensors").read_bytes())
     overrides = ["data=photos", "data.val=null", *TINY, *SHORT, "stage=psnr"]
     with pytest.raises(
         UserError, match=r"was made by wildsr 0\.1, whose runs do not go on; wanted another name=NAME"
@@ -376,6 +461,11 @@ def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_pa
         (["stages.gan.losses=[pixel,adverserial]"], r"loss\.adverserial is no term; nearest: adversarial"),
         (["callbacks.stops.max_time=soon"], r"callbacks\.stops\.max_time: given 'soon', wanted DD:HH:MM:SS"),
         (["data.crop=63"], r"data\.crop=63"),
+        (["channels=2"], r"^channels: given 2, wanted 1 .grey. or 3 .RGB. to train on$"),
+        (["generator.network.channels=4"], r"^channels: given 4, wanted 1"),
+        (["channels=0"], r"^channels: given 0, wanted 1"),
+        (["discriminator.network.channels=1"], r"^discriminator\.network\.channels: given 1, wanted 3 .*channels=N"),
+        (["generator.network.scale=2"], r"^generator\.network\.scale: given 2, wanted 4 .*; scale=N"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),
         (["seed=-1"], r"seed: given -1"),

@@ -25,16 +25,18 @@ from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
 from wildsr.io import UserError
 from wildsr.metrics import chosen_metrics
+from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
 from wildsr.networks import adapt_weights, freeze
-from wildsr.rules import number, one_of, optional, several, whole
+from wildsr.rules import number, one_of, optional, refuse, several, whole
 from wildsr.training import AtomicCheckpointIO, DegradedPhotographs, SuperResolution
 from wildsr.training.datamodule import MAIN
+from wildsr.training.resume import GENERATOR
 from wildsr.training.stops import parse_duration
 
-GENERATOR = "generator.safetensors"  # the averaged generator at a stage's end
 EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 COUNT = whole(1, 10**9)
 STAGE = {  # what the values of `stages.<name>` obey
     "number": whole(0, 10**6), "iterations": COUNT, "iterations_per_epoch": COUNT, "checkpoint_every": COUNT,
@@ -60,7 +62,8 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     Raises:
         UserError, ValueError: a value is impossible, or files are missing or do not fit.
     """
-    data, stage = cfg.data, stage_of(cfg)
+    data, stage, channels = cfg.data, stage_of(cfg), channels_of(cfg)
+    check_networks(cfg)
     for key in ("crop", "patch", "batch_size", "val_recipes"):
         whole(1, 10**6)(f"data.{key}", data[key])
     seed = whole(0, 2**31 - 1)("seed", cfg.seed)
@@ -84,6 +87,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
         degrade_in=degrade_in,
         pairs=pairs,
         paired_share=share,
+        channels=channels,
     )
     samples = module.samples
     for part in [samples.paired, samples.synthetic] if isinstance(samples, MixedSamples) else [samples]:
@@ -105,6 +109,33 @@ def stage_of(cfg: DictConfig) -> DictConfig:
     return cfg.stages[name]
 
 
+def channels_of(cfg: DictConfig) -> int:
+    """Return the channels of networks and images: the generator's own key, which is `channels` unless overridden.
+
+    Raises:
+        UserError: neither 1 (grey) nor 3 (RGB).
+    """
+    # A network of another kind may have another key.
+    given = OmegaConf.select(cfg, "generator.network.channels", default=cfg.channels)
+    if type(given) is not int or given not in (1, 3):
+        raise refuse("channels", given, "1 (grey) or 3 (RGB) to train on")
+    return given
+
+
+def check_networks(cfg: DictConfig) -> None:
+    """Check that generator and discriminator take the images that the run reads.
+
+    Raises:
+        UserError: a key of a network differs from the run's, which is for all of it.
+    """
+    wanted = {"generator.network.scale": cfg.scale, "discriminator.network.channels": channels_of(cfg)}
+    for key, value in wanted.items():
+        given = OmegaConf.select(cfg, key, default=value)
+        if given != value:
+            word = key.rpartition(".")[2]
+            raise UserError(f"{key}: given {given}, wanted {value} as elsewhere in the run; {word}=N sets it for all")
+
+
 def photographs(cfg: DictConfig) -> Images:
     """Build the photographs to degrade, without the undersized ones where `data.undersized` says so."""
     images = build(cfg.data.train, "data.train")
@@ -121,19 +152,19 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     if cfg.data.val is None:
         return {}
     chosen_metrics(cfg.metrics, cfg.scale)
-    val = build(cfg.data.val, "data.val")
+    val, channels = build(cfg.data.val, "data.val"), channels_of(cfg)
     sets: dict[str, ValidationSet] = {
-        MAIN: PairedPictures(val)
+        MAIN: PairedPictures(val, channels)
         if isinstance(val, PairedFiles)
-        else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes)
+        else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes, channels=channels)
     }
     for name, node in cfg.data.sets.items():
         if name == MAIN or not re.fullmatch(r"[\w-]+", name):
             raise UserError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
         if node is not None:
-            target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale}
+            target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale, "channels": channels}
             sets[name] = build(node, f"data.sets.{name}", **target)
-    least = (BLOCK if "niqe" in cfg.metrics else WINDOW) + 2 * cfg.scale
+    least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for images in sets.values():
         side, path = images.smallest()
         whole(least, 10**9)(f"shortest side of {path}, for validation", side)
@@ -248,6 +279,11 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
         num_sanity_val_steps=1,
         enable_model_summary=False,
     )
+    if trainer.precision not in PRECISIONS:
+        raise UserError(
+            f"trainer.precision={cfg.trainer.precision}: wanted one of {', '.join(PRECISIONS)}; weights stay "
+            "float32, of half precision the average's and Adam's small steps would be rounded away"
+        )
     processes = trainer.num_devices * trainer.num_nodes
     if cfg.data.batch_size % processes:
         raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")

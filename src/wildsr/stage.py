@@ -15,6 +15,7 @@ from wildsr.building import (
     build_data,
     build_module,
     build_trainer,
+    channels_of,
     check_monitor,
     filtered_warnings,
     first_weights,
@@ -53,6 +54,7 @@ class Stage:
     @filtered_warnings()
     def __init__(self, cfg: DictConfig, name: str) -> None:
         self.cfg = cfg = stage_config(cfg, name)
+        cfg.channels = channels_of(cfg)  # as the generator has them: what is kept of the configuration is true
         self.name, self.run = name, Path(cfg.paths.run)
         self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
         self.checkpoints = self.folder / "checkpoints"
@@ -86,7 +88,7 @@ class Stage:
             Interrupted: it stopped early; the same command goes on.
         """
         done, generator = self.start.iteration if self.start else 0, self.folder / GENERATOR
-        if done >= self.iterations and generator.is_file():
+        if self.is_finished:
             say(f"{self.name} stage: finished, {done} iterations ({self.folder})")
             return False
         self._take_over()
@@ -105,6 +107,12 @@ class Stage:
             load_weights(self.module.generator, self.start.path)
             save_generator(self.module.generator, generator, self.metadata)
         return True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to train, and the averaged generator is there."""
+        done = self.start.iteration if self.start else 0
+        return done >= self.iterations and (self.folder / GENERATOR).is_file()
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,13 @@ from torch import distributed
 from wildsr.building import is_rank_zero
 from wildsr.config import ConfigError, build, conf_folder, report_error
 from wildsr.io import UserError
+from wildsr.locking import lock_folder
+from wildsr.preflight import dry_run
 from wildsr.stage import Stage
 from wildsr.training.resume import read_start, set_aside
 from wildsr.training.stops import Interrupted
+
+REQUEUE_WAIT = 120.0  # seconds: NFS gives a lock of a lost node up after 90
 
 
 def main() -> int:
@@ -81,9 +85,19 @@ def train(cfg: DictConfig) -> Any:
         Interrupted: it stopped early; the same call goes on.
     """
     begin = time.monotonic()
+    # A requeued job may start before another node has heard that its first start has ended.
+    wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
+    with lock_folder(Path(cfg.paths.run), "train.py", wait) if is_rank_zero() else nullcontext():
+        return train_stages(cfg, begin)
+
+
+def train_stages(cfg: DictConfig, begin: float) -> Any:
+    """Train in a folder that is this run's alone: as `train`."""
     stages = [Stage(cfg, name) for name in stage_names(cfg)]
     evaluate = build(cfg.evaluate, "evaluate")
     evaluation = evaluate(sets=stages[-1].data.val) if evaluate else None
+    for stage in stages if is_rank_zero() else []:
+        dry_run(stage)
     if cfg.resume == "never" and is_rank_zero():
         for stage in stages:
             set_aside(stage.folder)

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, RunBatches, Samples, paired_folders
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
+from wildsr.images import to_channels
 
 
 def samples(folder, **changes):
@@ -34,8 +35,8 @@ def paired(folder, **changes):
     return PairedSamples(files, **{"crop": 64, "patch": 32, "seed": 3} | changes)
 
 
-def mixed(photographs, pairs, share):
-    return MixedSamples(paired(pairs), samples(photographs), share, seed=3)
+def mixed(photographs, pairs, share, stage=0):
+    return MixedSamples(paired(pairs, stage=stage), samples(photographs, stage=stage), share, seed=3, stage=stage)
 
 
 def test_a_sample_is_a_function_of_seed_and_number_alone(photographs):
@@ -46,6 +47,32 @@ def test_a_sample_is_a_function_of_seed_and_number_alone(photographs):
     assert torch.equal(image, again)
     assert sample == same_sample
     assert samples(photographs, seed=4)[7][1] != sample
+
+
+def test_stages_share_no_sample(photographs, pairs):
+    one, other = ([samples(photographs, stage=stage)[n][1] for n in range(200)] for stage in (0, 1))
+    assert {sample.recipe.seed for sample in one}.isdisjoint(sample.recipe.seed for sample in other)
+    kernels = [{sample.recipe.records["first.blur"] for sample in some} for some in (one, other)]
+    assert kernels[0].isdisjoint(kernels[1])
+    # Crops and orders are few: equal by chance alone. 97 x 129 places and 2 flips; 4 images.
+    assert sum((a.top, a.left, a.flip) == (b.top, b.left, b.flip) for a, b in zip(one, other, strict=True)) < 3
+    assert 20 < sum(a.image == b.image for a, b in zip(one, other, strict=True)) < 80
+
+
+def test_stages_share_no_sample_of_pairs_and_do_not_mix_alike(photographs, pairs):
+    one, other = ([paired(pairs, stage=stage)[n][1] for n in range(200)] for stage in (0, 1))
+    assert 20 < sum(a.image == b.image for a, b in zip(one, other, strict=True)) < 80
+    # 25 x 33 places in LQ pixels, 2 flips and 9 x 9 windows.
+    assert sum((a.top, a.left) == (b.top, b.left) for a, b in zip(one, other, strict=True)) < 6
+    kinds = [[mixed(photographs, pairs, 0.5, stage)[n][1].recipe is None for n in range(100)] for stage in (0, 1)]
+    assert 20 < sum(a == b for a, b in zip(*kinds, strict=True)) < 80
+
+
+def test_numpy_draws_a_key_with_a_zero_behind_it_as_without():
+    """So the first stage, number 0, keeps the samples that runs had before stages had numbers."""
+    for key in ([0, 1, 0], [5, 3, 99], [2**31 - 1, 5, 10**9]):
+        plain, staged, other = (np.random.default_rng(k).random(4).tolist() for k in (key, [*key, 0], [*key, 1]))
+        assert plain == staged != other
 
 
 def test_the_pairs_of_a_run_do_not_depend_on_the_number_of_workers(photographs):
@@ -188,3 +215,13 @@ def test_mixed_batches_do_not_depend_on_the_number_of_workers_or_on_where_they_s
 def test_an_impossible_crop_of_pairs_is_refused(pairs):
     with pytest.raises(ValueError, match=r"data\.crop=66.*wanted multiples of scale=4"):
         paired(pairs, crop=66)
+
+
+def test_one_channel_samples_are_the_luma_of_the_same_crops(photographs, pairs):
+    for make, source in ((samples, photographs), (paired, pairs)):
+        for number in range(4):
+            colour, grey = make(source)[number], make(source, channels=1)[number]
+            assert grey.drawn == colour.drawn
+            assert torch.equal(grey.hq, to_channels(colour.hq, 1))
+            assert (grey.lq is None) == (colour.lq is None)
+            assert grey.lq is None or torch.equal(grey.lq, to_channels(colour.lq, 1))

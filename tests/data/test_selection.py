@@ -17,14 +17,26 @@ def test_a_list_file_names_the_pictures_and_their_order(photographs):
     assert torch.equal(images[1], read_image(photographs / "a.png"))
 
 
-@pytest.mark.parametrize("name", ["../outside.png", "more/../../outside.png", "link.png"])
+@pytest.mark.parametrize("name", ["../outside.png", "more/../../outside.png", "away/../outside.png"])
 def test_a_list_never_leads_out_of_the_folder(photographs, name):
     write_image(torch.zeros(3, 8, 8, dtype=torch.uint8), photographs.parent / "outside.png")
-    (photographs / "link.png").symlink_to(photographs.parent / "outside.png")
+    (photographs.parent / "elsewhere").mkdir()
+    (photographs / "away").symlink_to(photographs.parent / "elsewhere")
     with pytest.raises(ValueError, match=rf"{name}: given as a picture in .*, and leads out of it"):
         named(photographs, f"a.png\n{name}\n")
     with pytest.raises(ValueError, match="leads out of it"):
         Photographs(photographs, names=[str(photographs.parent / "outside.png")])
+
+
+def test_a_list_may_lead_through_linked_files_and_folders(photographs, tmp_path):
+    away = tmp_path / "away"
+    away.mkdir()
+    write_image(torch.zeros(3, 8, 8, dtype=torch.uint8), away / "outside.png")
+    (photographs / "link.png").symlink_to(away / "outside.png")
+    (photographs / "folder").symlink_to(away)
+    images = named(photographs, "link.png\nfolder/outside.png\nmore/../a.png\n")
+    assert [images.name(i) for i in range(3)] == ["link.png", "folder/outside.png", "more/../a.png"]
+    assert torch.equal(images[0], images[1]) and not images[0].any()
 
 
 def test_a_list_that_names_what_is_not_there_is_refused(photographs):

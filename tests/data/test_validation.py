@@ -3,7 +3,7 @@ import torch
 
 from wildsr.data import HardCases, PairedPictures, Pairs, Photographs, RealPictures, validation_set
 from wildsr.degradation import DegradationSpec
-from wildsr.images import read_image
+from wildsr.images import read_image, to_channels
 
 
 def test_synthetic_pairs_are_the_same_for_ever(photographs):
@@ -59,3 +59,13 @@ def test_the_lines_have_the_periods_they_are_said_to_have():
     # The bars before x are the integral of 1 / (3 + 9 x / 256): ln 4 * 256 / 9 = 39.4 of them in 256 pixels.
     assert len(rises) == 39
     assert rises[1] - rises[0] in (3, 4) and rises[-1] - rises[-2] in (11, 12)
+
+
+def test_one_channel_sets_of_every_kind_are_the_luma_of_their_pictures(pairs):
+    for folders in ({"hq": pairs / "hq"}, {"lq": pairs / "lq", "hq": pairs / "hq"}, {"lq": pairs / "lq"}):
+        colour, grey = validation_set(4, **folders), validation_set(4, **folders, channels=1)
+        for one, other in zip((colour[i] for i in range(4)), (grey[i] for i in range(4)), strict=True):
+            assert other.drawn == one.drawn
+            for before, after in ((one.hq, other.hq), (one.lq, other.lq)):
+                assert (after is None) == (before is None)
+                assert after is None or torch.equal(after, to_channels(before, 1))

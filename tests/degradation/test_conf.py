@@ -4,7 +4,8 @@ import numpy as np
 
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec
-from wildsr.degradation.recipe import BLUR_FIELDS, Blur, Resize
+from wildsr.degradation.kernels import BLUR_FIELDS, Blur
+from wildsr.degradation.operations import Resize
 
 
 def spec_of(*overrides: str) -> DegradationSpec:
@@ -17,7 +18,8 @@ def drawn(spec: DegradationSpec, count: int = 400) -> list[Recipe]:
 
 
 def kinds_of(recipes: list[Recipe]) -> set[str]:
-    return {step.kind for recipe in recipes for _, step in recipe.steps if isinstance(step, Blur)}
+    records = [record for recipe in recipes for record in recipe.records.values()]
+    return {record.kind for record in records if isinstance(record, Blur)}
 
 
 def test_the_yaml_defaults_equal_the_python_defaults():
@@ -34,7 +36,7 @@ def test_scale_reaches_the_spec():
     assert spec_of("scale=2") == DegradationSpec(scale=2)
 
 
-def test_no_sinc_removes_every_sinc_from_both_orders_and_from_the_finish():
+def test_no_sinc_removes_every_sinc_from_every_order():
     assert kinds_of(drawn(spec_of("kernels=no_sinc"))) == set(BLUR_FIELDS) - {"sinc"}
     assert kinds_of(drawn(spec_of())) == set(BLUR_FIELDS)
 
@@ -47,17 +49,18 @@ def test_gaussian_only_keeps_the_two_gaussians_in_proportion_and_the_sincs():
 
 def test_first_order_is_blur_resize_to_the_final_size_noise_jpeg():
     for recipe in drawn(spec_of("degradation=first_order"), 50):
-        assert [name for name, _ in recipe.steps] == ["first.blur", "first.resize", "first.noise", "first.jpeg"]
-        assert recipe.first.resize.factor == 1 and recipe.first.resize.of == "final"
+        assert list(recipe.records) == ["first.blur", "first.resize", "first.noise", "first.jpeg"]
+        resize = recipe.records["first.resize"]
+        assert resize.factor == 1 and resize.relative_to == "final"
 
 
 def test_bicubic_is_one_antialiased_resize():
     for recipe in drawn(spec_of("degradation=bicubic"), 10):
-        assert recipe.steps == (("first.resize", Resize(1.0, "bicubic_antialias", "final")),)
+        assert recipe.records == {"first.resize": Resize(1.0, "bicubic_antialias", "final")}
 
 
 def test_an_ordinary_override_reaches_the_spec():
     spec = spec_of("degradation=first_order", "degradation.first.noise.gaussian_sigma=[1,10]")
-    assert spec.first.noise.gaussian_sigma == (1, 10)
-    strengths = [recipe.first.noise.strength for recipe in drawn(spec) if recipe.first.noise.kind == "gaussian"]
-    assert max(strengths) <= 10
+    assert spec.operations["first.noise"].gaussian_sigma == (1, 10)
+    noises = [recipe.records["first.noise"] for recipe in drawn(spec)]
+    assert max(noise.strength for noise in noises if noise.kind == "gaussian") <= 10

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from wildsr.degradation import render_kernel
-from wildsr.degradation.kernels import render_kernels, render_taps
-from wildsr.degradation.recipe import BLUR_FIELDS, Blur
+from wildsr.degradation.kernels import BLUR_FIELDS, Blur, render_kernels, render_taps
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "kernels.npz")
 

@@ -1,5 +1,7 @@
 """What degrade guarantees, for every spec, seed and size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,28 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wildsr.data import sample_photographs
-from wildsr.degradation import DegradationSpec, Recipe, degrade, libjpeg, pipeline, sharpen
-from wildsr.degradation.pipeline import trace
-from wildsr.degradation.recipe import Finish, Jpeg, Order, Resize
-from wildsr.degradation.spec import BlurSpec, FinishSpec, JpegSpec, KernelSpec, NoiseSpec, OrderSpec, ResizeSpec
+from wildsr.degradation import (
+    Degradation,
+    DegradationSpec,
+    Recipe,
+    Step,
+    degrade,
+    libjpeg,
+    pipeline,
+    sharpen,
+    trace,
+)
+from wildsr.degradation.operations import (
+    BlurSpec,
+    FinalResizeSpec,
+    JpegSpec,
+    KernelSpec,
+    NoiseSpec,
+    Resize,
+    ResizeSpec,
+    SincSpec,
+)
+from wildsr.degradation.spec import OrderSpec, final_order
 
 PHOTOGRAPH = sample_photographs(["astronaut.png"])[0].float() / 255
 SCALES = (1, 2, 3, 4, 8)
@@ -52,7 +72,7 @@ def test_a_recipe_replays_bit_exactly_from_json():
 
 def test_the_seed_of_a_recipe_decides_its_noise_and_nothing_else_does():
     recipe, hq = draw(3), PHOTOGRAPH[:, :64, :64]
-    other = Recipe(recipe.scale, recipe.seed + 1, recipe.first, recipe.second, recipe.finish)
+    other = replace(recipe, seed=recipe.seed + 1)
     torch.manual_seed(0)
     lq = degrade(hq, recipe)
     state = torch.get_rng_state()
@@ -94,26 +114,37 @@ def test_a_trace_names_every_step_and_ends_at_lq():
     for seed in range(10):
         recipe = draw(seed)
         steps = trace(hq, recipe)
-        assert tuple((name, step) for name, step, _ in steps) == recipe.steps
+        assert {name: record for name, record, _ in steps} == recipe.records
+        assert [record for _, record, _ in steps] == [step.record for step in recipe.steps]
         assert torch.equal((steps[-1][2].clamp(0, 1) * 255).round() / 255, degrade(hq, recipe))
 
 
 def test_sizes_follow_the_factors_floored():
-    recipe = draw(0, DegradationSpec(scale=3))
-    first = Order(None, Resize(0.37, "area", "input"), None, None)
-    second = Order(None, Resize(1.1, "area", "final"), None, None)
-    finish = Finish(Resize(1.0, "area", "final"), None, Jpeg(90), True)
-    steps = trace(PHOTOGRAPH[:, :96, :63], Recipe(3, recipe.seed, first, second, finish))
+    resizes = [Resize(0.37, "area", "input"), Resize(1.1, "area", "final"), Resize(1.0, "area", "final")]
+    recipe = Recipe(3, 0, [Step("first", ResizeSpec, resize) for resize in resizes])
+    steps = trace(PHOTOGRAPH[:, :96, :63], recipe)
+    assert [name for name, _, _ in steps] == ["first.resize", "first.resize_2", "first.resize_3"]
     sizes = [tuple(image.shape[1:]) for _, _, image in steps]
-    assert sizes == [(35, 23), (35, 23), (35, 23), (32, 21)]
+    assert sizes == [(35, 23), (35, 23), (32, 21)]
 
 
 def test_bicubic_is_torchs_antialiased_resize_rounded():
-    keep = ResizeSpec(up=0, down=0, keep=1, modes=["bicubic_antialias"], of="final")
-    spec = DegradationSpec(first=OrderSpec(None, keep, None, None), second=None, finish=None)
+    keep = ResizeSpec(up=0, down=0, keep=1, modes=["bicubic_antialias"], relative_to="final")
+    spec = DegradationSpec(first=OrderSpec(resize=keep), second=None, final=None)
     expected = F.interpolate(PHOTOGRAPH[None], (128, 128), mode="bicubic", antialias=True)[0]
     difference = degrade(PHOTOGRAPH, draw(0, spec)) - expected.clamp(0, 1)
     assert difference.abs().max() <= 0.501 / 255
+
+
+def test_the_module_applies_a_recipe_to_each_image():
+    images = torch.stack([PHOTOGRAPH[:, :64, :48], PHOTOGRAPH[:, 64:128, :48]])
+    recipes, module = [draw(0), draw(1)], Degradation(DegradationSpec())
+    assert not list(module.parameters())
+    found = module(images, recipes)
+    assert found.shape == (2, 3, 16, 12)
+    assert all(torch.equal(lq, degrade(*pair)) for lq, *pair in zip(found, images, recipes, strict=True))
+    with pytest.raises(ValueError, match="shorter"):
+        module(images, recipes[:1])
 
 
 @pytest.mark.parametrize(
@@ -124,6 +155,13 @@ def test_bicubic_is_torchs_antialiased_resize_rounded():
         (torch.zeros(2, 32, 32), "image: given (2, 32, 32) torch.float32, wanted (1 or 3, H, W) of floats"),
         (torch.zeros(1, 3, 32, 32), "image: given (1, 3, 32, 32) torch.float32, wanted (1 or 3, H, W)"),
         (torch.zeros(3, 32, 32, dtype=torch.uint8), "image: given (3, 32, 32) torch.uint8, wanted"),
+        (np.zeros((3, 32, 32), np.float32), "image: given a ndarray, wanted a tensor (1 or 3, H, W) of floats in"),
+        (None, "image: given a NoneType, wanted a tensor"),
+        (PHOTOGRAPH[:, :32, :32] * 255, "image: given values from "),
+        (torch.full((3, 32, 32), 255.0), "image: given values from 255 to 255, wanted floats in [0, 1]"),
+        (torch.linspace(-1, 1, 3072).view(3, 32, 32), "image: given values from -1 to 1, wanted floats in [0, 1]"),
+        (torch.zeros(3, 32, 32).index_fill(2, torch.tensor(5), torch.nan), "image: given values from nan to nan,"),
+        (torch.zeros(1, 32, 32).index_fill(2, torch.tensor(5), torch.inf), "image: given values from 0 to inf,"),
     ],
 )
 def test_an_impossible_image_is_refused(image, message):
@@ -131,6 +169,17 @@ def test_an_impossible_image_is_refused(image, message):
         with pytest.raises(ValueError) as error:
             function(image, draw(0))
         assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_what_interpolation_overshoots_is_taken(dtype):
+    """The furthest that bicubic interpolation goes beyond [0, 1], at half a pixel in both directions."""
+    taps = torch.tensor([-0.09375, 0.59375, 0.59375, -0.09375])  # Keys' cubic, a = -0.75
+    weights = torch.outer(taps, taps)
+    high, low = weights.clamp(min=0).sum().item(), weights.clamp(max=0).sum().item()
+    assert (low, high) == pytest.approx((-0.4453125, 1.4453125))
+    image = torch.tensor([low, high]).repeat(3, 32, 16).to(dtype)
+    assert_guarantees(degrade(image, draw(0)), image, 4)
 
 
 def test_a_gpu_is_never_waited_for(monkeypatch):
@@ -175,7 +224,7 @@ ORDERS = st.builds(
     | st.builds(
         ResizeSpec,
         up=st.floats(0, 1), down=st.floats(0, 1), keep=st.floats(0.1, 1),
-        up_factor=span(1, 3), down_factor=span(0.01, 1), modes=MODES, of=st.sampled_from(["input", "final"]),
+        up_factor=span(1, 3), down_factor=span(0.01, 1), modes=MODES, relative_to=st.sampled_from(["input", "final"]),
     ),
     noise=st.none()
     | st.builds(
@@ -193,7 +242,13 @@ SPECS = st.builds(
     ),
     first=ORDERS,
     second=st.none() | ORDERS,
-    finish=st.builds(FinishSpec, modes=MODES, sinc_prob=PROBS, jpeg=st.builds(JpegSpec, quality=QUALITIES)),
+    final=st.builds(
+        OrderSpec,
+        st.just(final_order().arrangements),
+        resize=st.builds(FinalResizeSpec, modes=MODES),
+        sinc=st.builds(SincSpec, prob=PROBS, cutoff=span(0.05, 3.14)),
+        jpeg=st.builds(JpegSpec, quality=QUALITIES),
+    ),
 )  # fmt: skip
 
 

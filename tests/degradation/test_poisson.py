@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from wildsr.degradation.poisson import _on_device, _tables, poisson_noise
+from wildsr.degradation.cpu import _tables, poisson_noise
+from wildsr.degradation.operations.noise import poisson_on_device
 
 
 @pytest.mark.parametrize("peak", [1, 4, 64, 256])
@@ -20,7 +21,7 @@ def test_the_tables_hold_the_poisson_distribution_of_every_level(peak):
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("draw", [poisson_noise, _on_device])
+@pytest.mark.parametrize("draw", [poisson_noise, poisson_on_device])
 def test_mean_is_zero_and_variance_is_x_over_v(draw):
     levels = (torch.arange(16) * 17.0).repeat_interleave(90_000).view(1, 16, 90_000)
     noise = draw(levels, torch.Generator().manual_seed(0))
@@ -31,7 +32,7 @@ def test_mean_is_zero_and_variance_is_x_over_v(draw):
         assert drawn.var().item() == pytest.approx(variance, rel=0.03, abs=1e-12)
 
 
-@pytest.mark.parametrize("draw", [poisson_noise, _on_device])
+@pytest.mark.parametrize("draw", [poisson_noise, poisson_on_device])
 @pytest.mark.parametrize(("distinct", "v"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (64, 64), (65, 128), (256, 256)])
 def test_v_is_the_number_of_levels_rounded_up_to_a_power_of_two(draw, distinct, v):
     levels = torch.linspace(255, 255 - distinct + 1, distinct).repeat(200).view(1, 1, -1)
@@ -40,7 +41,7 @@ def test_v_is_the_number_of_levels_rounded_up_to_a_power_of_two(draw, distinct, 
     assert counts.mean().item() == pytest.approx(levels.mean().item() / 255 * v, rel=0.15)
 
 
-@pytest.mark.parametrize("draw", [poisson_noise, _on_device])
+@pytest.mark.parametrize("draw", [poisson_noise, poisson_on_device])
 def test_each_image_of_a_batch_has_its_own_v_and_its_own_noise(draw):
     batch = torch.stack((torch.full((1, 60, 60), 255.0), torch.arange(3600).view(1, 60, 60) % 256.0))
     noise = draw(batch, torch.Generator().manual_seed(0)).double()

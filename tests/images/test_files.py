@@ -46,14 +46,36 @@ def test_a_name_that_begins_with_a_tilde_is_a_name_where_there_is_no_such_home(p
     assert str(find_images("~$set")[0]) == "~$set/a.png"
 
 
-def test_links_out_of_the_folder_are_left_out(tmp_path, photographs):
-    outside = tmp_path / "outside.png"
-    outside.write_bytes((photographs / "a.png").read_bytes())
-    (photographs / "link.png").symlink_to(outside)
-    (photographs / "inside.png").symlink_to(photographs / "a.png")
-    names = {path.name for path in find_images(photographs)}
-    assert "link.png" not in names
-    assert "inside.png" in names
+def test_linked_files_and_folders_are_found_wherever_they_lead(tmp_path, photographs):
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "one.png").symlink_to(photographs / "a.png")
+    (linked / "all").symlink_to(photographs)
+    (tmp_path / "root").symlink_to(linked)
+    for root in (linked, tmp_path / "root"):
+        names = [path.relative_to(root).as_posix() for path in find_images(root)]
+        assert names == ["all/a.png", "all/b.jpg", "all/c.webp", "all/more/d.png", "one.png"]
+
+
+def test_linked_folders_that_lead_back_are_entered_once(tmp_path, photographs):
+    (photographs / "more" / "up").symlink_to(photographs)
+    (photographs / "self").symlink_to(photographs / "self")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "back").symlink_to(photographs)
+    (photographs / "other").symlink_to(other)  # into one another
+    names = [path.relative_to(photographs).as_posix() for path in find_images(photographs)]
+    assert names == ["a.png", "b.jpg", "c.webp", "more/d.png"]
+
+
+def test_a_linked_file_that_leads_nowhere_is_listed_and_named_as_unreadable(tmp_path, photographs):
+    (photographs / "gone.png").symlink_to(tmp_path / "deleted.png")
+    (photographs / "round.png").symlink_to(photographs / "round.png")
+    assert {"gone.png", "round.png"} < {path.name for path in find_images(photographs)}
+    with pytest.raises(ValueError, match=r"gone\.png: a link to .*deleted\.png, which is not there$"):
+        read_image(photographs / "gone.png")
+    with pytest.raises(ValueError, match=r"round\.png: not a readable image \(.*symbolic links"):
+        read_image(photographs / "round.png")
 
 
 @pytest.mark.parametrize(("make", "words"), [(None, "no such folder"), ([], "nothing in"), (["a.txt"], "no image in")])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.images import crop_to_multiple, read_image, to_float, to_pil, to_uint8, write_image
+from wildsr.images import crop_to_multiple, from_pil, read_image, to_channels, to_float, to_pil, to_uint8, write_image
 
 
 def test_a_png_comes_back_bit_for_bit(tmp_path):
@@ -86,3 +86,16 @@ def test_sides_are_cut_to_multiples_and_too_small_a_picture_is_refused():
     assert torch.equal(crop_to_multiple(image, 2), image[:, :4, :6])
     with pytest.raises(ValueError, match="7 x 5 pixels given, wanted at least 6 a side"):
         crop_to_multiple(image, 6)
+
+
+def test_colour_becomes_grey_as_pillow_makes_it_and_grey_keeps_its_levels():
+    image = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    wanted = np.asarray(to_pil(image).convert("L"))
+    assert np.array_equal(to_channels(image, 1)[0].numpy(), wanted)
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert torch.equal(to_channels(levels, 3), from_pil(to_pil(levels).convert("RGB")))
+    assert torch.equal(to_channels(to_channels(levels, 3), 1), levels)
+    assert to_channels(image, 3) is image
+    for channels in (0, 2, 4):
+        with pytest.raises(ValueError, match=f"channels: given {channels}, wanted 1 .grey. or 3 .RGB."):
+            to_channels(image, channels)

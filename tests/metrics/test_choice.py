@@ -15,6 +15,8 @@ def test_metrics_come_by_name_in_the_order_given():
 
 def test_without_a_reference_only_niqe_remains():
     assert list(chosen_metrics(["psnr_y", "lpips", "niqe"], border=0, reference=False)) == ["niqe"]
+    both = chosen_metrics(["niqe", "niqe_rgb2gray"], border=2, reference=False)
+    assert [(metric.grey, metric.border) for metric in both.values()] == [("luma", 2), ("rgb2gray", 2)]
 
 
 def test_what_cannot_be_had_is_left_out(monkeypatch):
@@ -31,4 +33,4 @@ def test_an_unknown_metric_is_refused(given, words):
 
 
 def test_every_metric_says_how_it_is_written():
-    assert set(FIGURES) == {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists", "niqe"}
+    assert set(FIGURES) == {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists", "niqe", "niqe_rgb2gray"}

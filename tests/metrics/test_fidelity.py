@@ -73,6 +73,16 @@ def test_equal_images_have_infinite_psnr_and_ssim_1() -> None:
     assert SSIM()(image, image).item() == pytest.approx(1, abs=1e-7)
 
 
+def test_a_mean_leaves_out_equal_images_and_counts_them() -> None:
+    metric = PSNR("rgb")
+    metric.update(torch.cat([flat(1), flat(0), flat(10)]), flat(0).repeat(3, 1, 1, 1))
+    assert metric.compute().item() == pytest.approx(sum(20 * math.log10(255 / error) for error in (1, 10)) / 2)
+    assert metric.left_out == 1
+    metric.reset()
+    assert metric(flat(1), flat(0)).item() == pytest.approx(20 * math.log10(255))
+    assert metric.left_out == 0
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ssim_of_flat_images_is_its_luminance_term(channels: int) -> None:
     # (2 a b + C1) / (a^2 + b^2 + C1), C1 = (0.01 * 255)^2; the contrast term is 1.

@@ -70,6 +70,14 @@ def test_the_figure_is_the_mean_over_images() -> None:
     assert metric(images[0]).item() == pytest.approx(each[0], rel=1e-6)
 
 
+def test_a_mean_leaves_out_images_without_a_score_and_counts_them() -> None:
+    textured = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    metric = NIQE()
+    metric.update(torch.cat([textured, torch.zeros_like(textured)]))
+    assert metric.compute().item() == pytest.approx(niqe_scores(textured).item(), rel=1e-6)
+    assert metric.left_out == 1
+
+
 def test_what_a_file_would_lose_is_not_measured() -> None:
     pixels = to_tensor(skimage.data.chelsea())
     assert niqe_scores(pixels + 0.4 / 255).item() == niqe_scores(pixels).item()
@@ -82,6 +90,20 @@ def test_a_grey_image_is_its_own_luma() -> None:
     as_luma = niqe_scores((16 + levels * 219 / 255).round() / 255)
     assert as_rgb.item() == as_luma.item()
     assert niqe_scores(levels / 255).item() != pytest.approx(as_rgb.item(), rel=1e-2)
+
+
+def test_niqe_is_measured_on_the_papers_luma_or_on_the_authors_rgb2gray() -> None:
+    levels = torch.from_numpy(skimage.data.camera()[None].copy()).double()  # (1, 512, 512)
+    colour = (levels / 255).repeat(3, 1, 1)
+    assert niqe_scores(colour, grey="rgb2gray").item() == niqe_scores(levels / 255).item()  # R = G = B stays itself
+    pixels = skimage.data.chelsea()
+    grey = (pixels.astype(np.float64) @ [0.298936021293775, 0.587043074451121, 0.114020904255103]).round()
+    wanted = niqe_scores(torch.from_numpy(grey)[None] / 255).item()
+    assert NIQE(grey="rgb2gray")(to_tensor(pixels)).item() == pytest.approx(wanted, rel=1e-6)
+    assert NIQE(grey="luma")(to_tensor(pixels)).item() == pytest.approx(GOLDEN["chelsea"]["niqe"], rel=3e-6)
+    assert wanted != pytest.approx(GOLDEN["chelsea"]["niqe"], rel=3e-3)
+    with pytest.raises(ValueError, match=r"grey is 'grey'; wanted 'luma' or 'rgb2gray'"):
+        NIQE(grey="grey")
 
 
 def test_less_than_a_block_is_refused() -> None:

@@ -62,7 +62,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.delenv("WILDSR_OFFLINE")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(module, "_failed", {})
-    module._say.cache_clear()
+    module.say_once.cache_clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -174,7 +174,7 @@ def test_a_cached_file_comes_before_everything_else(hub: Hub, tmp_path: Path) ->
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     (folder / "realesr-animevideov3.pth").write_bytes(hub.content)
-    assert load_generator("realesr-animevideov3").trunk == "CompactNet of 4 features, 1 convolutions"
+    assert load_generator("realesr-animevideov3").architecture == "CompactNet of 4 features, 1 convolutions"
     assert not hub.asked
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from wildsr.networks import UNetDiscriminator, load_weights
+from wildsr.networks.unet import SpectralNorm
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "unet_discriminator.npz"  # 8 features, older spectral norm
 
@@ -40,6 +43,53 @@ def test_without_spectral_norm_the_layers_keep_their_plain_names() -> None:
     biased = {f"conv{i}.bias" for i in (0, 9)}
     names = {f"conv{i}.weight" for i in range(10)} | biased
     assert set(UNetDiscriminator(features=2, spectral_norm=False).state_dict()) == names
+
+
+def with_the_released_norm(network: UNetDiscriminator) -> UNetDiscriminator:
+    """A network of the same weights and vectors, normed by the hook that the released code uses."""
+    twin = UNetDiscriminator(features=network.conv0.out_channels, spectral_norm=False).to(network.conv0.weight.dtype)
+    for index in range(1, 9):
+        nn.utils.spectral_norm(getattr(twin, f"conv{index}"))
+    ours = network.state_dict()
+    endings = {"weight_orig": "original", "weight_u": "0._u", "weight_v": "0._v"}
+    for name, tensor in twin.state_dict().items():
+        layer, _, ending = name.rpartition(".")
+        tensor.copy_(ours[f"{layer}.parametrizations.weight.{endings[ending]}" if ending in endings else name])
+    return twin
+
+
+def test_spectral_norm_takes_the_released_steps() -> None:
+    """Forward, gradients and three steps of Adam beside the released hook, from the same weights and vectors."""
+    network = tiny().double().train()
+    twin = with_the_released_norm(network)
+    assert torch.equal(network.conv0.weight, twin.conv0.weight)
+    optimizers = [torch.optim.Adam(one.parameters(), lr=1e-3) for one in (network, twin)]
+    for step in range(3):
+        images = torch.rand(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(step))
+        logits = []
+        for one, optimizer in zip((network, twin), optimizers, strict=True):
+            optimizer.zero_grad()
+            real, fake = one(images), one(images.flip(-1))  # two forwards, one backward, as a GAN's step
+            (F.softplus(-real).mean() + F.softplus(fake).mean()).backward()
+            logits.append(torch.cat((real, fake)))
+        torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
+        for one, other in zip(network.parameters(), twin.parameters(), strict=True):
+            assert one.grad is not None and other.grad is not None
+            assert (one.grad - other.grad).norm() <= 1e-12 * other.grad.norm()
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_spectral_norm_starts_where_the_released_one_does() -> None:
+    """The same random unit vectors from the same seed, and no iteration before the first forward."""
+    torch.manual_seed(0)
+    hooked = nn.utils.spectral_norm(nn.Conv2d(4, 8, 4))
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 8, 4)
+    norm = SpectralNorm(layer.weight)
+    assert torch.equal(norm._u, hooked.weight_u) and torch.equal(norm._v, hooked.weight_v)
 
 
 def test_every_normed_weight_has_a_largest_singular_value_of_one() -> None:

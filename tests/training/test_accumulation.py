@@ -9,10 +9,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wildsr.networks import CompactNet, RRDBNet, UNetDiscriminator, load_weights, save_generator
+from wildsr.networks.unet import SpectralNorm
 from wildsr.training.pairs import TrainingPair
 from wildsr.training.spectral import SpectralNorms
 
@@ -198,7 +198,7 @@ def test_recomputed_activations_give_the_same_gradients_and_take_less_memory(gan
 
 def test_recomputing_does_not_run_the_discriminator_again(gan, pair):
     module, passes = gan(checkpoint_activations=True), []
-    norms = [m for m in module.discriminator.modules() if isinstance(m, _SpectralNorm)]
+    norms = [m for m in module.discriminator.modules() if isinstance(m, SpectralNorm)]
     norms[0].register_forward_hook(lambda *_: passes.append(1))
     iterate(module, pair())
     assert len(passes) == 3

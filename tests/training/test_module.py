@@ -45,6 +45,7 @@ def test_each_loss_has_its_own_target(gan, pair):
 def test_the_generators_gradient_is_the_weighted_sum_of_its_terms(gan, pair):
     weights = {"pixel": 0.5, "perceptual": 2.0, "adversarial": 0.3}
     module, batch = gan(weights=weights), pair()
+    module.discriminator(batch.target_pixel)  # fresh vectors are random: one forward makes them an estimate
     module.discriminator.eval()
     expected = {name: torch.zeros_like(p) for name, p in module.generator.named_parameters()}
     for term, weight in weights.items():

@@ -3,8 +3,7 @@
 import pytest
 
 from wildsr.data import PairedSamples, Photographs, Samples, fingerprint, paired_folders
-from wildsr.degradation import DegradationSpec
-from wildsr.degradation.spec import KernelSpec
+from wildsr.degradation import DegradationSpec, KernelSpec
 from wildsr.training.provenance import code_version, kernel_mix
 
 

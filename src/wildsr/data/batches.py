@@ -1,6 +1,6 @@
 """How samples travel to the device: as uint8, in batches whose members a run's iteration gives.
 
-Shapes: B batch, C = 3, H W image, h w its LQ version.
+Shapes: B batch, C = 1 or 3, H W image, h w its LQ version.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Drawn = TypeVar("Drawn")
 class Item(NamedTuple, Generic[Drawn]):
     """One picture, uint8, and what was drawn for it: a Sample in training, a Recipe or nothing in validation.
 
-    hq (3, H, W); None for a real photograph, which has none. lq (3, h, w); None where the recipe makes it.
+    hq (C, H, W); None for a real photograph, which has none. lq (C, h, w); None where the recipe makes it.
     """
 
     hq: Tensor | None
@@ -26,7 +26,7 @@ class Item(NamedTuple, Generic[Drawn]):
 
 
 class Batch(Generic[Drawn]):
-    """HQ images (B, 3, H, W), what was drawn for each, and the LQ images that no recipe makes, in their order.
+    """HQ images (B, C, H, W), what was drawn for each, and the LQ images that no recipe makes, in their order.
 
     HQ is None for real photographs, LQ where a recipe makes every one. A plain object with `to`, because Lightning
     tries to write into dataclasses that it moves to a device.

@@ -10,6 +10,7 @@ from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs
 from wildsr.data.samples import Images, MixedSamples, PairedSamples, TrainingSamples
 from wildsr.data.store import Store
+from wildsr.images import file_state
 
 
 def fingerprint(train: TrainingSamples) -> str:
@@ -25,7 +26,7 @@ def fingerprint(train: TrainingSamples) -> str:
 
 def pictures_digest(files: Sequence[Path], root: Path) -> str:
     """SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
-    return _sha256(sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}\n" for file in files))
+    return _sha256(sorted(f"{file.relative_to(root).as_posix()} {file_state(file).st_size}\n" for file in files))
 
 
 def _sha256(texts: Iterable[str]) -> str:

@@ -1,11 +1,11 @@
 """The n-th sample of a stage: image, crop, flip, recipe and window, drawn from (seed, n, stage) and nothing else.
 
-Shapes: C = 3, S crop side, P patch side (HQ), both in HQ pixels, s = S // scale.
+Shapes: C = 1 or 3, S crop side, P patch side (HQ), both in HQ pixels, s = S // scale.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles
-from wildsr.degradation.recipe import Recipe
-from wildsr.degradation.spec import DegradationSpec
+from wildsr.degradation import DegradationSpec, Recipe
+from wildsr.images import to_channels
 
 # Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2. A key is
 # [seed, stream, number, stage]: the stage stands last, since NumPy draws [seed, stream, number, 0] as it draws
@@ -56,11 +56,11 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and names, as `json.dumps` takes them."""
-        return {**asdict(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
+        return {**vars(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
 
 
 class Samples(Dataset[Item[Sample]]):
-    """The endless list of synthetic samples: `samples[n]` is ((3, S, S) uint8, Sample), its LQ still to be made.
+    """The endless list of synthetic samples: `samples[n]` is ((C, S, S) uint8, Sample), its LQ still to be made.
 
     Every image comes once in each round of len(images) samples, in an order that the round's number gives.
 
@@ -71,15 +71,25 @@ class Samples(Dataset[Item[Sample]]):
         patch: P, the side of the HQ patch that the networks see, a multiple of the scale, at most S.
         seed: the run's seed.
         stage: the stage's number; stages of different numbers share no order, crop, recipe or noise.
+        channels: C, as the network takes them; grey is made of colour by its luma.
 
     Raises:
         ValueError: crop or patch is impossible.
     """
 
-    def __init__(self, images: Images, spec: DegradationSpec, crop: int, patch: int, seed: int, stage: int = 0) -> None:
+    def __init__(
+        self,
+        images: Images,
+        spec: DegradationSpec,
+        crop: int,
+        patch: int,
+        seed: int,
+        stage: int = 0,
+        channels: int = 3,
+    ) -> None:
         check_sides(crop, patch, spec.scale)
         self.images, self.spec, self.crop, self.patch, self.seed = images, spec, crop, patch, seed
-        self.stage = stage
+        self.stage, self.channels = stage, channels
 
     def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, SAMPLE, number, self.stage])
@@ -95,7 +105,8 @@ class Samples(Dataset[Item[Sample]]):
             **_flip_and_window(rng, slack),
             recipe=self.spec.draw(rng),
         )
-        return Item(_cut(image, sample.top, sample.left, self.crop, sample.flip), sample)
+        hq = _cut(image, sample.top, sample.left, self.crop, sample.flip)
+        return Item(to_channels(hq, self.channels), sample)
 
     def name(self, sample: Sample) -> str:
         """The picture that a sample was cut from."""
@@ -103,14 +114,15 @@ class Samples(Dataset[Item[Sample]]):
 
 
 class PairedSamples(Dataset[Item[Sample]]):
-    """The endless list of samples from pairs on disk: `samples[n]` is ((3, S, S), Sample, (3, s, s)), uint8.
+    """The endless list of samples from pairs on disk: `samples[n]` is ((C, S, S), Sample, (C, s, s)), uint8.
 
     As `Samples`, but the LQ is cut from the pair's own LQ picture, in register with the HQ, and nothing degrades it.
     """
 
-    def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int, stage: int = 0) -> None:
+    def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int, stage: int = 0, channels: int = 3) -> None:
         check_sides(crop, patch, files.scale)
-        self.files, self.crop, self.patch, self.seed, self.stage = files, crop, patch, seed, stage
+        self.files, self.crop, self.patch, self.seed = files, crop, patch, seed
+        self.stage, self.channels = stage, channels
 
     def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, PAIRED_SAMPLE, number, self.stage])
@@ -129,11 +141,9 @@ class PairedSamples(Dataset[Item[Sample]]):
             **_flip_and_window(rng, (self.crop - self.patch) // scale),
             recipe=None,
         )
-        return Item(
-            _cut(hq, sample.top, sample.left, self.crop, sample.flip),
-            sample,
-            _cut(lq, top, left, side, sample.flip),
-        )
+        hq = _cut(hq, sample.top, sample.left, self.crop, sample.flip)
+        lq = _cut(lq, top, left, side, sample.flip)
+        return Item(to_channels(hq, self.channels), sample, to_channels(lq, self.channels))
 
     def name(self, sample: Sample) -> str:
         """The pair that a sample was cut from."""

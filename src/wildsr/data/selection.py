@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,18 +34,27 @@ def names_of(names: Sequence[str] | str) -> list[str]:
 def listed(root: Path, names: Sequence[str] | str) -> list[Path]:
     """The files under `root` that are named, in that order; `names` as `names_of` takes them.
 
+    Links under `root` are followed, wherever they lead.
+
     Raises:
         ValueError: a file is missing, or a name leads out of the folder.
     """
-    inside, paths = root.resolve(), []
+    paths = []
     for name in names_of(names):
         path = root / name
-        if not path.resolve().is_relative_to(inside):
+        if not _stands_in(root, path):
             raise ValueError(f"{name}: given as a picture in {root}, and leads out of it")
         if not path.is_file():
             raise ValueError(f"{path}: no such file; wanted every picture that the list names")
         paths.append(path)
     return paths
+
+
+def _stands_in(root: Path, path: Path) -> bool:
+    """Return whether a path leads into a folder by its own words: a link there may lead on, `..` may not lead out."""
+    if path.is_relative_to(root) and ".." not in path.relative_to(root).parts:
+        return True
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def large_enough(images: Any, side: int) -> Any:

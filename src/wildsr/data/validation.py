@@ -15,9 +15,8 @@ from torch.utils.data import Dataset
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
-from wildsr.degradation.recipe import Recipe
-from wildsr.degradation.spec import DegradationSpec
-from wildsr.images import crop_to_multiple
+from wildsr.degradation import DegradationSpec, Recipe
+from wildsr.images import crop_to_multiple, to_channels
 from wildsr.rules import whole
 
 PAIR = 2  # a stream of random numbers beside those of samples.py
@@ -43,20 +42,23 @@ class Label(NamedTuple):
 
 
 class Pairs(Dataset[Item[Recipe]]):
-    """Synthetic: photographs with frozen recipes. `pairs[i]` is ((3, H, W), Recipe), the LQ still to be made.
+    """Synthetic: photographs with frozen recipes. `pairs[i]` is ((C, H, W), Recipe), the LQ still to be made.
 
     Args:
         images: whole HQ pictures; their sides are cropped at the right and bottom to multiples of the scale.
         spec: what the recipes are drawn from.
         recipes: how many degraded versions of each picture.
         seed: of the recipes; not the run's seed, so that runs are judged on the same pairs.
+        channels: C, 1 (grey, colour by its luma) or 3 (RGB).
     """
 
     has_hq = True
 
-    def __init__(self, images: Pictures, spec: DegradationSpec, recipes: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self, images: Pictures, spec: DegradationSpec, recipes: int = 1, seed: int = 0, channels: int = 3
+    ) -> None:
         self.images, self.spec, self.recipes, self.seed = images, spec, recipes, seed
-        self.scale = spec.scale
+        self.scale, self.channels = spec.scale, channels
 
     def __len__(self) -> int:
         return len(self.images) * self.recipes
@@ -64,7 +66,7 @@ class Pairs(Dataset[Item[Recipe]]):
     def __getitem__(self, index: int) -> Item[Recipe]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        image = self.images[index // self.recipes]
+        image = to_channels(self.images[index // self.recipes], self.channels)
         recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
         return Item(crop_to_multiple(image, self.spec.scale).contiguous(), recipe)
 
@@ -77,12 +79,12 @@ class Pairs(Dataset[Item[Recipe]]):
 
 
 class PairedPictures(Dataset[Item[None]]):
-    """Paired: LQ and HQ as they were found. `pictures[i]` is ((3, H, W), None, (3, h, w))."""
+    """Paired: LQ and HQ as they were found. `pictures[i]` is ((C, H, W), None, (C, h, w))."""
 
     has_hq = True
 
-    def __init__(self, files: PairedFiles) -> None:
-        self.files, self.scale = files, files.scale
+    def __init__(self, files: PairedFiles, channels: int = 3) -> None:
+        self.files, self.scale, self.channels = files, files.scale, channels
 
     def __len__(self) -> int:
         return len(self.files)
@@ -90,7 +92,7 @@ class PairedPictures(Dataset[Item[None]]):
     def __getitem__(self, index: int) -> Item[None]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        lq, hq = self.files[index]
+        lq, hq = (to_channels(image, self.channels) for image in self.files[index])
         return Item(hq, None, lq)
 
     def label(self, index: int) -> Label:
@@ -102,12 +104,12 @@ class PairedPictures(Dataset[Item[None]]):
 
 
 class RealPictures(Dataset[Item[None]]):
-    """Real: LQ alone, judged without a reference. `pictures[i]` is (None, None, (3, h, w))."""
+    """Real: LQ alone, judged without a reference. `pictures[i]` is (None, None, (C, h, w))."""
 
     has_hq = False
 
-    def __init__(self, images: Pictures, scale: int) -> None:
-        self.images, self.scale = images, scale
+    def __init__(self, images: Pictures, scale: int, channels: int = 3) -> None:
+        self.images, self.scale, self.channels = images, scale, channels
 
     def __len__(self) -> int:
         return len(self.images)
@@ -115,7 +117,7 @@ class RealPictures(Dataset[Item[None]]):
     def __getitem__(self, index: int) -> Item[None]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return Item(None, None, self.images[index])
+        return Item(None, None, to_channels(self.images[index], self.channels))
 
     def label(self, index: int) -> Label:
         return Label(self.images.name(index), 0)
@@ -137,6 +139,7 @@ def validation_set(
     degradation: DegradationSpec | None = None,
     lq_ending: str = "",
     hq_ending: str = "",
+    channels: int = 3,
 ) -> ValidationSet:
     """A set by what there is of it: HQ alone is synthetic, LQ and HQ are paired, LQ alone is real.
 
@@ -146,6 +149,7 @@ def validation_set(
         degradation: of a synthetic set; None is the released recipe, whatever a run trains on, so that runs can be
             compared.
         lq_ending, hq_ending: as `paired_folders` takes them.
+        channels: of the images, 1 (grey, colour by its luma) or 3 (RGB).
 
     Raises:
         ValueError: neither is given, or a folder or a pair is not as it has to be.
@@ -153,12 +157,12 @@ def validation_set(
     if hq is not None and lq is not None:
         if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
             raise ValueError("a paired set wants two folders, lq and hq")
-        return PairedPictures(paired_folders(lq, hq, scale, lq_ending, hq_ending))
+        return PairedPictures(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
     if hq is not None:
         whole(1, 10**6)("recipes", recipes)
-        return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes)
+        return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
     if lq is not None:
-        return RealPictures(_pictures(lq), scale)
+        return RealPictures(_pictures(lq), scale, channels)
     raise ValueError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
 
 

@@ -1,10 +1,25 @@
 """Degradation of photographs: a spec is drawn into a recipe, a recipe is applied to an image."""
 
-from wildsr.degradation.kernels import render_kernel
+from wildsr.degradation.kernels import KernelSpec, render_kernel
 from wildsr.degradation.libjpeg import jpeg
-from wildsr.degradation.ops import sharpen
-from wildsr.degradation.pipeline import Degradation, degrade
-from wildsr.degradation.recipe import Recipe
-from wildsr.degradation.spec import DegradationSpec, SharpenSpec
+from wildsr.degradation.operations import DrawContext
+from wildsr.degradation.pipeline import Degradation, degrade, trace
+from wildsr.degradation.recipe import Recipe, Step
+from wildsr.degradation.sharpening import SharpenSpec, sharpen
+from wildsr.degradation.spec import DegradationSpec, OrderSpec
 
-__all__ = ["Degradation", "DegradationSpec", "Recipe", "SharpenSpec", "degrade", "jpeg", "render_kernel", "sharpen"]
+__all__ = [
+    "Degradation",
+    "DegradationSpec",
+    "DrawContext",
+    "KernelSpec",
+    "OrderSpec",
+    "Recipe",
+    "SharpenSpec",
+    "Step",
+    "degrade",
+    "jpeg",
+    "render_kernel",
+    "sharpen",
+    "trace",
+]

@@ -1,14 +1,142 @@
-"""From a recipe's blur to its kernel."""
+"""Blur kernels: their shapes as plain numbers, the mix they are drawn from, and their rendering."""
 
 # B batch, k kernel side (odd)
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
-from wildsr.degradation.recipe import Blur
+from wildsr.degradation import draws
+from wildsr.degradation.checks import (
+    check_choice,
+    check_integer,
+    check_integer_range,
+    check_number,
+    check_range,
+    check_weights,
+    refuse,
+)
+from wildsr.degradation.tensors import to_device
+
+# The widest that is drawn or replayed: far beyond what is released, and still no risk to memory.
+SIZES = (3, 51, 2)  # taps, from, to, in steps of
+LIMITS = {
+    "sigma_x": (0.05, 50),  # pixels
+    "sigma_y": (0.05, 50),
+    "theta": (-math.pi, math.pi),  # radians
+    "beta": (0.1, 10),
+    "cutoff": (0.05, math.pi),  # radians per pixel; pi lets everything through
+}
+BLUR_FIELDS: dict[str, tuple[str, ...]] = {  # what each kind of kernel needs beside its size
+    "iso": ("sigma_x",),
+    "aniso": ("sigma_x", "sigma_y", "theta"),
+    "generalized_iso": ("sigma_x", "beta"),
+    "generalized_aniso": ("sigma_x", "sigma_y", "theta", "beta"),
+    "plateau_iso": ("sigma_x", "beta"),
+    "plateau_aniso": ("sigma_x", "sigma_y", "theta", "beta"),
+    "sinc": ("cutoff",),
+}
+DRAWN_KINDS = tuple(kind for kind in BLUR_FIELDS if kind != "sinc")
+
+
+@dataclass(frozen=True)
+class Blur:
+    """A kernel's shape; what its kind does not use is None. The `iso` kinds use sigma_x for both axes.
+
+    Size and sigmas in pixels, theta in radians, the cut-off in radians per pixel.
+    """
+
+    kind: str
+    size: int
+    sigma_x: float | None = None
+    sigma_y: float | None = None
+    theta: float | None = None
+    beta: float | None = None
+    cutoff: float | None = None
+
+    def __post_init__(self) -> None:
+        check_choice(self, "kind", BLUR_FIELDS)
+        check_integer(self, "size", *SIZES)
+        used = BLUR_FIELDS[self.kind]
+        for key, limits in LIMITS.items():
+            value = getattr(self, key)
+            if (value is not None) != (key in used):
+                raise refuse(key, value, f"{'a number' if key in used else 'nothing'} for the kind {self.kind}")
+            if value is not None:
+                check_number(self, key, *limits)
+
+    def describe(self) -> str:
+        """Return the kernel in words."""
+        if self.cutoff is not None:
+            return f"sinc {self.size} px cut-off {self.cutoff / math.pi:.2f}π"
+        words = f"blur {self.kind.replace('_', ' ')} {self.size} px σ {self.sigma_x:.2g}"
+        if self.theta is not None:
+            words += f"×{self.sigma_y:.2g} at {math.degrees(self.theta):.0f}°"
+        return words if self.beta is None else f"{words} β {self.beta:.2g}"
+
+
+@dataclass(frozen=True)
+class Sinc(Blur):
+    """A sinc filter: its size in pixels, its cut-off in radians per pixel."""
+
+    kind: str = field(default="sinc", init=False)
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """The mix of blur kernels, shared by all orders; `iso` … `plateau_aniso` are relative weights."""
+
+    sizes: Sequence[int] = (7, 21)  # taps, the odd numbers between
+    sinc_prob: float = 0.1
+    iso: float = 0.45
+    aniso: float = 0.25
+    generalized_iso: float = 0.12
+    generalized_aniso: float = 0.03
+    plateau_iso: float = 0.12
+    plateau_aniso: float = 0.03
+    beta_generalized: Sequence[float] = (0.5, 4.0)
+    beta_plateau: Sequence[float] = (1.0, 2.0)
+    beta_low_prob: float = 0.5  # of beta from U(low, 1), otherwise from U(1, high)
+    cutoff_small: Sequence[float] = (math.pi / 3, math.pi)  # radians per pixel, for a sinc below `large_from`
+    cutoff_large: Sequence[float] = (math.pi / 5, math.pi)  # radians per pixel, for the others
+    large_from: int = 13  # taps
+
+    def __post_init__(self) -> None:
+        check_integer_range(self, "sizes", *SIZES)
+        check_number(self, "sinc_prob", 0, 1)
+        check_weights(self, *DRAWN_KINDS)
+        check_range(self, "beta_generalized", *LIMITS["beta"], around=1)
+        check_range(self, "beta_plateau", *LIMITS["beta"], around=1)
+        check_number(self, "beta_low_prob", 0, 1)
+        check_range(self, "cutoff_small", *LIMITS["cutoff"])
+        check_range(self, "cutoff_large", *LIMITS["cutoff"])
+        check_integer(self, "large_from", 1, 99)
+
+    def draw(self, rng: Generator, sigma: Sequence[float]) -> Blur:
+        """Draw a kernel; sigma is the range of its standard deviations in pixels."""
+        size = self._size(rng)
+        if rng.random() < self.sinc_prob:
+            cutoff = self.cutoff_small if size < self.large_from else self.cutoff_large
+            return Blur("sinc", size, cutoff=draws.uniform(rng, cutoff))
+        kind = DRAWN_KINDS[draws.pick(rng, [getattr(self, kind) for kind in DRAWN_KINDS])]
+        values = {"sigma_x": draws.uniform(rng, sigma)}
+        if kind.endswith("aniso"):
+            values |= {"sigma_y": draws.uniform(rng, sigma), "theta": draws.uniform(rng, (-math.pi, math.pi))}
+        if "_" in kind:
+            low, high = self.beta_plateau if kind.startswith("plateau") else self.beta_generalized
+            values["beta"] = draws.uniform(rng, (low, 1.0) if rng.random() < self.beta_low_prob else (1.0, high))
+        return Blur(kind, size, **values)
+
+    def draw_sinc(self, rng: Generator, cutoff: Sequence[float]) -> Sinc:
+        """Draw a sinc filter; cutoff is the range of its cut-off in radians per pixel."""
+        return Sinc(self._size(rng), cutoff=draws.uniform(rng, cutoff))
+
+    def _size(self, rng: Generator) -> int:
+        return 2 * draws.integer(rng, self.sizes[0] // 2, self.sizes[1] // 2) + 1
 
 
 def render_kernel(blur: Blur, device: torch.device | str = "cpu") -> Tensor:
@@ -57,9 +185,3 @@ def render_taps(blur: Blur) -> Tensor:
     x = torch.arange(-(blur.size // 2), blur.size // 2 + 1, dtype=torch.float64)
     taps = torch.exp((x / (blur.sigma_x or 1.0)).square() / -2)
     return (taps / taps.sum()).float()
-
-
-def to_device(constant: Tensor, device: torch.device) -> Tensor:
-    """Move a small tensor from the CPU without waiting for the device, as a copy of pageable memory would."""
-    source = constant.pin_memory() if device.type == "cuda" else constant
-    return source.to(device, non_blocking=True)

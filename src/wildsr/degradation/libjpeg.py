@@ -11,9 +11,8 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torchvision.io import decode_jpeg, encode_jpeg
 
-from wildsr.degradation.kernels import to_device
+from wildsr.degradation.tensors import to_device
 
 Matrix = tuple[tuple[int, ...], ...]
 # ITU-T T.81, annex K: the quantisation tables at quality 50
@@ -61,6 +60,8 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
     """
     levels = (image.float() * 255).round_().clamp_(0, 255).reshape(-1, *image.shape[-3:])
     if image.device.type == "cpu" or levels.shape[-2:].numel() > LARGE:
+        from torchvision.io import decode_jpeg, encode_jpeg  # at first use: it imports the whole of torchvision
+
         # The codec wants colours side by side: floats are turned so faster than bytes.
         interleaved = levels.cpu().contiguous(memory_format=torch.channels_last).byte()
         coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in interleaved]).to(image.device).float()

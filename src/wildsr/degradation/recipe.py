@@ -1,220 +1,178 @@
 """What was drawn for one image: plain numbers and names, to print, save, edit by hand and replay.
 
-Sizes and sigmas in pixels, theta in radians, cut-offs in radians per pixel, Gaussian noise in 8-bit levels.
 Every record checks itself, because it may come out of a file that somebody edited.
 """
 
 import dataclasses
 import json
-import math
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from wildsr.rules import Rule, number, one_of, record, refuse, whole
+from wildsr.degradation import v01
+from wildsr.degradation.checks import check_integer, check_type, refuse
+from wildsr.degradation.operations import BUILT_IN
 
-# The widest that a recipe may ask for: far beyond what is released, and still no risk to memory.
-SCALE = whole(1, 16)
-SIZE = whole(3, 51, step=2)
-SIGMA = number(0.05, 50)
-BETAS = (0.1, 10.0)
-CUTOFF = number(0.05, math.pi)  # pi lets everything through
-FACTORS = (0.01, 4.0)
-STRENGTH = {"gaussian": number(0, 255), "poisson": number(0, 100)}
-QUALITY = whole(1, 100)
-MODES = ("area", "bilinear", "bicubic", "nearest", "bicubic_antialias")
-BLUR_FIELDS: dict[str, tuple[str, ...]] = {  # what each kind of kernel needs beside its size
-    "iso": ("sigma_x",),
-    "aniso": ("sigma_x", "sigma_y", "theta"),
-    "generalized_iso": ("sigma_x", "beta"),
-    "generalized_aniso": ("sigma_x", "sigma_y", "theta", "beta"),
-    "plateau_iso": ("sigma_x", "beta"),
-    "plateau_aniso": ("sigma_x", "sigma_y", "theta", "beta"),
-    "sinc": ("cutoff",),
-}
+VERSION = 2  # 1 is that of 0.1, which did not say so
+SCALES = (1, 16)
+MAX_SEED = 2**63 - 1
+KEYS = ("version", "scale", "seed", "steps")
 
 
-def _or_nothing(rule: Rule) -> Rule:
-    return lambda key, value: None if value is None else rule(key, value)
+@dataclass(frozen=True)
+class Step:
+    """One operation of one order, and what was drawn for it.
 
+    Args:
+        order: what it belongs to, in words: first, second, final.
+        operation: what applies the record: an `Operation`, or its class.
+        record: an `operation.Record`.
+    """
 
-@record
-class Blur:
-    """A kernel's shape; what its kind does not use is None. The `iso` kinds use sigma_x for both axes."""
-
-    kind: Annotated[str, one_of(*BLUR_FIELDS)]
-    size: Annotated[int, SIZE]
-    sigma_x: Annotated[float | None, _or_nothing(SIGMA)] = None
-    sigma_y: Annotated[float | None, _or_nothing(SIGMA)] = None
-    theta: Annotated[float | None, _or_nothing(number(-math.pi, math.pi))] = None
-    beta: Annotated[float | None, _or_nothing(number(*BETAS))] = None
-    cutoff: Annotated[float | None, _or_nothing(CUTOFF)] = None
+    order: str
+    operation: Any = field(compare=False, repr=False)
+    record: Any
 
     def __post_init__(self) -> None:
-        for name in ("sigma_x", "sigma_y", "theta", "beta", "cutoff"):
-            value, used = getattr(self, name), name in BLUR_FIELDS[self.kind]
-            if (value is not None) != used:
-                raise refuse(name, value, f"{'a number' if used else 'nothing'} for the kind {self.kind}")
+        check_type(self, "order", str)
+        check_type(self, "record", self.operation.Record)
 
-    def describe(self) -> str:
-        if self.cutoff is not None:
-            return f"sinc {self.size} px cut-off {self.cutoff / math.pi:.2f}π"
-        words = f"blur {self.kind.replace('_', ' ')} {self.size} px σ {self.sigma_x:.2g}"
-        if self.theta is not None:
-            words += f"×{self.sigma_y:.2g} at {math.degrees(self.theta):.0f}°"
-        return words if self.beta is None else f"{words} β {self.beta:.2g}"
+    @property
+    def op(self) -> str:
+        """The short name of the operation."""
+        return self.operation.name
 
-
-@record
-class Resize:
-    """A resize by `factor` of the incoming size or of the final LQ size, per axis, floored."""
-
-    factor: Annotated[float, number(*FACTORS)]
-    mode: Annotated[str, one_of(*MODES)]
-    of: Annotated[str, one_of("input", "final")]
-
-    def describe(self) -> str:
-        mode = self.mode.replace("_", " ")
-        if self.of == "final":
-            return f"to {f'×{self.factor:.2f} of ' if self.factor != 1 else ''}final size {mode}"
-        way = "up" if self.factor > 1 else "down"
-        return "keep size" if self.factor == 1 else f"{way} ×{self.factor:.2f} {mode}"
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and names; what the record does not use is left out."""
+        return {"order": self.order, "op": self.op, **values_of(self.record)}
 
 
-@record
-class Noise:
-    """Noise of strength: a Gaussian's sigma in 8-bit levels or a Poisson scale; grey: equal channels."""
-
-    kind: Annotated[str, one_of(*STRENGTH)]
-    strength: Annotated[float, number(0, 255)]
-    grey: bool
-
-    def __post_init__(self) -> None:
-        STRENGTH[self.kind]("strength", self.strength)
-
-    def describe(self) -> str:
-        strength = f"σ {self.strength:.1f}" if self.kind == "gaussian" else f"×{self.strength:.2f}"
-        return f"{self.kind.title()} noise {strength} {'grey' if self.grey else 'colour'}"
-
-
-@record
-class Jpeg:
-    """JPEG at one of libjpeg's whole-numbered qualities, 4:2:0."""
-
-    quality: Annotated[int, QUALITY]
-
-    def describe(self) -> str:
-        return f"JPEG {self.quality}"
-
-
-Operation: TypeAlias = Blur | Resize | Noise | Jpeg
-
-
-@record
-class Order:
-    """One order of the degradation, applied in the order of its fields; None leaves an operation out."""
-
-    blur: Blur | None
-    resize: Resize | None
-    noise: Noise | None
-    jpeg: Jpeg | None
-
-
-@record
-class Finish:
-    """The end: a resize to the final size and a sinc filter (or none), after or before the last JPEG."""
-
-    resize: Resize
-    sinc: Blur | None
-    jpeg: Jpeg
-    jpeg_first: bool
-
-    def __post_init__(self) -> None:
-        if self.sinc is not None:
-            one_of("sinc")("sinc.kind", self.sinc.kind)
-
-
-@record
+@dataclass(frozen=True)
 class Recipe:
-    """All that was drawn for one image; `seed` starts the random stream of its noise.
+    """All that was drawn for one image: HQ side / LQ side, the seed of its noise, and the steps as they are applied.
 
     The last resize goes to the final size, HQ // scale.
     """
 
-    scale: Annotated[int, SCALE]
-    seed: Annotated[int, whole(0, 2**63 - 1)]
-    first: Order
-    second: Order | None
-    finish: Finish | None
+    scale: int
+    seed: int
+    steps: Sequence[Step]
 
     def __post_init__(self) -> None:
-        resizes = [(name, step) for name, step in self.steps if isinstance(step, Resize)]
-        name, last = resizes[-1] if resizes else ("first.resize", None)
-        if last is None or last.of != "final" or last.factor != 1:
-            raise refuse(name, last and (last.factor, last.of), "factor 1 of final, where the last resize ends")
+        check_integer(self, "scale", *SCALES)
+        check_integer(self, "seed", 0, MAX_SEED)
+        object.__setattr__(self, "steps", tuple(self.steps))
+        resizes = [place for place, step in enumerate(self.steps) if hasattr(step.record, "to_final_size")]
+        if not resizes and self.scale > 1:
+            raise refuse("steps", None, "a last resize to the final size")
+        if resizes and not self.steps[resizes[-1]].record.to_final_size:
+            name, last = list(self.records.items())[resizes[-1]]
+            raise refuse(name, last.describe(), "the final size, where the last resize ends")
 
     @property
-    def steps(self) -> tuple[tuple[str, Operation], ...]:
-        """The operations and their names (`first.blur`, …) in the order in which they are applied."""
-        order = ("blur", "resize", "noise", "jpeg")
-        jpeg_first = self.finish is not None and self.finish.jpeg_first
-        finish = ("jpeg", "resize", "sinc") if jpeg_first else ("resize", "sinc", "jpeg")
-        parts = (("first", order), ("second", order), ("finish", finish))
-        names = [(part, name) for part, names in parts for name in names]
-        steps = ((f"{part}.{name}", getattr(getattr(self, part), name, None)) for part, name in names)
-        return tuple((name, step) for name, step in steps if step is not None)
+    def records(self) -> dict[str, Any]:
+        """The records by name (first.blur, …) as they are applied; a second one of a name is first.blur_2."""
+        names = _names((step.order, step.op) for step in self.steps)
+        return {name: step.record for name, step in zip(names, self.steps, strict=True)}
 
     def describe(self) -> str:
-        """The recipe in words, a phrase a step, for captions."""
-        return "; ".join(step.describe() for _, step in self.steps)
+        """Return the recipe in words, a phrase a step, for captions."""
+        return "; ".join(step.record.describe() for step in self.steps)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dictionaries; a kernel lists only what its kind uses."""
-
-        def tidy(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            return {name: value for name, value in pairs if value is not None or pairs[-1][0] != "cutoff"}
-
-        return dataclasses.asdict(self, dict_factory=tidy)
+        """Return plain dictionaries and lists."""
+        steps = [step.to_dict() for step in self.steps]
+        return {"version": VERSION, "scale": self.scale, "seed": self.seed, "steps": steps}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Recipe":
-        """The inverse of `to_dict`. Raises: ValueError, one line that begins with the key, for what is no recipe."""
-        return _read(cls, data, "")
+    def from_dict(cls, data: Mapping[str, Any], operations: Iterable[Any] = ()) -> "Recipe":
+        """Read what `to_dict` of this version, or of 0.1, gave.
+
+        Args:
+            operations: what it may name beside the built-in ones: objects or classes with a short `name`.
+
+        Raises:
+            ValueError: it is no recipe; one line that begins with the key.
+        """
+        if v01.is_recipe(data):
+            try:
+                return cls.from_dict(v01.translate(data))
+            except ValueError as error:
+                raise ValueError(v01.as_spelt_then(str(error))) from None
+        _check_keys(data, KEYS, KEYS, "")
+        if data["version"] != VERSION:
+            raise refuse("version", data["version"], f"{VERSION}, the newest that is known here")
+        if not isinstance(data["steps"], list | tuple):
+            raise refuse("steps", data["steps"], "a list")
+        known = {operation.name: operation for operation in (*BUILT_IN, *operations)}
+        heads = [_head(step, known, f"steps.{place}") for place, step in enumerate(data["steps"])]
+        steps = [
+            Step(order, known[op], _read(known[op].Record, step, name))
+            for (order, op), name, step in zip(heads, _names(heads), data["steps"], strict=True)
+        ]
+        return cls(data["scale"], data["seed"], steps)
 
     def to_json(self) -> str:
-        """One line of JSON; numbers survive exactly."""
+        """Return one line of JSON; numbers survive exactly."""
         return json.dumps(self.to_dict())
 
     @classmethod
-    def from_json(cls, text: str) -> "Recipe":
-        """The inverse of `to_json`. Raises: ValueError, as `from_dict`, and for what is no JSON."""
+    def from_json(cls, text: str, operations: Iterable[Any] = ()) -> "Recipe":
+        """Read what `to_json` gave. Raises: ValueError, as `from_dict`, and for what is no JSON."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise refuse("recipe", text, f"JSON ({error})") from None
-        return cls.from_dict(data)
+        return cls.from_dict(data, operations)
 
 
-_PARTS: dict[type, dict[str, type]] = {
-    Order: {"blur": Blur, "resize": Resize, "noise": Noise, "jpeg": Jpeg},
-    Finish: {"resize": Resize, "sinc": Blur, "jpeg": Jpeg},
-    Recipe: {"first": Order, "second": Order, "finish": Finish},
-}
+def values_of(record: Any) -> dict[str, Any]:
+    """Return a record's fields that are set, by name."""
+    values = {key.name: getattr(record, key.name) for key in dataclasses.fields(record) if key.init}
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _read(kind: type, data: object, prefix: str) -> Any:
-    """Build a record from a dictionary; `prefix` leads to it, for the messages."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    if not isinstance(data, Mapping):
-        raise refuse(prefix.rstrip(".") or "recipe", data, "the keys " + ", ".join(names))
-    if kind is Blur:
-        names = ["kind", "size", *BLUR_FIELDS[one_of(*BLUR_FIELDS)(f"{prefix}kind", data.get("kind"))]]
-    for key in (*data, *names):
-        if key not in names or key not in data:
-            raise refuse(prefix + repr(key).strip("'"), data.get(key), "exactly the keys " + ", ".join(names))
-    values = dict(data)
-    for key, part in _PARTS.get(kind, {}).items():
-        values[key] = None if data[key] is None else _read(part, data[key], f"{prefix}{key}.")
+def _names(steps: Iterable[tuple[str, str]]) -> list[str]:
+    """Name the steps by order and operation; the second first.blur is first.blur_2."""
+    found: list[str] = []
+    for order, op in steps:
+        name, number = f"{order}.{op}", 1
+        while (name if number == 1 else f"{name}_{number}") in found:
+            number += 1
+        found.append(name if number == 1 else f"{name}_{number}")
+    return found
+
+
+def _head(step: Any, known: Mapping[str, Any], place: str) -> tuple[str, str]:
+    """The order and the operation of a step."""
+    if not isinstance(step, Mapping):
+        raise refuse(place, step, "the keys order, op and what was drawn")
+    order, op = step.get("order"), step.get("op")
+    if not isinstance(order, str):
+        raise refuse(f"{place}.order", order, "a name such as first, second or final")
+    if not isinstance(op, str) or op not in known:
+        others = "another is known where it is passed as one of the operations"
+        raise refuse(f"{place}.op", op, f"one of {', '.join(known)}; {others}")
+    return order, op
+
+
+def _read(kind: type, step: Mapping[str, Any], name: str) -> Any:
+    """Build a step's record; `name` leads to it, for the messages."""
+    fields = [key for key in dataclasses.fields(kind) if key.init]
+    needed = [key.name for key in fields if key.default is key.default_factory is dataclasses.MISSING]
+    values = {key: value for key, value in step.items() if key not in ("order", "op")}
+    _check_keys(values, [key.name for key in fields], needed, f"{name}.")
     try:
         return kind(**values)
     except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from None
+        raise ValueError(f"{name}.{error}") from None
+
+
+def _check_keys(data: Any, allowed: Sequence[str], needed: Sequence[str], prefix: str) -> None:
+    """Refuse what is no mapping of these keys."""
+    wanted = "the keys " + ", ".join(allowed)
+    if not isinstance(data, Mapping):
+        raise refuse(prefix.rstrip(".") or "recipe", data, wanted)
+    for key in (*data, *needed):
+        if key not in allowed or key not in data:
+            raise refuse(prefix + repr(key).strip("'"), data.get(key), wanted)

@@ -3,256 +3,223 @@
 Every spec checks itself: a ValueError names the key, what was given and what is wanted.
 """
 
-import math
-from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import field, replace
-from itertools import accumulate
-from typing import Annotated, Any
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from numpy.random import Generator
 
-from wildsr.degradation import recipe
-from wildsr.degradation.recipe import Blur, Finish, Jpeg, Noise, Order, Recipe, Resize
-from wildsr.rules import number, one_of, record, refuse, several, span, whole
+from wildsr.degradation import draws
+from wildsr.degradation.checks import check_integer, check_number, check_type, refuse
+from wildsr.degradation.operations import (
+    BUILT_IN,
+    BlurSpec,
+    DrawContext,
+    FinalResizeSpec,
+    JpegSpec,
+    KernelSpec,
+    NoiseSpec,
+    ResizeSpec,
+    SincSpec,
+)
+from wildsr.degradation.recipe import MAX_SEED, SCALES, Recipe, Step
 
-Range = Sequence[float]  # (low, high), both possible; a list from YAML is taken too
-Probability = Annotated[float, number(0, 1)]
-Weight = Annotated[float, number(0, 1e6)]  # relative
-Sizes = Annotated[Sequence[int], span(recipe.SIZE)]
-Sigmas = Annotated[Range, span(recipe.SIGMA)]
-Betas = Annotated[Range, span(number(recipe.BETAS[0], 1), number(1, recipe.BETAS[1]))]
-Cutoffs = Annotated[Range, span(recipe.CUTOFF)]
-UpFactors = Annotated[Range, span(number(1, recipe.FACTORS[1]))]
-DownFactors = Annotated[Range, span(number(recipe.FACTORS[0], 1))]
-Modes = Annotated[Sequence[str], several(one_of(*recipe.MODES))]
-
-_KINDS = tuple(kind for kind in recipe.BLUR_FIELDS if kind != "sinc")
-_WAYS = ("up", "down", "keep")
-_RELEASED_MODES = ("area", "bilinear", "bicubic")
+OPERATION = ("name", "Record", "draw", "apply")
 
 
-def _check_weights(spec: object, keys: Sequence[str]) -> None:
-    if not any(getattr(spec, key) for key in keys):
-        raise refuse(", ".join(keys), [0] * len(keys), "a weight above 0 for at least one")
+@dataclass(frozen=True)
+class Arrangement:
+    """The names of an order's operations as they are applied, and how often, relative to the others."""
 
-
-def _pick(rng: Generator, spec: object, keys: Sequence[str]) -> str:
-    """Draw one of the fields, as often as its weight among them says."""
-    sums = list(accumulate(getattr(spec, key) for key in keys))
-    return keys[bisect_left(sums, (1 - rng.random()) * sums[-1])]  # from (0, 1]: a weight of 0 is never drawn
-
-
-def _uniform(rng: Generator, span: Range) -> float:
-    return min(span[0] + (span[1] - span[0]) * rng.random(), span[1])  # rounding may pass the end
-
-
-def _whole(rng: Generator, low: int, high: int) -> int:
-    return int(rng.integers(low, high, endpoint=True))
-
-
-@record
-class KernelSpec:
-    """The mix of blur kernels, shared by both orders; `iso` … `plateau_aniso` are relative weights."""
-
-    sizes: Sizes = (7, 21)  # taps, the odd numbers between
-    sinc_prob: Probability = 0.1
-    iso: Weight = 0.45
-    aniso: Weight = 0.25
-    generalized_iso: Weight = 0.12
-    generalized_aniso: Weight = 0.03
-    plateau_iso: Weight = 0.12
-    plateau_aniso: Weight = 0.03
-    beta_generalized: Betas = (0.5, 4.0)
-    beta_plateau: Betas = (1.0, 2.0)
-    beta_low_prob: Probability = 0.5  # of beta from U(low, 1), otherwise from U(1, high)
-    cutoff_small: Cutoffs = (math.pi / 3, math.pi)  # radians per pixel, for a sinc below `large_from`
-    cutoff_large: Cutoffs = (math.pi / 5, math.pi)  # radians per pixel, for the others
-    large_from: Annotated[int, whole(1, 99)] = 13  # taps
+    weight: float
+    order: Sequence[str]
 
     def __post_init__(self) -> None:
-        _check_weights(self, _KINDS)
-
-    def draw(self, rng: Generator, sigma: Range) -> Blur:
-        """Draw a kernel; sigma is the range of its standard deviations in pixels."""
-        size = self._size(rng)
-        if rng.random() < self.sinc_prob:
-            cutoff = self.cutoff_small if size < self.large_from else self.cutoff_large
-            return Blur("sinc", size, cutoff=_uniform(rng, cutoff))
-        kind = _pick(rng, self, _KINDS)
-        values = {"sigma_x": _uniform(rng, sigma)}
-        if kind.endswith("aniso"):
-            values |= {"sigma_y": _uniform(rng, sigma), "theta": _uniform(rng, (-math.pi, math.pi))}
-        if "_" in kind:
-            low, high = self.beta_plateau if kind.startswith("plateau") else self.beta_generalized
-            values["beta"] = _uniform(rng, (low, 1.0) if rng.random() < self.beta_low_prob else (1.0, high))
-        return Blur(kind, size, **values)
-
-    def draw_sinc(self, rng: Generator, cutoff: Range) -> Blur:
-        """Draw a sinc filter; cutoff is the range of its cut-off in radians per pixel."""
-        return Blur("sinc", self._size(rng), cutoff=_uniform(rng, cutoff))
-
-    def _size(self, rng: Generator) -> int:
-        return 2 * _whole(rng, self.sizes[0] // 2, self.sizes[1] // 2) + 1
+        check_number(self, "weight", 0, 1e6)
+        if not isinstance(self.order, list | tuple) or len(set(self.order)) != len(self.order):
+            raise refuse("order", self.order, "a list of names, each once")
+        object.__setattr__(self, "order", tuple(self.order))
 
 
-@record
-class BlurSpec:
-    """A blur with probability prob; sigma in pixels."""
-
-    prob: Probability = 1.0
-    sigma: Sigmas = (0.2, 3.0)
-
-    def draw(self, rng: Generator, kernels: KernelSpec) -> Blur | None:
-        return kernels.draw(rng, self.sigma) if rng.random() < self.prob else None
-
-
-@record
-class ResizeSpec:
-    """Up, down or keep by relative weight; factors are relative to the input's or to the final LQ size."""
-
-    up: Weight = 0.2
-    down: Weight = 0.7
-    keep: Weight = 0.1
-    up_factor: UpFactors = (1.0, 1.5)
-    down_factor: DownFactors = (0.15, 1.0)
-    modes: Modes = _RELEASED_MODES
-    of: Annotated[str, one_of("input", "final")] = "input"
-
-    def __post_init__(self) -> None:
-        _check_weights(self, _WAYS)
-
-    def draw(self, rng: Generator) -> Resize:
-        way = _pick(rng, self, _WAYS)
-        factor = 1.0 if way == "keep" else _uniform(rng, getattr(self, f"{way}_factor"))
-        return Resize(factor, self.modes[_whole(rng, 0, len(self.modes) - 1)], self.of)
-
-
-@record
-class NoiseSpec:
-    """Gaussian noise with probability gaussian_prob (sigma in 8-bit levels), otherwise Poisson noise."""
-
-    gaussian_prob: Probability = 0.5
-    gaussian_sigma: Annotated[Range, span(recipe.STRENGTH["gaussian"])] = (1.0, 30.0)
-    poisson_scale: Annotated[Range, span(recipe.STRENGTH["poisson"])] = (0.05, 3.0)
-    grey_prob: Probability = 0.4
-
-    def draw(self, rng: Generator) -> Noise:
-        gaussian = rng.random() < self.gaussian_prob
-        strength = _uniform(rng, self.gaussian_sigma if gaussian else self.poisson_scale)
-        return Noise("gaussian" if gaussian else "poisson", strength, rng.random() < self.grey_prob)
-
-
-@record
-class JpegSpec:
-    """JPEG at a whole-numbered quality of a range, both ends possible."""
-
-    quality: Annotated[Sequence[int], span(recipe.QUALITY)] = (30, 95)
-
-    def draw(self, rng: Generator) -> Jpeg:
-        return Jpeg(_whole(rng, *self.quality))
-
-
-@record
+@dataclass(frozen=True, init=False)
 class OrderSpec:
-    """One order, in the order of its fields; None leaves an operation out. Defaults: the first order."""
+    """One order: operations by name, and the arrangements in which they are applied.
 
-    blur: BlurSpec | None = field(default_factory=BlurSpec)
-    resize: ResizeSpec | None = field(default_factory=ResizeSpec)
-    noise: NoiseSpec | None = field(default_factory=NoiseSpec)
-    jpeg: JpegSpec | None = field(default_factory=JpegSpec)
+    Operations draw as they are declared, then one of the arrangements is drawn, where there are several.
 
-    def draw(self, rng: Generator, kernels: KernelSpec) -> Order:
-        return Order(
-            blur=self.blur.draw(rng, kernels) if self.blur else None,
-            resize=self.resize.draw(rng) if self.resize else None,
-            noise=self.noise.draw(rng) if self.noise else None,
-            jpeg=self.jpeg.draw(rng) if self.jpeg else None,
-        )
+    Args:
+        arrangements: mappings of `weight` and `order`, a list of names; None is one, as the operations are declared.
+        operations: see `operations.Operation`; None leaves one out, wherever the arrangements name it.
+    """
+
+    operations: Mapping[str, Any]
+    arrangements: Sequence[Arrangement]
+
+    def __init__(self, arrangements: Sequence[Any] | None = None, **operations: Any) -> None:
+        for name, operation in operations.items():
+            _check_operation(name, operation)
+        given = [{"weight": 1.0, "order": list(operations)}] if arrangements is None else arrangements
+        object.__setattr__(self, "arrangements", tuple(_arrangements(given, operations)))
+        object.__setattr__(self, "operations", {name: op for name, op in operations.items() if op is not None})
+
+    def draw(self, rng: Generator, context: DrawContext) -> list[tuple[Any, Any]]:
+        """Draw the operations that take part, as they are applied, each with its record."""
+        drawn = {name: operation.draw(rng, context) for name, operation in self.operations.items()}
+        weights = [arrangement.weight for arrangement in self.arrangements]
+        order = self.arrangements[draws.pick(rng, weights) if len(weights) > 1 else 0].order
+        return [(self.operations[name], drawn[name]) for name in order if drawn.get(name) is not None]
+
+    def last_resizes(self) -> Iterator[tuple[str, Any]]:
+        """Yield the name and the operation of the last resize of each arrangement that has one."""
+        for arrangement in self.arrangements:
+            found = [name for name in arrangement.order if hasattr(self.operations.get(name), "to_final_size")]
+            if found:
+                yield found[-1], self.operations[found[-1]]
 
 
-@record
-class FinishSpec:
-    """A resize to the final size and a sinc filter (cut-off in radians per pixel), around the last JPEG."""
-
-    modes: Modes = _RELEASED_MODES
-    sinc_prob: Probability = 0.8
-    cutoff: Cutoffs = (math.pi / 3, math.pi)
-    jpeg: JpegSpec = field(default_factory=JpegSpec)
-    jpeg_first_prob: Probability = 0.5
-
-    def draw(self, rng: Generator, kernels: KernelSpec) -> Finish:
-        return Finish(
-            resize=Resize(1.0, self.modes[_whole(rng, 0, len(self.modes) - 1)], "final"),
-            sinc=kernels.draw_sinc(rng, self.cutoff) if rng.random() < self.sinc_prob else None,
-            jpeg=self.jpeg.draw(rng),
-            jpeg_first=rng.random() < self.jpeg_first_prob,
-        )
+def _check_operation(name: str, operation: Any) -> None:
+    if operation is None:
+        return
+    if isinstance(operation, type) or not all(hasattr(operation, key) for key in OPERATION):
+        raise refuse(name, operation, "an operation, with " + ", ".join(OPERATION))
+    if not dataclasses.is_dataclass(operation.Record):
+        raise refuse(f"{name}.Record", operation.Record, "a dataclass")
+    if reserved := {"order", "op"} & {key.name for key in dataclasses.fields(operation.Record)}:
+        raise refuse(f"{name}.Record", reserved.pop(), "another name for a field, as a recipe's step has one of it")
 
 
-def _released_second() -> OrderSpec:
-    """The released second order: weaker, sized relative to the final LQ; its JPEG belongs to the finish."""
+def _arrangements(given: Any, operations: Mapping[str, Any]) -> list[Arrangement]:
+    """Check that every arrangement names every operation, and leave out what is left out."""
+    if not isinstance(given, list | tuple) or not given:
+        raise refuse("arrangements", given, "a list with something in it")
+    present = {name for name, operation in operations.items() if operation is not None}
+    found = []
+    for place, one in enumerate(given):
+        values, key = vars(one) if isinstance(one, Arrangement) else one, f"arrangements.{place}"
+        if not isinstance(values, Mapping) or set(values) != {"weight", "order"}:
+            raise refuse(key, one, "the keys weight and order")
+        try:
+            arrangement = Arrangement(**values)
+        except ValueError as error:
+            raise ValueError(f"{key}.{error}") from None
+        if not present <= set(arrangement.order) <= set(operations):
+            raise refuse(f"{key}.order", list(arrangement.order), "each of " + ", ".join(operations))
+        found.append(Arrangement(arrangement.weight, [name for name in arrangement.order if name in present]))
+    if len(found) > 1 and not any(arrangement.weight for arrangement in found):
+        raise refuse("arrangements", [0] * len(found), "a weight above 0 for at least one")
+    return found
+
+
+def first_order() -> OrderSpec:
+    """Return the released first order."""
+    return OrderSpec(blur=BlurSpec(), resize=ResizeSpec(), noise=NoiseSpec(), jpeg=JpegSpec())
+
+
+def second_order() -> OrderSpec:
+    """Return the released second order: weaker, sized relative to the final LQ; its JPEG belongs to the final one."""
     return OrderSpec(
         blur=BlurSpec(0.8, sigma=(0.2, 1.5)),
-        resize=ResizeSpec(0.3, 0.4, 0.3, up_factor=(1.0, 1.2), down_factor=(0.3, 1.0), of="final"),
+        resize=ResizeSpec(0.3, 0.4, 0.3, up_factor=(1.0, 1.2), down_factor=(0.3, 1.0), relative_to="final"),
         noise=NoiseSpec(gaussian_sigma=(1.0, 25.0), poisson_scale=(0.05, 2.5)),
-        jpeg=None,
     )
 
 
-def _as_recipe(key: str, value: Any) -> Recipe | None:
-    if value is None or isinstance(value, Recipe):
-        return value
-    try:
-        return Recipe.from_dict(value)
-    except ValueError as error:
-        raise ValueError(f"{key}.{error}") from None
+def final_order() -> OrderSpec:
+    """Return the released end: a resize to the final size and a sinc filter, before or after the last JPEG."""
+    return OrderSpec(
+        [
+            {"weight": 0.5, "order": ["resize", "sinc", "jpeg"]},
+            {"weight": 0.5, "order": ["jpeg", "resize", "sinc"]},
+        ],
+        resize=FinalResizeSpec(),
+        sinc=SincSpec(),
+        jpeg=JpegSpec(),
+    )
 
 
-@record
+@dataclass(frozen=True, init=False)
 class DegradationSpec:
-    """The whole degradation: two orders and the finish. The defaults are the released x4 recipe.
+    """The whole degradation: orders by name, applied as they are declared, `final` last. The defaults are released.
 
-    `fixed` is a recipe, or its dictionary, that every image has instead of one drawn from the rest; only the seed of
-    its noise is drawn.
+    Args:
+        scale: HQ side / LQ side.
+        kernels: the mix of blur kernels that all orders share.
+        fixed_recipe: a recipe, or its dictionary, that every image has instead of one drawn from the rest; only the
+            seed of its noise is drawn.
+        orders: in place of the released `first`, `second` and `final`, or beside them; None leaves one out.
     """
 
-    scale: Annotated[int, recipe.SCALE] = 4
-    kernels: KernelSpec = field(default_factory=KernelSpec)
-    first: OrderSpec = field(default_factory=OrderSpec)
-    second: OrderSpec | None = field(default_factory=_released_second)
-    finish: FinishSpec | None = field(default_factory=FinishSpec)
-    fixed: Annotated[Recipe | None, _as_recipe] = None
+    scale: int
+    kernels: KernelSpec
+    orders: Mapping[str, OrderSpec]
+    fixed_recipe: Recipe | None
 
-    def __post_init__(self) -> None:
-        if self.fixed is not None and self.fixed.scale != self.scale:
-            raise refuse("fixed.scale", self.fixed.scale, f"{self.scale}, the scale of the whole")
-        last = (self.second and self.second.resize) or self.first.resize
-        if self.finish is None and not (last and last.of == "final" and last.up == last.down == 0):
-            wanted = "a finish, or a last resize of final that only keeps: LQ must end at the final size"
-            raise refuse("finish", None, wanted)
+    def __init__(
+        self,
+        scale: int = 4,
+        kernels: KernelSpec | None = None,
+        fixed_recipe: Recipe | Mapping[str, Any] | None = None,
+        **orders: OrderSpec | None,
+    ) -> None:
+        chosen = {"first": first_order(), "second": second_order(), "final": final_order()} | orders
+        for name, order in chosen.items():
+            if order is not None and not isinstance(order, OrderSpec):
+                raise refuse(name, order, "OrderSpec, or null")
+        names = sorted(chosen, key=lambda name: name == "final")
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "kernels", KernelSpec() if kernels is None else kernels)
+        object.__setattr__(self, "orders", {name: chosen[name] for name in names if chosen[name] is not None})
+        object.__setattr__(self, "fixed_recipe", self._read(fixed_recipe))
+        check_integer(self, "scale", *SCALES)
+        check_type(self, "kernels", KernelSpec)
+        self._check_names()
+        self._check_end()
+        if self.fixed_recipe is not None and self.fixed_recipe.scale != scale:
+            raise refuse("fixed_recipe.scale", self.fixed_recipe.scale, f"{scale}, the scale of the whole")
+
+    @property
+    def operations(self) -> dict[str, Any]:
+        """All operations by name: first.blur, …; what reads a recipe that was drawn here is given their values."""
+        orders = self.orders.items()
+        return {f"{name}.{key}": found for name, order in orders for key, found in order.operations.items()}
 
     def draw(self, rng: Generator) -> Recipe:
         """Draw one image's recipe, a pure function of the generator's state."""
-        if self.fixed is not None:
-            return replace(self.fixed, seed=_whole(rng, 0, 2**63 - 1))
-        return Recipe(
-            scale=self.scale,
-            seed=_whole(rng, 0, 2**63 - 1),
-            first=self.first.draw(rng, self.kernels),
-            second=self.second.draw(rng, self.kernels) if self.second else None,
-            finish=self.finish.draw(rng, self.kernels) if self.finish else None,
-        )
+        seed = draws.integer(rng, 0, MAX_SEED)
+        if self.fixed_recipe is not None:
+            return dataclasses.replace(self.fixed_recipe, seed=seed)
+        context = DrawContext(self.scale, self.kernels)
+        steps = [
+            Step(name, operation, record)
+            for name, order in self.orders.items()
+            for operation, record in order.draw(rng, context)
+        ]
+        return Recipe(self.scale, seed, steps)
 
+    def _read(self, fixed: Recipe | Mapping[str, Any] | None) -> Recipe | None:
+        if fixed is None or isinstance(fixed, Recipe):
+            return fixed
+        try:
+            return Recipe.from_dict(fixed, self.operations.values())
+        except ValueError as error:
+            raise ValueError(f"fixed_recipe.{error}") from None
 
-@record
-class SharpenSpec:
-    """Which images are sharpened, and how: radius and sigma in pixels, threshold in 8-bit levels."""
+    def _check_names(self) -> None:
+        """A short name leads to one record and its one application: else a recipe would not replay."""
+        known = {kind.name: (kind.Record, kind.apply) for kind in BUILT_IN}
+        for key, operation in self.operations.items():
+            own = (operation.Record, type(operation).apply)
+            if known.setdefault(operation.name, own) != own:
+                raise refuse(f"{key}.name", operation.name, "a name that no operation with another record or apply has")
 
-    source: bool = True  # LQ is made from the sharpened HQ
-    target_pixel: bool = True
-    target_perceptual: bool = True
-    radius: Annotated[int, whole(1, 25)] = 25  # 51 taps
-    sigma: Annotated[float, recipe.SIGMA] = 8.0
-    amount: Annotated[float, number(0, 10)] = 0.5
-    threshold: Annotated[float, number(0, 255)] = 10.0
+    def _check_end(self) -> None:
+        """LQ ends at the final size, whatever is drawn."""
+        ends = [(name, list(order.last_resizes())) for name, order in self.orders.items()]
+        ends = [(name, last) for name, last in ends if last]
+        if not ends and self.scale > 1:
+            raise refuse("orders", list(self.orders), "one that resizes to the final size")
+        for key, operation in ends[-1][1] if ends else ():
+            if not operation.to_final_size:
+                wanted = "a last resize that always goes to the final size (relative_to final, neither up nor down)"
+                raise refuse(f"{ends[-1][0]}.{key}", operation, wanted)

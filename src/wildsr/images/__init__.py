@@ -1,6 +1,6 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import SUFFIXES, find_images, image_size, kind_of
+from wildsr.images.files import SUFFIXES, file_state, find_images, image_size, kind_of, walk
 from wildsr.images.metadata import Metadata
 from wildsr.images.pictures import Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (
@@ -10,6 +10,7 @@ from wildsr.images.tensors import (
     most_detailed,
     read_image,
     save_picture,
+    to_channels,
     to_float,
     to_pil,
     to_uint8,
@@ -25,6 +26,7 @@ __all__ = [
     "crop_to_multiple",
     "encode_picture",
     "expanded",
+    "file_state",
     "find_images",
     "first_line",
     "from_pil",
@@ -37,9 +39,11 @@ __all__ = [
     "read_picture",
     "require_writable",
     "save_picture",
+    "to_channels",
     "to_float",
     "to_pil",
     "to_uint8",
+    "walk",
     "write_image",
     "write_whole",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,7 +11,7 @@ from typing import IO
 
 from PIL import Image, ImageFile, features
 
-from wildsr.io import expanded, first_line
+from wildsr.io import expanded, first_line, printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
 # The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
@@ -20,9 +21,10 @@ WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and
 
 
 def find_images(folder: Path | str) -> list[Path]:
-    """List the image files of a folder and its sub-folders, sorted by path.
+    """List the image files of a folder and its sub-folders, sorted by path; hidden files are left out.
 
-    Links that lead out of the folder are left out, and so are hidden files.
+    Links are followed, wherever they lead. A folder that is linked into itself is entered once; a link to nothing is
+    listed, and is not readable when it is its turn.
 
     Raises:
         ValueError: the folder does not exist, or holds no file with one of SUFFIXES.
@@ -30,19 +32,37 @@ def find_images(folder: Path | str) -> list[Path]:
     root = expanded(folder)
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder")
-    inside = root.resolve()
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-        and path.resolve().is_relative_to(inside)
-    )
+    named = (path for path in walk(root) if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    found = sorted(path for path in named if path.is_file() or (path.is_symlink() and not path.exists()))
     if not found:
         content = "nothing" if not any(root.iterdir()) else "no image"
         raise ValueError(f"{root}: {content} in this folder; wanted files named *{', *'.join(SUFFIXES)}")
     return found
+
+
+def walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Yield everything in a folder and its sub-folders that is no folder; links are followed, loops passed over.
+
+    Args:
+        above: the real places of the folders on the way here.
+    """
+    way = above | {os.path.realpath(folder)}
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except PermissionError:
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if not (path.is_dir() if entry.is_symlink() else entry.is_dir()):  # of an entry it costs no call to the disk
+            yield path
+        elif os.path.realpath(path) not in way:
+            yield from walk(path, way)
+
+
+def file_state(path: Path) -> os.stat_result:
+    """Return size and dates of a file; those of the link itself where it leads nowhere."""
+    return path.stat() if path.exists() else path.lstat()
 
 
 @contextmanager
@@ -66,7 +86,10 @@ def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.Imag
                     raise ValueError(f"its pixels are of mode {picture.mode}; wanted 8 or 16 bits a channel")
                 yield picture
     except FileNotFoundError:
-        raise ValueError(f"{name}: no such file") from None
+        what = "no such file"
+        if isinstance(source, (Path, str)) and (link := Path(source)).is_symlink():
+            what = f"a link to {printable(link.readlink())}, which is not there"
+        raise ValueError(f"{name}: {what}") from None
     except Image.UnidentifiedImageError:
         raise ValueError(f"{name}: not a readable image (none of {', '.join(FORMATS)}, or damaged)") from None
     except Exception as error:  # damaged files make Pillow raise a dozen types: OSError, SyntaxError, struct.error, …

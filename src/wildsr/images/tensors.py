@@ -18,6 +18,8 @@ from wildsr.images.files import kind_of, opened
 from wildsr.io import write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
+# BT.601 in units of 2^-16, rounded as Pillow's convert("L") has them; they sum to 2^16, so that grey keeps its levels.
+LUMA_WEIGHTS = (19595, 38470, 7471)
 
 
 def read_image(path: Path | str) -> Tensor:
@@ -43,6 +45,25 @@ def to_pil(image: Tensor) -> Image.Image:
     """A (C, H, W) image, C from 1 to 4, as a Pillow picture; float is taken as [0, 1], clamped and rounded to 8 bit."""
     levels = to_uint8(image).cpu().permute(1, 2, 0).numpy()
     return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def to_channels(image: Tensor, channels: int) -> Tensor:
+    """Return a (1 or 3, H, W) uint8 image as grey (1 channel) or RGB (3).
+
+    Colour becomes grey by its luma (BT.601), level for level as Pillow's convert("L"); grey becomes RGB of equal
+    channels. The one undoes the other.
+
+    Raises:
+        ValueError: another number of channels is wanted.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels: given {channels}, wanted 1 (grey) or 3 (RGB)")
+    if image.shape[0] == channels:
+        return image
+    if channels == 3:
+        return image.expand(3, -1, -1)
+    red, green, blue = (weight * plane for weight, plane in zip(LUMA_WEIGHTS, image.int(), strict=True))
+    return ((red + green + blue + (1 << 15)) >> 16).to(torch.uint8)[None]
 
 
 def to_uint8(image: Tensor) -> Tensor:

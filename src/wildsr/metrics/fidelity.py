@@ -4,13 +4,11 @@
 
 from typing import Literal
 
-import torch
 from kornia.metrics import ssim
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.functional.image import peak_signal_noise_ratio
-from torchmetrics.utilities import dim_zero_cat
 
+from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, to_levels
 
 Channels = Literal["y", "rgb"]
@@ -18,10 +16,10 @@ Channels = Literal["y", "rgb"]
 WINDOW = 11
 
 
-class PSNR(Metric):
+class PSNR(ImageMetric):
     """Mean peak signal-to-noise ratio over images, in dB; higher is better.
 
-    The mean of each image's PSNR, not the PSNR of the pooled error. Equal images count as infinity.
+    The mean of each image's PSNR, not the PSNR of the pooled error. That of equal images is infinite, and left out.
 
     Example:
         >>> import torch
@@ -34,15 +32,11 @@ class PSNR(Metric):
         border: pixels cut off each side before measuring; papers cut off as many as the scale.
     """
 
-    is_differentiable = False
     higher_is_better = True
-    full_state_update = False
-    scores: list[Tensor]
 
     def __init__(self, channels: Channels = "y", border: int = 0) -> None:
         super().__init__()
         self.channels, self.border = _check_channels(channels), border
-        self.add_state("scores", default=[], dist_reduce_fx="cat")
 
     def update(self, sr: Tensor, hq: Tensor) -> None:
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -52,14 +46,10 @@ class PSNR(Metric):
         """
         sr, hq = _compared(sr, hq, self.channels, self.border)
         scores = peak_signal_noise_ratio(sr, hq, data_range=255.0, dim=(1, 2, 3), reduction="none")
-        self.scores.append(scores.to(self.device, torch.float32))
-
-    def compute(self) -> Tensor:
-        """The mean over all images."""
-        return dim_zero_cat(self.scores).mean()
+        self.add(scores)
 
 
-class SSIM(Metric):
+class SSIM(ImageMetric):
     """Mean structural similarity over images, at most 1; higher is better.
 
     Example:
@@ -73,15 +63,11 @@ class SSIM(Metric):
         border: pixels cut off each side before measuring; papers cut off as many as the scale.
     """
 
-    is_differentiable = False
     higher_is_better = True
-    full_state_update = False
-    scores: list[Tensor]
 
     def __init__(self, channels: Channels = "y", border: int = 0) -> None:
         super().__init__()
         self.channels, self.border = _check_channels(channels), border
-        self.add_state("scores", default=[], dist_reduce_fx="cat")
 
     def update(self, sr: Tensor, hq: Tensor) -> None:
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -94,11 +80,7 @@ class SSIM(Metric):
         if min(height, width) < WINDOW:
             raise ValueError(f"SSIM got {height} x {width} px inside the border; wanted at least {WINDOW} px a side")
         scores = ssim(sr, hq, WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
-        self.scores.append(scores.to(self.device, torch.float32))
-
-    def compute(self) -> Tensor:
-        """The mean over all images."""
-        return dim_zero_cat(self.scores).mean()
+        self.add(scores)
 
 
 def _check_channels(channels: str) -> str:

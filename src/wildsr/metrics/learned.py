@@ -17,12 +17,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
 from torchmetrics.functional.image.dists import DISTSNetwork
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
-from torchmetrics.utilities import dim_zero_cat
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
+from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import to_levels
 from wildsr.networks.released import withheld
 
@@ -30,7 +29,7 @@ WEIGHTS = {"lpips": AlexNet_Weights.IMAGENET1K_V1, "dists": VGG16_Weights.IMAGEN
 TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
 
 
-class LearnedDistance(Metric):
+class LearnedDistance(ImageMetric):
     """Mean distance over images, as a network sees it; lower is closer.
 
     Args:
@@ -38,15 +37,11 @@ class LearnedDistance(Metric):
         border: pixels cut off each side before measuring.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
-    scores: list[Tensor]
 
     def __init__(self, network: nn.Module, border: int = 0) -> None:
         super().__init__()
         self.network, self.border = network, border
-        self.add_state("scores", default=[], dist_reduce_fx="cat")
 
     def update(self, sr: Tensor, hq: Tensor) -> None:
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -60,11 +55,7 @@ class LearnedDistance(Metric):
         for one, other in zip(given, wanted, strict=True):
             with torch.autocast(self.device.type, enabled=False):  # the same figures whatever a run trains in
                 score = self.network(one.expand(1, 3, -1, -1), other.expand(1, 3, -1, -1))
-            self.scores.append(score.detach().reshape(1).to(self.device, torch.float32))
-
-    def compute(self) -> Tensor:
-        """The mean over all images."""
-        return dim_zero_cat(self.scores).mean()
+            self.add(score.reshape(1))
 
 
 class LpipsNetwork(nn.Module):

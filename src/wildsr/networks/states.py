@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,25 +14,24 @@ import torch
 from torch import Tensor
 
 from wildsr.images import write_whole
+from wildsr.networks.foreign import describe_foreign, is_safetensors
+from wildsr.networks.layouts import Found, Kind, find_network, is_training_state
 from wildsr.networks.ncnn import read_ncnn
 
-READS = (".pth", ".pt", ".safetensors", ".ckpt", ".param")
+# Where a suffix is not .safetensors or .param, the content decides; net_g.pth.tar and files without one exist.
+READS = (".pth", ".pt", ".safetensors", ".ckpt", ".param", ".bin", ".tar", ".state", "")
 WRITES = (".pth", ".pt", ".safetensors")
-# The released files' keys, the averaged weights first as the better ones; then those of other trainers.
-WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "model", "net")
-
-State = dict[str, Tensor]
 
 
-def read_state(path: Path, prefixes: tuple[str, ...]) -> State:
-    """The state dict in a file, on the CPU, in the types it was saved in, its names without a prefix.
+def read_state(path: Path, kind: Kind) -> Found:
+    """Read the network in a file: its state dict, on the CPU, in the types it was saved in, in the released names.
 
     Nothing in the file is executed: only tensors and plain values are read.
 
     Args:
-        path: .pth or .pt (`params_ema`, `params` or bare, `module.` in front of the names or not),
-            .safetensors, a .ckpt of training, or an ncnn .param with its .bin.
-        prefixes: where a .ckpt of training keeps the network, the best place first.
+        path: .pth, .pt, .ckpt and the like as torch saves them, whatever keys and prefixes its trainer put around the
+            names; .safetensors; or an ncnn .param with its .bin.
+        kind: which network is meant where a file holds more, such as a checkpoint of training.
 
     Raises:
         ValueError: the file is missing, damaged, of another kind or without weights. The message is one line.
@@ -40,16 +40,26 @@ def read_state(path: Path, prefixes: tuple[str, ...]) -> State:
     if not path.is_file():
         raise ValueError(f"{path}: {'a folder, no file' if path.is_dir() else 'no such file'}")
     suffix = path.suffix.lower()
-    if suffix not in READS:
-        raise ValueError(f"{path}: weights cannot be read with suffix {suffix!r}; wanted {', '.join(READS)}")
+    if suffix == ".onnx" or (suffix not in READS and not suffix[1:].isdigit()):
+        hint = " (a graph to be run; wanted the weights it was made from)" if suffix == ".onnx" else ""
+        wanted = ", ".join(known for known in READS if known)
+        raise ValueError(f"{path}: weights cannot be read with suffix {suffix!r}; wanted {wanted}{hint}")
     if suffix == ".param":
-        return read_ncnn(path)
-    content = _read_safetensors(path) if suffix == ".safetensors" else _read_torch(path)
-    weights = _unwrap(content, prefixes, path)
-    odd = [str(name) for name, value in weights.items() if not isinstance(value, Tensor)]
-    if odd or not weights:
-        raise ValueError(f"{path}: no weights in it, but {some(odd) if odd else 'an empty dict'}")
-    return {str(name).removeprefix("module."): tensor for name, tensor in weights.items()}
+        return Found(read_ncnn(path))
+    if what := describe_foreign(path):
+        raise ValueError(f"{path}: {what}")
+    content = _read_safetensors(path) if suffix == ".safetensors" or is_safetensors(path) else _read_torch(path)
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path}: no weights in it, but a {type(content).__name__}")
+    try:
+        found = find_network(content, kind)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if found is None:
+        inside = some(list(content)) if content else "an empty dict"
+        state = "; a training state, wanted the weights that were saved beside it (net_g_*.pth, params)"
+        raise ValueError(f"{path}: no weights in it, but {inside}{state * is_training_state(content)}")
+    return found
 
 
 def write_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -84,24 +94,6 @@ def some(names: list[Any], most: int = 3) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def _unwrap(content: object, prefixes: tuple[str, ...], path: Path) -> Mapping[str, Tensor]:
-    """The mapping of names to weights inside what a file held."""
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: no weights in it, but a {type(content).__name__}")
-    training = content.get("state_dict")
-    if isinstance(training, Mapping):
-        for prefix in prefixes:
-            inside = [name for name in training if str(name).startswith(prefix)]
-            if inside:
-                return {name.removeprefix(prefix): training[name] for name in inside}
-        wanted = " nor ".join(f"{prefix}*" for prefix in prefixes)
-        raise ValueError(f"{path}: this checkpoint has no {wanted}; it has {some(list(training))}")
-    for key in WRAPPERS:
-        if isinstance(content.get(key), Mapping):
-            return content[key]
-    return content
-
-
 def _read_torch(path: Path) -> object:
     try:
         with warnings.catch_warnings():
@@ -111,13 +103,16 @@ def _read_torch(path: Path) -> object:
         if isinstance(error, OSError) and error.filename is not None:  # the system's answer, not the unpickler's
             raise
         if "GLOBAL" in str(error):
+            name = re.search(r"GLOBAL ([\w.]+)", str(error))
             raise ValueError(
                 f"{path}: refused; it holds Python objects, which could run code, not only weights"
+                f"{f' ({name[1]})' if name else ''}; where it was made, "
+                "save the network's state_dict() instead"
             ) from error
         raise ValueError(f"{path}: not a checkpoint, or damaged") from error
 
 
-def _read_safetensors(path: Path) -> State:
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:

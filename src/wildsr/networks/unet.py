@@ -1,14 +1,18 @@
 """The U-Net discriminator of Real-ESRGAN: a logit for every pixel.
 
-Shapes: B batch, C channels of the image (1 or 3), H W image, F features.
+Shapes: B batch, C channels of the image (1 or 3), H W image, F features; O I k k weight of a convolution.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrize
 
+from wildsr.networks.ends import first_weight
 from wildsr.rules import whole
 
 SLOPE = 0.2  # of every leaky ReLU in the released network
@@ -45,8 +49,11 @@ class UNetDiscriminator(nn.Module):
         def conv(inputs: int, outputs: int, halve: bool = False) -> nn.Module:
             kernel, stride = (4, 2) if halve else (3, 1)
             layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False)
-            return parametrizations.spectral_norm(layer) if spectral_norm else layer
+            if spectral_norm:  # unsafe: else registration calls it once, which advances the power iteration
+                parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)
+            return layer
 
+        self.channels = channels
         self.conv0 = nn.Conv2d(channels, features, 3, padding=1)
         self.conv1 = conv(features, 2 * features, halve=True)
         self.conv2 = conv(2 * features, 4 * features, halve=True)
@@ -57,6 +64,10 @@ class UNetDiscriminator(nn.Module):
         self.conv7 = conv(features, features)
         self.conv8 = conv(features, features)
         self.conv9 = nn.Conv2d(features, 1, 3, padding=1)
+
+    def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights for images of the own channels; see `networks.ends`. Raises: ValueError: neither are grey."""
+        return dict(state) | first_weight(state, "conv0.weight", self.channels)
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
@@ -73,6 +84,36 @@ class UNetDiscriminator(nn.Module):
         x = _leaky(self.conv6(_double(x, x0))) + x0
         x = _leaky(self.conv8(_leaky(self.conv7(x))))
         return self.conv9(x)
+
+
+class SpectralNorm(nn.Module):
+    """Divide a weight by its largest singular value, estimated by one step of power iteration a forward in train mode.
+
+    As the released discriminators were trained, with torch's older hook: from random unit vectors, v = Wᵀu and then
+    u = Wv, so that the step after a released file is the released one. torch's own parametrisation iterates 15 times
+    at construction, and takes u before v. The buffers bear its names. Before the first forward in train mode the
+    estimate is a random number.
+
+    Args:
+        weight: (O, I, k, k), of the layer that is to have it; seen as a matrix W of O rows.
+    """
+
+    _u: Tensor
+    _v: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        rows, columns = weight.flatten(1).shape
+        for name, side in (("_u", rows), ("_v", columns)):
+            self.register_buffer(name, F.normalize(weight.detach().new_empty(side).normal_(), dim=0))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        matrix = weight.flatten(1)
+        if self.training:
+            with torch.no_grad():  # into new tensors: the backward of an earlier forward may have yet to read the old
+                self._v = F.normalize(torch.mv(matrix.T, self._u), dim=0)
+                self._u = F.normalize(torch.mv(matrix, self._v), dim=0)
+        return weight / torch.dot(self._u, torch.mv(matrix, self._v))
 
 
 def _leaky(x: Tensor) -> Tensor:

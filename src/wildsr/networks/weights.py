@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from wildsr.images import expanded
 from wildsr.networks import compact, rrdb
-from wildsr.networks.community import CommunityNet, load_community
 from wildsr.networks.compact import CompactNet
-from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, released_file
+from wildsr.networks.layouts import Found, Kind, State
+from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, released_file, say_once
 from wildsr.networks.rrdb import RRDBNet
-from wildsr.networks.states import State, read_state, some, write_state
+from wildsr.networks.spandrel import SpandrelNet, load_spandrel
+from wildsr.networks.states import read_state, some, write_state
 
-GENERATOR_PREFIXES = ("ema.module.", "generator.")  # in a checkpoint of training; averaged before raw
-DISCRIMINATOR_PREFIXES = ("discriminator.",)
+NAMES: dict[Kind, Mapping[str, Released]] = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}
 
 
-def load_generator(source: str | Path) -> RRDBNet | CompactNet | CommunityNet:
+def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     """The generator in a file or of a released name: on the CPU, float32, in eval mode.
 
     Architecture, scale, channels, blocks, features, growth and dilation are read from the weights. What is neither
@@ -29,18 +29,20 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | CommunityNet:
     no random number is drawn.
 
     Args:
-        source: a path (.pth or .pt with `params_ema`, `params` or bare weights; .safetensors; a .ckpt of
-            training, its averaged weights where it has them; an ncnn .param), or a name in GENERATORS: see
-            `released_file` for where those come from.
+        source: a path (.pth, .pt, .ckpt, … of any trainer; .safetensors; an ncnn .param), or a name in GENERATORS:
+            see `released_file` for where those come from. Of averaged and raw weights the averaged ones are taken,
+            and a line on stderr says so.
 
     Raises:
         ValueError: an unknown name, a released file that cannot be had, a file that is missing, damaged,
             without weights or of no known architecture. One line, that names the source.
     """
-    label, state = _read(source, GENERATOR_PREFIXES, GENERATORS)
+    label, (state, taken) = _read(source, "generator")
+    if taken:
+        say_once(f"{label}: {taken}")
     network = _blank(state, label)
     if network is None:
-        return load_community(state, label)
+        return load_spandrel(state, label)
     check_fit(network, state, label)
     network.to_empty(device="cpu").load_state_dict(state)
     return network.eval()
@@ -72,35 +74,21 @@ def load_weights(network: nn.Module, source: str | Path) -> None:
         ValueError: as `load_generator`; or names or shapes differ from the network's, which then stays
             as it was.
     """
-    label, state = read_for(network, source)
+    label, (state, _) = read_for(network, source)
     check_fit(network, state, label)
     network.load_state_dict(state)
 
 
-def read_for(network: nn.Module, source: str | Path) -> tuple[str, State]:
-    """What to call a source in messages, and the state dict in it that is meant for such a network, not checked.
+def read_for(network: nn.Module, source: str | Path) -> tuple[str, Found]:
+    """Return what to call a source in messages, and the weights in it that are meant for such a network, not checked.
 
     Raises:
         ValueError: nothing can be read, as `load_weights`.
     """
-    generator = hasattr(network, "scale")
-    prefixes = GENERATOR_PREFIXES if generator else DISCRIMINATOR_PREFIXES
-    label, state = _read(source, prefixes, GENERATORS if generator else DISCRIMINATORS)
+    label, found = _read(source, "generator" if hasattr(network, "scale") else "discriminator")
     if any(".parametrizations." in name for name in network.state_dict()):
-        state = _rename_spectral_norm(state)
-    return label, state
-
-
-def describe(state: State, label: str) -> RRDBNet | CompactNet:
-    """The generator of ours that a state dict describes, without memory or weights, to compare another with.
-
-    Raises:
-        ValueError: it describes neither; the message begins with `label`.
-    """
-    network = _blank(state, label)
-    if network is None:
-        raise ValueError(f"{label}: neither an RRDBNet nor a CompactNet; it has {some(list(state))}")
-    return network
+        found = found._replace(state=_rename_spectral_norm(found.state))
+    return label, found
 
 
 def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:
@@ -112,20 +100,21 @@ def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:
         raise ValueError(f"{label}: {error}") from error
 
 
-def _read(source: str | Path, prefixes: tuple[str, ...], names: Mapping[str, Released]) -> tuple[str, State]:
-    """What to call a source in messages, and its state dict. A Path is never taken for a name."""
+def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:
+    """What to call a source in messages, and the network in it. A Path is never taken for a name."""
+    names = NAMES[kind]
     if isinstance(source, str) and source in names:
-        return source, read_state(released_file(source), prefixes)
+        return source, read_state(released_file(source), kind)
     if source in GENERATORS or source in DISCRIMINATORS:
-        kind = "generator" if source in GENERATORS else "discriminator"
-        raise ValueError(f"{source} is a released {kind}; wanted a file, or one of: {', '.join(names)}")
+        other = "generator" if source in GENERATORS else "discriminator"
+        raise ValueError(f"{source} is a released {other}; wanted a file, or one of: {', '.join(names)}")
     path = expanded(source)
     if isinstance(source, str) and not path.exists() and not path.suffix and path.name == source:
         plain = source.lower().replace("_", "-")
         near = difflib.get_close_matches(plain, names, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(f"{source}: neither a file nor a released network ({', '.join(names)}){hint}")
-    return str(path), read_state(path, prefixes)
+    return str(path), read_state(path, kind)
 
 
 def _rename_spectral_norm(state: Mapping[str, Tensor]) -> State:

@@ -45,6 +45,7 @@ class DegradedPhotographs(L.LightningDataModule):
         degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for bit,
             where the device is the CPU.
         pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
+        channels: of the images, as the networks take them: 3, or 1 for the luma.
 
     Raises:
         ValueError: a value is impossible, or what `paired_share` asks for is missing.
@@ -66,13 +67,14 @@ class DegradedPhotographs(L.LightningDataModule):
         degrade_in: str = "device",
         pairs: PairedFiles | None = None,
         paired_share: float = 0.0,
+        channels: int = 3,
     ) -> None:
         super().__init__()
         self.batch_size = whole(1, 10**6)("batch_size", batch_size)
         self.iterations_per_epoch = whole(1, 10**9)("iterations_per_epoch", iterations_per_epoch)
         self.workers = whole(0, 1024)("workers", workers)
         self.degrade_in = one_of("device", "worker")("degrade_in", degrade_in)
-        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage}
+        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage, "channels": channels}
         self.samples = training_samples(train, pairs, number(0, 1)("paired_share", paired_share), degradation, key)
         self.val: dict[str, ValidationSet] = {}
         if val is not None:

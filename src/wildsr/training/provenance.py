@@ -12,7 +12,7 @@ import numpy as np
 
 from wildsr.data import fingerprint
 from wildsr.degradation import DegradationSpec
-from wildsr.degradation.recipe import Blur
+from wildsr.degradation.operations import Blur
 
 DRAWS = 2000  # recipes behind the kernel mix: a share is right to about a hundredth
 
@@ -36,5 +36,6 @@ def code_version() -> str:
 def kernel_mix(spec: DegradationSpec) -> dict[str, float]:
     """Return the share of each kind among the kernels that a spec draws, most frequent first."""
     rng = np.random.default_rng(0)
-    kinds = Counter(step.kind for _ in range(DRAWS) for _, step in spec.draw(rng).steps if isinstance(step, Blur))
+    records = (record for _ in range(DRAWS) for record in spec.draw(rng).records.values())
+    kinds = Counter(record.kind for record in records if isinstance(record, Blur))
     return {kind: round(count / kinds.total(), 3) for kind, count in kinds.most_common()}

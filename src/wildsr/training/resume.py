@@ -19,6 +19,7 @@ import yaml
 from wildsr.io import UserError, first_line
 
 CONFIG, LAST = "config.yaml", "last.ckpt"
+GENERATOR = "generator.safetensors"  # the averaged generator at a stage's end
 # The parts of a configuration that decide a stage's weights. What a user may change when a run goes on is not here:
 # lengths, where files are, what validation shows, loggers and callbacks, and how an iteration is computed.
 PARTS = (
@@ -122,6 +123,8 @@ def refuse_other_settings(now: Settings, folder: Path, start: Start | None) -> N
     if start is not None:
         earlier[start.path] = start.origin["settings"]
     with suppress(FileNotFoundError, yaml.YAMLError):
+        if start is None and not (folder / GENERATOR).is_file():
+            return  # it failed before anything was trained
         config = yaml.safe_load((folder / CONFIG).read_text())
         if "stages" not in config:
             raise OldRunError(folder)

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 
 from wildsr.metrics import NIQE, PSNR, SSIM
 from wildsr.networks.eager import Eager
-from wildsr.networks.tiling import upscale
+from wildsr.networks.tiling import in_its_channels, upscale
 from wildsr.training.pairs import ValidationPair
 
 # LQ pixels. At 64 channels and x4, RRDBNet holds three float32 maps of 4 KB an LQ pixel: 3 GB for so many.
@@ -25,11 +25,10 @@ TILE = 256
 def upscale_batch(network: nn.Module, lq: Tensor) -> Tensor:
     """Upscale (B, C, h, w) -> (B, C, H, W), clamped to [0, 1]; images of more than LARGEST_WHOLE pixels in tiles.
 
-    The tiles overlap so far that the result is that of the whole image (see `networks.tiling`).
+    The tiles overlap so far that the result is that of the whole image (see `networks.overlap`).
     """
     if lq.shape[-2] * lq.shape[-1] <= LARGEST_WHOLE:
-        sr: Tensor = network(lq)
-        return sr.float().clamp(0, 1)
+        return in_its_channels(network, lq).float().clamp(0, 1)
     return torch.stack([upscale(Eager(network, lq.device), image, TILE) for image in lq])
 
 

@@ -47,7 +47,8 @@ def test_the_seed_and_the_overrides_decide(photographs, tmp_path):
 def test_a_recipe_edited_by_hand_is_replayed(pairs, tmp_path):
     hq, lq = pairs
     lines = [json.loads(line) for line in (lq / "recipes.jsonl").read_text().splitlines()]
-    lines[0]["recipe"]["finish"]["jpeg"]["quality"] = 10
+    steps = {(step["order"], step["op"]): step for step in lines[0]["recipe"]["steps"]}
+    steps["final", "jpeg"]["quality"] = 10
     (tmp_path / "edited.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     out = tmp_path / "edited"
     assert main(["degrade", str(hq), "-o", str(out), "--replay", str(tmp_path / "edited.jsonl")]) == 0

@@ -121,10 +121,10 @@ def test_a_recipe_is_drawn_edited_and_copied(page, photographs, screenshots):
     box.press("Enter")
     playwright.expect(code).to_contain_text("strength: 42.5")
     after = shown_recipe(page)
-    assert after.first.noise.strength == 42.5
+    assert after.records["first.noise"].strength == 42.5
     assert after.seed == before.seed == 3
 
 
 def shown_recipe(page):
     """What the page offers for conf/."""
-    return Recipe.from_dict(yaml.safe_load(page.locator(".cm-content").inner_text())["fixed"])
+    return Recipe.from_dict(yaml.safe_load(page.locator(".cm-content").inner_text())["fixed_recipe"])

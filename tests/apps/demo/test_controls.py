@@ -9,7 +9,7 @@ from wildsr import config
 from wildsr.apps.demo.controls import CONTROLS, draw, recipe_of, to_conf, used, values_of
 from wildsr.config import build, compose_config, conf_folder
 from wildsr.degradation import DegradationSpec, Recipe
-from wildsr.degradation.recipe import BLUR_FIELDS, Blur
+from wildsr.degradation.kernels import BLUR_FIELDS, Blur
 
 
 @pytest.fixture
@@ -48,14 +48,19 @@ def test_every_number_of_a_drawn_recipe_is_one_that_its_slider_can_show():
 
 def test_every_number_of_a_recipe_has_a_control():
     """Of a recipe with all operations, whatever kinds of kernels they have."""
-    keys = {control.key for control in CONTROLS} | {"finish.resize.factor", "finish.resize.of", "finish.sinc.kind"}
+    always = {"final.resize.factor", "final.resize.relative_to", "final.sinc.kind"}
+    keys = {control.key for control in CONTROLS} | always
     for kind in BLUR_FIELDS:
         blur = Blur(kind, 7, **dict.fromkeys(BLUR_FIELDS[kind], 1.0))
         recipe = draw(DegradationSpec(), 3)
-        recipe = replace(recipe, first=replace(recipe.first, blur=blur))
+        recipe = replace(recipe, steps=[replace(recipe.steps[0], record=blur), *recipe.steps[1:]])
         leaves = {
-            f"{name}.{field}" for name, step in recipe.steps for field in vars(step) if vars(step)[field] is not None
+            f"{name}.{field}"
+            for name, record in recipe.records.items()
+            for field in vars(record)
+            if vars(record)[field] is not None
         }
+        assert f"first.blur.{BLUR_FIELDS[kind][-1]}" in leaves
         assert leaves <= keys, leaves - keys
 
 
@@ -68,14 +73,15 @@ def test_what_a_kernel_does_not_use_is_not_shown():
 
 def test_without_an_operation_the_recipe_has_none():
     values = values_of(draw(DegradationSpec(), 0))
-    recipe = recipe_of(values | {"first.noise": False, "second": False, "finish.sinc": False})
-    assert (recipe.first.noise, recipe.second, recipe.finish.sinc) == (None, None, None)
+    recipe = recipe_of(values | {"first.noise": False, "second": False, "final.sinc": False})
+    assert not {name for name in recipe.records if name == "first.noise" or name.startswith("second.")}
+    assert "final.sinc" not in recipe.records and "final.jpeg" in recipe.records
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"finish": False}, "resize: given (0."),
+        ({"final": False}, "second.resize: given 'to ×0.50 of"),
         ({"first.noise": True, "first.noise.strength": None}, "first.noise.strength: given nothing, wanted a number"),
         ({"first.blur": True, "first.blur.kind": "box"}, "first.blur.kind: given 'box', wanted one of iso"),
     ],
@@ -97,9 +103,9 @@ def test_the_file_rebuilds_the_recipe_and_composes_to_a_degradation_that_always_
     for seed in range(5):
         recipe = draw(DegradationSpec(), seed)
         text = to_conf(recipe)
-        assert Recipe.from_dict(yaml.safe_load(text)["fixed"]) == recipe
+        assert Recipe.from_dict(yaml.safe_load(text)["fixed_recipe"]) == recipe
         spec = mine(text)
-        assert spec.fixed == recipe
+        assert spec.fixed_recipe == recipe
         drawn = [spec.draw(rng) for _ in range(3)]
         assert [replace(each, seed=recipe.seed) for each in drawn] == [recipe] * 3
         assert len({each.seed for each in drawn}) == 3  # each picture has noise of its own
@@ -107,12 +113,12 @@ def test_the_file_rebuilds_the_recipe_and_composes_to_a_degradation_that_always_
 
 def test_a_file_of_another_scale_is_refused_by_name(mine):
     text = to_conf(recipe_of(values_of(draw(DegradationSpec(), 0)) | {"scale": 2}))
-    assert mine(text, "scale=2").fixed.scale == 2
-    with pytest.raises(ValueError, match=r"degradation.fixed.scale: given 2, wanted 4, the scale of the whole"):
+    assert mine(text, "scale=2").fixed_recipe.scale == 2
+    with pytest.raises(ValueError, match=r"degradation.fixed_recipe.scale: given 2, wanted 4, the scale of the whole"):
         mine(text)
 
 
 def test_an_edited_file_with_a_slip_is_refused_by_name(mine):
     text = to_conf(draw(DegradationSpec(), 0)).replace("quality:", "qualty:", 1)
-    with pytest.raises(ValueError, match=r"degradation.fixed.\w+.jpeg.qualty: given \d+, wanted exactly the keys"):
+    with pytest.raises(ValueError, match=r"degradation.fixed_recipe.\w+.jpeg.qualty: given \d+, wanted the keys"):
         mine(text)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from functools import partial
 
 import pytest
@@ -14,6 +15,7 @@ from wildsr.apps.evaluate.judgement import Trial, bicubic, judge, means
 from wildsr.cli import main
 from wildsr.data import validation_set
 from wildsr.images import image_size
+from wildsr.locking import lock_folder
 from wildsr.networks import CompactNet, load_generator, save_generator
 from wildsr.training.validation import upscale_batch
 
@@ -64,6 +66,21 @@ def test_bicubic_has_the_figures_that_one_computes_by_hand(run, tmp_path):
     # Ten levels off in each channel; on luma 219 / 255 of that.
     rgb, luma = 20 * math.log10(255 / 10), 20 * math.log10(255 / (10 * 219 / 255))
     assert found == pytest.approx({"flat/psnr_rgb": rgb, "flat/psnr_y": luma}, abs=1e-3)
+
+
+def test_one_black_pair_leaves_the_means_finite_and_scores_json_json(run, tmp_path):
+    plain(tmp_path / "lq", 110, (20, 20))
+    plain(tmp_path / "hq", 100, (80, 80))
+    for side, size in (("lq", (20, 20)), ("hq", (80, 80))):
+        Image.new("RGB", size).save(tmp_path / side / "black.png")
+    code, out, _ = run("--set", f"flat={tmp_path}/lq:{tmp_path}/hq", "--metrics", "psnr_rgb", "ssim_y")
+    assert code == 0 and "28.13 (1 left out)" in out
+    text = (tmp_path / "report" / "scores.json").read_text()
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["bicubic"]
+    assert found["flat/psnr_rgb"] == pytest.approx(20 * math.log10(255 / 10), abs=1e-3)
+    assert found["flat/psnr_rgb_left_out"] == 1
+    assert rows(tmp_path / "report" / "means.csv")[0]["psnr_rgb_left_out"] == "1"
+    assert "28.13 (1 left out)" in (tmp_path / "report" / "index.html").read_text()
 
 
 def test_the_border_is_as_wide_as_the_scale_or_as_asked(run, tmp_path):
@@ -268,3 +285,12 @@ def test_where_no_metric_can_be_had_it_is_said(run, pairs, monkeypatch):
     monkeypatch.setattr("wildsr.metrics.choice.learned_network", lambda name: None)
     code, _, said = run("--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "lpips")
     assert code == 1 and said.splitlines()[-1] == "error: --metrics: none is left; wanted one more, such as psnr_y"
+
+
+def test_a_second_evaluation_in_a_folder_is_told_who_holds_it(run, weights, tmp_path):
+    plain(tmp_path / "lq", 110, (120, 120))
+    with lock_folder(weights / "report", "wildsr evaluate"):
+        code, _, errors = run("--set", f"mine={tmp_path / 'lq'}")
+        assert not (weights / "report" / "images.csv").exists()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert f"another wildsr evaluate is at work there (process {os.getpid()} on " in errors

@@ -64,7 +64,7 @@ def test_the_picture_has_a_row_a_photograph_and_the_network_s_own_result():
     assert torch.equal(degraded([coffee], 2, 3)[0].lq, pairs[0].lq)
 
 
-@pytest.mark.parametrize(("scale", "channels"), [(4, 3), (3, 1), (1, 3)])
+@pytest.mark.parametrize(("scale", "channels"), [(4, 3), (3, 1), (1, 3), (2, 4)])
 def test_pairs_are_in_the_network_s_channels_and_scale(scale, channels):
     (pair,) = degraded([torch.randint(0, 256, (3, 100, 90), dtype=torch.uint8)], scale, channels)
     height, width = (side - side % scale for side in (100, 90))

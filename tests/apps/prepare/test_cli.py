@@ -226,6 +226,21 @@ def test_a_damaged_picture_is_named_counted_and_left_out(tmp_path, capsys):
     assert "nothing left to do" in out
 
 
+def test_linked_pictures_are_prepared_and_one_that_leads_nowhere_is_left_out_by_name(tmp_path, capsys):
+    for number in range(103):
+        draw(tmp_path / "disk" / f"{number}.png", 16, 16, seed=number)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "set").symlink_to(tmp_path / "disk")
+    (photos / "gone.png").symlink_to(tmp_path / "deleted.png")
+    options = ["--size", "16", "--step", "16", "--scales", "none", "--workers", "1"]
+    assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), "--val", "3", *options]) == 0
+    said = capsys.readouterr()
+    assert "gone.png: a link to" in said.out + said.err
+    assert len(Photographs(tmp_path / "out" / "train" / "set")) == 100
+    assert len(Photographs(tmp_path / "out" / "val" / "set")) == 3
+
+
 def test_more_than_one_percent_of_damaged_pictures_stops(photos, tmp_path, capsys):
     (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:500])
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]

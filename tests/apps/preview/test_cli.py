@@ -6,7 +6,7 @@ from wildsr.apps.preview.figures import kernel_picture
 from wildsr.cli import main
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.drawn import numbers_of
-from wildsr.degradation.recipe import Blur
+from wildsr.degradation.operations import Blur
 
 
 @pytest.mark.parametrize("words", [[], ["--steps"], ["--kernels"], ["--statistics"]])
@@ -40,8 +40,9 @@ def test_a_kernels_picture_is_brightest_in_the_middle_and_red_below_zero():
 def test_a_recipes_numbers_bear_their_place():
     recipe = DegradationSpec().draw(np.random.default_rng(0))
     values = numbers_of(recipe)
-    assert values["first.jpeg.quality"] == recipe.first.jpeg.quality
-    assert values["finish.order"] in ("JPEG, sinc", "sinc, JPEG")
+    assert values["first.jpeg.quality"] == recipe.records["first.jpeg"].quality
+    assert values["first.order"] == "blur, resize, noise, jpeg"
+    assert values["final.order"].replace("sinc, ", "").replace(", sinc", "") in ("jpeg, resize", "resize, jpeg")
     assert not any("seed" in key for key in values)
 
 

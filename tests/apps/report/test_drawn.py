@@ -12,7 +12,7 @@ def test_shares_are_counted():
 
 
 def test_each_step_of_a_histogram_holds_as_many_whole_numbers():
-    found = histogram("finish.jpeg.quality", list(range(30, 96)), draws=66)
+    found = histogram("final.jpeg.quality", list(range(30, 96)), draws=66)
     assert set(found.shares) == {3 / 66}
     assert found.labels == ("30", "95")
     assert not found.by_value

@@ -29,6 +29,15 @@ def test_each_set_has_a_table_and_a_method_without_a_figure_an_empty_cell():
     assert [cells[0].text for _, cells in phone.rows] == ["9.00", ""]
 
 
+def test_pictures_that_a_mean_leaves_out_are_counted_beside_it():
+    sample = {"psnr_y": 20.0, "psnr_y_left_out": 1.0, "niqe": float("nan")}
+    (table,) = tables_of([Row("bicubic", [sample]), Row("ours", [{"psnr_y": 21.0, "niqe": 8.0}])])
+    assert [[cell.text for cell in cells] for _, cells in table.rows] == [["20.00 (1 left out)", ""], ["21.00", "8.00"]]
+    rows = {"set": "main", "axis": "blur", "stratum": "sinc", "images": "5", "method": "ours", "niqe": "nan"}
+    (strata,) = strata_of([rows | {"psnr_y": "21", "psnr_y_left_out": "2"}])[:1]
+    assert strata.rows == [("blur", "sinc", 5, ["21.00 (2 left out)"])]
+
+
 def test_a_run_that_goes_on_shows_its_latest_validation_and_a_closed_one_its_scores(make_run):
     folder = make_run(psnr=25.0)
     assert [row.label for row in rows_of(read_run(folder))][-1] == "gan stage"

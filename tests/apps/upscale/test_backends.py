@@ -127,7 +127,8 @@ def test_an_unknown_backend_and_an_unknown_network_are_refused():
     with pytest.raises(ValueError, match=r"^backend 'tensorrt': wanted one of auto, torch, "):
         open_backend(CompactNet(2, 3, 4, 1), "tensorrt")
     if is_installed("ncnn"):
-        with pytest.raises(ValueError, match=r"^backend ncnn runs RRDBNet and CompactNet, no Conv2d; wanted torch$"):
+        message = r"^backend ncnn cannot run Conv2d, which has no write_graph; wanted torch$"
+        with pytest.raises(ValueError, match=message):
             open_backend(nn.Conv2d(1, 1, 1), "ncnn")
 
 
@@ -147,3 +148,10 @@ def test_half_precision_that_overflows_is_computed_again_in_float32(monkeypatch)
     exact, upscaler = open_backend(network)(lq), open_backend(network, half=True)
     monkeypatch.setattr(network, "forward", lambda x: exact * (float("inf") if torch.is_autocast_enabled("cpu") else 1))
     assert torch.equal(upscaler(lq), exact)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_a_network_whose_channels_no_picture_has_is_refused_in_one_line(channels):
+    with pytest.raises(ValueError, match=rf"a network of {channels} channels: wanted one of 1 .*, 3 .* or 4") as caught:
+        open_backend(CompactNet(2, channels, 2, 1).eval(), "torch")
+    assert "\n" not in str(caught.value)

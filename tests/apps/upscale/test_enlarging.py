@@ -5,7 +5,7 @@ from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
 from wildsr.images import Metadata, Picture
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
-from wildsr.networks.memory import tile_side
+from wildsr.networks.tiling import tile_side
 
 
 @pytest.fixture
@@ -57,6 +57,51 @@ def test_alpha_that_is_the_same_everywhere_stays_exactly_so(upscaler):
     assert work(picture, Way()) == 144
 
 
+@pytest.fixture
+def rgba():
+    torch.manual_seed(0)
+    return Eager(CompactNet(scale=2, channels=4, features=4, convs=1).eval())
+
+
+def by_hand(network, *planes):
+    """What a network of four channels makes of the planes given, side by side."""
+    with torch.inference_mode():
+        return network(torch.cat(planes)[None])[0].clamp(0, 1)
+
+
+def test_a_network_of_four_channels_sees_colour_and_alpha_together(rgba):
+    picture = Picture(torch.rand(3, 12, 10), torch.rand(1, 12, 10))
+    large, sr = enlarge(rgba, picture, 64, Way()), by_hand(rgba.network, picture.colour, picture.alpha)
+    assert torch.allclose(large.colour, sr[:3], atol=1e-6)
+    assert torch.allclose(large.alpha, sr[3:], atol=1e-6)
+    assert work(picture, Way(), channels=4) == 120  # all of it at once
+    interpolated = enlarge(rgba, picture, 64, Way(alpha="interpolate"))
+    assert torch.equal(interpolated.colour, large.colour)
+    assert not torch.allclose(interpolated.alpha, large.alpha, atol=0.01)
+
+
+def test_a_network_of_four_channels_sees_what_has_no_alpha_as_opaque(rgba):
+    colour, opaque = torch.rand(3, 12, 10), torch.ones(1, 12, 10)
+    large, sr = enlarge(rgba, Picture(colour), 64, Way()), by_hand(rgba.network, colour, opaque)
+    assert large.alpha is None
+    assert torch.allclose(large.colour, sr[:3], atol=1e-6)
+    kept = enlarge(rgba, Picture(colour, opaque), 64, Way())
+    assert torch.allclose(kept.colour, sr[:3], atol=1e-6)
+    assert bool((kept.alpha == 1).all())
+
+
+def test_grey_stays_grey_in_a_network_of_four_channels(rgba):
+    grey, alpha = torch.rand(1, 12, 10), torch.rand(1, 12, 10)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    for given, planes in ((alpha, alpha), (None, torch.ones_like(grey))):
+        large = enlarge(rgba, Picture(grey, given), 64, Way())
+        sr = by_hand(rgba.network, grey, grey, grey, planes)
+        # Without alpha the luma is taken before what leaves [0, 1] is cut, as of networks of three channels.
+        inside = (sr[:3] > 0).all(0) & (sr[:3] < 1).all(0)
+        assert torch.allclose(large.colour[0][inside], (sr[:3] * weights).sum(0)[inside], atol=1e-6)
+        assert (large.alpha is None) == (given is None)
+
+
 @pytest.mark.parametrize("number", [torch.nan, torch.inf])
 def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number):
     upscaler.network.body[-1].bias.data[0] = number
@@ -69,10 +114,10 @@ def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeyp
     colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
 
     def tile(picture, factor):
-        return fitting_tile(upscaler, upscaler.network, picture, Way(factor), cpu)
+        return fitting_tile(upscaler, picture, Way(factor), cpu)
 
     free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
-    assert tile(Picture(colour), 4) == tile_side(upscaler.network, upscaler.overlap, 1800, 1800, free)
+    assert tile(Picture(colour), 4) == tile_side(upscaler, 1800, 1800, free)
     assert tile(Picture(colour), 4) > tile(Picture(colour, torch.rand(1, 1800, 1800)), 4)
 
 

@@ -30,6 +30,24 @@ def test_a_folder_keeps_its_sub_folders(folder):
     ]
 
 
+def test_linked_pictures_keep_the_places_of_their_links(folder):
+    Path("linked").mkdir()
+    Path("linked/set").symlink_to(folder)
+    Path("linked/one.png").symlink_to(folder / "a.png")
+    Path("linked/gone.png").symlink_to("nowhere.png")
+    targets = [target for _, target in pairs(["linked"], "out")]
+    names = ["gone", "one", "set/a", "set/b c", "set/more/d", "set/ü"]
+    assert targets == [f"out/{name}.png" for name in names]
+    assert len(pairs(["linked/*.png"], "out")) == 2  # one that leads nowhere is named when it is its turn
+
+
+def test_linked_results_of_an_earlier_run_are_no_input(folder):
+    Path("out").mkdir()
+    Path("out/a.png").write_bytes(b"")
+    (folder / "results").symlink_to(Path("out").resolve())
+    assert len(pairs(["photos"], "out")) == 4
+
+
 def test_format_and_suffix_name_the_results(folder):
     assert pairs(["photos/a.png", "photos/ü.webp"], "out", "jpg", "_x4") == [
         ("photos/a.png", "out/a_x4.jpg"),

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DI
   wildsr degrade photos/ -o lq/                          the released x4 recipe, its ranges drawn anew for each picture
   wildsr degrade photos/ -o lq/ --seed 1 degradation=first_order sharpen=none
   wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl    the same files again, byte for byte
+  wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl degradation=mine     where it has operations of your own
 
 What was drawn is written to LQ_DIR/recipes.jsonl (or --recipes FILE): a line a picture, to be read, edited and
 replayed. KEY=VALUE are ordinary overrides, as train.py takes them. Sides that the scale does not divide lose their
@@ -43,13 +44,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--replay", type=Path, help="take the recipes of this file instead of drawing")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     given = parser.parse_intermixed_args(words)
-    if given.replay is not None and given.overrides:
-        parser.error(f"--replay takes no {given.overrides[0]}: the recipes are in the file")
-    jobs = list(replayed(given.folder, given.replay) if given.replay else drawn(given))
+    other = [word for word in given.overrides if not word.startswith("degradation=")]
+    if given.replay is not None and other:
+        parser.error(f"--replay takes no {other[0]}: the recipes are in the file")
+    jobs = list(replayed(given) if given.replay else drawn(given))
     recipes = given.recipes or given.output / "recipes.jsonl"
-    targets = [given.output / Path(job["file"]).with_suffix(".png") for job in jobs]
+    targets = [given.output / Path(job.file).with_suffix(".png") for job in jobs]
     refuse_clashes([*targets, recipes], given.overwrite)
-    refuse_inputs([*targets, recipes], [given.folder / job["file"] for job in jobs], "--output or --recipes")
+    refuse_inputs([*targets, recipes], [given.folder / job.file for job in jobs], "--output or --recipes")
     if given.output.resolve() == given.folder.resolve():
         raise ValueError(f"{given.output} is the folder of the HQ files; wanted another --output")
     done = []
@@ -57,64 +59,79 @@ def main(words: Sequence[str]) -> int:
     try:
         for job, target in zip(track(jobs, "degrading", console=bar, transient=True), targets, strict=True):
             try:
-                one(given.folder / job["file"], job, target)
+                one(given.folder / job.file, job, target)
                 done.append(job)
             except ValueError as error:
                 bar.print(f"left out: {first_line(error)}", markup=False, highlight=False, soft_wrap=True)
     finally:  # also of the pictures before an interruption: without its recipe a picture cannot be made again
         if done:
-            lines = "".join(json.dumps(job) + "\n" for job in done)
+            lines = "".join(json.dumps(job.to_dict()) + "\n" for job in done)
             write_whole(recipes, lambda file: file.write(lines.encode()))
     print(f"{given.output}: {len(done)} of {len(jobs)} pictures; recipes: {recipes}")
     return 0 if len(done) == len(jobs) else 1
 
 
-def drawn(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A job a picture: its file, its sharpening (or None) and its recipe, a function of the seed and its place.
+@dataclass(frozen=True)
+class Job:
+    """One picture: its file in the folder, how it is sharpened before, if at all, and its recipe."""
+
+    file: str
+    sharpen: SharpenSpec | None
+    recipe: Recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a line of recipes.jsonl."""
+        sharpen = None if self.sharpen is None else asdict(self.sharpen)
+        return {"file": self.file, "sharpen": sharpen, "recipe": self.recipe.to_dict()}
+
+
+def drawn(given: argparse.Namespace) -> Iterator[Job]:
+    """Yield a job a picture, its recipe a function of the seed and its place.
 
     What an earlier call left in an output folder that lies in the folder of pictures is none of them.
     """
     cfg = compose_config(given.overrides)
     spec: DegradationSpec = build(cfg.degradation, "degradation")
     sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")
-    mask = asdict(sharpening) if sharpening.source else None
     results = given.output.resolve()
-    inside = results != given.folder.resolve() and results.is_relative_to(given.folder.resolve())
-    found = [file for file in find_images(given.folder) if not (inside and file.resolve().is_relative_to(results))]
+    apart = not given.folder.resolve().is_relative_to(results)
+    found = [
+        file for file in find_images(given.folder) if not (apart and file.parent.resolve().is_relative_to(results))
+    ]
     for number, file in enumerate(found):
         recipe = spec.draw(np.random.default_rng([given.seed, number]))
-        yield {"file": file.relative_to(given.folder).as_posix(), "sharpen": mask, "recipe": recipe.to_dict()}
+        yield Job(file.relative_to(given.folder).as_posix(), sharpening if sharpening.source else None, recipe)
 
 
-def replayed(folder: Path, file: Path) -> Iterator[dict[str, Any]]:
-    """The jobs of a file of recipes.
+def replayed(given: argparse.Namespace) -> Iterator[Job]:
+    """Yield the jobs of a file of recipes, of this version or of 0.1.
 
     Raises:
         ValueError: a line is damaged, a recipe impossible, or a name leads out of the folder.
     """
+    folder, file = given.folder, given.replay
     if not file.is_file():
         raise ValueError(f"{file}: no such file; wanted what wildsr degrade wrote")
+    spec: DegradationSpec = build(compose_config(given.overrides).degradation, "degradation")
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         try:
-            job = json.loads(line)
-            if not isinstance(job, dict) or set(job) != {"file", "sharpen", "recipe"}:
+            values = json.loads(line)
+            if not isinstance(values, dict) or set(values) != {"file", "sharpen", "recipe"}:
                 raise ValueError("no recipe")
-            Recipe.from_dict(job["recipe"])
-            if job["sharpen"] is not None:
-                SharpenSpec(**job["sharpen"])
-            name = Path(job["file"])
+            recipe = Recipe.from_dict(values["recipe"], spec.operations.values())
+            job = Job(values["file"], values["sharpen"] and SharpenSpec(**values["sharpen"]), recipe)
+            name = Path(job.file)
             if name.is_absolute() or ".." in name.parts:
-                raise ValueError(f"{job['file']} leads out of {folder}")
+                raise ValueError(f"{job.file} leads out of {folder}")
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file}, line {number}: {error}; wanted lines as wildsr degrade writes them") from error
         yield job
 
 
 @torch.no_grad()
-def one(source: Path, job: dict[str, Any], target: Path) -> None:
+def one(source: Path, job: Job, target: Path) -> None:
     """Degrade one picture as its job says."""
-    recipe = Recipe.from_dict(job["recipe"])
-    hq = crop_to_multiple(to_float(read_image(source)), recipe.scale)
-    if job["sharpen"] is not None:
-        hq = sharpened(hq, SharpenSpec(**job["sharpen"]))
-    write_image(degrade(hq, recipe), target)
+    hq = crop_to_multiple(to_float(read_image(source)), job.recipe.scale)
+    if job.sharpen is not None:
+        hq = sharpened(hq, job.sharpen)
+    write_image(degrade(hq, job.recipe), target)

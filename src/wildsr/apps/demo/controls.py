@@ -10,8 +10,12 @@ import numpy as np
 import yaml
 
 from wildsr.degradation import DegradationSpec, Recipe
-from wildsr.degradation.recipe import BLUR_FIELDS, MODES, STRENGTH
-from wildsr.rules import one_of, refuse
+from wildsr.degradation.checks import refuse
+from wildsr.degradation.kernels import BLUR_FIELDS
+from wildsr.degradation.operations.noise import STRENGTH
+from wildsr.degradation.operations.resize import MODES
+from wildsr.degradation.recipe import VERSION
+from wildsr.degradation.recipe import values_of as fields_of
 
 DIGITS = 2  # after the point, of every number of a form: what sliders show is what is applied
 UPPER_SCALE = 8  # the largest of our networks
@@ -66,7 +70,7 @@ def _order(part: str) -> tuple[Control, ...]:
         Control(f"{part}.resize", "resize"),
         Control(f"{part}.resize.factor", "factor", span=(0.05, 2, 0.01), default=1.0),
         Control(f"{part}.resize.mode", "interpolation", choices=MODES, default="bicubic"),
-        Control(f"{part}.resize.of", "factor of which size", choices=("input", "final"), default="input"),
+        Control(f"{part}.resize.relative_to", "factor of which size", choices=("input", "final"), default="input"),
         Control(f"{part}.noise", "noise"),
         Control(f"{part}.noise.kind", "kind", choices=tuple(STRENGTH), default="gaussian"),
         Control(f"{part}.noise.strength", "strength (Gaussian: σ in levels)", span=(0, 60, 0.01), default=5.0),
@@ -79,14 +83,14 @@ def _order(part: str) -> tuple[Control, ...]:
 PARTS: dict[str, tuple[Control, ...]] = {
     "First order": _order("first"),
     "Second order": (Control("second", "a second order"), *_order("second")),
-    "Finish": (
-        Control("finish", "a finish"),
-        Control("finish.resize.mode", "interpolation to the final size", choices=MODES, default="bicubic"),
-        Control("finish.sinc", "sinc filter"),
-        Control("finish.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
-        Control("finish.sinc.cutoff", "its cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
-        Control("finish.jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
-        Control("finish.jpeg_first", "JPEG before the resize and the filter", default=False),
+    "Final order": (
+        Control("final", "a final order"),
+        Control("final.resize.mode", "interpolation to the final size", choices=MODES, default="bicubic"),
+        Control("final.sinc", "sinc filter"),
+        Control("final.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
+        Control("final.sinc.cutoff", "its cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
+        Control("final.jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
+        Control("final.jpeg_first", "JPEG before the resize and the filter", default=False),
     ),
     "Scale and seed": (
         Control("scale", "scale, HQ side / LQ side", span=(1, UPPER_SCALE, 1), default=4),
@@ -103,25 +107,31 @@ def draw(spec: DegradationSpec, seed: int) -> Recipe:
 
 
 def values_of(recipe: Recipe) -> Values:
-    """How the controls are set for a recipe."""
-    data = recipe.to_dict()
-    return {control.key: _value(control, data) for control in CONTROLS}
+    """Return how the controls are set for a recipe."""
+    names = list(recipe.records)
+    values: Values = {"scale": recipe.scale, "seed": recipe.seed}
+    values |= {step.order: True for step in recipe.steps} | dict.fromkeys(names, True)
+    values |= {
+        f"{name}.{key}": value for name, record in recipe.records.items() for key, value in fields_of(record).items()
+    }
+    if {"final.jpeg", "final.resize"} <= set(names):
+        values["final.jpeg_first"] = names.index("final.jpeg") < names.index("final.resize")
+    return {
+        control.key: values.get(control.key, control.default if _is_value(control) else False) for control in CONTROLS
+    }
 
 
 def recipe_of(values: Mapping[str, Any]) -> Recipe:
-    """The recipe that the controls are set to; what its operations do not use is left out.
+    """Return the recipe that the controls are set to; what its operations do not use is left out.
 
     Raises:
         ValueError: it is none: one line that begins with the key.
     """
     typed = {control.key: control.typed(values[control.key]) for control in CONTROLS}
-    data = {
-        "scale": typed["scale"],
-        "seed": typed["seed"],
-        "first": _order_of("first", typed),
-        "second": _order_of("second", typed) if typed["second"] else None,
-        "finish": _finish_of(typed) if typed["finish"] else None,
-    }
+    steps = _order_of("first", typed)
+    steps += _order_of("second", typed) if typed["second"] else []
+    steps += _final_of(typed) if typed["final"] else []
+    data = {"version": VERSION, "scale": typed["scale"], "seed": typed["seed"], "steps": steps}
     return Recipe.from_dict(_rounded(data))
 
 
@@ -132,7 +142,7 @@ def used(values: Mapping[str, Any], controls: Sequence[Control] = CONTROLS) -> l
 
 def to_conf(recipe: Recipe) -> str:
     """A file for conf/degradation/: every picture has this recipe, but for the seed of its noise."""
-    fixed = yaml.safe_dump({"fixed": recipe.to_dict()}, sort_keys=False)
+    fixed = yaml.safe_dump({"fixed_recipe": recipe.to_dict()}, sort_keys=False)
     return (
         "# One recipe for every picture, but for the seed of its noise.\n"
         "# As conf/degradation/mine.yaml it is chosen by\n"
@@ -142,22 +152,16 @@ def to_conf(recipe: Recipe) -> str:
     )
 
 
-def _value(control: Control, data: Mapping[str, Any]) -> Any:
-    node: Any = data
-    names = control.key.split(".")
-    for name in names:
-        node = node.get(name) if isinstance(node, Mapping) else None
-    is_part = control.span is None and not control.choices and names[-1] not in ("grey", "jpeg_first")
-    if is_part:
-        return node is not None
-    return control.default if node is None else node
+def _is_value(control: Control) -> bool:
+    """Whether it sets a value, and not whether an order or an operation takes part."""
+    return control.span is not None or bool(control.choices) or control.key.endswith(("grey", "jpeg_first"))
 
 
 def _is_used(key: str, values: Mapping[str, Any]) -> bool:
     part, *rest = key.split(".")
     if not rest:
         return True
-    if part in ("second", "finish") and not values[part]:
+    if part in ("second", "final") and not values[part]:
         return False
     if len(rest) == 1:
         return True
@@ -169,32 +173,30 @@ def _is_used(key: str, values: Mapping[str, Any]) -> bool:
     return rest[1] in BLUR_FIELDS[values[f"{operation}.kind"]]
 
 
-def _order_of(part: str, values: Mapping[str, Any]) -> Values:
-    return {name: _operation(f"{part}.{name}", values) for name in ("blur", "resize", "noise", "jpeg")}
+def _order_of(part: str, values: Mapping[str, Any]) -> list[Values]:
+    kind = values[f"{part}.blur.kind"]
+    if values[f"{part}.blur"] and kind not in BLUR_FIELDS:
+        raise refuse(f"{part}.blur.kind", kind, "one of " + ", ".join(BLUR_FIELDS))
+    return [_step(part, op, values) for op in ("blur", "resize", "noise", "jpeg") if values[f"{part}.{op}"]]
 
 
-def _operation(key: str, values: Mapping[str, Any]) -> Values | None:
-    """An operation's own controls that are used, or None where it takes no part."""
-    if not values[key]:
-        return None
-    if key.endswith("blur"):
-        one_of(*BLUR_FIELDS)(f"{key}.kind", values[f"{key}.kind"])
-    own = [name for name in values if name.startswith(f"{key}.") and _is_used(name, values)]
-    return {name.rpartition(".")[2]: values[name] for name in own}
+def _step(part: str, op: str, values: Mapping[str, Any]) -> Values:
+    """An operation's own controls that are used."""
+    own = [name for name in values if name.startswith(f"{part}.{op}.") and _is_used(name, values)]
+    return {"order": part, "op": op} | {name.rpartition(".")[2]: values[name] for name in own}
 
 
-def _finish_of(values: Mapping[str, Any]) -> Values:
-    sinc = _operation("finish.sinc", values)
-    return {
-        "resize": {"factor": 1.0, "mode": values["finish.resize.mode"], "of": "final"},
-        "sinc": sinc and {"kind": "sinc", **sinc},
-        "jpeg": {"quality": values["finish.jpeg.quality"]},
-        "jpeg_first": values["finish.jpeg_first"],
-    }
+def _final_of(values: Mapping[str, Any]) -> list[Values]:
+    resize = _step("final", "resize", values) | {"factor": 1.0, "relative_to": "final"}
+    sinc = [_step("final", "sinc", values)] if values["final.sinc"] else []
+    jpeg = _step("final", "jpeg", values)
+    return [jpeg, resize, *sinc] if values["final.jpeg_first"] else [resize, *sinc, jpeg]
 
 
 def _rounded(data: Any) -> Any:
     """Every number with a fraction at DIGITS; pi becomes 3.14, still no more than what is allowed."""
     if isinstance(data, Mapping):
         return {key: _rounded(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_rounded(value) for value in data]
     return round(data, DIGITS) if isinstance(data, float) else data

@@ -24,7 +24,7 @@ from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count, note
 from wildsr.config import build
 from wildsr.data import PairedFiles, Photographs, Store
 from wildsr.data.photographs import CORRUPT_SHARE
-from wildsr.images import image_size, read_image
+from wildsr.images import file_state, image_size, read_image
 from wildsr.rules import number, whole
 
 # Decoded without --all. Of 300 the one damaged in a hundred that stops a run is missed once in twenty (0.99 ** 300).
@@ -198,7 +198,7 @@ def judged_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list
 def look(path: Path) -> Look:
     """A file's length and what its header says."""
     try:
-        return Look(path.stat().st_size, min(image_size(path)), "")
+        return Look(file_state(path).st_size, min(image_size(path)), "")
     except (ValueError, OSError) as error:
         return Look(0, 0, str(error))
 

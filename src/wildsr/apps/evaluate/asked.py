@@ -22,7 +22,7 @@ from wildsr.data import (
     pair_fault,
     validation_set,
 )
-from wildsr.images import expanded, image_size
+from wildsr.images import expanded, file_state, image_size
 from wildsr.training.datamodule import MAIN
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
@@ -56,13 +56,16 @@ class AskedSet:
     def has_hq(self) -> bool:
         return self.kind != "real"
 
-    def open(self, scale: int, recipes: int | None = None, lq_ending: str = "", hq_ending: str = "") -> ValidationSet:
+    def open(
+        self, scale: int, recipes: int | None = None, lq_ending: str = "", hq_ending: str = "", channels: int = 3
+    ) -> ValidationSet:
         """The set itself; damaged files are in it, and refused when it is their turn.
 
         Args:
             scale: of a set that has none of its own: all but the paired ones.
             recipes: versions of each picture of a synthetic set, and of photos; None: 1, and 4 for photos.
             lq_ending, hq_ending: of the files' names in a paired set, as `paired_folders` takes them.
+            channels: 1 judges grey images, 3 RGB.
 
         Raises:
             ValueError: a folder is missing or empty, or its files do not pair (UnpairedError).
@@ -70,16 +73,19 @@ class AskedSet:
         if self.kind == "built-in":
             data = compose_config(["data=photos", f"scale={scale}"]).data
             if self.name == "hard":
-                target = {"_target_": "wildsr.data.validation_set", "scale": scale}
+                target = {"_target_": "wildsr.data.validation_set", "scale": scale, "channels": channels}
                 hard: ValidationSet = build(data.sets.hard, "data.sets.hard", **target)
                 return hard
-            return validation_set(scale, hq=build(data.val, "data.val"), recipes=recipes or data.val_recipes)
+            photos = build(data.val, "data.val")
+            return validation_set(scale, hq=photos, recipes=recipes or data.val_recipes, channels=channels)
         if self.lq is not None and self.hq is not None:
-            return PairedPictures(self._pairs(self.lq, self.hq, lq_ending, hq_ending))
+            return PairedPictures(self._pairs(self.lq, self.hq, lq_ending, hq_ending), channels)
         if self.hq is not None:
-            return validation_set(scale, hq=Photographs(self.hq, replace=False), recipes=recipes or 1)
+            return validation_set(
+                scale, hq=Photographs(self.hq, replace=False), recipes=recipes or 1, channels=channels
+            )
         assert self.lq is not None
-        return RealPictures(Photographs(self.lq, replace=False), scale)
+        return RealPictures(Photographs(self.lq, replace=False), scale, channels)
 
     def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> PairedFiles:
         """All pairs, at the scale of most of them."""
@@ -141,5 +147,5 @@ def set_digest(pictures: ValidationSet) -> str:
         paths = getattr(pictures.images, "paths", ())
     if isinstance(pictures, Pairs):
         recipes = f"{pictures.spec} {pictures.recipes} {pictures.seed}"
-    lines = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+    lines = [f"{path} {state.st_size} {state.st_mtime_ns}" for path in paths for state in [file_state(path)]]
     return hashlib.sha256("\n".join([recipes, *lines]).encode(errors="surrogateescape")).hexdigest()

@@ -36,6 +36,7 @@ from wildsr.apps.upscale.backends import NAMES
 from wildsr.data import ValidationSet
 from wildsr.images import expanded, printable
 from wildsr.io import write_rows
+from wildsr.locking import lock_folder
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
@@ -59,7 +60,8 @@ a name for the tables: NAME=W. Sets are:
 
 Folders are searched with their sub-folders. A paired set has the scale of its pairs; the others have --scale, or that
 of the first weights. A network of another scale is left out of a set, which a line says, and has - in the table.
-Pictures are taken at full size, in tiles where memory wants it, and all methods see the same input.
+Pictures are taken at full size, in tiles where memory wants it, and all methods see the same input: RGB, or grey where
+every network is of one channel (colour by its luma).
 
 The folder gets index.html (all of it as one page, with a before/after slider), means.csv, images.csv (each picture),
 strata.csv (by blur, noise, JPEG and order, where recipes are known), comparison.png (the same crops of all methods),
@@ -73,8 +75,12 @@ def main(words: Sequence[str]) -> int:
     refuse_inputs([given.output / PAGE], folders)
     networks = {name: load_generator(source) for name, source in given.weights.items()}
     scale = given.scale or next(iter(networks.values())).scale
+    channels = 1 if all(network.channels == 1 for network in networks.values()) else 3
     try:
-        sets = {asked.name: asked.open(scale, given.recipes, given.lq_ending, given.hq_ending) for asked in given.set}
+        sets = {
+            asked.name: asked.open(scale, given.recipes, given.lq_ending, given.hq_ending, channels)
+            for asked in given.set
+        }
     except UnpairedError as error:
         for fault in error.faults:
             print(f"error: {printable(fault)}", file=sys.stderr)
@@ -84,6 +90,18 @@ def main(words: Sequence[str]) -> int:
     check_metrics(given.set, given.metrics)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = settings_of(given, networks, sets, device)
+    with lock_folder(given.output, "wildsr evaluate"):
+        return evaluate_sets(given, networks, sets, device, settings)
+
+
+def evaluate_sets(
+    given: argparse.Namespace,
+    networks: Mapping[str, Any],
+    sets: Mapping[str, ValidationSet],
+    device: torch.device,
+    settings: dict[str, Any],
+) -> int:
+    """Judge what the folder does not hold yet, write and print the results. Returns the exit code."""
     ledger = Ledger(given.output, settings, given.overwrite)
     total = sum(len(pictures) for pictures in sets.values())
     if ledger.is_complete(sets):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
@@ -15,12 +14,13 @@ from rich.console import Console
 
 from wildsr.apps.evaluate.crops import CROPS, START, chosen, keep, keep_inputs, write_list
 from wildsr.apps.evaluate.findings import COMPARISON, IMAGES, SCORES, STRATA, table, write_findings
-from wildsr.apps.evaluate.judgement import Method, Scores, bicubic, judge, last_score, objective_of, shown_pair
+from wildsr.apps.evaluate.judgement import Method, bicubic, judge, last_score, objective_of, shown_pair
 from wildsr.apps.evaluate.strata import Row, strata_table
 from wildsr.building import GENERATOR
 from wildsr.data import ValidationSet
 from wildsr.metrics import FEW
 from wildsr.networks import load_generator
+from wildsr.scores import Scores, read_scores
 from wildsr.training.datamodule import MAIN
 from wildsr.training.validation import upscale_batch
 
@@ -71,7 +71,7 @@ class RunEvaluation:
             if fresh or not (self.run / SCORES).is_file():
                 strata = self.evaluate()
                 self.keep_start()
-            scores = json.loads((self.run / SCORES).read_text())
+            scores = read_scores(self.run / SCORES)
             self.show(scores, strata)
         if self.write_report is not None:
             print(f"report:   {self.write_report(self.run)}")

@@ -4,7 +4,7 @@
 named after the set, the picture's number and a digest of the LQ window: two runs' pictures of one name were made from
 the same input.
 
-Shapes: C = 3, H W picture, h = H // scale, s side of the window. Images are float32 in [0, 1].
+Shapes: C = 1 or 3, H W picture, h = H // scale, s side of the window. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations

@@ -2,27 +2,27 @@
 
 scores.json has the means by method and set, images.csv the score of each picture with its recipe, strata.csv the
 means by what was done to the picture, comparison.png crops of all methods side by side. scores.json is written last:
-where it is, the judgement is complete.
+where it is, the judgement is complete. A mean leaves out what is not finite; a `<figure>_left_out` counts it.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from wildsr.apps.evaluate.judgement import Score, Scores, Verdict, means
+from wildsr.apps.evaluate.judgement import Score, Verdict, means
 from wildsr.apps.evaluate.strata import Row, by_stratum, mean_figures
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import first_line, save_picture, write_whole
+from wildsr.images import first_line, save_picture
 from wildsr.images.sheets import sheet
 from wildsr.io import write_rows
 from wildsr.metrics import FIGURES
+from wildsr.scores import Scores, mean_text, write_scores
 from wildsr.training.datamodule import MAIN
 
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
@@ -44,7 +44,7 @@ def write_findings(
         write_rows(strata, folder / STRATA)
     if verdict.rows:
         save_picture(sheet(verdict.rows), folder / COMPARISON)
-    write_whole(folder / SCORES, lambda file: file.write(json.dumps(means(scores), indent=1).encode()))
+    write_scores(means(scores), folder / SCORES)
     return strata
 
 
@@ -96,7 +96,7 @@ def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
     for name in figures:
         result.add_column(FIGURES[name].head, justify="right")
     for method, row in scores.items():
-        result.add_row(method, *(f"{row[prefix + name]:.{FIGURES[name].digits}f}" for name in figures))
+        result.add_row(method, *(mean_text(row, prefix + name, FIGURES[name].digits) for name in figures))
     return result
 
 
@@ -112,8 +112,8 @@ def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
         own = [figure for figure in figures if any(figure in row for row in rows if row["set"] == name)]
         for place, figure in enumerate(own):
-            values = [means.get((name, method), {}).get(figure) for method in methods]
-            texts = ["-" if value is None else f"{value:.{FIGURES[figure].digits}f}" for value in values]
+            cells = [means.get((name, method), {}) for method in methods]
+            texts = [mean_text(cell, figure, FIGURES[figure].digits) for cell in cells]
             head = (name, images) if place == 0 else ("", "")
             result.add_row(*head, FIGURES[figure].head, *texts, end_section=place == len(own) - 1)
     return result

@@ -1,6 +1,6 @@
 """Methods side by side on every picture of a set: their figures, and what a person sees of them.
 
-Shapes: C = 3, H W image, h = H // scale. Images are float32 in [0, 1].
+Shapes: C = 1 or 3, H W image, h = H // scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -26,12 +25,12 @@ from wildsr.degradation import Recipe
 from wildsr.images import most_detailed, to_pil
 from wildsr.images.sheets import Cell
 from wildsr.metrics import chosen_metrics
+from wildsr.scores import Scores, mean_row
 from wildsr.training.datamodule import MAIN
 from wildsr.training.pairs import ValidationPair, validation_pair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
 Keep = Callable[[int, ValidationPair, Mapping[str, Tensor]], None]
-Scores = dict[str, dict[str, float]]
 SHOWN = 4  # pictures of a set in the comparison
 SIDE, ZOOM = 200, 2  # of a window, pixels; and how many times its sides are enlarged
 
@@ -188,13 +187,13 @@ def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
 
 
 def means(scores: Sequence[Score]) -> Scores:
-    """Method to mean figures: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
+    """Method to mean figures, see `mean_row`: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
     values: dict[str, dict[str, list[float]]] = {}
     for score in scores:
         row = values.setdefault(score.method, {})
         for figure, value in score.figures.items():
             row.setdefault(figure if score.set == MAIN else f"{score.set}/{figure}", []).append(value)
-    return {method: {key: fmean(found) for key, found in row.items()} for method, row in values.items()}
+    return {method: mean_row(row) for method, row in values.items()}
 
 
 def _enlarged(image: Tensor) -> Image.Image:

@@ -1,21 +1,21 @@
 """Where a method is weak: its figures by what was done to the pictures of a synthetic set.
 
-Blur and noise are the first order's; JPEG and the order of JPEG and resize are the finish's.
+Blur and noise are the first order's; JPEG and the order of JPEG and resize are the final order's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from statistics import fmean
 from typing import Any
 
 from rich.table import Table
 
 from wildsr.apps.evaluate.judgement import Score
 from wildsr.degradation import DegradationSpec, Recipe
-from wildsr.degradation.recipe import BLUR_FIELDS
+from wildsr.degradation.kernels import BLUR_FIELDS
 from wildsr.metrics import FEW, FIGURES
+from wildsr.scores import mean_row, mean_text
 
 Row = dict[str, Any]
 
@@ -25,25 +25,30 @@ def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
 
     Noise is parted at the middle of the spec's range of its kind, JPEG at the thirds of the range of qualities.
     """
-    blur, noise, finish = recipe.first.blur, recipe.first.noise, recipe.finish
-    found = {"blur": blur.kind} if blur else {}
-    if noise:
+    records, found = recipe.records, {}
+    if _operation(spec, "first", "blur") and (blur := records.get("first.blur")):
+        found["blur"] = blur.kind
+    if _operation(spec, "first", "noise") and (noise := records.get("first.noise")):
         lower, upper = _halves(spec, noise.kind)
         found["noise"] = _words(lower if noise.strength < upper[0] else upper, noise.kind)
-    if finish:
-        found["jpeg"] = _words(next(span for span in _thirds(spec) if finish.jpeg.quality <= span[1]), "quality")
-        found["order"] = "jpeg first" if finish.jpeg_first else "jpeg last"
+    if _ends_with_jpeg(spec) and {"final.jpeg", "final.resize"} <= records.keys():
+        thirds = _thirds(spec)
+        found["jpeg"] = _words(
+            next((span for span in thirds if records["final.jpeg"].quality <= span[1]), thirds[-1]), "quality"
+        )
+        names = list(records)
+        found["order"] = "jpeg first" if names.index("final.jpeg") < names.index("final.resize") else "jpeg last"
     return found
 
 
 def all_strata(spec: DegradationSpec) -> dict[str, list[str]]:
     """Every stratum that a spec can draw, by axis, in a fixed order."""
-    kinds = ("gaussian", "poisson") if spec.first.noise else ()
+    kinds = ("gaussian", "poisson") if _operation(spec, "first", "noise") else ()
     return {
-        "blur": list(BLUR_FIELDS) if spec.first.blur else [],
+        "blur": list(BLUR_FIELDS) if _operation(spec, "first", "blur") else [],
         "noise": [_words(half, kind) for kind in kinds for half in _halves(spec, kind)],
-        "jpeg": [_words(third, "quality") for third in _thirds(spec)] if spec.finish else [],
-        "order": ["jpeg first", "jpeg last"] if spec.finish else [],
+        "jpeg": [_words(third, "quality") for third in _thirds(spec)] if _ends_with_jpeg(spec) else [],
+        "order": ["jpeg first", "jpeg last"] if _ends_with_jpeg(spec) else [],
     }
 
 
@@ -65,8 +70,8 @@ def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
 
 
 def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
-    """The mean of each figure."""
-    return {name: fmean(score.figures[name] for score in scores) for name in scores[0].figures}
+    """The mean of each figure, see `mean_row`."""
+    return mean_row({name: [score.figures[name] for score in scores] for name in scores[0].figures})
 
 
 def strata_table(rows: Sequence[Row], figure: str, title: str) -> Table:
@@ -78,7 +83,7 @@ def strata_table(rows: Sequence[Row], figure: str, title: str) -> Table:
     cells: dict[tuple[str, str, int], list[str]] = {}
     for row in rows:
         texts = cells.setdefault((row["axis"], row["stratum"], row["images"]), [])
-        texts += [f"{row[figure]:.{FIGURES[figure].digits}f}"] if row["images"] else []
+        texts += [mean_text(row, figure, FIGURES[figure].digits)] if row["images"] else []
     for (axis, stratum, images), texts in cells.items():
         if images >= FEW:
             table.add_row(_label(axis, stratum), str(images), *texts)
@@ -91,16 +96,26 @@ def _label(axis: str, stratum: str) -> str:
     return f"blur {stratum}" if axis == "blur" else stratum
 
 
+def _operation(spec: DegradationSpec, order: str, name: str) -> Any:
+    """The operation of an order that bears the short name; None where it has none."""
+    operations = spec.orders[order].operations.values() if order in spec.orders else ()
+    return next((operation for operation in operations if operation.name == name), None)
+
+
+def _ends_with_jpeg(spec: DegradationSpec) -> bool:
+    """Whether the final order has a JPEG and a resize, whose order is a stratum."""
+    return all(_operation(spec, "final", name) for name in ("jpeg", "resize"))
+
+
 def _halves(spec: DegradationSpec, kind: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    assert spec.first.noise is not None
-    low, high = spec.first.noise.gaussian_sigma if kind == "gaussian" else spec.first.noise.poisson_scale
+    noise = _operation(spec, "first", "noise")
+    low, high = noise.gaussian_sigma if kind == "gaussian" else noise.poisson_scale
     return (low, (low + high) / 2), ((low + high) / 2, high)
 
 
 def _thirds(spec: DegradationSpec) -> list[tuple[int, int]]:
     """The range of qualities in three, both ends of each included; as equal as whole numbers allow, none empty."""
-    assert spec.finish is not None
-    low, high = spec.finish.jpeg.quality
+    low, high = _operation(spec, "final", "jpeg").quality
     ends = [low + (high - low + 1) * part // 3 for part in range(4)]
     return [(first, last - 1) for first, last in pairwise(ends) if first < last]
 

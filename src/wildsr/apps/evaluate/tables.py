@@ -8,14 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import Any, NamedTuple
 
 from wildsr.images import first_line
 from wildsr.metrics import FEW, FIGURES
+from wildsr.scores import LEFT_OUT, finite_mean, mean_text
 
 MAIN = "main"  # the set whose figures bear their bare names
-Scores = dict[str, dict[str, float]]  # method -> figure -> mean; the figure of another set is <set>/<figure>
 LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
 
 
@@ -29,7 +29,8 @@ class Row(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A mean; the sample standard deviation where there are several; whether no other row is better."""
+    """A mean, with the number of images that it leaves out; the sample standard deviation where there are several;
+    whether no other row is better."""
 
     text: str
     spread: str
@@ -74,13 +75,16 @@ def _table(name: str, rows: Sequence[Row], keys: Sequence[str]) -> Table:
 def _column(key: str, rows: Sequence[Row]) -> list[Cell]:
     figure = FIGURES[_name(key)]
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
-    means = [fmean(values) if values else math.nan for values in found]
+    means = [finite_mean(values)[0] if values else math.nan for values in found]
+    counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
     finite = [mean for mean in means if math.isfinite(mean)]
     best = (min if "lower" in figure.meaning else max)(finite) if len(finite) > 1 else None
     cells = []
-    for mean, values in zip(means, found, strict=True):
-        spread = f"{stdev(values):.{figure.digits}f}" if len(values) > 1 and math.isfinite(mean) else ""
-        cells.append(Cell(f"{mean:.{figure.digits}f}" if values else "", spread, best is not None and mean == best))
+    for mean, count, values in zip(means, counts, found, strict=True):
+        values = [value for value in values if math.isfinite(value)]
+        spread = f"{stdev(values):.{figure.digits}f}" if len(values) > 1 else ""
+        text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, figure.digits)
+        cells.append(Cell(text, spread, best is not None and mean == best))
     return cells
 
 
@@ -114,8 +118,8 @@ def _stratum_table(rows: Sequence[dict[str, str]], key: str, title: str) -> Stra
     for row in rows:
         images = int(number(row.get("images")) or 0)
         texts = strata.setdefault((row.get("axis", ""), row.get("stratum", "").replace("_", " "), images), {})
-        value = number(row.get(key))
-        texts[row.get("method", "")] = "" if value is None else f"{value:.{FIGURES[key].digits}f}"
+        cell = {name: number(row.get(name)) for name in (key, f"{key}{LEFT_OUT}")}
+        texts[row.get("method", "")] = "" if cell[key] is None else mean_text(cell, key, FIGURES[key].digits)
     shown = [
         (*where, [texts.get(method, "") for method in methods]) for where, texts in strata.items() if where[2] >= FEW
     ]
@@ -158,16 +162,3 @@ def read_json(file: Path, wanted: type) -> Any:
     if not isinstance(content, wanted):
         raise ValueError(f"{file}: damaged; wanted a JSON {wanted.__name__}")
     return content
-
-
-def read_scores(file: Path) -> Scores:
-    """The means by method in a scores.json; empty where there is none.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    rows = read_json(file, dict).items()
-    try:
-        return {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error

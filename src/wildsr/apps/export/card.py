@@ -16,17 +16,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from wildsr.apps.export.bundle import Written, describe
-from wildsr.apps.export.origin import NO_LICENCE, Origin, Scores
+from wildsr.apps.export.origin import NO_LICENCE, Origin
 from wildsr.degradation import DegradationSpec, degrade
-from wildsr.images import crop_to_multiple, to_float, to_pil
+from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
+from wildsr.networks.tiling import check_channels
+from wildsr.scores import Scores, mean_text
 
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
-LUMA = (0.299, 0.587, 0.114)  # BT.601, for networks of one channel
-ELSEWHERE_GROWTH = 32  # of the RRDBNets that spandrel reads
-METRICS = {"psnr_y": ("PSNR-Y", ".2f"), "ssim_y": ("SSIM-Y", ".4f"), "niqe": ("NIQE", ".2f")}
+METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
 
 
 class Shown(NamedTuple):
@@ -41,20 +41,25 @@ def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[S
 
     The window is in the middle, a third from the top, where photographers put what matters.
 
+    A network of four channels sees an opaque alpha beside the colour.
+
     Raises:
-        ValueError: a photograph is too small to show.
+        ValueError: a photograph is too small to show, or no picture has as many channels.
     """
+    check_channels(channels)
     pairs = []
     for seed, photograph in enumerate(photographs, start=SEED):
         (height, width), least = photograph.shape[-2:], LEAST * scale
         if min(height, width) < least:
             raise ValueError(f"photograph of {width} x {height} pixels: too small for x{scale}, wanted {least} a side")
         top, left = max(height - SIDE, 0) // 3, max(width - SIDE, 0) // 2
-        hq = crop_to_multiple(to_float(photograph[:, top : top + SIDE, left : left + SIDE]), scale)
-        if channels == 1:
-            hq = (hq * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+        window = photograph[:, top : top + SIDE, left : left + SIDE]
+        hq = crop_to_multiple(to_float(to_channels(window, 1 if channels == 1 else 3)), scale)
         recipe = DegradationSpec(scale=scale).draw(np.random.default_rng(seed))
-        pairs.append(Shown(hq, degrade(hq, recipe)))
+        pair = Shown(hq, degrade(hq, recipe))
+        if channels == 4:
+            pair = Shown(*(torch.cat([image, torch.ones_like(image[:1])]) for image in pair))
+        pairs.append(pair)
     return pairs
 
 
@@ -80,13 +85,14 @@ def card_text(name: str, generator: nn.Module, origin: Origin, files: Sequence[W
     facts = describe(generator)
     words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
     sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
+    sizes = f" of {sizes}" if sizes else ""
     numbers = sum(parameter.numel() for parameter in generator.parameters())
     licence = origin.facts["licence"]
     head = [] if licence == NO_LICENCE else [f"license: {json.dumps(licence)}"]
     parts = [
         "\n".join(["---", *head, "pipeline_tag: image-to-image", "tags: [super-resolution, real-esrgan]", "---"]),
         f"# {_plain(name)}",
-        f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']} of {sizes}; "
+        f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']}{sizes}; "
         f"{numbers:,} parameters. Licence: {_plain(licence)}.",
         f"![Input, bicubic, this network, original](<{name}.png>)",
         "The inputs were made from the originals by recipes of Real-ESRGAN's second-order degradation.",
@@ -114,7 +120,7 @@ def _use(generator: nn.Module, files: Sequence[Written]) -> str:
     parts = []
     if weights:
         parts.append(f'```sh\nwildsr upscale photo.jpg -o large.png --weights "{weights}"\n```')
-    if weights and _known_elsewhere(generator):
+    if weights and getattr(generator, "is_read_by_spandrel", False):
         call = f"model = spandrel.ModelLoader().load_from_file({weights!r})"
         parts.append(f"```python\nimport spandrel\n{call}  # (B, C, H, W) float32 in [0, 1]\n```")
     if ".onnx" in names:
@@ -124,14 +130,6 @@ def _use(generator: nn.Module, files: Sequence[Written]) -> str:
             f'(sr,) = session.run(["sr"], {{"lq": lq}})  # {shape} float32 in [0, 1], of any B, H and W\n```'
         )
     return "\n\n".join(parts)
-
-
-def _known_elsewhere(generator: nn.Module) -> bool:
-    """Whether programs that read the released networks read this one."""
-    facts = describe(generator)
-    return facts["architecture"] == "CompactNet" or (
-        facts["growth"] == str(ELSEWHERE_GROWTH) and facts["scale"] in ("1", "2", "4")
-    )
 
 
 def _scores(origin: Origin) -> str:
@@ -147,7 +145,7 @@ def score_table(scores: Scores, row: str) -> str:
     """The closing table of a run in Markdown, one row in bold."""
     rows = []
     for name, values in scores.items():
-        cells = [format(values[key], form) if key in values else "-" for key, (_, form) in METRICS.items()]
+        cells = [mean_text(values, key, digits) for key, (_, digits) in METRICS.items()]
         rows.append([f"**{text}**" if name == row else text for text in (_plain(name), *cells)])
     return _table(["", *(head for head, _ in METRICS.values())], rows)
 

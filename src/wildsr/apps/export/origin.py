@@ -6,7 +6,6 @@ Everything in that folder is only read as text and numbers: it may be somebody e
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,12 @@ from wildsr.data import pictures_digest, sample_photographs
 from wildsr.images import expanded, find_images, first_line
 from wildsr.networks import load_generator
 from wildsr.networks.digest import weights_digest
+from wildsr.scores import Scores, read_scores
 
 # Of a run, see training/findings.py and fitting.py: NAME/scores.json, NAME/STAGE/config.yaml and generator.safetensors.
 SCORES, CONFIG, GENERATOR = "scores.json", "config.yaml", "generator.safetensors"
 
 NO_LICENCE = "not stated"
-
-Scores = dict[str, dict[str, float]]  # method -> metric -> mean
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origi
         return Origin(facts, remark="the run has not been judged")
     if not final.is_file() or weights_digest(load_generator(final).state_dict()) != facts["weights_sha256"]:
         return Origin(facts, remark="the run was judged with other weights, those of its end")
-    return Origin(facts, _read_scores(table), row=f"{stage.name} stage")
+    return Origin(facts, read_scores(table), row=f"{stage.name} stage")
 
 
 def _sha256(content: bytes) -> str:
@@ -113,11 +111,3 @@ def _data_facts(config: dict[str, Any]) -> dict[str, str]:
         return {"pictures": str(len(files)), "data_sha256": pictures_digest(files, folder)}
     except (ValueError, OSError):
         return {}
-
-
-def _read_scores(file: Path) -> Scores:
-    try:
-        content = json.loads(file.read_text())
-        return {str(name): {str(key): float(value) for key, value in row.items()} for name, row in content.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error

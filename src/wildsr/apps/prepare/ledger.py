@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from wildsr.apps.prepare.cutting import Outcome, Plan, outputs
+from wildsr.locking import lock_folder
 
 NAME = "prepared.jsonl"
 STORE = "train.store"
@@ -44,10 +45,10 @@ class Ledger:
         empty = not any((folder / name).exists() for name in MADE)
         if not (path.exists() or empty):
             raise ValueError(f"{folder}: holds pictures that wildsr prepare did not put there; choose another --output")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
+        self._open = ExitStack()  # the lock and the file
+        self._open.enter_context(lock_folder(folder, "wildsr prepare"))
         try:
-            self._lock()
+            self._file = self._open.enter_context(path.open("a+b"))
             self._read(path.read_bytes())
             if empty or self.options is None:
                 self.add(options=options)
@@ -58,14 +59,14 @@ class Ledger:
                     f"{folder}: prepared with {', '.join(known)}; choose another --output, or remove it to begin anew"
                 )
         except BaseException:
-            self._file.close()
+            self._open.close()
             raise
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        self._open.close()
 
     def add(self, **event: Any) -> None:
         """Write an event down: one of those that `_take` knows."""
@@ -123,14 +124,3 @@ class Ledger:
             self.downloaded.discard(event["removed"])
         elif "options" in event:
             self.options = event["options"]
-
-    def _lock(self) -> None:
-        """Keep a second process out until this one ends; without effect where the system has no such locks."""
-        try:
-            import fcntl
-
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{self.folder}: another wildsr prepare is at work there") from None
-        except (ImportError, OSError):
-            return  # Windows, or a file system without locks

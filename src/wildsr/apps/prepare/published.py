@@ -17,7 +17,7 @@ from wildsr.apps.prepare.archives import ARCHIVES, BadArchiveError, unpack
 from wildsr.apps.prepare.download import RefusedError, fetch
 from wildsr.apps.prepare.sources import Source, fingerprint
 from wildsr.apps.prepare.work import Part, Preparation
-from wildsr.images import SUFFIXES, find_images
+from wildsr.images import SUFFIXES, find_images, walk
 
 
 def bring(work: Preparation, sources: Sequence[Source], keep_archives: bool) -> None:
@@ -91,7 +91,7 @@ def _pictures(work: Preparation, source: Source, placed: Sequence[Path]) -> dict
         if not path.is_dir():
             _unpack(work, source, path, unpacked / inside)
             continue
-        for file in sorted(path.rglob("*")):
+        for file in sorted(walk(path)):
             name = file.relative_to(path)
             if file.suffix.lower() in ARCHIVES and file.is_file() and source.takes(name.parts):
                 _unpack(work, source, file, unpacked / inside / name.with_suffix(""))

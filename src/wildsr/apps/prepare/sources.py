@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from wildsr.apps.prepare.archives import ARCHIVES
+from wildsr.images import walk
 
 # The released smaller copies of DIV2K and Flickr2K: three factors, and one whose shortest edge is 400 pixels.
 DF2K_SCALES = (Fraction(3, 4), Fraction(1, 2), Fraction(1, 3), Fraction(400))
@@ -49,7 +50,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
     lines = [
         f"{path.name}/{file.relative_to(path)} {file.stat().st_size}"
         for path in paths
-        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        for file in (sorted(walk(path)) if path.is_dir() else [path])
         if file.is_file()
     ]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest() if paths else ""

@@ -22,7 +22,7 @@ from wildsr.apps.prepare.packing import Packing
 from wildsr.apps.prepare.space import require_space
 from wildsr.apps.prepare.workers import run, space_needed
 from wildsr.data.photographs import check_share
-from wildsr.images import expanded, find_images
+from wildsr.images import expanded, file_state, find_images
 
 
 @dataclass(frozen=True)
@@ -187,5 +187,5 @@ class Preparation:
 
 def stamp(path: Path) -> str:
     """What tells one version of a file from another: its length and its date."""
-    state = path.stat()
+    state = file_state(path)
     return f"{state.st_size}-{state.st_mtime_ns}"

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from torch.utils.data import DataLoader, Dataset
 
 from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Job, decode, pieces
+from wildsr.images import file_state
 
 T = TypeVar("T")
 SAMPLED = 8  # pictures looked at for the estimate of the room; decoding them takes a second
@@ -92,7 +93,7 @@ def space_needed(jobs: Sequence[Job], packed: bool) -> float:
 def size_of(job: Job, packed: bool) -> float | None:
     """Bytes of a picture's outputs, as files by how far a square from its middle compresses; None: it is damaged."""
     if job.plan is None and not packed:
-        return job.source.stat().st_size
+        return file_state(job.source).st_size
     picture = decode(job.source)
     if isinstance(picture, str):
         return None

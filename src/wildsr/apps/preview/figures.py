@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from wildsr.degradation import DegradationSpec, degrade, render_kernel
+from wildsr.degradation import DegradationSpec, Recipe, degrade, render_kernel, trace
 from wildsr.degradation.drawn import drawn_values, in_words, varying
-from wildsr.degradation.pipeline import trace
-from wildsr.degradation.recipe import Blur, Recipe
+from wildsr.degradation.operations import Blur
 from wildsr.images import to_pil
 from wildsr.images.sheets import Cell, sheet
 
@@ -48,9 +47,9 @@ def steps(hq: Tensor, source: Tensor, recipe: Recipe) -> Image.Image:
     cells: list[Cell] = [(to_pil(hq), f"the photograph, {hq.shape[2]} x {hq.shape[1]}")]
     if source is not hq:
         cells.append((to_pil(source), "sharpened"))
-    for name, operation, image in trace(source, recipe):
+    for name, record, image in trace(source, recipe):
         size = f"{image.shape[2]} x {image.shape[1]}"
-        cells.append((enlarged(image, hq.shape[2]), f"{name}: {operation.describe()}\n{size}"))
+        cells.append((enlarged(image, hq.shape[2]), f"{name}: {record.describe()}\n{size}"))
     return sheet(in_rows(cells, COLUMNS))
 
 
@@ -63,10 +62,10 @@ def kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Ima
     found: dict[str, list[Blur]] = {}
     share: Counter[str] = Counter()
     for recipe in (spec.draw(rng) for _ in range(4000)):
-        for _, step in recipe.steps:
-            if isinstance(step, Blur):
-                share[step.kind] += 1
-                found.setdefault(step.kind, []).append(step)
+        for record in recipe.records.values():
+            if isinstance(record, Blur):
+                share[record.kind] += 1
+                found.setdefault(record.kind, []).append(record)
     if not found:
         raise ValueError("this degradation draws no kernel")
     rows = []

@@ -85,7 +85,8 @@ def refuse_other_scales(runs: Sequence[Run]) -> None:
 def same_pictures(runs: Sequence[Run]) -> bool:
     """Whether bicubic, which depends on nothing but the pictures, has the same figures in all runs."""
     rows = [run.scores["bicubic"] for run in runs if "bicubic" in run.scores]
-    return all(math.isclose(row[key], rows[0][key], rel_tol=SAME) for row in rows for key in row if key in rows[0])
+    pairs = [(row[key], rows[0][key]) for row in rows for key in row if key in rows[0]]
+    return all(math.isclose(*pair, rel_tol=SAME) or all(map(math.isnan, pair)) for pair in pairs)
 
 
 def telling_of(run: Run) -> Flat:

@@ -13,10 +13,11 @@ import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
 from wildsr.apps.evaluate.findings import IMAGES, SCORES, STRATA
-from wildsr.apps.evaluate.tables import Scores, number, read_json, read_scores, read_table
+from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.images import first_line
+from wildsr.scores import Scores, read_scores
 
 # What lies in a run's folder and in the folder of a stage, see wildsr.train and training/findings.py.
 OVERRIDES = "overrides.json"

@@ -52,7 +52,8 @@ Weights are a file (.safetensors, .pth, .ckpt) or the name of a released network
 realesrgan-x4plus-anime, realesr-animevideov3. --blend mixes those of a second network in, weight by weight: 0 is the
 first, 1 the second. That makes sense for networks that share their beginning, such as the two stages of a run.
 
-Grey stays grey, and alpha is kept. 16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats. CMYK
+Grey stays grey, and alpha is kept; a network of four channels sees it beside the colour, opaque where there is none.
+16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats. CMYK
 becomes sRGB, a palette RGB. The picture is turned as its EXIF says; the colour profile, EXIF, XMP and the resolution
 are kept, the thumbnail is not. Of several frames or pages the first is taken, and a line says so. JPEG and BMP have no
 alpha: a picture with it is refused there.
@@ -125,7 +126,7 @@ def enlarged(run: Run, upscaler: Upscaler, picture: Picture, job: Job, bar: Bar)
     """
     rows, columns = result_size(upscaler.scale, picture, run.way)
     check_fits(job.kind, columns, rows, picture.alpha is not None)
-    tile, total = run.tile(upscaler, picture), work(picture, run.way)
+    tile, total = run.tile(upscaler, picture), work(picture, run.way, upscaler.channels)
     megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
     large = enlarge(upscaler, picture, tile, run.way, lambda lq: bar.advance(lq / total, lq / megapixel))
     return encode_picture(large, job.kind)

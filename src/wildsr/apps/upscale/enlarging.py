@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from wildsr.images import Picture
-from wildsr.networks.memory import free_memory, result_bytes, tile_side
-from wildsr.networks.tiling import Upscaler, upscale
+from wildsr.networks.memory import free_memory, result_bytes
+from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
 ALPHAS = ("network", "interpolate")
+RGBA = 4  # channels of a network that takes alpha beside the colour
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Way:
 
     Args:
         factor: of the result to the picture, any number above 0; None is the network's own scale.
-        alpha: "network": alpha passes the network as a grey picture would; "interpolate": by Lanczos.
+        alpha: "network": alpha passes the network, as a grey picture would, or beside the colour where the network has
+            four channels; "interpolate": by Lanczos.
         batch: tiles that are handed over at once.
     """
 
@@ -48,16 +50,19 @@ def enlarge(
         ValueError: memory does not suffice, or the network gives numbers that are not finite.
     """
     size = result_size(upscaler.scale, picture, way)
-    colour = _resized(upscale(upscaler, picture.colour, tile, way.batch, done), size)
-    alpha = picture.alpha
-    if alpha is not None:
-        if _passes_network(alpha, way):
+    colour, alpha = picture.colour, picture.alpha
+    if alpha is not None and upscaler.channels == RGBA:
+        together = upscale(upscaler, torch.cat([colour.expand(3, -1, -1), alpha]), tile, way.batch, done)
+        colour = together[:3] if len(colour) == 3 else luma(together[:3])
+        alpha = together[3:] if _passes_network(alpha, way) else alpha
+    else:
+        colour = upscale(upscaler, colour, tile, way.batch, done)
+        if alpha is not None and _passes_network(alpha, way):
             alpha = upscale(upscaler, alpha, tile, way.batch, done)
-        alpha = _resized(alpha, size)
-    return replace(picture, colour=colour, alpha=alpha)
+    return replace(picture, colour=_resized(colour, size), alpha=None if alpha is None else _resized(alpha, size))
 
 
-def fitting_tile(upscaler: Upscaler, generator: nn.Module, picture: Picture, way: Way, device: torch.device) -> int:
+def fitting_tile(upscaler: Upscaler, picture: Picture, way: Way, device: torch.device) -> int:
     """The side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
@@ -65,12 +70,12 @@ def fitting_tile(upscaler: Upscaler, generator: nn.Module, picture: Picture, way
     """
     height, width = picture.colour.shape[-2:]
     rows, columns = result_size(upscaler.scale, picture, way)
-    planes = picture.colour.shape[0] + (picture.alpha is not None)
+    planes = max(picture.colour.shape[0] + (picture.alpha is not None), upscaler.channels)
     free = free_memory(torch.device("cpu"))
     free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
     if device.type != "cpu":
         free = free_memory(device)
-    return tile_side(generator, upscaler.overlap, height, width, free)
+    return tile_side(upscaler, height, width, free)
 
 
 def result_size(scale: int, picture: Picture, way: Way) -> tuple[int, int]:
@@ -80,10 +85,10 @@ def result_size(scale: int, picture: Picture, way: Way) -> tuple[int, int]:
     return height, width
 
 
-def work(picture: Picture, way: Way) -> int:
-    """LQ pixels that will pass the network."""
+def work(picture: Picture, way: Way, channels: int = 3) -> int:
+    """LQ pixels that will pass a network of so many channels."""
     height, width = picture.colour.shape[-2:]
-    twice = picture.alpha is not None and _passes_network(picture.alpha, way)
+    twice = picture.alpha is not None and channels != RGBA and _passes_network(picture.alpha, way)
     return height * width * (2 if twice else 1)
 
 

@@ -105,9 +105,9 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
     if folder and any(source is None for source, _ in found):
         raise ValueError(f"standard input has no name; wanted a file as output, not {printable(naming.output)}")
     jobs = [naming.job(source, below if folder else Path()) for source, below in found]
-    sources = {job.source.resolve() for job in jobs if job.source is not None}
+    sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
     for target in (job.target for job in jobs if job.target is not None):
-        if target.resolve() in sources:
+        if os.path.realpath(target) in sources:
             raise ValueError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
         require_writable(target)
     return jobs
@@ -154,7 +154,7 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
         if not pictures:
             raise ValueError(f"{printable(path)}: nothing in this folder but earlier results")
         yield from ((file, file.relative_to(path)) for file in pictures)
-    elif path.exists():
+    elif path.exists() or path.is_symlink():  # a link to nothing is named when it is its turn
         yield path, Path(path.name)
     elif matches := sorted(match for match in _matches(path) if not match.name.startswith(".")):
         for match in matches:
@@ -172,4 +172,6 @@ def _is_result(file: Path, folder: Path, naming: Naming) -> bool:
     output = naming.path.resolve()
     if output == folder.resolve():
         return bool(naming.suffix) and file.stem.endswith(naming.suffix)
-    return output.is_relative_to(folder.resolve()) and file.resolve().is_relative_to(output)
+    # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is a picture.
+    place = Path(os.path.realpath(file.parent))
+    return not folder.resolve().is_relative_to(output) and place.is_relative_to(output)

@@ -21,6 +21,7 @@ from av.stream import Disposition  # noqa: E402
 
 from wildsr.apps.upscale.video.clips import inspect  # noqa: E402
 from wildsr.cli import main  # noqa: E402
+from wildsr.locking import lock_folder  # noqa: E402
 from wildsr.networks import CompactNet, save_generator  # noqa: E402
 
 TICKS = Fraction(1, 12800)
@@ -585,3 +586,13 @@ def test_no_damage_makes_a_traceback_or_half_a_video(run, tmp_path):
         target.unlink(missing_ok=True)
         failed += code
     assert 20 <= failed < 60  # of what is left, the decoders can make everything
+
+
+def test_a_second_call_for_a_video_is_told_who_holds_it(run, tmp_path):
+    source, parts = make_clip(tmp_path / "in.mp4"), tmp_path / ".out.mp4.parts"
+    with lock_folder(parts, "wildsr upscale"):
+        code, _, errors = run(source, "-o", tmp_path / "out.mp4", "--overwrite")
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "another wildsr upscale is at work there (process " in errors
+    assert run(source, "-o", tmp_path / "out.mp4")[0] == 0
+    assert not parts.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from wildsr.apps.upscale.enlarging import enlarge, result_size
 from wildsr.apps.upscale.session import Run
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.images import Picture, first_line, printable, write_whole
+from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.tiling import Upscaler
 
@@ -51,20 +52,23 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
         rehearse(clip, coding, *result_size(upscaler.scale, like, run.way), kind)
         tile = run.tile(upscaler, like)
     folder = target.with_name(f".{target.name}.parts")
-    claim(folder, choices(run, coding, source), run.given.overwrite)
-    with Bar(1, "frames") as bar:
-        for note in clip.notes:
-            bar.say(f"{name}: {note}")
-        work = Work(run, upscaler, tile, len(clip.times), bar, name)
-        try:
-            segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
-            write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
-        except KeyboardInterrupt:
-            bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
-            raise
-        except av.FFmpegError as error:
-            raise ValueError(f"{printable(target)}: {error.strerror}") from error
-    shutil.rmtree(folder)
+    with lock_folder(folder, "wildsr upscale"):
+        claim(folder, choices(run, coding, source), run.given.overwrite)
+        with Bar(1, "frames") as bar:
+            for note in clip.notes:
+                bar.say(f"{name}: {note}")
+            work = Work(run, upscaler, tile, len(clip.times), bar, name)
+            try:
+                segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
+                write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
+            except KeyboardInterrupt:
+                bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
+                raise
+            except av.FFmpegError as error:
+                raise ValueError(f"{printable(target)}: {error.strerror}") from error
+        clear(folder)
+    with suppress(OSError):  # another call has begun in it by now
+        folder.rmdir()
     print(f"{printable(target)}: {len(clip.times)} frames upscaled")
     return 0
 
@@ -134,8 +138,15 @@ def claim(folder: Path, wanted: dict[str, Any], anew: bool) -> None:
         if other and not anew:
             raise ValueError(f"{printable(folder)}: begun with another {' and '.join(other)}; --overwrite begins anew")
         if other:
-            shutil.rmtree(folder)
+            clear(folder)
     write_whole(file, lambda content: content.write(json.dumps(wanted).encode()))
+
+
+def clear(folder: Path) -> None:
+    """Remove what a folder of segments holds, but for its lock."""
+    for file in folder.iterdir():
+        if file.name not in (LOCK, HOLDER):
+            file.unlink()
 
 
 def fingerprint(network: nn.Module) -> str:

@@ -12,8 +12,10 @@ from scipy import ndimage
 from torch import Generator
 
 from wildsr.degradation import render_kernel, sharpen
-from wildsr.degradation.ops import _by_fft, add_noise, blur, correlate, resize
-from wildsr.degradation.recipe import MODES, Blur, Noise
+from wildsr.degradation.operations import Blur, Noise
+from wildsr.degradation.operations.blur import blur_image, correlate, correlate_by_fft
+from wildsr.degradation.operations.noise import add_noise
+from wildsr.degradation.operations.resize import MODES, resize_image
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "filters.npz")
 IMAGES = torch.from_numpy(GOLDEN["image"]).permute(0, 3, 1, 2).float() / 255
@@ -39,7 +41,7 @@ def test_the_border_mirrors_again_and_again_however_small_the_image(kernel, shap
     image = torch.rand(shape, generator=Generator().manual_seed(0))
     rendered = render_kernel(kernel)
     expected = [ndimage.correlate(plane.double(), rendered.double(), mode="mirror") for plane in image]
-    for found in (blur(image, kernel), correlate(image, rendered), _by_fft(image, rendered)):
+    for found in (blur_image(image, kernel), correlate(image, rendered), correlate_by_fft(image, rendered)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -60,8 +62,8 @@ def test_sharpening_leaves_a_flat_image_and_stays_in_range():
 def test_resizing_equals_interpolate(mode, size):
     antialias = mode == "bicubic_antialias"
     expected = F.interpolate(IMAGES, size, mode="bicubic" if antialias else mode, antialias=antialias)
-    np.testing.assert_allclose(resize(IMAGES, size, mode), expected, rtol=0, atol=3e-6)
-    assert resize(IMAGES, (96, 112), mode) is IMAGES
+    np.testing.assert_allclose(resize_image(IMAGES, size, mode), expected, rtol=0, atol=3e-6)
+    assert resize_image(IMAGES, (96, 112), mode) is IMAGES
 
 
 @settings(max_examples=150, deadline=None)
@@ -71,12 +73,12 @@ def test_resizing_equals_interpolate_for_any_two_sizes(mode, height, width, tall
     antialias = mode == "bicubic_antialias"
     modes = {"mode": "bicubic" if antialias else mode, "antialias": antialias}
     expected = F.interpolate(image[None], (tall, wide), **modes)[0]
-    np.testing.assert_allclose(resize(image, (tall, wide), mode), expected, rtol=0, atol=3e-6)
+    np.testing.assert_allclose(resize_image(image, (tall, wide), mode), expected, rtol=0, atol=3e-6)
 
 
 def test_sinc_and_bicubic_may_leave_the_range_and_noise_clips():
     step = (torch.arange(32) > 15).float().expand(3, 32, 32)
-    for image in (blur(step, Blur("sinc", 21, cutoff=1.0)), resize(step, (50, 50), "bicubic")):
+    for image in (blur_image(step, Blur("sinc", 21, cutoff=1.0)), resize_image(step, (50, 50), "bicubic")):
         assert image.min() < -0.01 and image.max() > 1.01
         noisy = add_noise(image, Noise("gaussian", 0.0, False), Generator())
         assert torch.equal(noisy, image.clamp(0, 1))
@@ -126,14 +128,14 @@ def test_noise_differs_between_the_images_of_a_batch(kind, grey):
 
 def test_a_batch_is_its_images_one_by_one():
     for kernel in BLURS:
-        assert torch.equal(blur(IMAGES, kernel)[1], blur(IMAGES[1], kernel))
+        assert torch.equal(blur_image(IMAGES, kernel)[1], blur_image(IMAGES[1], kernel))
     assert torch.equal(sharpen(IMAGES)[1], sharpen(IMAGES[1]))
     for mode in MODES:
-        assert torch.equal(resize(IMAGES, (50, 60), mode)[1], resize(IMAGES[1], (50, 60), mode))
+        assert torch.equal(resize_image(IMAGES, (50, 60), mode)[1], resize_image(IMAGES[1], (50, 60), mode))
 
 
 def test_float32_whatever_autocast_and_the_image_say():
-    for operation in (sharpen, lambda x: blur(x, BLURS[2]), lambda x: resize(x, (30, 30), "bicubic")):
+    for operation in (sharpen, lambda x: blur_image(x, BLURS[2]), lambda x: resize_image(x, (30, 30), "bicubic")):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = operation(IMAGES)
         assert torch.equal(found, operation(IMAGES))
@@ -145,8 +147,8 @@ def test_no_bit_depends_on_the_number_of_threads():
     results = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        results.append([sharpen(image), *(blur(image, kernel) for kernel in BLURS)])
-        results[-1] += [resize(image, size, mode) for mode in MODES for size in ((100, 99), (400, 411))]
+        results.append([sharpen(image), *(blur_image(image, kernel) for kernel in BLURS)])
+        results[-1] += [resize_image(image, size, mode) for mode in MODES for size in ((100, 99), (400, 411))]
         noises = [Noise(kind, 2.0, grey) for kind in ("gaussian", "poisson") for grey in (True, False)]
         results[-1] += [add_noise(image, noise, Generator().manual_seed(0)) for noise in noises]
     torch.set_num_threads(1)

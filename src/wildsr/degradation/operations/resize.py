@@ -1,0 +1,118 @@
+"""Resize by a drawn factor, or to the final size."""
+
+# C = 1 or 3, H W image
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+
+from wildsr.degradation import cpu, draws
+from wildsr.degradation.checks import check_choice, check_choices, check_number, check_range, check_weights
+from wildsr.degradation.operations.operation import DrawContext
+from wildsr.degradation.tensors import in_float32
+
+FACTORS = (0.01, 4.0)  # the widest that is drawn or replayed: no risk to memory
+MODES = ("area", "bilinear", "bicubic", "nearest", "bicubic_antialias")
+RELEASED_MODES = ("area", "bilinear", "bicubic")
+WAYS = ("up", "down", "keep")
+
+
+@dataclass(frozen=True)
+class Resize:
+    """A resize by `factor` of the incoming size or of the final LQ size, per axis, floored."""
+
+    factor: float
+    mode: str
+    relative_to: str
+
+    def __post_init__(self) -> None:
+        check_number(self, "factor", *FACTORS)
+        check_choice(self, "mode", MODES)
+        check_choice(self, "relative_to", ("input", "final"))
+
+    @property
+    def to_final_size(self) -> bool:
+        """Whether it ends at the final size."""
+        return self.relative_to == "final" and self.factor == 1
+
+    def describe(self) -> str:
+        """Return the resize in words."""
+        mode = self.mode.replace("_", " ")
+        if self.relative_to == "final":
+            return f"to {f'×{self.factor:.2f} of ' if self.factor != 1 else ''}final size {mode}"
+        way = "up" if self.factor > 1 else "down"
+        return "keep size" if self.factor == 1 else f"{way} ×{self.factor:.2f} {mode}"
+
+
+@dataclass(frozen=True)
+class ResizeSpec:
+    """Up, down or keep by relative weight; factors are relative to the input's or to the final LQ size."""
+
+    name: ClassVar[str] = "resize"
+    Record: ClassVar[type] = Resize
+    up: float = 0.2
+    down: float = 0.7
+    keep: float = 0.1
+    up_factor: Sequence[float] = (1.0, 1.5)
+    down_factor: Sequence[float] = (0.15, 1.0)
+    modes: Sequence[str] = RELEASED_MODES
+    relative_to: str = "input"
+
+    def __post_init__(self) -> None:
+        check_weights(self, *WAYS)
+        check_range(self, "up_factor", 1, FACTORS[1])
+        check_range(self, "down_factor", FACTORS[0], 1)
+        check_choices(self, "modes", MODES)
+        check_choice(self, "relative_to", ("input", "final"))
+
+    @property
+    def to_final_size(self) -> bool:
+        """Whether it always ends at the final size."""
+        return self.relative_to == "final" and self.up == self.down == 0
+
+    def draw(self, rng: Generator, context: DrawContext) -> Resize:
+        way = WAYS[draws.pick(rng, [getattr(self, way) for way in WAYS])]
+        factor = 1.0 if way == "keep" else draws.uniform(rng, getattr(self, f"{way}_factor"))
+        return Resize(factor, self.modes[draws.integer(rng, 0, len(self.modes) - 1)], self.relative_to)
+
+    @staticmethod
+    def apply(image: Tensor, record: Resize, generator: object, final_size: tuple[int, int]) -> Tensor:
+        sides = final_size if record.relative_to == "final" else image.shape[-2:]
+        height, width = (max(int(side * record.factor), 1) for side in sides)
+        return resize_image(image, (height, width), record.mode)
+
+
+@dataclass(frozen=True)
+class FinalResizeSpec:
+    """A resize to the final size: only its mode is drawn."""
+
+    name: ClassVar[str] = "resize"
+    Record: ClassVar[type] = Resize
+    to_final_size: ClassVar[bool] = True
+    modes: Sequence[str] = RELEASED_MODES
+
+    def __post_init__(self) -> None:
+        check_choices(self, "modes", MODES)
+
+    def draw(self, rng: Generator, context: DrawContext) -> Resize:
+        return Resize(1.0, self.modes[draws.integer(rng, 0, len(self.modes) - 1)], "final")
+
+    apply = staticmethod(ResizeSpec.apply)
+
+
+@in_float32
+def resize_image(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """Resize (…, C, H, W) to (height, width) in one of MODES, equal to `torch.nn.functional.interpolate` to 3e-6."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image  # in every mode the identity
+    planes = image.flatten(0, -3)
+    if image.device.type == "cpu" and mode in ("area", "bicubic"):
+        planes = cpu.resize(planes, size, mode)
+    else:  # channels as a batch: with three a CPU's bilinear is slower, and its last bit depends on the threads
+        antialias = mode == "bicubic_antialias"
+        planes = F.interpolate(planes[:, None], size, mode=mode.removesuffix("_antialias"), antialias=antialias)
+    return planes.view(*image.shape[:-2], *size)

@@ -1,0 +1,67 @@
+"""Means of scores, of finite ones alone, and scores.json, which holds them: method -> figure -> mean."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from wildsr.images import first_line, write_whole
+
+Scores = dict[str, dict[str, float]]  # the figure of another set than the main one is <set>/<figure>
+LEFT_OUT = "_left_out"  # behind a figure's name: how many images its mean leaves out
+
+
+def finite_mean(values: Sequence[float]) -> tuple[float, int]:
+    """Return the mean of the finite values, and how many were left out.
+
+    Equal images have an infinite PSNR, and a flat one has no NIQE: one of them would decide the mean of a whole set.
+    Where none is finite, nothing is left out, and the mean is infinite or NaN.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    return (fmean(finite), len(values) - len(finite)) if finite else (sum(values) / len(values), 0)
+
+
+def mean_row(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the mean of each figure; behind them, where any was left out, `<figure>_left_out` says how many."""
+    found = {name: finite_mean(own) for name, own in values.items()}
+    counts = {f"{name}{LEFT_OUT}": count for name, (_, count) in found.items() if count}
+    return {name: mean for name, (mean, _) in found.items()} | counts
+
+
+def mean_text(row: Mapping[str, Any], name: str, digits: int) -> str:
+    """Write a figure of a `mean_row` for a table: "22.44", "22.44 (1 left out)", or "-" where there is none."""
+    value, count = row.get(name), row.get(f"{name}{LEFT_OUT}")
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}" + (f" ({count:.0f} left out)" if count else "")
+
+
+def write_scores(scores: Scores, file: Path) -> None:
+    """Write a scores.json; what is not finite is null, which JSON has in its place."""
+    content = {
+        method: {name: value if math.isfinite(value) else None for name, value in row.items()}
+        for method, row in scores.items()
+    }
+    write_whole(file, lambda stream: stream.write(json.dumps(content, indent=1, allow_nan=False).encode()))
+
+
+def read_scores(file: Path) -> Scores:
+    """Read a scores.json; NaN stands for null. Empty where there is no file.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text())
+        return {
+            str(method): {str(name): math.nan if value is None else float(value) for name, value in row.items()}
+            for method, row in content.items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
