@@ -227,7 +227,8 @@ def in_its_channels(upscaler: Upscaler | nn.Module, lq: Tensor) -> Tensor:
     Colour passes a grey network channel by channel. Grey passes a colour network as RGB, and its luma is taken. To a
     network of four channels what has no alpha is opaque, and the alpha that comes out is dropped.
     """
-    given, wanted = lq.shape[1], int(upscaler.channels)  # type: ignore[arg-type]
+    given = lq.shape[1]
+    wanted = int(getattr(upscaler, "channels", given))  # one that does not say so takes what it is given
     if given == wanted:
         return upscaler(lq)
     if wanted == 1:
