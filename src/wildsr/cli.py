@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -22,8 +24,13 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns 0; 1 where the work failed; 2 where the call was wrong."""
+    """Run one verb. Returns 0; 1 where the work failed; 2 where the call was wrong.
+
+    What a user can mend is one line on the standard error output; any other exception is a bug, and leaves this
+    function. `--debug`, before or behind the verb, or WILDSR_DEBUG=1 shows the traceback of the one line, too.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
+    words, debug = take_debug(words)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return 0 if words else 2
@@ -35,24 +42,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     # Imported late: torch takes seconds to load, and --help of the whole should not.
     run = importlib.import_module(f"wildsr.apps.{verb}.cli").main
-    try:
-        return int(run(rest))
-    except (ValueError, OSError) as error:
-        from wildsr.config import ConfigError
-        from wildsr.images import first_line
+    from wildsr.apps.common.logs import show_messages
+    from wildsr.io import can_be_mended
 
-        print(f"error: {first_line(error)}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+    try:
+        with show_messages():
+            return int(run(rest))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
+    except Exception as error:
+        if not can_be_mended(error):
+            raise
+        return report_error(error, debug)
+
+
+def take_debug(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Take `--debug` out of a command line, up to `--`. Returns the other words, and whether to show tracebacks."""
+    end = words.index("--") if "--" in words else len(words)
+    others = [word for word in words[:end] if word != "--debug"]
+    return [*others, *words[end:]], len(others) < end or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0")
+
+
+def report_error(error: Exception, debug: bool) -> int:
+    """Print what a user can mend in one line, below its traceback where that is wanted. Returns the exit code."""
+    from wildsr.config import ConfigError
+    from wildsr.io import first_line
+
+    if debug:
+        traceback.print_exception(error)
+    print(f"error: {first_line(error)}", file=sys.stderr)
+    return 2 if isinstance(error, ConfigError) else 1
 
 
 def overview() -> str:
-    """What `wildsr --help` prints."""
+    """Return what `wildsr --help` prints."""
     verbs = "\n".join(f"  {verb:9} {text}" for verb, text in VERBS.items())
     return (
         "Super-resolution for real, degraded photographs.\n\n"
         f"{verbs}\n\n"
-        "wildsr VERB --help explains one. Training is: python train.py --help"
+        "wildsr VERB --help explains one. Training is: python train.py --help\n"
+        "Errors that you can mend are one line; --debug, or WILDSR_DEBUG=1, shows where they come from."
     )

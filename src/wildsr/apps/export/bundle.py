@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wildsr import __version__
 from wildsr.apps.upscale.graphs.onnx import LQ, SR, to_onnx
 from wildsr.images import write_whole
+from wildsr.io import UserError
 from wildsr.networks import CompactNet, RRDBNet, load_generator, save_generator
 
 FORMATS = ("safetensors", "pth", "onnx")
@@ -36,21 +37,21 @@ class Written(NamedTuple):
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raises: ValueError if what a format needs is not installed."""
+    """Check that what the formats need is installed. Raises: UserError."""
     for name in formats:
         needed = NEEDED.get(name, ())
         if missing := [module for module in needed if importlib.util.find_spec(module) is None]:
-            raise ValueError(
+            raise UserError(
                 f"the {name} file needs {' and '.join(missing)}; pip install {' '.join(needed)}, or choose among "
                 f"--formats {' '.join(other for other in FORMATS if other not in NEEDED)}"
             )
 
 
 def describe(generator: nn.Module) -> dict[str, str]:
-    """A generator's architecture in texts that travel with its weights.
+    """Describe a generator's architecture in texts that travel with its weights.
 
     Raises:
-        ValueError: neither an RRDBNet nor a CompactNet.
+        UserError: neither an RRDBNet nor a CompactNet.
     """
     state = generator.state_dict()
     if isinstance(generator, RRDBNet):
@@ -60,7 +61,7 @@ def describe(generator: nn.Module) -> dict[str, str]:
         convs = sum(isinstance(layer, nn.Conv2d) for layer in generator.body) - 2
         sizes = {"features": len(state["body.0.weight"]), "convs": convs}
     else:
-        raise ValueError(f"{type(generator).__name__} cannot be exported; wanted an RRDBNet or a CompactNet")
+        raise UserError(f"{type(generator).__name__} cannot be exported; wanted an RRDBNet or a CompactNet")
     sizes = {"scale": generator.scale, "channels": generator.channels, **sizes}
     texts = {key: str(value) for key, value in sizes.items()}
     return {"architecture": type(generator).__name__, **texts, "wildsr": __version__}
@@ -76,7 +77,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         lqs: pictures, (C, h, w), of several sizes.
 
     Raises:
-        ValueError: what was loaded again gives another result.
+        UserError: what was loaded again gives another result.
         OSError: the file cannot be written.
     """
     name = file.suffix[1:]
@@ -93,7 +94,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
             given = again(lq[None])
         worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
         if not worst <= ALLOWED[name] * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
-            raise ValueError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph")
+            raise UserError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph")
         difference = max(difference, worst * 255)
     return Written(file, difference, file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest())
 
