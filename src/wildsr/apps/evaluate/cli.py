@@ -205,7 +205,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         given.weights = named_weights(given.weights)
         check_names(given.set)
         check_metrics(given.set, given.metrics)
-    except ValueError as error:
+    except UserError as error:
         parser.error(str(error))
     return given
 
