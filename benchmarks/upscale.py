@@ -27,7 +27,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from wildsr.apps.upscale.backends import BACKENDS, FASTEST, is_installed, open_backend
+from wildsr.apps.upscale.backends import BACKENDS, fastest_order, is_installed, open_backend
 from wildsr.networks import load_generator
 
 # B batch, H W LQ sides, s scale
@@ -127,7 +127,7 @@ def main() -> None:
     lq = photograph(options.size, options.batch)
     for network in options.networks:
         seconds = measure(network, ways, lq, options.rounds, options.threads)
-        order = FASTEST[type(load_generator(network))]
+        order = fastest_order(load_generator(network))
         print(f"fastest first: {', '.join(sorted(BACKENDS.keys() & seconds, key=lambda way: seconds[way]))}")
         print(f"auto goes by:  {', '.join(order)}", flush=True)
 

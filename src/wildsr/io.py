@@ -51,9 +51,10 @@ def can_be_mended(error: BaseException) -> bool:
 
 
 def _is_pending(error: BaseException) -> bool:
+    """Return whether a pending part raised an error, or its class is of one."""
     names = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
-    ours = [name for name in names if name.startswith("wildsr.")]
-    return bool(ours) and ours[-1].startswith(PENDING)
+    raised_in = [name for name in names if name.startswith("wildsr.")][-1:]
+    return any(name.startswith(PENDING) for name in [type(error).__module__, *raised_in])
 
 
 def printable(name: Path | str) -> str:

@@ -2,6 +2,7 @@ import torch
 
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
+from wildsr.networks.overlap import Tiling
 
 
 def small():
@@ -14,7 +15,7 @@ def test_it_gives_what_the_network_gives():
     network, lq = small(), torch.rand(2, 3, 9, 7)
     upscaler = Eager(network)
     assert torch.equal(upscaler(lq), network(lq))
-    assert (upscaler.scale, upscaler.channels, upscaler.overlap) == (2, 3, 3)
+    assert (upscaler.scale, upscaler.channels, upscaler.tiling) == (2, 3, Tiling(3))
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from wildsr.networks import CommunityNet, CompactNet, RRDBNet, UNetDiscriminator, adapt_weights, load_generator
+from wildsr.networks import CompactNet, RRDBNet, SpandrelNet, UNetDiscriminator, adapt_weights, load_generator
 from wildsr.networks import load_weights as load_into
 from wildsr.networks.layouts import old_names, released_names
 
@@ -160,7 +160,7 @@ def test_esrgan_plus_and_other_depths_go_to_spandrel_from_any_names(kind: str, n
         assert "conv_first.weight" in state and "conv_hr.bias" in state
     torch.save(bsrgan(state) if names == "second" else state, tmp_path / "a.pth")
     loaded = load_generator(tmp_path / "a.pth")
-    assert isinstance(loaded, CommunityNet) and loaded.scale == scale
+    assert isinstance(loaded, SpandrelNet) and loaded.scale == scale
     assert torch.equal(picture(loaded), picture(theirs).clamp(0, 1))
 
 

@@ -1,47 +1,24 @@
-import math
-
 import pytest
 import torch
 from torch import nn
 
-from wildsr.networks import CompactNet, RRDBNet
 from wildsr.networks.memory import (
-    MOST_NUMBERS,
-    SHARE,
-    bytes_per_pixel,
     free_memory,
     is_out_of_memory,
+    numbers_per_pixel,
     result_bytes,
-    tile_side,
 )
 
 GB = 2**30
 
 
-def test_a_networks_memory_is_that_of_its_widest_layer():
-    # Five float32 tensors of 64 channels: at 16 times the pixels, at 4 times, at as many.
-    assert bytes_per_pixel(RRDBNet(blocks=1)) == 5 * 4 * 64 * 16
-    assert bytes_per_pixel(RRDBNet(scale=2, blocks=1)) == 5 * 4 * 64 * 4
-    assert bytes_per_pixel(CompactNet(convs=1)) == 5 * 4 * (64 + 48)
-    with pytest.raises(ValueError, match="Linear: its memory is not known"):
-        bytes_per_pixel(nn.Linear(1, 1))
-
-
-def test_a_picture_that_fits_is_one_tile():
-    assert tile_side(CompactNet(), 18, 300, 400, 4 * GB) == 400
-
-
-def test_a_tile_with_its_surroundings_takes_its_share_of_the_free_memory():
-    network = RRDBNet(blocks=1)
-    tile = tile_side(network, 96, 5000, 5000, 8 * GB)
-    assert 0 <= math.sqrt(SHARE * 8 * GB / (5 * 4 * 64 * 16)) - (tile + 2 * 96) < 1
-
-
-def test_a_tensor_stays_countable_and_a_tile_worth_its_surroundings():
-    network = RRDBNet(blocks=1)
-    largest = tile_side(network, 96, 50_000, 50_000, 10_000 * GB) + 2 * 96
-    assert largest**2 * 64 * 16 <= MOST_NUMBERS < (largest + 1) ** 2 * 64 * 16
-    assert tile_side(network, 96, 5000, 5000, 0) == 32
+def test_the_widest_layer_is_what_a_network_says_or_else_measured():
+    network = nn.Sequential(nn.Conv2d(3, 7, 1), nn.Upsample(scale_factor=2), nn.Conv2d(7, 5, 1), nn.Conv2d(5, 3, 1))
+    network.channels = 3
+    assert numbers_per_pixel(network) == 7 * 2 * 2
+    network.numbers_per_pixel = 100
+    assert numbers_per_pixel(network) == 100
+    assert all(not module._forward_hooks for module in network.modules())
 
 
 def test_a_result_larger_than_memory_is_refused_with_both_sizes():

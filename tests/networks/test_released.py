@@ -174,7 +174,7 @@ def test_a_cached_file_comes_before_everything_else(hub: Hub, tmp_path: Path) ->
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     (folder / "realesr-animevideov3.pth").write_bytes(hub.content)
-    assert load_generator("realesr-animevideov3").trunk == "CompactNet of 4 features, 1 convolutions"
+    assert load_generator("realesr-animevideov3").architecture == "CompactNet of 4 features, 1 convolutions"
     assert not hub.asked
 
 

@@ -1,10 +1,15 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from wildsr.networks import CompactNet, RRDBNet, load_generator
 from wildsr.networks.eager import Eager
-from wildsr.networks.tiling import SMALLEST, cut, overlap_of, upscale
+from wildsr.networks.overlap import Tiling
+from wildsr.networks.tiling import MOST_NUMBERS, SHARE, SMALLEST, bytes_per_pixel, cut, tile_side, upscale
+
+GB = 2**30
 
 
 def eager(network):
@@ -22,9 +27,10 @@ def whole(upscaler, image):
 class Limited:
     """Doubles every pixel, and has no memory for batches of more than `most` pixels."""
 
-    scale, channels, overlap = 2, 3, 4
+    scale, channels, numbers_per_pixel = 2, 3, 12
 
-    def __init__(self, most, error=None):
+    def __init__(self, most, error=None, tiling=None):
+        self.tiling = tiling or Tiling(4)
         self.most, self.error, self.seen = most, error or torch.OutOfMemoryError("CUDA out of memory"), []
 
     def __call__(self, lq):
@@ -45,20 +51,66 @@ def test_tiles_of_a_compact_network_equal_the_whole_picture(scale):
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 def test_tiles_of_an_rrdb_network_start_where_its_blocks_do(scale):
     upscaler = eager(RRDBNet(scale=scale, features=4, blocks=1, growth=2))
-    upscaler.overlap = 32 * max(4 // scale, 1)  # beyond the receptive field of one block
+    upscaler.tiling = Tiling(32 * max(4 // scale, 1))  # beyond the receptive field of one block
     image = torch.rand(3, 61, 74)
     assert torch.allclose(upscale(upscaler, image, 21), whole(upscaler, image), atol=1e-6)
 
 
-def test_overlaps_are_the_measured_ones_in_pixels_of_the_body():
-    assert overlap_of(CompactNet()) == 18
-    assert overlap_of(RRDBNet(features=4, blocks=6, growth=2)) == 64
-    assert overlap_of(RRDBNet(features=4, blocks=23, growth=2)) == 96
-    assert overlap_of(RRDBNet(features=4, blocks=23, growth=2, dilation=2)) == 136  # 96 · 7 / 5 = 134.4
-    assert overlap_of(RRDBNet(scale=2, features=4, blocks=23, growth=2)) == 192
-    assert overlap_of(RRDBNet(scale=1, features=4, blocks=23, growth=2)) == 384
-    with pytest.raises(ValueError, match="Linear: overlap not known"):
-        overlap_of(nn.Linear(1, 1))
+def test_a_networks_memory_is_that_of_its_widest_layer():
+    # Five float32 tensors of 64 channels: at 16 times the pixels, at 4 times, at as many.
+    assert bytes_per_pixel(Eager(RRDBNet(blocks=1))) == 5 * 4 * 64 * 16
+    assert bytes_per_pixel(Eager(RRDBNet(scale=2, blocks=1))) == 5 * 4 * 64 * 4
+    assert bytes_per_pixel(Eager(CompactNet(convs=1))) == 5 * 4 * (64 + 48)
+
+
+def test_a_picture_that_fits_is_one_tile():
+    assert tile_side(Eager(CompactNet()), 300, 400, 4 * GB) == 400
+
+
+def test_a_tile_with_its_surroundings_takes_its_share_of_the_free_memory():
+    tile = tile_side(Eager(RRDBNet(blocks=7)), 5000, 5000, 8 * GB)
+    assert 0 <= math.sqrt(SHARE * 8 * GB / (5 * 4 * 64 * 16)) - (tile + 2 * 96) < 1
+
+
+def test_a_tensor_stays_countable_and_a_tile_worth_its_surroundings():
+    upscaler = Eager(RRDBNet(blocks=7))
+    largest = tile_side(upscaler, 50_000, 50_000, 10_000 * GB) + 2 * 96
+    assert largest**2 * 64 * 16 <= MOST_NUMBERS < (largest + 1) ** 2 * 64 * 16
+    assert tile_side(upscaler, 5000, 5000, 0) == 32
+
+
+def test_where_no_overlap_is_enough_an_image_goes_whole_or_is_refused_in_one_line():
+    image = torch.rand(3, 40, 50)
+    upscaler = Limited(most=40 * 50, tiling=Tiling(None))
+    assert tile_side(upscaler, 5000, 4000, 0) == 5000
+    upscale(upscaler, image, 16)
+    assert upscaler.seen == [(1, 3, 40, 50)]
+    with pytest.raises(ValueError, match=r"^memory does not suffice for the whole image of 50 x 40 pixels, and no o"):
+        upscale(Limited(most=40 * 49, tiling=Tiling(None)), image, 64)
+
+
+def test_an_image_that_goes_whole_does_not_ask_how_it_could_be_cut():
+    class Unasked(Limited):
+        tiling = property(lambda self: pytest.fail("asked"), lambda self, value: None)
+
+    image = torch.rand(3, 40, 50)
+    assert tile_side(Unasked(most=9999), 40, 50, GB) == 50
+    assert upscale(Unasked(most=9999), image, 50).shape == (3, 80, 100)
+
+
+@pytest.mark.parametrize("most", [10**6, 192 * 192])  # one of them makes it halve its tiles
+def test_a_network_of_windows_gets_tiles_that_start_and_end_where_its_windows_do(most):
+    class Windows(Limited):
+        def __call__(self, lq):  # each pixel becomes the mean of its window of 64 pixels
+            super().__call__(lq)
+            assert lq.shape[-2] % 64 in (0, 200 % 64) and lq.shape[-1] % 64 in (0, 321 % 64)
+            means = nn.functional.avg_pool2d(lq, 64, ceil_mode=True, count_include_pad=False)
+            large = means.repeat_interleave(128, -1).repeat_interleave(128, -2)
+            return large[..., : 2 * lq.shape[-2], : 2 * lq.shape[-1]]
+
+    image = torch.rand(3, 200, 321)
+    expected = Windows(10**6)(image[None])[0]
+    assert torch.allclose(upscale(Windows(most, tiling=Tiling(64, 64)), image, 130), expected, atol=1e-6)
 
 
 def test_tiles_cover_the_picture_once_and_are_about_equal():
@@ -153,7 +205,8 @@ def test_tiles_of_released_networks_equal_the_whole_picture_within_one_level(nam
     assert float(difference.abs().max()) * 255 < 1
 
 
-def test_a_community_network_is_tiled(tmp_path):
+def test_a_network_of_spandrel_is_tiled(tmp_path, monkeypatch):
+    monkeypatch.setattr("wildsr.networks.overlap.FOLDER", tmp_path)
     pytest.importorskip("spandrel")
     from spandrel.architectures.SPAN import SPAN
 

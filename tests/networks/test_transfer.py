@@ -145,13 +145,13 @@ def test_another_dilation_is_allowed_and_reported(source) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (rrdb(4), compact(4), "RRDBNet of 4 features, 2 blocks, growth 2; wanted CompactNet of 4 features"),
+        (rrdb(4), compact(4), r"another network \(conv_first\.weight, .*\); wanted CompactNet of 4 features"),
         (rrdb(4), rrdb(4, features=8), "4 features, 2 blocks, growth 2; wanted RRDBNet of 8 features"),
         (rrdb(4), rrdb(2, blocks=3), "2 blocks, growth 2; wanted RRDBNet of 4 features, 3 blocks"),
         (rrdb(4), rrdb(4, growth=3), "growth 2; wanted RRDBNet of 4 features, 2 blocks, growth 3$"),
         (compact(4), compact(2, convs=3), "4 features, 2 convolutions; wanted .* 3 convolutions$"),
         (rrdb(4, 4), rrdb(4, 3), "is for images of 4 channels; this network, of 3, wanted 1 or 3$"),
-        (UNetDiscriminator(features=2), rrdb(4), "neither an RRDBNet nor a CompactNet; it has conv0"),
+        (UNetDiscriminator(features=2), rrdb(4), r"another network \(conv0\..*\); wanted RRDBNet of 4 features"),
     ],
 )
 def test_another_trunk_is_one_line_and_changes_nothing(old, new, message: str, source) -> None:

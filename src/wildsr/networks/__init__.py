@@ -1,18 +1,18 @@
 """Generators, discriminators and their weights."""
 
-from wildsr.networks.community import CommunityNet
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.freezing import freeze
 from wildsr.networks.rrdb import RRDBNet
+from wildsr.networks.spandrel import SpandrelNet
 from wildsr.networks.transfer import Transfer, adapt_weights
 from wildsr.networks.unet import UNetDiscriminator
 from wildsr.networks.vgg import VGGDiscriminator
 from wildsr.networks.weights import load_generator, load_weights, save_generator
 
 __all__ = [
-    "CommunityNet",
     "CompactNet",
     "RRDBNet",
+    "SpandrelNet",
     "Transfer",
     "UNetDiscriminator",
     "VGGDiscriminator",

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.networks.ends import averaged, check_channels, first_weight, mismatch, with_own
+from wildsr.networks.graph import GraphWriter
 from wildsr.rules import whole
 
 
@@ -31,21 +34,60 @@ class CompactNet(nn.Module):
         ValueError: a number that is not positive and whole (`convs` may be 0).
     """
 
+    is_read_by_spandrel = True
+
     def __init__(self, scale: int = 4, channels: int = 3, features: int = 64, convs: int = 16) -> None:
         super().__init__()
         for key, value in {"scale": scale, "channels": channels, "features": features}.items():
             whole(1, 10**6)(key, value)
         whole(0, 10**6)("convs", convs)
         self.scale, self.channels = scale, channels
-        self.trunk = f"CompactNet of {features} features, {convs} convolutions"
+        self.sizes = {"features": features, "convs": convs}
+        self.architecture = f"CompactNet of {features} features, {convs} convolutions"
         layers: list[nn.Module] = []
         for inputs in [channels] + [features] * convs:
             layers += [nn.Conv2d(inputs, features, 3, padding=1), nn.PReLU(features)]
         layers.append(nn.Conv2d(features, channels * scale**2, 3, padding=1))
         self.body = nn.Sequential(*layers)
 
+    @property
+    def overlap(self) -> int:
+        """Of tiles, in LQ pixels: the receptive field, one pixel a convolution, so exact."""
+        return len(self.body) // 2 + 1
+
+    @property
+    def numbers_per_pixel(self) -> int:
+        """Of the last layer and the one before it, for each LQ pixel."""
+        return self.sizes["features"] + self.channels * self.scale**2
+
     def forward(self, lq: Tensor) -> Tensor:
         return F.pixel_shuffle(self.body(lq), self.scale) + F.interpolate(lq, scale_factor=self.scale, mode="nearest")
+
+    def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of this architecture for the own scale and channels; see `networks.ends`.
+
+        The last convolution stays its own where the scale differs.
+
+        Raises:
+            ValueError: another architecture, or numbers of channels of which neither is 1.
+        """
+        with torch.device("meta"):
+            given = from_state(state)
+        if given is None or given.architecture != self.architecture:
+            raise ValueError(mismatch(given.architecture if given else None, state, self.architecture))
+        check_channels(given.channels, self.channels)
+        adapted = dict(state) | first_weight(state, "body.0.weight", self.channels)
+        last = f"body.{len(self.body) - 1}."
+        if given.scale != self.scale:
+            return with_own(adapted, self.state_dict(), (last,))
+        return adapted | averaged(state, (f"{last}weight", f"{last}bias"), given.channels, self.channels)
+
+    def write_graph(self, writer: GraphWriter, lq: str) -> None:
+        """Tell a writer what `forward` does."""
+        x = lq
+        for layer in self.body.children():
+            x = writer.prelu(x, layer) if isinstance(layer, nn.PReLU) else writer.conv(x, layer)  # type: ignore[arg-type]
+        writer.add(writer.shuffle(x, self.scale), writer.enlarge(lq, self.scale))
 
 
 def from_state(state: Mapping[str, Tensor]) -> CompactNet | None:

@@ -13,7 +13,8 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, types and numbers, in the order of the names: equal weights, whatever file they are in."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
+        tensor = state[name].detach().cpu()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.ndim else bytes(tensor.numpy()))
+        # Flat first: with channels last a 1 x 1 kernel counts as contiguous, and its bytes cannot be viewed.
+        digest.update(tensor.flatten().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

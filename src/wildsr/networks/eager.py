@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
-from wildsr.networks.tiling import overlap_of
+from wildsr.networks.memory import numbers_per_pixel
+from wildsr.networks.overlap import Tiling, tiling_of
 
 
 class Eager:
@@ -23,8 +26,15 @@ class Eager:
         self.layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=self.layout)
         self.scale, self.channels = int(network.scale), int(network.channels)  # type: ignore[arg-type]
-        self.overlap = overlap_of(network)
         self.recomputed = 0  # batches that overflowed
+
+    @cached_property
+    def numbers_per_pixel(self) -> int:
+        return numbers_per_pixel(self.network)
+
+    @cached_property
+    def tiling(self) -> Tiling:
+        return tiling_of(self.network)
 
     @torch.inference_mode()
     def __call__(self, lq: Tensor) -> Tensor:

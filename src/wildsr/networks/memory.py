@@ -1,4 +1,4 @@
-"""How much memory there is, and how large a tile it allows."""
+"""How much memory there is, and how much a network takes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from wildsr.networks import CommunityNet, CompactNet, RRDBNet
-
-SHARE = 0.6  # of the free memory that tiles may take; others want some too
-# Tensors of the widest layer that are alive at once. Measured on a CPU from 256 to 768 pixels a side: 3.2 to 3.6 for
-# RRDBNet at x4, x2, x1 (its last layers, at full size), 3.1 for CompactNet (at LQ size); ncnn takes 5 and 7.
-ALIVE = 5
+PROBE = 64  # pixels a side of the image that is passed through a network: whole windows of whichever size
 FLOAT = 4  # bytes
-COMMUNITY = 4096  # numbers an LQ pixel in the widest layer of other networks: four times RRDBNet's at x4, a guess
-MOST_NUMBERS = 2**31  # in one tensor: beyond it CUDA's convolutions cannot count
 PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
 UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
 CONTAINER = Path("/sys/fs/cgroup")  # the control group that this process sees as its own
-LEAST_TILE = 32  # LQ pixels; if memory does not suffice for it, `tiles.upscale` goes lower
 
 OUT_OF_MEMORY = re.compile(
     r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc"
@@ -32,24 +24,29 @@ OUT_OF_MEMORY = re.compile(
 )
 
 
-def bytes_per_pixel(network: nn.Module) -> int:
-    """Memory that a network takes while it runs, for each LQ pixel.
+def numbers_per_pixel(network: nn.Module) -> int:
+    """Return how many numbers the widest layer of a network in eval mode gives for each LQ pixel.
 
-    Raises:
-        ValueError: a network that `load_generator` does not give.
+    A network may say so by an attribute of this name; else a small image is passed through it, and its modules are
+    watched. What is computed between modules is not seen; ALIVE leaves room for it, and so does halving tiles.
     """
-    return ALIVE * FLOAT * _widest(network)
+    if hasattr(network, "numbers_per_pixel"):
+        return int(network.numbers_per_pixel)  # type: ignore[arg-type]
+    widest = 0
 
+    def watch(module: nn.Module, inputs: object, output: object) -> None:
+        nonlocal widest
+        widest = max(widest, output.numel() if isinstance(output, Tensor) else 0)
 
-def tile_side(network: nn.Module, overlap: int, height: int, width: int, free: int) -> int:
-    """The side of a tile in LQ pixels, without the overlap, that free memory (bytes) allows for an H x W picture.
-
-    The picture's longer side where it fits as a whole.
-    """
-    pixels = min(SHARE * free / bytes_per_pixel(network), MOST_NUMBERS / _widest(network))
-    if height * width <= pixels:
-        return max(height, width)
-    return max(math.isqrt(int(pixels)) - 2 * overlap, LEAST_TILE)
+    hooks = [module.register_forward_hook(watch) for module in network.modules()]
+    try:
+        with torch.inference_mode():
+            like = next(network.parameters(), torch.empty(0))
+            network(torch.zeros(1, int(network.channels), PROBE, PROBE, device=like.device))  # type: ignore[arg-type]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return math.ceil(widest / PROBE**2)
 
 
 def result_bytes(width: int, height: int, planes: int, free: int) -> int:
@@ -80,17 +77,6 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return OUT_OF_MEMORY.search(str(error)) is not None
-
-
-def _widest(network: nn.Module) -> int:
-    """Numbers in the widest layer for each LQ pixel."""
-    if isinstance(network, RRDBNet):
-        return network.conv_hr.out_channels * network.scale**2
-    if isinstance(network, CommunityNet):
-        return COMMUNITY
-    if isinstance(network, CompactNet):
-        return next(network.parameters()).shape[0] + network.channels * network.scale**2
-    raise ValueError(f"{type(network).__name__}: its memory is not known; wanted RRDBNet or CompactNet")
 
 
 def _of_the_machine() -> int:

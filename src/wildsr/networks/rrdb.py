@@ -5,18 +5,22 @@ Shapes: B batch, C channels of the image (1 or 3), H W image, F features, G grow
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.networks.ends import averaged, check_channels, mismatch, share_inputs, with_own
+from wildsr.networks.graph import GraphWriter
 from wildsr.rules import whole
 
 RESIDUAL_SCALE = 0.2  # of a dense block and of a block of three, in the released networks
 SLOPE = 0.2  # of every leaky ReLU in the released networks
 INIT_SCALE = 0.1  # the dense blocks start small, so that 23 residual blocks start near the identity
 UNSHUFFLE = {1: 4, 2: 2, 4: 1, 8: 1}  # scale -> pixel-unshuffle in front; the body works at LQ size or below
+GRID = 4  # tiles start at multiples of it
 MOST_DILATION = 64  # as wide as a whole LQ patch of the released recipe
 # The buffer that only a dilated network has; its length is the dilation, so that where names and shapes are compared
 # no other fits. Programs that pick weights by name, such as spandrel, take it for a weight and stop, too.
@@ -69,7 +73,8 @@ class RRDBNet(nn.Module):
             whole(1, 10**6)(key, value)
         whole(1, MOST_DILATION)("dilation", dilation)
         self.scale, self.channels, self.dilation = scale, channels, dilation
-        self.trunk = f"RRDBNet of {features} features, {blocks} blocks, growth {growth}"
+        self.sizes = {"features": features, "blocks": blocks, "growth": growth}
+        self.architecture = f"RRDBNet of {features} features, {blocks} blocks, growth {growth}"
         self.unshuffle = UNSHUFFLE[scale]
         self.conv_first = _conv(channels * self.unshuffle**2, features)
         self.body = nn.Sequential(*(ResidualBlock(features, growth, dilation) for _ in range(blocks)))
@@ -82,6 +87,27 @@ class RRDBNet(nn.Module):
         if dilation > 1:
             module, _, name = DILATED.rpartition(".")
             self.get_submodule(module).register_buffer(name, torch.zeros(dilation, dtype=torch.uint8))
+
+    @property
+    def overlap(self) -> int:
+        """Of tiles, in LQ pixels, beyond which their error stays below one 8-bit level.
+
+        Measured on a photograph with the released weights (`benchmarks/tiles.py`), in pixels of the body: 96 with 23
+        blocks, 64 with 6. The body of an x2 or x1 network sees the image at a half or a quarter of its sides. Dilation
+        widens that as it widens a dense block.
+        """
+        undilated = (96 if len(self.body) > 6 else 64) * self.unshuffle
+        return math.ceil(undilated * (3 + 2 * self.dilation) / 5 / GRID) * GRID
+
+    @property
+    def is_read_by_spandrel(self) -> bool:
+        """It knows the released growth, and neither dilation nor x8."""
+        return self.sizes["growth"] == 32 and self.dilation == 1 and self.scale < 8
+
+    @property
+    def numbers_per_pixel(self) -> int:
+        """Of the last layers, which work at full size, for each LQ pixel."""
+        return self.sizes["features"] * self.scale**2
 
     def forward(self, lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
@@ -96,6 +122,43 @@ class RRDBNet(nn.Module):
                 x = _leaky(conv_up(F.interpolate(x, scale_factor=2, mode="nearest")))
         sr: Tensor = self.conv_last(_leaky(self.conv_hr(x)))
         return sr
+
+    def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of this architecture for the own scale and channels; see `networks.ends`.
+
+        Raises:
+            ValueError: another architecture, or numbers of channels of which neither is 1.
+        """
+        with torch.device("meta"):
+            given = from_state(state)
+        if given is None or given.architecture != self.architecture:
+            raise ValueError(mismatch(given.architecture if given else None, state, self.architecture))
+        check_channels(given.channels, self.channels)
+        sides = [(network.channels, network.unshuffle) for network in (given, self)]
+        adapted = dict(state)
+        if sides[0] != sides[1]:
+            adapted["conv_first.weight"] = share_inputs(state["conv_first.weight"], *sides)
+        adapted |= averaged(state, ("conv_last.weight", "conv_last.bias"), given.channels, self.channels)
+        return with_own(adapted, self.state_dict(), ("conv_up3.", DILATED))
+
+    def write_graph(self, writer: GraphWriter, lq: str) -> None:
+        """Tell a writer what `forward` does, the cropping aside."""
+        x = self.write_trunk(writer, lq)
+        for conv_up in (self.conv_up1, self.conv_up2, self.conv_up3):
+            if conv_up is not None:
+                x = writer.conv(writer.enlarge(x, 2), conv_up, SLOPE)
+        writer.conv(writer.conv(x, self.conv_hr, SLOPE), self.conv_last)
+
+    def write_trunk(self, writer: GraphWriter, lq: str) -> str:
+        """Tell a writer what comes before `enlarge`; return the name of that."""
+        x = writer.unshuffle(lq, self.channels, self.unshuffle) if self.unshuffle > 1 else lq
+        x = first = writer.conv(x, self.conv_first)
+        for block in self.body.children():
+            inner = x
+            for dense in block.children():
+                inner = dense.write_graph(writer, inner)  # type: ignore[operator]
+            x = writer.add(x, inner, RESIDUAL_SCALE)
+        return writer.add(first, writer.conv(x, self.conv_body))
 
 
 class ResidualBlock(nn.Module):
@@ -124,8 +187,8 @@ class DenseBlock(nn.Module):
         self.conv3 = _conv(features + 2 * growth, growth)
         self.conv4 = _conv(features + 3 * growth, growth, dilation)
         self.conv5 = _conv(features + 4 * growth, features)
-        for conv in self.children():
-            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
+            assert conv.bias is not None
             nn.init.kaiming_normal_(conv.weight)
             conv.weight.data.mul_(INIT_SCALE)
             nn.init.zeros_(conv.bias)
@@ -136,6 +199,13 @@ class DenseBlock(nn.Module):
         x3 = _leaky(self.conv3(torch.cat((x, x1, x2), 1)))
         x4 = _leaky(self.conv4(torch.cat((x, x1, x2, x3), 1)))
         return x + RESIDUAL_SCALE * self.conv5(torch.cat((x, x1, x2, x3, x4), 1))
+
+    def write_graph(self, writer: GraphWriter, x: str) -> str:
+        """Tell a writer what `forward` does; return the name of the result."""
+        seen = [writer.conv(x, self.conv1, SLOPE)]
+        for layer in (self.conv2, self.conv3, self.conv4):
+            seen.append(writer.conv(writer.concat([x, *seen]), layer, SLOPE))
+        return writer.add(x, writer.conv(writer.concat([x, *seen]), self.conv5), RESIDUAL_SCALE)
 
 
 def from_state(state: Mapping[str, Tensor]) -> RRDBNet | None:

@@ -15,10 +15,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from wildsr.networks import CommunityNet, CompactNet, RRDBNet
-from wildsr.networks.memory import is_out_of_memory
+from wildsr.networks.memory import FLOAT, is_out_of_memory
+from wildsr.networks.overlap import GRID, Tiling
 
-GRID = 4  # tiles start and end at multiples of it: x2 and x1 networks see blocks of 2 and 4 pixels
+SHARE = 0.6  # of the free memory that tiles may take; others want some too
+# Tensors of the widest layer that are alive at once. Measured on a CPU from 256 to 768 pixels a side: 3.2 to 3.6 for
+# RRDBNet at x4, x2, x1 (its last layers, at full size), 3.1 for CompactNet (at LQ size); ncnn takes 5 and 7.
+ALIVE = 5
+MOST_NUMBERS = 2**31  # in one tensor: beyond it CUDA's convolutions cannot count
+LEAST_TILE = 32  # LQ pixels; where memory does not suffice for it, `upscale` goes lower
 SMALLEST = 16  # pixels a side; a smaller tile would need hardly less memory than its surroundings
 LUMA = (0.299, 0.587, 0.114)  # BT.601, by which grey pictures are commonly made of colour
 
@@ -28,7 +33,16 @@ class Upscaler(Protocol):
 
     scale: int
     channels: int
-    overlap: int  # O
+
+    @property
+    def numbers_per_pixel(self) -> int:
+        """Numbers in the widest layer for each LQ pixel, by which memory is estimated."""
+        ...
+
+    @property
+    def tiling(self) -> Tiling:
+        """Asked only where an image does not go whole, since it may have to be measured."""
+        ...
 
     def __call__(self, lq: Tensor, /) -> Tensor:
         """(B, C, h, w) float32 in [0, 1] -> (B, C, h * s, w * s) float32, on the same device."""
@@ -69,22 +83,20 @@ class Box(NamedTuple):
         return Box(*(side * scale for side in self))
 
 
-def overlap_of(network: nn.Module) -> int:
-    """O: LQ pixels around a tile beyond which its output depends on them by less than one level.
+def bytes_per_pixel(upscaler: Upscaler) -> int:
+    """Return the memory that a network takes while it runs, for each LQ pixel."""
+    return ALIVE * FLOAT * upscaler.numbers_per_pixel
 
-    RRDBNet: measured on a photograph with the released weights (`benchmarks/tiles.py`), in pixels of its body: 96
-    with 23 blocks, 64 with 6. The body of an x2 or x1 network sees the picture at a half or a quarter of its sides.
-    Dilation widens that as it widens a dense block. CompactNet: its receptive field, one pixel a convolution, so
-    exact. Community networks: as 6 blocks, a guess.
+
+def tile_side(upscaler: Upscaler, height: int, width: int, free: int) -> int:
+    """Return the side of a tile in LQ pixels, without the overlap, that free memory (bytes) allows for an H x W image.
+
+    The image's longer side where it fits as a whole, or where no overlap is enough.
     """
-    if isinstance(network, CompactNet):
-        return sum(isinstance(layer, nn.Conv2d) for layer in network.body)
-    if isinstance(network, RRDBNet):
-        undilated = (96 if len(network.body) > 6 else 64) * network.unshuffle
-        return math.ceil(undilated * (3 + 2 * network.dilation) / 5 / GRID) * GRID
-    if isinstance(network, CommunityNet):
-        return 64
-    raise ValueError(f"{type(network).__name__}: overlap not known; wanted RRDBNet or CompactNet")
+    pixels = min(SHARE * free / bytes_per_pixel(upscaler), MOST_NUMBERS / upscaler.numbers_per_pixel)
+    if height * width <= pixels or upscaler.tiling.overlap is None:
+        return max(height, width)
+    return max(math.isqrt(int(pixels)) - 2 * upscaler.tiling.overlap, LEAST_TILE)
 
 
 @torch.inference_mode()
@@ -97,8 +109,9 @@ def upscale(
 ) -> Tensor:
     """Enlarge (C, H, W) float32 in [0, 1] to (C, H * s, W * s) in [0, 1], tile by tile.
 
-    Each tile is seen with `upscaler.overlap` pixels of its surroundings, which are cut off again. What memory does
-    not suffice for is tried again in smaller batches, then in smaller tiles, and so is what follows.
+    Each tile is seen with the overlap's pixels of its surroundings, which are cut off again. What memory does not
+    suffice for is tried again in smaller batches, then in smaller tiles, and so is what follows. Where no overlap is
+    enough, the image goes whole.
 
     Args:
         tile: T at most; memory grows with (T + 2 O) squared.
@@ -106,69 +119,88 @@ def upscale(
         done: called with the number of LQ pixels that were finished.
 
     Raises:
-        ValueError: memory does not suffice for a tile of SMALLEST pixels, or the upscaler gives numbers that are not
-            finite.
+        ValueError: memory does not suffice for a tile of SMALLEST pixels, or for an image that has to go whole; or
+            the upscaler gives numbers that are not finite.
     """
     scale, (channels, height, width) = upscaler.scale, image.shape
     result = image.new_empty(channels, height * scale, width * scale)
-    runs = deque(_runs(cut(height, width, tile), batch, upscaler.overlap, height, width))
+    runs = deque(_runs(_tiles(upscaler, height, width, tile), batch))
     too_large = math.inf  # LQ pixels of the smallest run that memory did not suffice for
     while runs:
         run = runs.popleft()
-        views = [box.grown(upscaler.overlap, height, width) for box in run]
-        pixels = sum(view.pixels for view in views)
-        sr = _attempt(upscaler, [view.of(image) for view in views]) if pixels < too_large else None
+        pixels = sum(view.pixels for _, view in run)
+        sr = _attempt(upscaler, [view.of(image) for _, view in run]) if pixels < too_large else None
         if sr is None:
             too_large = min(pixels, too_large)
-            runs.extendleft(_halves(run))
+            runs.extendleft(_halves(run, upscaler.tiling, height, width))
             continue
         if not bool(sr.sum().isfinite()):  # clamping would hide infinity
             raise ValueError("the network gives numbers that are not finite; its weights are damaged")
-        for box, view, large in zip(run, views, sr, strict=True):
+        for (box, view), large in zip(run, sr, strict=True):
             # Straight into its place: a copy might be what memory does not suffice for.
             torch.clamp(box.within(view).times(scale).of(large), 0, 1, out=box.times(scale).of(result))
             done(box.pixels)
     return result
 
 
-def cut(height: int, width: int, tile: int) -> list[Box]:
-    """The tiles of a picture: about equal, at most `tile` pixels a side and at least GRID."""
-    rows, columns = (list(pairwise(_edges(length, tile))) for length in (height, width))
+def cut(height: int, width: int, tile: int, multiple: int = GRID) -> list[Box]:
+    """Return the tiles of an image: about equal, at most `tile` pixels a side, or `multiple` where that is more."""
+    rows, columns = (list(pairwise(_edges(length, tile, multiple))) for length in (height, width))
     return [Box(top, left, bottom, right) for top, bottom in rows for left, right in columns]
 
 
-def _edges(length: int, tile: int) -> list[int]:
-    largest = max(tile // GRID, 1) * GRID
-    step = math.ceil(length / math.ceil(length / largest) / GRID) * GRID
+def _edges(length: int, tile: int, multiple: int) -> list[int]:
+    largest = max(tile // multiple, 1) * multiple
+    step = math.ceil(length / math.ceil(length / largest) / multiple) * multiple
     return [*range(0, length, step), length]
 
 
-def _runs(tiles: list[Box], batch: int, overlap: int, height: int, width: int) -> list[list[Box]]:
+class _Tile(NamedTuple):
+    """A tile, and what the network sees for it: its surroundings, too."""
+
+    box: Box
+    view: Box
+
+
+def _tiles(upscaler: Upscaler, height: int, width: int, tile: int) -> list[_Tile]:
+    whole = Box(0, 0, height, width)
+    if tile >= max(height, width) or upscaler.tiling.overlap is None:
+        return [_Tile(whole, whole)]
+    boxes = cut(height, width, tile, upscaler.tiling.multiple)
+    return [_Tile(box, box.grown(upscaler.tiling.overlap, height, width)) for box in boxes]
+
+
+def _runs(tiles: list[_Tile], batch: int) -> list[list[_Tile]]:
     """Tiles in batches, those in one batch of one shape with their surroundings."""
-    alike: defaultdict[tuple[int, int], list[Box]] = defaultdict(list)
-    for box in tiles:
-        view = box.grown(overlap, height, width)
-        alike[view.bottom - view.top, view.right - view.left].append(box)
-    return [boxes[start : start + batch] for boxes in alike.values() for start in range(0, len(boxes), batch)]
+    alike: defaultdict[tuple[int, int], list[_Tile]] = defaultdict(list)
+    for tile in tiles:
+        alike[tile.view.bottom - tile.view.top, tile.view.right - tile.view.left].append(tile)
+    return [same[start : start + batch] for same in alike.values() for start in range(0, len(same), batch)]
 
 
-def _halves(run: list[Box]) -> list[list[Box]]:
+def _halves(run: list[_Tile], tiling: Tiling, height: int, width: int) -> list[list[_Tile]]:
     """Two runs of half the size: fewer tiles, or smaller ones.
 
     Raises:
-        ValueError: it is a single tile, and small.
+        ValueError: it is a single tile, and small or the whole of an image that cannot be cut.
     """
     if len(run) > 1:
         return [run[: len(run) // 2], run[len(run) // 2 :]]
-    box = run[0]
-    height, width = box.bottom - box.top, box.right - box.left
-    if max(height, width) <= SMALLEST:
-        raise ValueError(f"memory does not suffice, not even for tiles of {SMALLEST} x {SMALLEST} pixels")
-    if height >= width:
-        middle = box.top + height // 2 // GRID * GRID
-        return [[box._replace(bottom=middle)], [box._replace(top=middle)]]
-    middle = box.left + width // 2 // GRID * GRID
-    return [[box._replace(right=middle)], [box._replace(left=middle)]]
+    if tiling.overlap is None:
+        raise ValueError(
+            f"memory does not suffice for the whole image of {width} x {height} pixels, and no overlap hides "
+            "the seams of this network's tiles"
+        )
+    box, smallest = run[0].box, max(SMALLEST, tiling.multiple)
+    rows, columns = box.bottom - box.top, box.right - box.left
+    if max(rows, columns) <= smallest:
+        raise ValueError(f"memory does not suffice, not even for tiles of {smallest} x {smallest} pixels")
+    middle = math.ceil(max(rows, columns) / 2 / tiling.multiple) * tiling.multiple
+    if rows >= columns:
+        halves = [box._replace(bottom=box.top + middle), box._replace(top=box.top + middle)]
+    else:
+        halves = [box._replace(right=box.left + middle), box._replace(left=box.left + middle)]
+    return [[_Tile(half, half.grown(tiling.overlap, height, width))] for half in halves]
 
 
 def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:

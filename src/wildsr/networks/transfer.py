@@ -1,24 +1,16 @@
-"""Starting a network from weights of another scale or other channels: what fits is taken, the ends are re-made.
-
-Shapes: F features, C channels of the image, r side of the pixel-unshuffle in front, k kernel side.
-"""
+"""Starting a network from weights of another scale or other channels: what fits is taken, the ends are re-made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import State
-from wildsr.networks.rrdb import DILATED, RRDBNet
 from wildsr.networks.states import some
-from wildsr.networks.vgg import VGGDiscriminator
-from wildsr.networks.weights import check_fit, describe, read_for
-
-Generator = RRDBNet | CompactNet
+from wildsr.networks.weights import check_fit, read_for
 
 
 @dataclass(frozen=True)
@@ -52,9 +44,11 @@ class Transfer:
 
 
 def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
-    """Start a generator or discriminator from weights of its own trunk, whose scale and channels may differ.
+    """Start a generator or discriminator from weights of its own kind, whose scale and channels may differ.
 
-    Kind, features, depth and growth must agree. Every tensor that fits is taken, and the rest follows these rules:
+    A network that has `adapt_ends(state)` makes the ends for itself (see `networks.ends`), and all else must fit. Of
+    any other network the weights of equal names and shapes are taken, and the rest keeps its initial values. For those
+    of this package features, depth and growth must agree, and the ends follow these rules:
 
     - More pixels gathered in front (x4 to x2): each weight of the first convolution is shared equally among its
       copies, so the network starts as the old one on the means of 2 × 2 pixels (x4 to x1: of 4 × 4). Fewer
@@ -67,101 +61,33 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
     - RRDBNet's dilation may differ, and is reported.
 
     Raises:
-        ValueError: as `load_weights`; or another trunk, or numbers of channels of which neither is 1. The
-            network then stays as it was.
+        ValueError: as `load_weights`; or another architecture, numbers of channels of which neither is 1, or nothing
+            that fits. The network then stays as it was.
     """
     label, (state, choice) = read_for(network, source)
     own = network.state_dict()
-    spare: tuple[str, ...] = ()  # beginnings of names that one side may lack
-    if isinstance(network, Generator):
-        given = describe(state, label)
-        check_fit(given, state, label)
-        if given.trunk != network.trunk:
-            raise ValueError(f"{label} holds {given.trunk}; wanted {network.trunk}")
-        spare = _spare(given, network)
-        remade = _remade_ends(given, network, state, label)
-    else:
-        remade = _remade_first(network, state, label)
-    fitting = {name: tensor for name, tensor in (state | remade).items() if not name.startswith(spare)}
-    for name, tensor in own.items():
-        if name.startswith(spare):
-            same = name in state and state[name].shape == tensor.shape
-            fitting[name] = state[name] if same else tensor
+    fitting = _adapted(network, state, label)
     check_fit(network, fitting, label)
+    taken = [name for name in own if fitting[name] is state.get(name)]
+    left = [name for name in own if name not in taken and torch.equal(fitting[name], own[name])]
+    remade = {name: _change(state[name], fitting[name]) for name in own if name not in taken and name not in left}
     network.load_state_dict(fitting)
-    left = [name for name in own if fitting[name] is own[name]]
-    taken = [name for name in own if name not in left and name not in remade]
-    changes = {name: _change(state[name], tensor) for name, tensor in remade.items()}
-    return Transfer(
-        f"{label} ({choice})" if choice else label, taken, changes, left, [name for name in state if name not in own]
-    )
+    unused = [name for name in state if name not in own]
+    return Transfer(f"{label} ({choice})" if choice else label, taken, remade, left, unused)
 
 
-def _spare(given: Generator, network: Generator) -> tuple[str, ...]:
-    if isinstance(network, RRDBNet):
-        return ("conv_up3.", DILATED)
-    return () if given.scale == network.scale else (f"{_ends(network)[1]}.",)
-
-
-def _ends(network: Generator) -> tuple[str, str]:
-    """The names of the first and the last convolution."""
-    return ("conv_first", "conv_last") if isinstance(network, RRDBNet) else ("body.0", f"body.{len(network.body) - 1}")
-
-
-def _remade_ends(given: Generator, network: Generator, state: State, label: str) -> State:
-    """The first and the last convolution of `state` for the channels and the unshuffle of `network`."""
-    first, last = _ends(network)
-    _check_channels(given.channels, network.channels, label)
-    sides = [net.unshuffle if isinstance(net, RRDBNet) else 1 for net in (given, network)]
-    remade = {}
-    if given.channels != network.channels or sides[0] != sides[1]:
-        name = f"{first}.weight"
-        remade[name] = _shared(state[name], (given.channels, sides[0]), (network.channels, sides[1]))
-    if given.channels != network.channels:
-        for name in (f"{last}.weight", f"{last}.bias"):
-            if not name.startswith(_spare(given, network)):
-                remade[name] = _averaged(state[name], given.channels, network.channels)
-    return remade
-
-
-def _remade_first(network: nn.Module, state: Mapping[str, Tensor], label: str) -> State:
-    """The first convolution of a discriminator for its channels."""
-    name = "conv0_0.weight" if isinstance(network, VGGDiscriminator) else "conv0.weight"
-    wanted = network.state_dict()[name].shape[1]
-    if name not in state or state[name].ndim != 4 or state[name].shape[1] == wanted:
-        return {}
-    given = state[name].shape[1]
-    _check_channels(given, wanted, label)
-    return {name: _shared(state[name], (given, 1), (wanted, 1))}
-
-
-def _check_channels(given: int, wanted: int, label: str) -> None:
-    if given != wanted and 1 not in (given, wanted):
-        raise ValueError(f"{label} is for images of {given} channels; this network, of {wanted}, wanted 1 or {wanted}")
-
-
-def _shared(weight: Tensor, given: tuple[int, int], wanted: tuple[int, int]) -> Tensor:
-    """A convolution's inputs, (F, C r r, k, k), summed where they become one, shared equally where they become many.
-
-    Args:
-        given, wanted: C and r before and after. One r divides the other; one C is 1, or both are the same.
-    """
-    (channels, side), (wanted_channels, wanted_side) = given, wanted
-    inputs = weight.float().unflatten(1, (channels, side, side))
-    if channels != wanted_channels:
-        inputs = inputs.sum(1, keepdim=True).repeat_interleave(wanted_channels, 1) / wanted_channels
-    for dim in (2, 3):
-        if wanted_side > side:
-            copies = wanted_side // side
-            inputs = inputs.repeat_interleave(copies, dim) / copies
-        elif wanted_side < side:
-            inputs = inputs.unflatten(dim, (wanted_side, -1)).sum(dim + 1)
-    return inputs.flatten(1, 3)
-
-
-def _averaged(outputs: Tensor, given: int, wanted: int) -> Tensor:
-    """A convolution's outputs, (C n, …), averaged over C and repeated: one C is 1."""
-    return outputs.float().unflatten(0, (given, -1)).mean(0, keepdim=True).repeat_interleave(wanted, 0).flatten(0, 1)
+def _adapted(network: nn.Module, state: State, label: str) -> State:
+    """The weights of a source for a network: made by its `adapt_ends`, or only those that fit, and else its own."""
+    if hasattr(network, "adapt_ends"):
+        try:
+            return network.adapt_ends(state)  # type: ignore[operator]
+        except ValueError as error:
+            raise ValueError(f"{label} {error}") from error
+    own = network.state_dict()
+    fitting = {name: state[name] for name in own if name in state and state[name].shape == own[name].shape}
+    if not fitting:
+        raise ValueError(f"{label}: none of its weights fits this {type(network).__name__}; it has {some(list(state))}")
+    return own | fitting
 
 
 def _change(before: Tensor, after: Tensor) -> str:

@@ -5,11 +5,14 @@ Shapes: B batch, C channels of the image (1 or 3), H W image, F features; O I k 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from wildsr.networks.ends import first_weight
 from wildsr.rules import whole
 
 SLOPE = 0.2  # of every leaky ReLU in the released network
@@ -50,6 +53,7 @@ class UNetDiscriminator(nn.Module):
                 parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)
             return layer
 
+        self.channels = channels
         self.conv0 = nn.Conv2d(channels, features, 3, padding=1)
         self.conv1 = conv(features, 2 * features, halve=True)
         self.conv2 = conv(2 * features, 4 * features, halve=True)
@@ -60,6 +64,10 @@ class UNetDiscriminator(nn.Module):
         self.conv7 = conv(features, features)
         self.conv8 = conv(features, features)
         self.conv9 = nn.Conv2d(features, 1, 3, padding=1)
+
+    def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights for images of the own channels; see `networks.ends`. Raises: ValueError: neither are grey."""
+        return dict(state) | first_weight(state, "conv0.weight", self.channels)
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]

@@ -5,9 +5,12 @@ Shapes: B batch, C channels of the image (1 or 3), S side of the image, F featur
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.networks.ends import first_weight
 from wildsr.rules import whole
 
 SLOPE = 0.2  # of every leaky ReLU in the released network
@@ -37,7 +40,7 @@ class VGGDiscriminator(nn.Module):
             whole(1, 10**6)(key, value)
         if size not in STAGES:
             raise ValueError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
-        self.size, self.stages = size, STAGES[size]
+        self.channels, self.size, self.stages = channels, size, STAGES[size]
         inputs = channels
         for stage in range(self.stages):
             outputs = features * min(2**stage, 8)
@@ -49,6 +52,10 @@ class VGGDiscriminator(nn.Module):
             inputs = outputs
         self.linear1 = nn.Linear(inputs * 4 * 4, HIDDEN)
         self.linear2 = nn.Linear(HIDDEN, 1)
+
+    def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights for images of the own channels; see `networks.ends`. Raises: ValueError: neither are grey."""
+        return dict(state) | first_weight(state, "conv0_0.weight", self.channels)
 
     def forward(self, image: Tensor) -> Tensor:
         if image.shape[-2:] != (self.size, self.size):

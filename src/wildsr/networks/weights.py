@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from wildsr.images import expanded
 from wildsr.networks import compact, rrdb
-from wildsr.networks.community import CommunityNet, load_community
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
 from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, released_file, say_once
 from wildsr.networks.rrdb import RRDBNet
+from wildsr.networks.spandrel import SpandrelNet, load_spandrel
 from wildsr.networks.states import read_state, some, write_state
 
 NAMES: dict[Kind, Mapping[str, Released]] = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}
 
 
-def load_generator(source: str | Path) -> RRDBNet | CompactNet | CommunityNet:
+def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     """The generator in a file or of a released name: on the CPU, float32, in eval mode.
 
     Architecture, scale, channels, blocks, features, growth and dilation are read from the weights. What is neither
@@ -42,7 +42,7 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | CommunityNet:
         say_once(f"{label}: {taken}")
     network = _blank(state, label)
     if network is None:
-        return load_community(state, label)
+        return load_spandrel(state, label)
     check_fit(network, state, label)
     network.to_empty(device="cpu").load_state_dict(state)
     return network.eval()
@@ -89,18 +89,6 @@ def read_for(network: nn.Module, source: str | Path) -> tuple[str, Found]:
     if any(".parametrizations." in name for name in network.state_dict()):
         found = found._replace(state=_rename_spectral_norm(found.state))
     return label, found
-
-
-def describe(state: State, label: str) -> RRDBNet | CompactNet:
-    """The generator of ours that a state dict describes, without memory or weights, to compare another with.
-
-    Raises:
-        ValueError: it describes neither; the message begins with `label`.
-    """
-    network = _blank(state, label)
-    if network is None:
-        raise ValueError(f"{label}: neither an RRDBNet nor a CompactNet; it has {some(list(state))}")
-    return network
 
 
 def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:

@@ -26,7 +26,7 @@ TILE = 256
 def enlarged(network: nn.Module, lq: Tensor) -> Tensor:
     """Upscale (B, C, h, w) -> (B, C, H, W), clamped to [0, 1]; pictures of more than WHOLE pixels in tiles.
 
-    The tiles overlap so far that the result is that of the whole picture (see `upscale.tiles.overlap_of`).
+    The tiles overlap so far that the result is that of the whole picture (see `networks.overlap`).
     """
     if lq.shape[-2] * lq.shape[-1] <= WHOLE:
         return in_its_channels(network, lq).float().clamp(0, 1)

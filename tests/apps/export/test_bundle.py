@@ -91,8 +91,9 @@ def test_sizes_are_told_as_they_were_given():
     wanted = {"scale": "2", "channels": "1", "features": "6", "blocks": "3", "growth": "5"}
     assert wanted.items() <= describe(RRDBNet(2, 1, 6, 3, 5)).items()
     assert {"features": "6", "convs": "4"}.items() <= describe(CompactNet(2, 1, 6, 4)).items()
-    with pytest.raises(ValueError, match="Linear cannot be exported"):
-        describe(nn.Linear(1, 1))
+    other = nn.Linear(1, 1)
+    other.scale, other.channels = 3, 1
+    assert describe(other).items() >= {"architecture": "Linear", "scale": "3", "channels": "1"}.items()
 
 
 def test_weights_come_back_bit_for_bit(generator, lqs, tmp_path):
@@ -107,3 +108,24 @@ def test_what_a_format_needs_is_one_line_with_its_pip_install(monkeypatch):
     check_formats(["safetensors", "pth"])
     with pytest.raises(ValueError, match="needs onnx and onnxruntime; pip install onnx onnxruntime, or choose among"):
         check_formats(FORMATS)
+
+
+def test_a_network_of_spandrel_is_exported_where_its_graph_can_be_traced(lqs, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.SPAN import SPAN
+    from spandrel.architectures.SwinIR import SwinIR
+
+    torch.manual_seed(0)
+    window = {"img_size": 16, "embed_dim": 8, "depths": [2], "num_heads": [2], "window_size": 8, "mlp_ratio": 2}
+    torch.save(SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).state_dict(), tmp_path / "span.pth")
+    torch.save(SwinIR(upscale=2, upsampler="pixelshuffledirect", **window).state_dict(), tmp_path / "swinir.pth")
+    span, swinir = (load_generator(tmp_path / f"{name}.pth") for name in ("span", "swinir"))
+    assert describe(span)["architecture"] == "SPAN"
+    for kind in FORMATS:
+        written = write_file(span, tmp_path / f"a.{kind}", describe(span), lqs)
+        assert written.difference <= (0.0255 if kind == "onnx" else 0)  # 1e-4 of the largest value, in levels
+    with pytest.raises(
+        ValueError, match=r"^b\.onnx: .* differs by .*; torch cannot trace this network, choose --formats"
+    ):
+        write_file(swinir, tmp_path / "b.onnx", {}, lqs)

@@ -33,9 +33,9 @@ def test_strength_0_is_the_first_network_and_1_the_second_and_neither_is_changed
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (lambda: CompactNet(scale=2, features=4, convs=2), "2 convolutions, 4 features"),
+        (lambda: CompactNet(scale=2, features=4, convs=2), "CompactNet of 4 features, 2 convolutions"),
         (lambda: CompactNet(scale=2, features=8, convs=1), "8 features"),
-        (lambda: RRDBNet(scale=2, features=4, blocks=1, growth=2), r"an RRDBNet \(x2, 1 blocks"),
+        (lambda: RRDBNet(scale=2, features=4, blocks=1, growth=2), r"RRDBNet of 4 features, 1 blocks, growth 2 \(x2"),
     ],
 )
 def test_networks_that_differ_are_refused_in_one_line(other, words):

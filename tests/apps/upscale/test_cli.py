@@ -48,6 +48,26 @@ def test_16_bits_grey_and_alpha_go_through(run, tmp_path):
     assert len(np.unique((large.colour * 65535).round())) > 256
 
 
+def test_a_network_whose_tiles_show_goes_whole_unless_tiles_are_asked_for(photographs, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("spandrel")
+    from spandrel.architectures.RCAN import RCAN
+
+    monkeypatch.setattr("wildsr.networks.overlap.FOLDER", tmp_path / "overlaps")
+    torch.manual_seed(0)
+    state = RCAN(scale=2, n_resgroups=1, n_resblocks=2, n_feats=16, reduction=4).state_dict()
+    for name, weight in state.items():  # what is pooled over the whole image counts little before training
+        weight *= 5 if "conv_du" in name and name.endswith("weight") else 1
+    torch.save(state, tmp_path / "a.pth")
+    call, images = ["upscale", str(photographs / "a.png"), "--weights", str(tmp_path / "a.pth"), "-o"], {}
+    for name, words in {"whole.png": [], "tiles.png": ["--tile", "24"]}.items():
+        assert main([*call, str(tmp_path / name), *words]) == 0
+        images[name] = read_image(tmp_path / name).int()
+        said = capsys.readouterr().err
+        assert ("--tile 24: this network's tiles may show their seams" in said) == ("--tile" in words)
+        assert ("RCAN: no overlap is enough" in said) == ("--tile" in words)  # not measured where it need not be
+    assert not torch.equal(images["whole.png"], images["tiles.png"])
+
+
 def test_the_tile_does_not_show(run, photographs, tmp_path):
     source = photographs / "a.png"
     for name, words in {
@@ -184,7 +204,7 @@ def test_networks_that_cannot_be_blended_are_refused_in_one_line(run, photograph
     save_generator(CompactNet(scale=2, features=4, convs=2), tmp_path / "other.pth")
     code, _, said = run(photographs / "a.png", "-o", tmp_path / "x.png", "--blend", f"{tmp_path / 'other.pth'}=0.5")
     assert (code, said.count("\n")) == (1, 1)
-    assert "a CompactNet (x2, 2 convolutions, 4 features, 3 channels) cannot be blended with" in said
+    assert "CompactNet of 4 features, 2 convolutions (x2, 3 channels) cannot be blended with" in said
     assert "other.pth with " in said
 
 

@@ -5,7 +5,7 @@ from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
 from wildsr.images import Metadata, Picture
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
-from wildsr.networks.memory import tile_side
+from wildsr.networks.tiling import tile_side
 
 
 @pytest.fixture
@@ -114,10 +114,10 @@ def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeyp
     colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
 
     def tile(picture, factor):
-        return fitting_tile(upscaler, upscaler.network, picture, Way(factor), cpu)
+        return fitting_tile(upscaler, picture, Way(factor), cpu)
 
     free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
-    assert tile(Picture(colour), 4) == tile_side(upscaler.network, upscaler.overlap, 1800, 1800, free)
+    assert tile(Picture(colour), 4) == tile_side(upscaler, 1800, 1800, free)
     assert tile(Picture(colour), 4) > tile(Picture(colour, torch.rand(1, 1800, 1800)), 4)
 
 

@@ -46,4 +46,4 @@ def show_messages(level: int = USUAL) -> Iterator[None]:
 
 def is_quiet() -> bool:
     """Return whether errors alone are to be shown: no bars either."""
-    return not LOGGER.isEnabledFor(logging.WARNING)
+    return LOGGER.level >= QUIET  # its own level: a host may have set the root logger's for reasons of its own

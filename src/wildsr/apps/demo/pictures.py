@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from wildsr.apps.upscale.backends import open_backend
-from wildsr.apps.upscale.blending import Generator, blend
+from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
 from wildsr.degradation import Recipe, degrade
 from wildsr.images import Picture, crop_to_multiple, encode_picture, middle, read_image, read_picture, to_float, to_pil
@@ -57,7 +57,7 @@ def restore(
         raise UserError(
             f"{width} x {height} pixels; wanted at most {MOST_MEGAPIXELS:g} megapixels here, wildsr upscale takes more"
         )
-    upscaler, generator, device = _opened(first, second, strength if second else 0.0)
+    upscaler, device = _opened(first, second, strength if second else 0.0)
     way, finished = Way(), 0
     total = work(picture, way, upscaler.channels)
 
@@ -66,7 +66,7 @@ def restore(
         finished += pixels
         done(finished / total)
 
-    large = enlarge(upscaler, picture, fitting_tile(upscaler, generator, picture, way, device), way, count)
+    large = enlarge(upscaler, picture, fitting_tile(upscaler, picture, way, device), way, count)
     file = folder / f"{source.stem}_x{upscaler.scale}.png"
     file.write_bytes(encode_picture(large, "PNG"))
     after = _shown(large)
@@ -89,12 +89,12 @@ def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
 
 
 @lru_cache(maxsize=2)
-def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, Generator, torch.device]:
+def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, torch.device]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator = load_generator(first)
     if second is not None:
         generator = blend(generator, load_generator(second), strength)
-    return open_backend(generator, device=device), generator, device
+    return open_backend(generator, device=device), device
 
 
 def _shown(picture: Picture) -> Image.Image:

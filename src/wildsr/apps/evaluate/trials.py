@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.evaluate.judgement import Keep, Method, Trial, bicubic
@@ -22,8 +22,8 @@ from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
 from wildsr.images.sheets import Cell
 from wildsr.io import UserError, can_be_mended
-from wildsr.networks.memory import free_memory, is_out_of_memory, result_bytes, tile_side
-from wildsr.networks.tiling import Upscaler, upscale
+from wildsr.networks.memory import free_memory, is_out_of_memory, result_bytes
+from wildsr.networks.tiling import Upscaler, tile_side, upscale
 from wildsr.training.datamodule import ValidationPair
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,9 @@ def build_trials(
         fitting = {method: network for method, network in networks.items() if network.scale == pictures.scale}
         weights = {method: sum(p.numel() for p in network.parameters()) for method, network in fitting.items()}
         methods: dict[str, Method] = {BICUBIC: bicubic(pictures.scale)}
-        for method, network in fitting.items():
+        for method in fitting:
             share = weights[method] / sum(weights.values())  # of the time, about
-            methods[method] = method_of(network, opened[method], device, share, bar)
+            methods[method] = method_of(opened[method], device, share, bar)
         border = pictures.scale if given.border is None else given.border
         trials.append(Trial(name, pictures, methods, given.metrics, border, device, keeper(windows, name, pictures)))
     return trials
@@ -86,7 +86,7 @@ def keeper(windows: Windows, name: str, pictures: ValidationSet) -> Keep:
     return keep
 
 
-def method_of(network: nn.Module, upscaler: Upscaler, device: torch.device, share: float, bar: Bar) -> Method:
+def method_of(upscaler: Upscaler, device: torch.device, share: float, bar: Bar) -> Method:
     """Return what a trial calls: a network on its backend, in tiles as large as memory allows.
 
     Args:
@@ -97,7 +97,7 @@ def method_of(network: nn.Module, upscaler: Upscaler, device: torch.device, shar
         height, width = lq.shape[-2:]
         scale, free = upscaler.scale, free_memory(device)
         free -= result_bytes(width * scale, height * scale, lq.shape[1], free)
-        tile = tile_side(network, upscaler.overlap, height, width, free)
+        tile = tile_side(upscaler, height, width, free)
         sr = upscale(
             upscaler, lq[0], tile,
             done=lambda pixels: bar.advance(share * pixels / (height * width), pixels * scale**2 / 1e6),

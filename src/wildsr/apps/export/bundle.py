@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from wildsr import __version__
-from wildsr.apps.upscale.graphs.onnx import LQ, SR, to_onnx
+from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, to_onnx
 from wildsr.images import write_whole
 from wildsr.io import UserError
-from wildsr.networks import CompactNet, RRDBNet, load_generator, save_generator
+from wildsr.networks import load_generator, save_generator
 
 FORMATS = ("safetensors", "pth", "onnx")
 # Largest allowed difference, of the largest value: files of weights are loaded bit for bit; onnxruntime adds float32
@@ -48,23 +48,11 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def describe(generator: nn.Module) -> dict[str, str]:
-    """Describe a generator's architecture in texts that travel with its weights.
-
-    Raises:
-        UserError: neither an RRDBNet nor a CompactNet.
-    """
-    state = generator.state_dict()
-    if isinstance(generator, RRDBNet):
-        growth = len(state["body.0.rdb1.conv1.weight"])
-        sizes = {"features": generator.conv_first.out_channels, "blocks": len(generator.body), "growth": growth}
-    elif isinstance(generator, CompactNet):
-        convs = sum(isinstance(layer, nn.Conv2d) for layer in generator.body) - 2
-        sizes = {"features": len(state["body.0.weight"]), "convs": convs}
-    else:
-        raise UserError(f"{type(generator).__name__} cannot be exported; wanted an RRDBNet or a CompactNet")
-    sizes = {"scale": generator.scale, "channels": generator.channels, **sizes}
+    """Tell a generator's architecture in texts that travel with its weights, with its `sizes` where it has them."""
+    sizes = {"scale": generator.scale, "channels": generator.channels, **getattr(generator, "sizes", {})}
     texts = {key: str(value) for key, value in sizes.items()}
-    return {"architecture": type(generator).__name__, **texts, "wildsr": __version__}
+    name = getattr(generator, "architecture", type(generator).__name__).partition(" of ")[0]
+    return {"architecture": name, **texts, "wildsr": __version__}
 
 
 def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lqs: Sequence[Tensor]) -> Written:
@@ -87,14 +75,17 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
     else:
         save_generator(generator, file, metadata)
     again = _opened(file)
+    is_traced = name == "onnx" and not hasattr(generator, "write_graph")
+    allowed = SAME if is_traced else ALLOWED[name]
     difference = 0.0
     for lq in lqs:
         with torch.inference_mode():
             wanted = generator(lq[None])
             given = again(lq[None])
         worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
-        if not worst <= ALLOWED[name] * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
-            raise UserError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph")
+        if not worst <= allowed * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
+            others = "; torch cannot trace this network, choose --formats safetensors pth" if is_traced else ""
+            raise UserError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph{others}")
         difference = max(difference, worst * 255)
     return Written(file, difference, file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest())
 

@@ -27,7 +27,6 @@ from wildsr.scores import Scores, mean_text
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
-ELSEWHERE_GROWTH = 32  # of the RRDBNets that spandrel reads
 METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
 
 
@@ -87,13 +86,14 @@ def card_text(name: str, generator: nn.Module, origin: Origin, files: Sequence[W
     facts = describe(generator)
     words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
     sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
+    sizes = f" of {sizes}" if sizes else ""
     numbers = sum(parameter.numel() for parameter in generator.parameters())
     licence = origin.facts["licence"]
     head = [] if licence == NO_LICENCE else [f"license: {json.dumps(licence)}"]
     parts = [
         "\n".join(["---", *head, "pipeline_tag: image-to-image", "tags: [super-resolution, real-esrgan]", "---"]),
         f"# {_plain(name)}",
-        f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']} of {sizes}; "
+        f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']}{sizes}; "
         f"{numbers:,} parameters. Licence: {_plain(licence)}.",
         f"![Input, bicubic, this network, original](<{name}.png>)",
         "The inputs were made from the originals by recipes of Real-ESRGAN's second-order degradation.",
@@ -121,7 +121,7 @@ def _use(generator: nn.Module, files: Sequence[Written]) -> str:
     parts = []
     if weights:
         parts.append(f'```sh\nwildsr upscale photo.jpg -o large.png --weights "{weights}"\n```')
-    if weights and _known_elsewhere(generator):
+    if weights and getattr(generator, "is_read_by_spandrel", False):
         call = f"model = spandrel.ModelLoader().load_from_file({weights!r})"
         parts.append(f"```python\nimport spandrel\n{call}  # (B, C, H, W) float32 in [0, 1]\n```")
     if ".onnx" in names:
@@ -131,14 +131,6 @@ def _use(generator: nn.Module, files: Sequence[Written]) -> str:
             f'(sr,) = session.run(["sr"], {{"lq": lq}})  # {shape} float32 in [0, 1], of any B, H and W\n```'
         )
     return "\n\n".join(parts)
-
-
-def _known_elsewhere(generator: nn.Module) -> bool:
-    """Return whether programs that read the released networks read this one."""
-    facts = describe(generator)
-    return facts["architecture"] == "CompactNet" or (
-        facts["growth"] == str(ELSEWHERE_GROWTH) and facts["scale"] in ("1", "2", "4")
-    )
 
 
 def _scores(origin: Origin) -> str:

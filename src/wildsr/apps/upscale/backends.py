@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.apps.upscale.graphs.ncnn import LAST, to_ncnn
-from wildsr.apps.upscale.graphs.onnx import LQ, SR, to_onnx
+from wildsr.apps.upscale.graphs.onnx import LQ, SR, differs, to_onnx
 from wildsr.images import first_line
-from wildsr.networks import CompactNet, RRDBNet
 from wildsr.networks.eager import Eager
+from wildsr.networks.memory import numbers_per_pixel
+from wildsr.networks.overlap import Tiling, tiling_of
 from wildsr.networks.rrdb import reflect_to_multiple
-from wildsr.networks.tiling import Upscaler, check_channels, overlap_of
+from wildsr.networks.tiling import Upscaler, check_channels
 
 # What each needs besides torch, by the names of pip, which are also those of the modules.
 BACKENDS: dict[str, tuple[str, ...]] = {
@@ -36,11 +37,12 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 }
 NAMES = ("auto", *BACKENDS)
 # Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order, and the
-# README has its figures. OpenVINO leads for RRDBNet where there are two threads, in half of ncnn's memory; with one
-# thread ncnn, whose Winograd convolutions need a quarter of the multiplications, is 5 % before it.
-FASTEST: dict[type[nn.Module], tuple[str, ...]] = {
-    RRDBNet: ("openvino", "ncnn", "torch", "onnxruntime"),
-    CompactNet: ("ncnn", "torch", "onnxruntime", "openvino"),
+# README has its figures. They are those of RRDBNet, which has a trunk, and of CompactNet. OpenVINO leads for the first
+# where there are two threads, in half of ncnn's memory; with one thread ncnn, whose Winograd convolutions need a
+# quarter of the multiplications, is 5 % before it.
+FASTEST = {
+    "write_trunk": ("openvino", "ncnn", "torch", "onnxruntime"),
+    "write_graph": ("ncnn", "torch", "onnxruntime", "openvino"),
 }
 
 Run = Callable[[Tensor], Tensor]
@@ -48,11 +50,12 @@ Run = Callable[[Tensor], Tensor]
 
 @dataclass
 class Runtime:
-    """A generator in a runtime other than torch; see `tiles.Upscaler`. The output may leave [0, 1] slightly."""
+    """A generator in a runtime other than torch; see `tiling.Upscaler`. The output may leave [0, 1] slightly."""
 
     scale: int
     channels: int
-    overlap: int
+    numbers_per_pixel: int
+    tiling: Tiling
     run: Run
 
     @torch.inference_mode()
@@ -84,8 +87,8 @@ def open_backend(
         raise ValueError(f"backend {name} has no half precision here; wanted torch")
     if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
         raise ValueError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
-    if name != "torch" and not isinstance(generator, RRDBNet | CompactNet):
-        raise ValueError(f"backend {name} runs RRDBNet and CompactNet, no {type(generator).__name__}; wanted torch")
+    if name == "ncnn" and not hasattr(generator, "write_graph"):
+        raise ValueError(f"backend ncnn cannot run {type(generator).__name__}, which has no write_graph; wanted torch")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)
@@ -94,15 +97,20 @@ def open_backend(
         run = MAKERS[name](generator)
     except ImportError as error:  # installed, but not for this machine
         raise ValueError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
-    return Runtime(scale, channels, overlap_of(generator), run)
+    if not hasattr(generator, "write_graph") and (difference := differs(generator, run)):
+        raise ValueError(f"backend {name} {difference} with {type(generator).__name__}; wanted torch")
+    return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), run)
 
 
 def fastest(generator: nn.Module, device: torch.device) -> str:
-    """What `auto` means for a network on a device: the first of FASTEST that is installed."""
-    if device.type != "cpu":
-        return "torch"
-    order = next((names for kind, names in FASTEST.items() if isinstance(generator, kind)), ("torch",))
+    """Return what `auto` means for a network on a device: the first of its order that is installed."""
+    order = fastest_order(generator) if device.type == "cpu" else ("torch",)
     return next(name for name in order if all(map(is_installed, BACKENDS[name])))
+
+
+def fastest_order(generator: nn.Module) -> tuple[str, ...]:
+    """Return the backends for a network on a CPU, fastest first: torch alone where it cannot write its graph."""
+    return next((names for method, names in FASTEST.items() if hasattr(generator, method)), ("torch",))
 
 
 def is_installed(module: str) -> bool:
@@ -155,8 +163,8 @@ def _ncnn(generator: nn.Module) -> Run:
             raise MemoryError(f"ncnn cannot enlarge {image.shape[-1]} x {image.shape[-2]} pixels")
         sr = torch.from_numpy(np.array(last))
         del extractor, last  # their memory, before more is taken
-        if isinstance(generator, RRDBNet):
-            sr = generator.enlarge(sr[None].contiguous(memory_format=torch.channels_last))[0]
+        if hasattr(generator, "write_trunk"):
+            sr = generator.enlarge(sr[None].contiguous(memory_format=torch.channels_last))[0]  # type: ignore[operator]
         height, width = (scale * side for side in image.shape[-2:])
         return sr[:, :height, :width]
 

@@ -4,46 +4,50 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from wildsr.images import to_pil
 from wildsr.images.sheets import sheet
-from wildsr.networks import CommunityNet, CompactNet, RRDBNet
 from wildsr.networks.tiling import Upscaler, upscale
 
-Generator = RRDBNet | CompactNet | CommunityNet
+Network = TypeVar("Network", bound=nn.Module)
 COLUMNS = 3  # of the sheet
 
 
-def blend(first: Generator, second: Generator, strength: float) -> Generator:
-    """The network whose weights are (1 - strength) times the first's plus strength times the second's.
+def blend(first: Network, second: nn.Module, strength: float) -> Network:
+    """Return the network whose weights are (1 - strength) times the first's plus strength times the second's.
 
     Of networks that share their beginning, such as the PSNR stage and the GAN stage that started from it, it gives a
-    picture between theirs; of strangers, noise. (Wang et al., "ESRGAN", section 3.4.)
+    picture between theirs; of strangers, noise. (Wang et al., "ESRGAN", section 3.4.) What is no floating-point
+    number, such as a table of indices, is the first's.
 
     Raises:
-        ValueError: they differ in architecture, or it is not one of ours.
+        ValueError: their scales differ, or the names or shapes of their weights.
     """
-    if isinstance(first, CommunityNet):
-        raise ValueError("wanted RRDBNet or CompactNet; other networks cannot be blended")
     ours, theirs = first.state_dict(), second.state_dict()
     shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (ours, theirs)]
-    if type(first) is not type(second) or first.scale != second.scale or shapes[0] != shapes[1]:
+    if first.scale != second.scale or shapes[0] != shapes[1]:
         raise ValueError(f"{describe(second)} cannot be blended with {describe(first)}; wanted one architecture")
     between = copy.deepcopy(first)
-    between.load_state_dict({name: torch.lerp(ours[name], theirs[name], strength) for name in ours})
+    between.load_state_dict(
+        {
+            name: torch.lerp(tensor, theirs[name].to(tensor), strength) if tensor.is_floating_point() else tensor
+            for name, tensor in ours.items()
+        }
+    )
     return between
 
 
 def compare(
-    first: Generator,
-    second: Generator,
+    first: nn.Module,
+    second: nn.Module,
     strengths: Sequence[float],
     image: Tensor,
-    opened: Callable[[Generator], Upscaler],
+    opened: Callable[[nn.Module], Upscaler],
     done: Callable[[], object] = lambda: None,
 ) -> Image.Image:
     """A sheet of one small picture, (C, H, W) in [0, 1], at several strengths of the second, beside its Lanczos.
@@ -52,7 +56,7 @@ def compare(
         opened: makes an upscaler of a network.
         done: called after each strength.
     """
-    height, width = (side * first.scale for side in image.shape[-2:])
+    height, width = (side * int(first.scale) for side in image.shape[-2:])  # type: ignore[arg-type]
     cells = [(to_pil(image).resize((width, height), Image.Resampling.LANCZOS), "input, by Lanczos")]
     for strength in strengths:
         between = blend(first, second, strength)
@@ -61,13 +65,7 @@ def compare(
     return sheet([cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)])
 
 
-def describe(generator: Generator) -> str:
-    """An architecture in a few words, such as "an RRDBNet (x4, 23 blocks, 64 features)"."""
-    if isinstance(generator, CommunityNet):
-        return f"another network (x{generator.scale})"
-    if isinstance(generator, RRDBNet):
-        size, name = f"{len(generator.body)} blocks", "an RRDBNet"
-    else:
-        size, name = f"{(len(generator.body) - 3) // 2} convolutions", "a CompactNet"
-    features = next(generator.parameters()).shape[0]
-    return f"{name} (x{generator.scale}, {size}, {features} features, {generator.channels} channels)"
+def describe(generator: nn.Module) -> str:
+    """Name an architecture in a few words, such as "RRDBNet of 64 features, 23 blocks, growth 32 (x4, 3 channels)"."""
+    name = getattr(generator, "architecture", type(generator).__name__)
+    return f"{name} (x{generator.scale}, {generator.channels} channels)"

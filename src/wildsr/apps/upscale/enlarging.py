@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from wildsr.images import Picture
-from wildsr.networks.memory import free_memory, result_bytes, tile_side
-from wildsr.networks.tiling import Upscaler, luma, upscale
+from wildsr.networks.memory import free_memory, result_bytes
+from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
 ALPHAS = ("network", "interpolate")
 RGBA = 4  # channels of a network that takes alpha beside the colour
@@ -62,7 +62,7 @@ def enlarge(
     return replace(picture, colour=_resized(colour, size), alpha=None if alpha is None else _resized(alpha, size))
 
 
-def fitting_tile(upscaler: Upscaler, generator: nn.Module, picture: Picture, way: Way, device: torch.device) -> int:
+def fitting_tile(upscaler: Upscaler, picture: Picture, way: Way, device: torch.device) -> int:
     """The side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
@@ -75,7 +75,7 @@ def fitting_tile(upscaler: Upscaler, generator: nn.Module, picture: Picture, way
     free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
     if device.type != "cpu":
         free = free_memory(device)
-    return tile_side(generator, upscaler.overlap, height, width, free)
+    return tile_side(upscaler, height, width, free)
 
 
 def result_size(scale: int, picture: Picture, way: Way) -> tuple[int, int]:

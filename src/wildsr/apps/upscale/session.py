@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import torch
+from torch import nn
 
 from wildsr.apps.upscale.backends import open_backend
-from wildsr.apps.upscale.blending import Generator, blend
+from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import Way, fitting_tile
 from wildsr.images import Picture
 from wildsr.networks import load_generator
+from wildsr.networks.overlap import Tiling
 from wildsr.networks.tiling import Upscaler
+
+WITH_SEAMS = 64  # LQ pixels that tiles overlap where no overlap is enough
 
 
 class Run:
@@ -26,7 +31,7 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.way = Way(given.scale, given.alpha, given.batch)
         self.generator = load_generator(given.weights)
-        self.second: Generator | None = None
+        self.second: nn.Module | None = None
         if given.blend:
             source, share = given.blend
             self.second = load_generator(source)
@@ -35,11 +40,19 @@ class Run:
             except ValueError as error:
                 raise ValueError(f"{source} with {given.weights}: {error}") from error
 
-    def opened(self, generator: Generator) -> Upscaler:
+    def opened(self, generator: nn.Module) -> Upscaler:
         """A generator on the backend that was asked for."""
         return open_backend(generator, self.given.backend, self.device, self.given.half)
 
     def tile(self, upscaler: Upscaler, picture: Picture) -> int:
-        """The side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`."""
-        largest = fitting_tile(upscaler, self.generator, picture, self.way, self.device)
-        return int(self.given.tile or largest)
+        """The side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`.
+
+        Tiles that were asked for are cut even where no overlap is enough, and a line says so.
+        """
+        largest = fitting_tile(upscaler, picture, self.way, self.device)
+        if self.given.tile is None:
+            return largest
+        if self.given.tile < max(picture.colour.shape[-2:]) and upscaler.tiling.overlap is None:
+            print(f"--tile {self.given.tile}: this network's tiles may show their seams", file=sys.stderr)
+            upscaler.tiling = Tiling(WITH_SEAMS)  # type: ignore[misc]
+        return int(self.given.tile)

@@ -1,8 +1,9 @@
 """Generators in ncnn's form: a text graph (.param) and its numbers (.bin), as `networks.ncnn` reads them.
 
-Of an RRDBNet only the trunk: after it ncnn's convolutions, at full size, would take four times torch's memory (44 KiB
-for each LQ pixel at x4, against 11) and save 3 % of the time. Weights stay float32. ncnn has no reflecting padding of
-variable width: whoever runs an x2 or x1 network gives it sizes that divide by its pixel-unshuffle.
+Of a network with `write_trunk`, such as RRDBNet, only the trunk: after it ncnn's convolutions, at full size, would
+take four times torch's memory (44 KiB for each LQ pixel at x4, against 11) and save 3 % of the time. Weights stay
+float32. ncnn has no reflecting padding of variable width: whoever runs an x2 or x1 network gives it sizes that divide
+by its pixel-unshuffle.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from wildsr.apps.upscale.graphs.generators import write_generator, write_trunk
-from wildsr.networks import RRDBNet
 from wildsr.networks.ncnn import MAGIC
 
 LQ, LAST = "lq", "last"  # names of input and output
@@ -29,16 +28,16 @@ class NcnnModel(NamedTuple):
 
 
 def to_ncnn(generator: nn.Module) -> NcnnModel:
-    """Convert a CompactNet, or the trunk of an RRDBNet; the layers bear the released names.
+    """Convert a network that has `write_graph`, of one with `write_trunk` the trunk; layers bear the released names.
 
     Raises:
-        ValueError: neither an RRDBNet nor a CompactNet.
+        ValueError: it has neither.
     """
     writer = _NcnnWriter(generator)
-    if isinstance(generator, RRDBNet):
-        write_trunk(generator, writer, LQ)
-    else:
-        write_generator(generator, writer, LQ)
+    write = getattr(generator, "write_trunk", None) or getattr(generator, "write_graph", None)
+    if write is None:
+        raise ValueError(f"{type(generator).__name__} cannot be converted to ncnn; it has no write_graph")
+    write(writer, LQ)
     first, last = _Layer("Input", LQ, [], [LQ], ""), writer.layers[-1]._replace(outputs=[LAST])
     layers = _split([first, *writer.layers[:-1], last])
     blobs = sum(len(layer.outputs) for layer in layers)

@@ -5,35 +5,67 @@ Shapes: B batch, C channels, H W LQ image, s scale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import warnings
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wildsr.apps.upscale.graphs.generators import write_generator
+from wildsr.images import first_line
 
 if TYPE_CHECKING:
-    from onnx import NodeProto, TensorProto
+    from onnx import ModelProto, NodeProto, TensorProto
 
 LQ, SR = "lq", "sr"  # names of input and output
 OPSET, IR = 18, 10  # of 2022 and 2024: what programs of the last years read, and new enough for all that is used
 ROWS, COLUMNS = 2, 3  # axes
+SIZES = [(1, 64, 64), (2, 37, 45)]  # B, H, W: the traced one, and odd sides
+SAME = 1e-4  # a fortieth of an 8-bit level: float32 sums in another order
 
 
 def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> bytes:
-    """Convert a generator: input LQ (B, C, H, W), output SR (B, C, s H, s W), float32. Weights bear the released names.
+    """Convert a generator: input LQ (B, C, H, W), output SR (B, C, s H, s W), float32. Weights keep their names.
+
+    A network that has `write_graph` is written by it and is right for every size; any other is traced by torch, and
+    is to be compared with the network (`differs`): what it computes from an image's sides in Python becomes constant.
 
     Raises:
-        ValueError: neither an RRDBNet nor a CompactNet, or onnx is not installed.
+        ValueError: onnx is not installed, or the network cannot be traced.
     """
     try:
-        from onnx import TensorProto, helper
+        import onnx
     except ImportError:
         raise ValueError("the ONNX form needs onnx, which is not installed; pip install onnx") from None
+    model = _written(generator) if hasattr(generator, "write_graph") else onnx.load_from_string(_traced(generator))
+    onnx.helper.set_model_props(model, dict(metadata or {}))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@torch.inference_mode()
+def differs(generator: nn.Module, run: Callable[[Tensor], Tensor]) -> str:
+    """Say at which of SIZES a conversion gives another result than the generator; "" where it does at none."""
+    random = torch.Generator().manual_seed(0)
+    for batch, height, width in SIZES:
+        lq = torch.rand(batch, int(generator.channels), height, width, generator=random)  # type: ignore[arg-type]
+        wanted = generator(lq)
+        try:
+            given = run(lq)
+        except Exception:  # each runtime has types of its own
+            return f"fails for {batch} of {width} x {height} pixels"
+        if given.shape != wanted.shape or not (given - wanted).abs().max() < SAME:
+            return f"gives another result for {batch} of {width} x {height} pixels"
+    return ""
+
+
+def _written(generator: nn.Module) -> ModelProto:
+    from onnx import TensorProto, helper
+
     writer = _OnnxWriter(generator)
-    write_generator(generator, writer, LQ)
+    generator.write_graph(writer, LQ)  # type: ignore[operator]
     if getattr(generator, "unshuffle", 1) > 1:
         writer.crop(writer.nodes[-1].output[0], LQ, int(generator.scale))  # type: ignore[arg-type]
     writer.nodes[-1].output[0] = SR
@@ -44,12 +76,25 @@ def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> 
         for name, size in sides.items()
     )
     graph = helper.make_graph(writer.nodes, type(generator).__name__, [given], [made], writer.constants)
-    model = helper.make_model(
+    return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="wildsr"
     )
-    helper.set_model_props(model, dict(metadata or {}))
-    content: bytes = model.SerializeToString()
-    return content
+
+
+def _traced(generator: nn.Module) -> bytes:
+    memory, name = io.BytesIO(), type(generator).__name__
+    example = torch.zeros(2, int(getattr(generator, "channels", 3)), 64, 64)  # whole windows of whichever size
+    free = {LQ: {0: "batch", 2: "height", 3: "width"}, SR: {0: "batch", 2: "height_sr", 3: "width_sr"}}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what becomes constant shows when the result is compared
+            torch.onnx.export(
+                generator, (example,), memory, opset_version=OPSET, dynamo=False,  # type: ignore[arg-type]
+                input_names=[LQ], output_names=[SR], dynamic_axes=free,
+            )  # fmt: skip
+    except Exception as error:  # of any type: the network's own code runs
+        raise ValueError(f"{name}: cannot be converted ({first_line(error)[:200]})") from error
+    return memory.getvalue()
 
 
 class _OnnxWriter:

@@ -6,7 +6,7 @@ Shapes: B batch, C channels of the image (1, 3, or 4 with alpha), H W image, s s
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,26 +21,44 @@ if TYPE_CHECKING:
 SPANDREL = "spandrel==0.4.2"
 
 
-class CommunityNet(nn.Module):
+class SpandrelNet(nn.Module):
     """Upscale (B, C, H, W) float images in [0, 1] to (B, C, sH, sW) in [0, 1], without gradients.
 
-    Sizes that the network cannot take are padded by reflection and cropped again.
+    Sizes that the network cannot take are padded by reflection and cropped again. In the state dict weights bear the
+    architecture's own names, so that files of them are read by programs that know it.
 
     Args:
         descriptor: what spandrel loaded; it is moved and cast with this module.
     """
 
+    is_read_by_spandrel = True
+
     def __init__(self, descriptor: ImageModelDescriptor) -> None:
         super().__init__()
         self.scale, self.channels = descriptor.scale, descriptor.input_channels
+        self.architecture = descriptor.architecture.name
         self.model, self.descriptor = descriptor.model, descriptor
+        self.register_state_dict_post_hook(_without_prefix)
+        self.register_load_state_dict_pre_hook(_with_prefix)
 
     def forward(self, lq: Tensor) -> Tensor:
-        # One by one: spandrel promises nothing about batches.
-        return torch.cat([self.descriptor(image[None]) for image in lq])
+        if torch.jit.is_tracing():  # a loop would fix the number of images
+            return self.descriptor(lq.clone())
+        # One by one: spandrel promises nothing about batches. Copies: some, such as RCAN, scale their input in place.
+        return torch.cat([self.descriptor(image[None].clone()) for image in lq])
 
 
-def load_community(state: State, label: str) -> CommunityNet:
+def _without_prefix(network: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
+    for name in [name for name in state if name.startswith(f"{prefix}model.")]:
+        state[prefix + name.removeprefix(f"{prefix}model.")] = state.pop(name)
+
+
+def _with_prefix(network: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    for name in [name for name in state if name.startswith(prefix)]:
+        state[f"{prefix}model.{name.removeprefix(prefix)}"] = state.pop(name)
+
+
+def load_spandrel(state: State, label: str) -> SpandrelNet:
     """The network that spandrel finds in a state dict: on the CPU, float32, in eval mode. Draws no random number.
 
     Raises:
@@ -71,4 +89,4 @@ def load_community(state: State, label: str) -> CommunityNet:
             f"{label}: {name} makes {descriptor.output_channels} channels of {descriptor.input_channels}; "
             "wanted as many out as in"
         )
-    return CommunityNet(descriptor.float()).eval()
+    return SpandrelNet(descriptor.float()).eval()

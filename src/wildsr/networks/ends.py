@@ -1,0 +1,85 @@
+"""A network's first and last convolution, made for images of other channels or another pixel-unshuffle in front.
+
+Shapes: F features, C channels of the image, r side of the pixel-unshuffle in front, k kernel side.
+
+A network that can start from weights of another scale or other channels has `adapt_ends(state)`: it returns the state
+dict for itself, in which what it takes as it is are the very tensors of `state`, and what it cannot make are its own.
+Its errors, of type ValueError, begin with a verb: the file's name is put in front of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def check_channels(given: int, wanted: int) -> None:
+    """Raises: ValueError if images of neither number of channels are grey."""
+    if given != wanted and 1 not in (given, wanted):
+        raise ValueError(f"is for images of {given} channels; this network, of {wanted}, wanted 1 or {wanted}")
+
+
+def first_weight(state: Mapping[str, Tensor], name: str, wanted: int) -> dict[str, Tensor]:
+    """Return the first convolution of a network without a pixel-unshuffle for images of `wanted` channels.
+
+    An empty dict where nothing is to be made, or nothing can be.
+
+    Raises:
+        ValueError: neither number of channels is 1.
+    """
+    if name not in state or state[name].ndim != 4 or state[name].shape[1] == wanted:
+        return {}
+    given = state[name].shape[1]
+    check_channels(given, wanted)
+    return {name: share_inputs(state[name], (given, 1), (wanted, 1))}
+
+
+def share_inputs(weight: Tensor, given: tuple[int, int], wanted: tuple[int, int]) -> Tensor:
+    """Make a convolution's inputs, (F, C r r, k, k): summed where they become one, shared equally where many.
+
+    Args:
+        given, wanted: C and r before and after. One r divides the other; one C is 1, or both are the same.
+    """
+    (channels, side), (wanted_channels, wanted_side) = given, wanted
+    inputs = weight.float().unflatten(1, (channels, side, side))
+    if channels != wanted_channels:
+        inputs = inputs.sum(1, keepdim=True).repeat_interleave(wanted_channels, 1) / wanted_channels
+    for dim in (2, 3):
+        if wanted_side > side:
+            copies = wanted_side // side
+            inputs = inputs.repeat_interleave(copies, dim) / copies
+        elif wanted_side < side:
+            inputs = inputs.unflatten(dim, (wanted_side, -1)).sum(dim + 1)
+    return inputs.flatten(1, 3)
+
+
+def average_outputs(outputs: Tensor, given: int, wanted: int) -> Tensor:
+    """Make a convolution's outputs, (C n, …), averaged over C and repeated: one C is 1."""
+    return outputs.float().unflatten(0, (given, -1)).mean(0, keepdim=True).repeat_interleave(wanted, 0).flatten(0, 1)
+
+
+def averaged(state: Mapping[str, Tensor], names: tuple[str, ...], given: int, wanted: int) -> dict[str, Tensor]:
+    """Return the weight and the bias of the last convolution, those of a fitting shape, for `wanted` channels."""
+    if given == wanted:
+        return {}
+    fitting = [name for name in names if name in state and state[name].ndim and state[name].shape[0] % given == 0]
+    return {name: average_outputs(state[name], given, wanted) for name in fitting}
+
+
+def with_own(state: Mapping[str, Tensor], own: Mapping[str, Tensor], beginnings: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return a state dict where names with certain beginnings are a network's own, unless `state` has them alike."""
+
+    def is_free(name: str) -> bool:
+        return name.startswith(beginnings) and not (
+            name in state and name in own and state[name].shape == own[name].shape
+        )
+
+    kept = {name: tensor for name, tensor in state.items() if not is_free(name)}
+    return kept | {name: tensor for name, tensor in own.items() if is_free(name)}
+
+
+def mismatch(given: str | None, state: Mapping[str, Tensor], wanted: str) -> str:
+    """Word what a file holds where it is not what a network wants."""
+    first = ", ".join(list(state)[:3])
+    return f"holds {given or f'another network ({first}, …)'}; wanted {wanted}"
