@@ -18,6 +18,16 @@ torch.set_num_threads(1)
 os.environ["WILDSR_OFFLINE"] = "1"  # released networks come from torch hub's cache or the wheel
 
 
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """Take what Hydra sets up for a run in this process away again."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
     """A folder with four 160 x 192 photographs, one of them in a sub-folder."""

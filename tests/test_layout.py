@@ -9,9 +9,9 @@ SRC = Path(__file__).parents[1] / "src"
 FILES = sorted((SRC / "wildsr").rglob("*.py"))
 # Each part imports those before it, never those behind it. A name covers what is below it, unless that is named, too.
 CORE = (
-    "wildsr.rules",
     "wildsr",  # the version
     "wildsr.io",
+    "wildsr.rules",
     "wildsr.locking",
     "wildsr.images",
     "wildsr.scores",

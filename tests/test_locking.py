@@ -106,11 +106,12 @@ def test_a_lock_leaves_nothing_behind_where_nothing_was_written(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
 
 
-def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, capsys):
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):
     def none(self, *_, **__):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(FileLock, "acquire", none)
     with lock_folder(tmp_path, "train.py"):
         pass
-    assert capsys.readouterr().err.startswith(f"warning: {tmp_path}: its file system has no locks (No locks available)")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].startswith(f"{tmp_path}: its file system has no locks (No locks available)")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 
 VERBS = {
@@ -25,9 +27,11 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb. Returns 0; 1 where the work failed; 2 where the call was wrong.
 
-    `--debug` behind the verb, or WILDSR_DEBUG=1, shows the traceback of an error that is else one line.
+    What a user can mend is one line on the standard error output; any other exception is a bug, and leaves this
+    function. `--debug`, before or behind the verb, or WILDSR_DEBUG=1 shows the traceback of the one line, too.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    words, debug = take_debug(words)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return 0 if words else 2
@@ -39,23 +43,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     # Imported late: torch takes seconds to load, and --help of the whole should not.
     run = importlib.import_module(f"wildsr.apps.{verb}.cli").main
-    debug = "--debug" in rest
-    try:
-        return int(run([word for word in rest if word != "--debug"]))
-    except Exception as error:
-        from wildsr.config import report_error
+    from wildsr.apps.common.logs import show_messages
+    from wildsr.io import can_be_mended
 
-        return report_error(error, debug)
+    try:
+        with nullcontext() if verb == "train" else show_messages():  # Hydra sets up what a training run logs
+            return int(run(rest))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
+    except Exception as error:
+        if not can_be_mended(error):
+            raise
+        from wildsr.config import report_error
+
+        return report_error(error, debug)
+
+
+def take_debug(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Take `--debug` out of a command line, up to `--`. Returns the other words, and whether to show tracebacks."""
+    end = words.index("--") if "--" in words else len(words)
+    others = [word for word in words[:end] if word != "--debug"]
+    return [*others, *words[end:]], len(others) < end or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0")
 
 
 def overview() -> str:
-    """What `wildsr --help` prints."""
+    """Return what `wildsr --help` prints."""
     verbs = "\n".join(f"  {verb:9} {text}" for verb, text in VERBS.items())
     return (
         "Super-resolution for real, degraded photographs.\n\n"
         f"{verbs}\n\n"
-        "wildsr VERB --help explains one. In a clone, python train.py is wildsr train."
+        "wildsr VERB --help explains one. In a clone, python train.py is wildsr train.\n"
+        "Errors that you can mend are one line; --debug, or WILDSR_DEBUG=1, shows where they come from."
     )

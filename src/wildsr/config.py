@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from wildsr.io import UserError, first_line
+from wildsr.io import UserError, can_be_mended, first_line
 
 PLUGINS = {  # options that an optional package brings
     "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2'",
@@ -94,16 +94,16 @@ def build(node: Any, key: str, **arguments: Any) -> Any:
 
 
 def report_error(error: BaseException, debug: bool = False) -> int:
-    """Print an error, in one line where a user can mend it, else as a traceback; returns the exit code.
+    """Print what a user can mend in one line, any other error as a traceback; return the exit code.
 
-    With `debug`, or WILDSR_DEBUG=1, it is the traceback of any error.
+    With `debug`, or WILDSR_DEBUG=1, the traceback stands above the line, too.
     """
-    can_be_mended = isinstance(error, ValueError | OSError | HydraException | OmegaConfBaseException | YAMLError)
-    if debug or os.environ.get("WILDSR_DEBUG", "0") != "0" or not can_be_mended:
+    is_explained = can_be_mended(error) or isinstance(error, HydraException | OmegaConfBaseException)
+    if debug or not is_explained or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0"):
         traceback.print_exception(error)
-    else:
+    if is_explained:
         print(f"error: {explain(error)}", file=sys.stderr)
-    return 2 if isinstance(error, ConfigError | HydraException | OmegaConfBaseException | YAMLError) else 1
+    return 2 if isinstance(error, ConfigError | HydraException | OmegaConfBaseException) else 1
 
 
 def explain(error: BaseException) -> str:

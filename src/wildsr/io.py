@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,35 +11,47 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+REFUSALS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EPIPE") if hasattr(errno, name)}
+
 
 class UserError(ValueError):
     """What a user can mend: shown as one line, where any other error is a bug and keeps its traceback."""
 
 
 def expanded(path: Path | str) -> Path:
-    """A path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
+    """Return a path with ~ and ~name as the home folders that they stand for; as it is where there is no such home."""
     with suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line: the file and the reason where it has them, else its message's first line, else its type."""
+    """Return an error in one line: file and reason where it has them, else its message's first line, else its type."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def can_be_mended(error: BaseException) -> bool:
+    """Return whether a user can mend an error, so that a line says it; any other is a bug and keeps its traceback.
+
+    Besides what UserError words it is what the system refuses: a file that it names, a full disk, a closed pipe.
+    """
+    if isinstance(error, OSError):
+        return error.filename is not None or error.errno in REFUSALS
+    return isinstance(error, UserError)
+
+
 def printable(name: Path | str) -> str:
-    """A file's name on one line, for any terminal: what cannot be printed is written as `\\n` or `\\udcff`."""
+    """Return a file's name on one line, for any terminal: what cannot be printed is written as `\\n` or `\\udcff`."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
 def require_writable(target: Path) -> None:
-    """Raises: ValueError if the folder of a result is none, or not ours to write in: better said before the work."""
+    """Refuse a result whose folder is none, or not ours to write in, before the work. Raises: UserError."""
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{printable(target)}: {printable(folder)} is not a folder that can be written to")
+        raise UserError(f"{printable(target)}: {printable(folder)} is not a folder that can be written to")
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:

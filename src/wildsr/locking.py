@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
 
 LOCK, HOLDER = ".lock", ".lock.holder"
 # A file system that has no locks: NFS without its lock service, Lustre mounted without `flock`.
@@ -33,7 +37,7 @@ def lock_folder(folder: Path, program: str, wait: float = 0.0) -> Iterator[None]
         wait: seconds to wait for the holder to end.
 
     Raises:
-        ValueError: another process, or another part of this one, holds it; one line with host, process and time.
+        UserError: another process, or another part of this one, holds it; one line with host, process and time.
         OSError: the folder cannot be written to.
     """
     is_new = not folder.exists()
@@ -45,16 +49,16 @@ def lock_folder(folder: Path, program: str, wait: float = 0.0) -> Iterator[None]
         now = datetime.now().astimezone()
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now:%Y-%m-%d %H:%M:%S %z}")
     except Timeout:
-        raise ValueError(f"{folder}: another {program} is at work there ({read_holder(folder)})") from None
+        raise UserError(f"{folder}: another {program} is at work there ({read_holder(folder)})") from None
     except OSError as error:
         lock.release()
         if error.errno not in WITHOUT_LOCKS:
             raise
-        print(
-            f"warning: {folder}: its file system has no locks ({error.strerror}); take care that no other {program} "
-            "is at work there",
-            file=sys.stderr,
-        )
+        log.warning(
+            "%s: its file system has no locks (%s); take care that no other %s is at work there",
+            folder, error.strerror, program,
+        )  # fmt: skip
+    log.debug("%s: locked for %s", folder, program)
     try:
         yield
     finally:

@@ -5,13 +5,15 @@ import reprlib
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, dataclass_transform, get_type_hints
 
+from wildsr.io import UserError
+
 T = TypeVar("T")
-Rule: TypeAlias = Callable[[str, Any], Any]  # (key, value) -> the value as kept, or a ValueError
+Rule: TypeAlias = Callable[[str, Any], Any]  # (key, value) -> the value as kept, or a UserError
 
 
-def refuse(key: str, given: object, wanted: str) -> ValueError:
+def refuse(key: str, given: object, wanted: str) -> UserError:
     """Word a refusal in one line; what was given is shortened."""
-    return ValueError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
+    return UserError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
 
 
 def _rule(fits: Callable[[Any], bool], wanted: str) -> Rule:
@@ -24,35 +26,35 @@ def _rule(fits: Callable[[Any], bool], wanted: str) -> Rule:
 
 
 def number(low: float, high: float) -> Rule:
-    """A number in [low, high]; neither NaN nor a boolean is one."""
+    """Make the rule: a number in [low, high]; neither NaN nor a boolean is one."""
     wanted = f"a number from {low:g} to {high:g}"
     return _rule(lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high, wanted)
 
 
 def whole(low: int, high: int, step: int = 1) -> Rule:
-    """A whole number in [low, high]; step 2: low, low + 2, …"""
+    """Make the rule: a whole number in [low, high]; step 2: low, low + 2, …"""
     wanted = f"{'a whole' if step == 1 else 'an odd'} number from {low} to {high}"
     return _rule(lambda v: type(v) is int and low <= v <= high and (v - low) % step == 0, wanted)
 
 
 def one_of(*names: str) -> Rule:
-    """One of the names."""
+    """Make the rule: one of the names."""
     return _rule(lambda v: isinstance(v, str) and v in names, "one of " + ", ".join(names))
 
 
 def optional(rule: Rule) -> Rule:
-    """None, or what obeys the rule."""
+    """Make the rule: None, or what obeys the rule."""
     return lambda key, value: None if value is None else rule(key, value)
 
 
 def several(rule: Rule) -> Rule:
-    """A list, not empty, whose members obey the rule; kept as a tuple."""
+    """Make the rule: a list, not empty, whose members obey the rule; kept as a tuple."""
     is_list = _rule(lambda v: isinstance(v, list | tuple) and len(v) > 0, "a list with something in it")
     return lambda key, value: tuple(rule(key, member) for member in is_list(key, value))
 
 
 def span(low: Rule, high: Rule | None = None) -> Rule:
-    """[low, high], in order, each end obeying its rule, or both the same; kept as a tuple."""
+    """Make the rule: [low, high], in order, each end obeying its rule, or both the same; kept as a tuple."""
     is_pair = _rule(lambda v: isinstance(v, list | tuple) and len(v) == 2, "two numbers, [low, high]")
     in_order = _rule(lambda v: v[0] <= v[1], "the lower number first")
     return lambda key, value: in_order(key, (low(key, is_pair(key, value)[0]), (high or low)(key, value[1])))

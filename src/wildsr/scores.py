@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from wildsr.images import first_line, write_whole
+from wildsr.io import UserError
 
 Scores = dict[str, dict[str, float]]  # the figure of another set than the main one is <set>/<figure>
 LEFT_OUT = "_left_out"  # behind a figure's name: how many images its mean leaves out
@@ -53,7 +54,7 @@ def read_scores(file: Path) -> Scores:
     """Read a scores.json; NaN stands for null. Empty where there is no file.
 
     Raises:
-        ValueError: it is damaged.
+        UserError: it is damaged.
     """
     if not file.is_file():
         return {}
@@ -64,4 +65,4 @@ def read_scores(file: Path) -> Scores:
             for method, row in content.items()
         }
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error

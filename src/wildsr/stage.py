@@ -94,6 +94,8 @@ class Stage:
         self._take_over()
         if is_rank_zero():
             generator.unlink(missing_ok=True)  # of a shorter run
+            for broken in self.folder.glob(".*.part"):  # what a killed process was writing
+                broken.unlink(missing_ok=True)
             text = OmegaConf.to_yaml(self.cfg, resolve=True)
             write_whole(self.folder / CONFIG, lambda file: file.write(text.encode()))
         if done < self.iterations:

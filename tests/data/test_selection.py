@@ -50,20 +50,20 @@ def test_a_list_that_names_what_is_not_there_is_refused(photographs):
         Photographs(photographs, names="~$nowhere.txt")
 
 
-def test_undersized_pictures_are_left_out_and_counted(photographs, capsys):
+def test_undersized_pictures_are_left_out_and_counted(photographs, caplog):
     write_image(torch.zeros(3, 300, 95, dtype=torch.uint8), photographs / "narrow.png")
     (photographs / "broken.png").write_bytes(b"nothing")
     images = Photographs(photographs)
     kept = large_enough(images, 96)
-    assert capsys.readouterr().err == "left out: 1 of 6 pictures, below 96 pixels a side\n"
+    assert caplog.messages == ["left out: 1 of 6 pictures, below 96 pixels a side"]
     assert len(kept) == 5  # the broken one stays, to be named when it is its turn
     assert {tuple(kept[i].shape[1:]) for i in range(5) if i != 2} == {(160, 192)}
     assert Samples(kept, DegradationSpec(), crop=96, patch=32, seed=0)[3][0].shape == (3, 96, 96)
 
 
-def test_nothing_is_left_out_where_all_are_large_enough(photographs, capsys):
+def test_nothing_is_left_out_where_all_are_large_enough(photographs, caplog):
     images = Photographs(photographs)
-    assert large_enough(images, 160) is images and capsys.readouterr().err == ""
+    assert large_enough(images, 160) is images and not caplog.messages
 
 
 def test_a_set_without_a_picture_large_enough_says_so(photographs):

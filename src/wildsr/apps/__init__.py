@@ -1,1 +1,1 @@
-"""What is built on the core: an app a folder, its verb in its `cli.py`."""
+"""Programs built on the core: an app a folder, its verb in its `cli.py`."""

@@ -1,4 +1,4 @@
-"""How samples travel to the device: as uint8, in batches whose members a run's iteration gives.
+"""Transport of samples to the device: as uint8, in batches whose members a run's iteration gives.
 
 Shapes: B batch, C = 1 or 3, H W image, h w its LQ version.
 """
@@ -10,6 +10,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+from wildsr.io import UserError
 
 Drawn = TypeVar("Drawn")
 
@@ -37,7 +39,7 @@ class Batch(Generic[Drawn]):
         self.drawn = list(drawn)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch[Drawn]:
-        """On the device; towards CUDA without waiting for it, which Lightning asks of tensors alone."""
+        """Move to the device; to CUDA without waiting for it, which Lightning asks of tensors alone."""
         non_blocking |= torch.device(device).type == "cuda"
         hq, lq = (None if t is None else t.to(device, non_blocking=non_blocking) for t in (self.hq, self.lq))
         return Batch(hq, self.drawn, lq)
@@ -61,12 +63,12 @@ class RunBatches:
     processes; process `rank` of `world` takes an equal, contiguous share.
 
     Raises:
-        ValueError: the batch cannot be divided among the processes.
+        UserError: the batch cannot be divided among the processes.
     """
 
     def __init__(self, batch_size: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
         if batch_size < 1 or batch_size % world:
-            raise ValueError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
+            raise UserError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
         self.batch_size, self.start, self.share = batch_size, start, batch_size // world
         self.offset = rank * self.share
 

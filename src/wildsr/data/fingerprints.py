@@ -1,4 +1,4 @@
-"""What tells one set of pictures from another, without reading their pixels."""
+"""Digests that tell one set of pictures from another, without reading their pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wildsr.images import file_state
 
 
 def fingerprint(train: TrainingSamples) -> str:
-    """SHA-256 over the names of the pictures that samples are cut from, and over the sizes of single files."""
+    """Compute SHA-256 over the names of the pictures that samples are cut from, and over the sizes of single files."""
     if isinstance(train, MixedSamples):
         return _sha256(fingerprint(part) for part in (train.paired, train.synthetic))
     source: Images | PairedFiles = train.files if isinstance(train, PairedSamples) else train.images
@@ -25,7 +25,7 @@ def fingerprint(train: TrainingSamples) -> str:
 
 
 def pictures_digest(files: Sequence[Path], root: Path) -> str:
-    """SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
+    """Compute SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
     return _sha256(sorted(f"{file.relative_to(root).as_posix()} {file_state(file).st_size}\n" for file in files))
 
 

@@ -24,7 +24,7 @@ class HardCases:
     """The hard cases by number: `cases[i]` is (3, H, W) uint8, always the same.
 
     Raises:
-        ValueError: scikit-image, which carries three of them, is not installed.
+        UserError: scikit-image, which carries three of them, is not installed.
     """
 
     def __init__(self) -> None:
@@ -50,12 +50,12 @@ class HardCases:
         return self.names[index]
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest side, in pixels, and the picture's name."""
+        """Return the shortest side, in pixels, and the picture's name."""
         return min((min(picture.shape[-2:]), Path(name)) for name, picture in self.pictures.items())
 
 
 def lines() -> Tensor:
-    """Black and white bars, their period growing from 3 to 12 pixels; above upright, below slanted by 20 degrees."""
+    """Draw black and white bars, period growing from 3 to 12 pixels; above upright, below slanted by 20 degrees."""
     y, x = _grid()
     slant = math.radians(20)
     below = y - SIDE / 2
@@ -66,7 +66,7 @@ def lines() -> Tensor:
 
 
 def mesh() -> Tensor:
-    """A wire fence before a sky: threads 1.5 pixels wide, 9 apart, at 30 and 150 degrees."""
+    """Draw a wire fence before a sky: threads 1.5 pixels wide, 9 apart, at 30 and 150 degrees."""
     y, x = _grid()
     picture = 0.5 + 0.4 * y / SIDE
     for degrees in (30, 150):
@@ -79,7 +79,7 @@ def mesh() -> Tensor:
 
 
 def drawing() -> Tensor:
-    """Line art: circles, a star, a spiral and hatching, in strokes of 1 to 3 pixels."""
+    """Draw line art: circles, a star, a spiral and hatching, in strokes of 1 to 3 pixels."""
     scale = DRAWING_SCALE
     page = Image.new("L", (SIDE * scale, SIDE * scale), 255)
     pen = ImageDraw.Draw(page)
@@ -102,7 +102,7 @@ def drawing() -> Tensor:
 
 
 def _grid() -> tuple[Tensor, Tensor]:
-    """The rows' and columns' numbers, each (H, W), in pixels."""
+    """Return the rows' and columns' numbers, each (H, W), in pixels."""
     side = torch.arange(SIDE, dtype=torch.float64)
     y, x = torch.meshgrid(side, side, indexing="ij")
     return y, x

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wildsr.data.photographs import first_readable, no_damage
 from wildsr.images import expanded, find_images, image_size, read_image
+from wildsr.io import UserError
 
 SHOWN = 3  # offenders that a refusal names
 PROGRESS_FROM = 2000  # pairs; fewer are checked within a second
@@ -45,11 +46,11 @@ class PairedFiles:
         return lq, hq
 
     def name(self, index: int) -> str:
-        """What both files of a pair are called, without suffix and ending."""
+        """Return what both files of a pair are called, without suffix and ending."""
         return self.names[index]
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest HQ side, in pixels, and the file it belongs to."""
+        """Return the shortest HQ side, in pixels, and the file it belongs to."""
         return min((min(image_size(hq)), hq) for _, hq in self.paths)
 
 
@@ -61,7 +62,7 @@ def paired_folders(
     hq_ending: str = "",
     hint: str = "",
 ) -> PairedFiles:
-    """The pairs of two folders and their sub-folders, all of them checked.
+    """Find the pairs of two folders and their sub-folders, all of them checked.
 
     Two files are a pair where their names below their folders are equal but for the suffix (`a.jpg`, `a.png`) and
     for the endings, sorted by that name. Every pair is there, and HQ is exactly `scale` times LQ.
@@ -74,15 +75,15 @@ def paired_folders(
         hint: what to say where a folder is missing, or none is given.
 
     Raises:
-        ValueError: a folder is missing or empty; a file without its other half, unreadable, or of another size: one
+        UserError: a folder is missing or empty; a file without its other half, unreadable, or of another size: one
             line with the first few of them and their number.
     """
     if lq is None or hq is None:
-        raise ValueError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
+        raise UserError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
     lq, hq = (expanded(folder) for folder in (lq, hq))
     for folder in (lq, hq):
         if hint and not folder.is_dir():
-            raise ValueError(f"{folder}: no such folder; {hint}")
+            raise UserError(f"{folder}: no such folder; {hint}")
     found = find_pairs(lq, hq, lq_ending, hq_ending)
     bar = Console(file=sys.stderr)
     off = len(found) < PROGRESS_FROM or bar.is_jupyter  # rich's bars want ipywidgets there
@@ -90,7 +91,7 @@ def paired_folders(
     problems = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise ValueError(
+        raise UserError(
             f"{lq} and {hq}: {len(problems)} of {len(found)} do not pair at scale={scale}: "
             f"{'; '.join(problems[:SHOWN])}{more}"
         )
@@ -100,37 +101,37 @@ def paired_folders(
 def find_pairs(
     lq: Path, hq: Path, lq_ending: str = "", hq_ending: str = ""
 ) -> dict[str, tuple[Path | None, Path | None]]:
-    """LQ and HQ files by the name that they share, sorted by it; None where a file has no other half.
+    """Find LQ and HQ files by the name that they share, sorted by it; None where a file has no other half.
 
     Raises:
-        ValueError: a folder is missing or empty, or two files of one folder have one name.
+        UserError: a folder is missing or empty, or two files of one folder have one name.
     """
     lqs, hqs = _named(lq, lq_ending), _named(hq, hq_ending)
     return {name: (lqs.get(name), hqs.get(name)) for name in sorted(lqs.keys() | hqs.keys())}
 
 
 def _named(folder: Path, ending: str) -> dict[str, Path]:
-    """The image files of a folder by what a partner has to be called.
+    """Find the image files of a folder by what a partner has to be called.
 
     Raises:
-        ValueError: two files have one name, such as a.png beside a.jpg.
+        UserError: two files have one name, such as a.png beside a.jpg.
     """
     found: dict[str, Path] = {}
     for path in find_images(folder):
         name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
         if name in found:
-            raise ValueError(f"{found[name]} and {path}: one name for two files of a pair's same side")
+            raise UserError(f"{found[name]} and {path}: one name for two files of a pair's same side")
         found[name] = path
     return found
 
 
 def pair_fault(lq: Path | None, hq: Path | None, scale: int) -> str:
-    """What keeps two files from being a pair, in a few words; empty for a pair."""
+    """Return what keeps two files from being a pair, in a few words; empty for a pair."""
     if lq is None or hq is None:
         return f"{lq or hq} has no {'LQ' if lq is None else 'HQ'}"
     try:
         (height, width), (large_height, large_width) = image_size(lq), image_size(hq)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     if (large_height, large_width) == (height * scale, width * scale):
         return ""

@@ -6,7 +6,7 @@ Shapes: H W image, uint8 (3, H, W) as `images.read_image` gives it.
 from __future__ import annotations
 
 import importlib.util
-import sys
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +18,9 @@ from torch import Tensor
 
 from wildsr.data.selection import listed
 from wildsr.images import expanded, find_images, image_size, read_image
+from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
 
 CORRUPT_SHARE = 0.01  # above this share of damaged files a data set is not what its owner thinks it is
 Read = TypeVar("Read")
@@ -37,7 +40,7 @@ class Photographs:
         replace: how a damaged file is answered; False refuses it by name, as judging wants it.
 
     Raises:
-        ValueError: the folder is missing or holds no image, or `names` names what is not in it; on reading,
+        UserError: the folder is missing or holds no image, or `names` names what is not in it; on reading,
             nothing readable remains or more than 1 % of the files is damaged.
     """
 
@@ -51,7 +54,7 @@ class Photographs:
     ) -> None:
         self.root = expanded(root)
         if hint and not self.root.is_dir():
-            raise ValueError(f"{self.root}: no such folder; {hint}")
+            raise UserError(f"{self.root}: no such folder; {hint}")
         self.paths = find_images(self.root) if names is None else listed(self.root, names)
         self.keep = keep
         self.corrupt = no_damage(len(self.paths)) if replace else None
@@ -74,7 +77,7 @@ class Photographs:
         return image
 
     def name(self, index: int) -> str:
-        """The file behind a number, as a path under the root; once read, a damaged one's replacement."""
+        """Return the file behind a number, as a path under the root; once read, a damaged one's replacement."""
         place = index
         if self.corrupt is not None:
             steps = ((index + step) % len(self) for step in range(len(self)))
@@ -82,40 +85,40 @@ class Photographs:
         return self.paths[place].relative_to(self.root).as_posix()
 
     def sides(self) -> np.ndarray:
-        """The shortest side of every picture in pixels, by its header; 0 where that is not readable."""
+        """Return the shortest side of every picture in pixels, by its header; 0 where that is not readable."""
         found = np.zeros(len(self), dtype=np.int64)
         for place, path in enumerate(self.paths):
-            with suppress(ValueError):
+            with suppress(UserError):
                 found[place] = min(image_size(path))
         return found
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
+        """Return the shortest side, in pixels, among all files, and the file it belongs to; unreadable ones aside."""
         found = [(int(side), path) for side, path in zip(self.sides(), self.paths, strict=True) if side]
         return min(found, default=(0, Path()))
 
 
 def no_damage(count: int) -> Tensor:
-    """Marks of damaged files, (count,) bool, in shared memory: what one worker finds counts for all."""
+    """Return marks of damaged files, (count,) bool, in shared memory: what one worker finds counts for all."""
     return torch.zeros(count, dtype=torch.bool).share_memory_()
 
 
 def check_share(damaged: int, total: int, last: object) -> None:
-    """Raises: ValueError where more pictures are damaged than a sound set has; `last` names one of them."""
+    """Refuse a set of which more pictures are damaged than of a sound one; `last` names one. Raises: UserError."""
     if damaged > CORRUPT_SHARE * total:
-        raise ValueError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
+        raise UserError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
 
 
 def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: Tensor | None) -> Read:
-    """What `read` gives for the first readable number from `index` on, round and round.
+    """Return what `read` gives for the first readable number from `index` on, round and round.
 
     Args:
-        read: number to content, or a ValueError that names the file.
+        read: number to content, or a UserError that names the file.
         count: how many there are.
         corrupt: `no_damage` at first; what is found damaged is marked, and named once. None: number `index` or none.
 
     Raises:
-        ValueError: nothing readable remains, or more than 1 % is damaged.
+        UserError: nothing readable remains, or more than 1 % is damaged.
     """
     if corrupt is None:
         return read(index)
@@ -126,36 +129,36 @@ def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt:
             continue
         try:
             found = read(place)
-        except ValueError as error:
+        except UserError as error:
             corrupt[place], last = True, error
-            print(f"left out: {error}", file=sys.stderr)
+            log.warning("left out: %s", error)
             continue
         if last:
             check_share(int(corrupt.sum()), count, last)
         return found
-    raise ValueError(f"none of {count} image files is readable; the last: {last or 'said before'}")
+    raise UserError(f"none of {count} image files is readable; the last: {last or 'said before'}")
 
 
 def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:
-    """Photographs that the scikit-image wheel carries, by file name: no download.
+    """Open photographs that the scikit-image wheel carries, by file name: no download.
 
     Raises:
-        ValueError: scikit-image is not installed, or has no such picture.
+        UserError: scikit-image is not installed, or has no such picture.
     """
     folder = sample_folder()
     for name in names:
         if not (folder / name).is_file():
-            raise ValueError(f"scikit-image carries no picture {name!r}; wanted one of its data folder")
+            raise UserError(f"scikit-image carries no picture {name!r}; wanted one of its data folder")
     return Photographs(folder, names, keep)
 
 
 def sample_folder() -> Path:
-    """Where the scikit-image wheel keeps its pictures.
+    """Return where the scikit-image wheel keeps its pictures.
 
     Raises:
-        ValueError: scikit-image is not installed.
+        UserError: scikit-image is not installed.
     """
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise ValueError("the sample photographs come with scikit-image; pip install scikit-image==0.26.0")
+        raise UserError("the sample photographs come with scikit-image; pip install scikit-image==0.26.0")
     return Path(package.origin).parent / "data"

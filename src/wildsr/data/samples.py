@@ -19,6 +19,7 @@ from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import to_channels
+from wildsr.io import UserError
 
 # Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2. A key is
 # [seed, stream, number, stage]: the stage stands last, since NumPy draws [seed, stream, number, 0] as it draws
@@ -38,7 +39,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """What was drawn for one training pair.
+    """Record of what was drawn for one training pair.
 
     `top`, `left` place the S x S crop in the (padded) HQ image; `window_top`, `window_left` the patch in
     the crop's LQ version, in LQ pixels. Without a recipe the LQ was found beside the HQ, as it is: then
@@ -55,7 +56,7 @@ class Sample:
     recipe: Recipe | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and names, as `json.dumps` takes them."""
+        """Return plain numbers and names, as `json.dumps` takes them."""
         return {**vars(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
 
 
@@ -74,7 +75,7 @@ class Samples(Dataset[Item[Sample]]):
         channels: C, as the network takes them; grey is made of colour by its luma.
 
     Raises:
-        ValueError: crop or patch is impossible.
+        UserError: crop or patch is impossible.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Samples(Dataset[Item[Sample]]):
         return Item(to_channels(hq, self.channels), sample)
 
     def name(self, sample: Sample) -> str:
-        """The picture that a sample was cut from."""
+        """Return the picture that a sample was cut from."""
         return self.images.name(sample.image)
 
 
@@ -146,7 +147,7 @@ class PairedSamples(Dataset[Item[Sample]]):
         return Item(to_channels(hq, self.channels), sample, to_channels(lq, self.channels))
 
     def name(self, sample: Sample) -> str:
-        """The pair that a sample was cut from."""
+        """Return the pair that a sample was cut from."""
         return self.files.name(sample.image)
 
 
@@ -170,7 +171,7 @@ class MixedSamples(Dataset[Item[Sample]]):
         return self.paired[number] if paired else self.synthetic[number]
 
     def name(self, sample: Sample) -> str:
-        """The pair or the picture that a sample was cut from."""
+        """Return the pair or the picture that a sample was cut from."""
         return (self.paired if sample.recipe is None else self.synthetic).name(sample)
 
 
@@ -178,9 +179,9 @@ TrainingSamples = Samples | PairedSamples | MixedSamples
 
 
 def check_sides(crop: int, patch: int, scale: int) -> None:
-    """Raises: ValueError where the crop or the patch is impossible."""
+    """Check that the scale divides crop and patch, and that the patch fits. Raises: UserError."""
     if crop % scale or patch % scale or not 0 < patch <= crop:
-        raise ValueError(
+        raise UserError(
             f"data.crop={crop}, data.patch={patch}: wanted multiples of scale={scale} with 0 < patch <= crop"
         )
 
@@ -201,14 +202,14 @@ def _cut(image: Tensor, top: int, left: int, side: int, flip: bool) -> Tensor:
 
 
 def image_of(seed: int, stream: int, number: int, length: int, stage: int = 0) -> int:
-    """Which of `length` images the n-th sample shows: in each round every one once, in the round's own order."""
+    """Return which of `length` images the n-th sample shows: each once a round, in the round's own order."""
     turn, place = divmod(number, length)
     return int(_order(seed, stream, turn, length, stage)[place])
 
 
 @lru_cache(maxsize=4)
 def _order(seed: int, stream: int, turn: int, length: int, stage: int) -> np.ndarray:
-    """The order of the images in one round. Cached: neighbouring samples ask for the same one."""
+    """Draw the order of the images in one round. Cached: neighbouring samples ask for the same one."""
     return np.random.default_rng([seed, stream, turn, stage]).permutation(length)
 
 
@@ -219,7 +220,7 @@ def pad_to(image: Tensor, side: int, repeat_border: bool = False) -> Tensor:
 
 
 def _reflected(length: int, wanted: int, repeat_border: bool) -> Tensor:
-    """Indices 0 … wanted - 1 folded back into 0 … length - 1, the border pixel repeated or not."""
+    """Return indices 0 … wanted - 1 folded back into 0 … length - 1, the border pixel repeated or not."""
     if length == 1:
         return torch.zeros(wanted, dtype=torch.long)
     period = 2 * length if repeat_border else 2 * (length - 1)

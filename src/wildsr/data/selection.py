@@ -1,9 +1,9 @@
-"""Which pictures of a set a run takes: those that a list names, those that are large enough."""
+"""Selection of the pictures that a run takes: those that a list names, those that are large enough."""
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,40 +12,43 @@ import numpy as np
 from torch.utils.data import Subset
 
 from wildsr.images import expanded
+from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
 
 
 def names_of(names: Sequence[str] | str) -> list[str]:
-    """Names as they are, or out of a file that lists them, one a line; empty lines are passed over.
+    """Return names as they are, or out of a file that lists them, one a line; empty lines are passed over.
 
     Raises:
-        ValueError: the file is missing or no text, or nothing is named.
+        UserError: the file is missing or no text, or nothing is named.
     """
     found = names
     if isinstance(names, str):
         try:
             found = [line.strip() for line in expanded(names).read_text("utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{names}: no readable list, wanted a text file, a name a line ({error})") from None
+            raise UserError(f"{names}: no readable list, wanted a text file, a name a line ({error})") from None
     if not found:
-        raise ValueError(f"names: given {names or 'nothing'}, which names no picture; wanted one at least")
+        raise UserError(f"names: given {names or 'nothing'}, which names no picture; wanted one at least")
     return list(found)
 
 
 def listed(root: Path, names: Sequence[str] | str) -> list[Path]:
-    """The files under `root` that are named, in that order; `names` as `names_of` takes them.
+    """List the files under `root` that are named, in that order; `names` as `names_of` takes them.
 
     Links under `root` are followed, wherever they lead.
 
     Raises:
-        ValueError: a file is missing, or a name leads out of the folder.
+        UserError: a file is missing, or a name leads out of the folder.
     """
     paths = []
     for name in names_of(names):
         path = root / name
         if not _stands_in(root, path):
-            raise ValueError(f"{name}: given as a picture in {root}, and leads out of it")
+            raise UserError(f"{name}: given as a picture in {root}, and leads out of it")
         if not path.is_file():
-            raise ValueError(f"{path}: no such file; wanted every picture that the list names")
+            raise UserError(f"{path}: no such file; wanted every picture that the list names")
         paths.append(path)
     return paths
 
@@ -58,7 +61,7 @@ def _stands_in(root: Path, path: Path) -> bool:
 
 
 def large_enough(images: Any, side: int) -> Any:
-    """`images` without those whose shortest side is below `side` pixels; how many that are is printed.
+    """Return `images` without those whose shortest side is below `side` pixels; how many that are is logged.
 
     Pictures whose size cannot be read stay: they are named and counted when it is their turn.
 
@@ -66,13 +69,13 @@ def large_enough(images: Any, side: int) -> Any:
         images: pictures that know their `sides`: Photographs, a Store.
 
     Raises:
-        ValueError: none is large enough.
+        UserError: none is large enough.
     """
     sides = images.sides()
     keep = np.flatnonzero((sides >= side) | (sides == 0))
     if not keep.size:
-        raise ValueError(f"data.undersized=leave_out leaves nothing: all {len(sides)} pictures are below {side} pixels")
+        raise UserError(f"data.undersized=leave_out leaves nothing: all {len(sides)} pictures are below {side} pixels")
     if keep.size == len(sides):
         return images
-    print(f"left out: {len(sides) - keep.size} of {len(sides)} pictures, below {side} pixels a side", file=sys.stderr)
+    log.warning("left out: %d of %d pictures, below %d pixels a side", len(sides) - keep.size, len(sides), side)
     return Subset(images, keep)  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from wildsr.data.selection import names_of
 from wildsr.images import expanded
+from wildsr.io import UserError
 
 FORMAT, VERSION = "wildsr store", "1"
 HEADER = 512  # bytes before the pixels, enough for any lengths; blanks fill it up, as safetensors allows
@@ -41,14 +42,14 @@ class Store:
         hint: what to say where it is missing, such as the command that makes it.
 
     Raises:
-        ValueError: the file is missing, no store, of another version, damaged or cut short, or has no picture
+        UserError: the file is missing, no store, of another version, damaged or cut short, or has no picture
             of a name.
     """
 
     def __init__(self, root: str | Path, names: Sequence[str] | str | None = None, hint: str = "") -> None:
         self.root, self._taken = expanded(root), names
         if not self.root.is_file():
-            raise ValueError(f"{self.root}: no such file{f'; {hint}' if hint else ''}")
+            raise UserError(f"{self.root}: no such file{f'; {hint}' if hint else ''}")
         sections = _sections(self.root)
         self._index, self._names = sections["index"], sections["names"]
         with warnings.catch_warnings():
@@ -64,7 +65,7 @@ class Store:
         places = {name: place for place, name in enumerate(self.names)}
         unknown = next((name for name in names if name not in places), None)
         if unknown is not None:
-            raise ValueError(f"{self.root}: no picture {unknown!r} in this store, which the list names")
+            raise UserError(f"{self.root}: no picture {unknown!r} in this store, which the list names")
         self._index = self._index[[places[name] for name in names]]
         self._names = np.frombuffer("\0".join(names).encode(errors="surrogateescape"), dtype="u1")
 
@@ -76,38 +77,38 @@ class Store:
         try:
             return self._pixels.as_strided((3, height, width), (plane, row, 1), start)
         except RuntimeError:  # it would reach outside of the file
-            raise ValueError(f"{self.root}: damaged store: no such pixels for picture {index}") from None
+            raise UserError(f"{self.root}: damaged store: no such pixels for picture {index}") from None
 
     @property
     def names(self) -> list[str]:
-        """The pictures' file names, in order, as the prepared folder would have them."""
+        """Return the pictures' file names, in order, as the prepared folder would have them."""
         return self._names.tobytes().decode(errors="surrogateescape").split("\0")
 
     def name(self, index: int) -> str:
-        """The file name behind a number."""
+        """Return the file name behind a number."""
         return self.names[index]
 
     def sides(self) -> np.ndarray:
-        """The shortest side of every picture in pixels, (N,)."""
+        """Return the shortest side of every picture in pixels, (N,)."""
         return self._index[:, 1:3].min(axis=1)
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest side, in pixels, among all pictures, and the name of the one it belongs to."""
+        """Return the shortest side, in pixels, among all pictures, and the name of the one it belongs to."""
         sides = self.sides()
         return int(sides.min()), self.root / self.names[sides.argmin()]
 
 
 def _sections(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a store, mapped, after a check of its header and of its length. Raises as `Store`."""
+    """Map the tensors of a store, after a check of its header and of its length. Raises as `Store`."""
     try:
         # numpy: torch would map the file as if it wrote to it, which a file larger than the memory is refused.
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: no store, damaged or cut short ({error})") from None
+        raise UserError(f"{path}: no store, damaged or cut short ({error})") from None
     if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
         given = metadata.get("version") if metadata.get("format") == FORMAT else metadata.get("format")
-        raise ValueError(f"{path}: given {given!r}, wanted a {FORMAT} of version {VERSION}; prepare it again")
+        raise UserError(f"{path}: given {given!r}, wanted a {FORMAT} of version {VERSION}; prepare it again")
     with path.open("rb") as plain:
         length = int.from_bytes(plain.read(8), "little")
         header = json.loads(plain.read(length))
@@ -120,7 +121,7 @@ def _sections(path: Path) -> dict[str, np.ndarray]:
             dtype = np.dtype("u1" if kind == "U8" else "<i8")
             found[name] = np.memmap(path, dtype, "r", 8 + length + start, tuple(shape))
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{path}: damaged store ({error})") from None
+        raise UserError(f"{path}: damaged store ({error})") from None
     return found
 
 

@@ -17,6 +17,7 @@ from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import crop_to_multiple, to_channels
+from wildsr.io import UserError
 from wildsr.rules import whole
 
 PAIR = 2  # a stream of random numbers beside those of samples.py
@@ -35,7 +36,7 @@ class Pictures(Protocol):
 
 
 class Label(NamedTuple):
-    """Which picture of a set an item shows, and which of its degraded versions; 0 where there is one."""
+    """Picture of a set that an item shows, and the number of its degraded version; 0 where there is one."""
 
     picture: str
     version: int
@@ -74,7 +75,7 @@ class Pairs(Dataset[Item[Recipe]]):
         return Label(self.images.name(index // self.recipes), index % self.recipes)
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest HQ side, in pixels, and the picture it belongs to."""
+        """Return the shortest HQ side, in pixels, and the picture it belongs to."""
         return self.images.smallest()
 
 
@@ -99,7 +100,7 @@ class PairedPictures(Dataset[Item[None]]):
         return Label(self.files.name(index), 0)
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest HQ side, in pixels, and the picture it belongs to."""
+        """Return the shortest HQ side, in pixels, and the picture it belongs to."""
         return self.files.smallest()
 
 
@@ -123,7 +124,7 @@ class RealPictures(Dataset[Item[None]]):
         return Label(self.images.name(index), 0)
 
     def smallest(self) -> tuple[int, Path]:
-        """The shortest side once upscaled, in pixels, and the picture it belongs to."""
+        """Return the shortest side once upscaled, in pixels, and the picture it belongs to."""
         side, path = self.images.smallest()
         return side * self.scale, path
 
@@ -141,7 +142,7 @@ def validation_set(
     hq_ending: str = "",
     channels: int = 3,
 ) -> ValidationSet:
-    """A set by what there is of it: HQ alone is synthetic, LQ and HQ are paired, LQ alone is real.
+    """Build a set by what there is of it: HQ alone is synthetic, LQ and HQ are paired, LQ alone is real.
 
     Args:
         lq, hq: folders, or for synthetic and real sets the pictures themselves.
@@ -152,18 +153,18 @@ def validation_set(
         channels: of the images, 1 (grey, colour by its luma) or 3 (RGB).
 
     Raises:
-        ValueError: neither is given, or a folder or a pair is not as it has to be.
+        UserError: neither is given, or a folder or a pair is not as it has to be.
     """
     if hq is not None and lq is not None:
         if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
-            raise ValueError("a paired set wants two folders, lq and hq")
+            raise UserError("a paired set wants two folders, lq and hq")
         return PairedPictures(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
     if hq is not None:
         whole(1, 10**6)("recipes", recipes)
         return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
     if lq is not None:
         return RealPictures(_pictures(lq), scale, channels)
-    raise ValueError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
+    raise UserError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
 
 
 def _pictures(given: str | Path | Pictures) -> Pictures:

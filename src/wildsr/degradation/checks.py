@@ -7,29 +7,31 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from wildsr.io import UserError
 
-def refuse(key: str, given: object, wanted: str) -> ValueError:
+
+def refuse(key: str, given: object, wanted: str) -> UserError:
     """Word a refusal in one line; what was given is shortened."""
-    return ValueError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
+    return UserError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
 
 
 def check_number(record: object, key: str, low: float, high: float) -> None:
-    """Want a number in [low, high]; neither NaN nor a boolean is one."""
+    """Check that it is a number in [low, high]; neither NaN nor a boolean is one."""
     _number(key, getattr(record, key), low, high)
 
 
 def check_integer(record: object, key: str, low: int, high: int, step: int = 1) -> None:
-    """Want a whole number in [low, high]; step 2: low, low + 2, …"""
+    """Check that it is a whole number in [low, high]; step 2: low, low + 2, …"""
     _integer(key, getattr(record, key), low, high, step)
 
 
 def check_choice(record: object, key: str, names: Iterable[str]) -> None:
-    """Want one of the names."""
+    """Check that it is one of the names."""
     _choice(key, getattr(record, key), names)
 
 
 def check_choices(record: object, key: str, names: Iterable[str]) -> None:
-    """Want a list of names, not empty."""
+    """Check that it is a list of names, not empty."""
     given = getattr(record, key)
     if not isinstance(given, list | tuple) or not given:
         raise refuse(key, given, "a list with something in it")
@@ -39,25 +41,25 @@ def check_choices(record: object, key: str, names: Iterable[str]) -> None:
 
 
 def check_type(record: object, key: str, kind: type) -> None:
-    """Want an instance of a type."""
+    """Check that it is an instance of a type."""
     if not isinstance(getattr(record, key), kind):
         raise refuse(key, getattr(record, key), kind.__name__)
 
 
 def check_range(record: object, key: str, low: float, high: float, around: float | None = None) -> None:
-    """Want [low, high] in order, with both ends between the limits, and `around` between the ends."""
+    """Check that it is [low, high] in order, both ends between the limits, and `around` between the ends."""
     limits = ((low, high if around is None else around), (low if around is None else around, high))
     ends = [_number(key, end, *limit) for end, limit in zip(_pair(key, getattr(record, key)), limits, strict=True)]
     _keep_range(record, key, ends)
 
 
 def check_integer_range(record: object, key: str, low: int, high: int, step: int = 1) -> None:
-    """Want [low, high] in order, both ends as `check_integer` wants them."""
+    """Check that it is [low, high] in order, both ends as `check_integer` wants them."""
     _keep_range(record, key, [_integer(key, end, low, high, step) for end in _pair(key, getattr(record, key))])
 
 
 def check_weights(record: object, *keys: str) -> None:
-    """Want relative weights, at least one of them above 0."""
+    """Check that they are relative weights, at least one of them above 0."""
     for key in keys:
         check_number(record, key, 0, 1e6)
     if not any(getattr(record, key) for key in keys):

@@ -58,7 +58,7 @@ def resize(planes: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
-    """(N, H, W) -> (N, rows, W) as sums of weighted rows."""
+    """Resize (N, H, W) -> (N, rows, W) as sums of weighted rows."""
     count, height, width = planes.shape
     if mode == "area":
         first = torch.arange(rows) * height // rows
@@ -90,7 +90,7 @@ def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:
 
 
 def _from_tables(levels: Tensor, generator: Generator) -> Tensor:
-    """The noise of one image: int32 levels (C H W) -> float32 (C H W)."""
+    """Draw the noise of one image: int32 levels (C H W) -> float32 (C H W)."""
     distinct = int(torch.bincount(levels, minlength=256).count_nonzero())
     cut, noise = (table.to(levels.device) for table in _tables(1 << (distinct - 1).bit_length()))
     # Two pixels share 63 random bits: 8 choose the bin, 23 stand against its cut.
@@ -103,7 +103,7 @@ def _from_tables(levels: Tensor, generator: Generator) -> Tensor:
 
 @cache  # nine powers of two, 0.8 MB each
 def _tables(peak: int) -> tuple[Tensor, Tensor]:
-    """For rates level / 255 · peak: cuts (L K) int32, and the noise of bin and sharer (L K 2) float32."""
+    """Return for rates level / 255 · peak: cuts (L K) int32, and the noise of bin and sharer (L K 2) float32."""
     x = torch.arange(256, dtype=torch.float64)[:, None] / 255
     count = ((x * peak).floor() - 127).clamp(min=0) + torch.arange(256)
     weights = torch.exp(torch.xlogy(count, x * peak) - x * peak - torch.lgamma(count + 1))

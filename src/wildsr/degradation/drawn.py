@@ -1,4 +1,4 @@
-"""What a spec draws, as numbers and in words."""
+"""Draws of a spec, as numbers and in words."""
 
 from __future__ import annotations
 

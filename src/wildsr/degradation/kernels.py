@@ -174,7 +174,7 @@ def render_kernels(blurs: Sequence[Blur], device: torch.device | str = "cpu") ->
 
 
 def _numbers(blur: Blur) -> tuple[float, ...]:
-    """Radius, sigma u and v, cos and sin of theta, beta (negative: plateau), cut-off (0: no sinc)."""
+    """Return radius, sigma u and v, cos and sin of theta, beta (negative: plateau), cut-off (0: no sinc)."""
     sigma, theta, beta = blur.sigma_x or 1.0, blur.theta or 0.0, blur.beta or 1.0
     sign = -1 if blur.kind.startswith("plateau") else 1
     return blur.size // 2, sigma, blur.sigma_y or sigma, math.cos(theta), math.sin(theta), sign * beta, blur.cutoff or 0

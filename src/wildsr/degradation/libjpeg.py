@@ -71,7 +71,7 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
 
 
 def code_levels(levels: Tensor, quality: int, dtype: torch.dtype | None = None) -> Tensor:
-    """The codec in tensor arithmetic: (B, C, H, W) of whole levels in [0, 255] -> the same, float32.
+    """Apply the codec in tensor arithmetic: (B, C, H, W) of whole levels in [0, 255] -> the same, float32.
 
     dtype is float64 or int32; None takes what the device has.
     """
@@ -131,18 +131,18 @@ def _double(chroma: Tensor) -> Tensor:
 
 
 def _mix(planes: Tensor, matrix: Matrix, plus: Matrix) -> Tensor:
-    """Another colour space: (B, 3, H, W) -> (B, 3, H, W)."""
+    """Change the colour space: (B, 3, H, W) -> (B, 3, H, W)."""
     weights, offset = (_constant(rows, planes.device, planes.dtype) for rows in (matrix, plus))
     return _drop(_times(weights, planes.flatten(2)), offset, 16).view(planes.shape)
 
 
 def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix product of whole numbers; int32 by sums, as no GPU multiplies int32 matrices."""
+    """Multiply matrices of whole numbers; int32 by sums, as no GPU multiplies int32 matrices."""
     return a @ b if a.is_floating_point() else (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2, dtype=a.dtype)
 
 
 def _drop(x: Tensor, plus: Tensor | int, bits: int) -> Tensor:
-    """floor((x + plus) / 2^bits)."""
+    """Return floor((x + plus) / 2^bits)."""
     x = x + plus
     return x.mul_(0.5**bits).floor_() if x.is_floating_point() else x >> bits
 
@@ -157,7 +157,7 @@ def _extend(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
-    """libjpeg's quantisation table at a quality: (8, 1, 8), whole numbers in [1, 255]."""
+    """Return libjpeg's quantisation table at a quality: (8, 1, 8), whole numbers in [1, 255]."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     steps = tuple(tuple(min(max((step * percent + 50) // 100, 1), 255) for step in row) for row in base)
     return _constant(steps, like.device, like.dtype)[:, None]

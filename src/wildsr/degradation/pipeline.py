@@ -57,7 +57,7 @@ def trace(image: Tensor, recipe: Recipe) -> list[tuple[str, Any, Tensor]]:
 
 
 def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Any, Tensor]]:
-    """One operation after the other."""
+    """Apply one operation after the other."""
     check_image(image, recipe.scale)
     final_size = (image.shape[1] // recipe.scale, image.shape[2] // recipe.scale)
     channels, generator = len(image), Generator(image.device).manual_seed(recipe.seed)
@@ -69,7 +69,7 @@ def _apply(image: Tensor, recipe: Recipe) -> Iterator[tuple[str, Any, Tensor]]:
 
 
 def check_image(image: Tensor, scale: int) -> None:
-    """Raises: ValueError if an image is not what `degrade` takes at this scale."""
+    """Check that an image is what `degrade` takes at this scale. Raises: ValueError."""
     if not isinstance(image, Tensor):
         raise ValueError(f"image: given a {type(image).__name__}, wanted a tensor (1 or 3, H, W) of floats in [0, 1]")
     shape = tuple(image.shape)

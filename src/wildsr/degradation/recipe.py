@@ -1,4 +1,4 @@
-"""What was drawn for one image: plain numbers and names, to print, save, edit by hand and replay.
+"""Recipe of one image, as drawn: plain numbers and names, to print, save, edit by hand and replay.
 
 Every record checks itself, because it may come out of a file that somebody edited.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from wildsr.degradation import v01
 from wildsr.degradation.checks import check_integer, check_type, refuse
 from wildsr.degradation.operations import BUILT_IN
+from wildsr.io import UserError
 
 VERSION = 2  # 1 is that of 0.1, which did not say so
 SCALES = (1, 16)
@@ -39,7 +40,7 @@ class Step:
 
     @property
     def op(self) -> str:
-        """The short name of the operation."""
+        """Return the short name of the operation."""
         return self.operation.name
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Recipe:
 
     @property
     def records(self) -> dict[str, Any]:
-        """The records by name (first.blur, …) as they are applied; a second one of a name is first.blur_2."""
+        """Return the records by name (first.blur, …) as they are applied; a second one of a name is first.blur_2."""
         names = _names((step.order, step.op) for step in self.steps)
         return {name: step.record for name, step in zip(names, self.steps, strict=True)}
 
@@ -92,13 +93,13 @@ class Recipe:
             operations: what it may name beside the built-in ones: objects or classes with a short `name`.
 
         Raises:
-            ValueError: it is no recipe; one line that begins with the key.
+            UserError: it is no recipe; one line that begins with the key.
         """
         if v01.is_recipe(data):
             try:
                 return cls.from_dict(v01.translate(data))
-            except ValueError as error:
-                raise ValueError(v01.as_spelt_then(str(error))) from None
+            except UserError as error:
+                raise UserError(v01.as_spelt_then(str(error))) from None
         _check_keys(data, KEYS, KEYS, "")
         if data["version"] != VERSION:
             raise refuse("version", data["version"], f"{VERSION}, the newest that is known here")
@@ -118,7 +119,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str, operations: Iterable[Any] = ()) -> "Recipe":
-        """Read what `to_json` gave. Raises: ValueError, as `from_dict`, and for what is no JSON."""
+        """Read what `to_json` gave. Raises: UserError, as `from_dict`, and for what is no JSON."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -144,7 +145,7 @@ def _names(steps: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _head(step: Any, known: Mapping[str, Any], place: str) -> tuple[str, str]:
-    """The order and the operation of a step."""
+    """Return the order and the operation of a step."""
     if not isinstance(step, Mapping):
         raise refuse(place, step, "the keys order, op and what was drawn")
     order, op = step.get("order"), step.get("op")
@@ -165,7 +166,7 @@ def _read(kind: type, step: Mapping[str, Any], name: str) -> Any:
     try:
         return kind(**values)
     except ValueError as error:
-        raise ValueError(f"{name}.{error}") from None
+        raise UserError(f"{name}.{error}") from None
 
 
 def _check_keys(data: Any, allowed: Sequence[str], needed: Sequence[str], prefix: str) -> None:

@@ -15,7 +15,7 @@ from wildsr.degradation.tensors import in_float32
 
 @dataclass(frozen=True)
 class SharpenSpec:
-    """Which images are sharpened, and how: radius and sigma in pixels, threshold in 8-bit levels."""
+    """Choice of images to sharpen, and the filter: radius and sigma in pixels, threshold in 8-bit levels."""
 
     source: bool = True  # LQ is made from the sharpened HQ
     target_pixel: bool = True
@@ -38,7 +38,7 @@ class SharpenSpec:
 def sharpen(
     image: Tensor, radius: int = 25, sigma: float = 8.0, amount: float = 0.5, threshold: float = 10.0
 ) -> Tensor:
-    """Unsharp mask (…, C, H, W) where the detail exceeds a threshold; radius, sigma in pixels, threshold in levels.
+    """Sharpen (…, C, H, W) where the detail exceeds a threshold in 8-bit levels; radius and sigma are in pixels.
 
     detail = image - blurred; mask = |detail| > threshold, blurred likewise; the mask mixes the image with
     image + amount · detail, clipped to [0, 1]. The defaults are the released ones.

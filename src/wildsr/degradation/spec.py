@@ -1,6 +1,6 @@
 """Ranges and probabilities from which a recipe is drawn. The defaults are the released x4 recipe.
 
-Every spec checks itself: a ValueError names the key, what was given and what is wanted.
+Every spec checks itself: a UserError names the key, what was given and what is wanted.
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ from wildsr.degradation.operations import (
     SincSpec,
 )
 from wildsr.degradation.recipe import MAX_SEED, SCALES, Recipe, Step
+from wildsr.io import UserError
 
 OPERATION = ("name", "Record", "draw", "apply")
 
@@ -101,8 +102,8 @@ def _arrangements(given: Any, operations: Mapping[str, Any]) -> list[Arrangement
             raise refuse(key, one, "the keys weight and order")
         try:
             arrangement = Arrangement(**values)
-        except ValueError as error:
-            raise ValueError(f"{key}.{error}") from None
+        except UserError as error:
+            raise UserError(f"{key}.{error}") from None
         if not present <= set(arrangement.order) <= set(operations):
             raise refuse(f"{key}.order", list(arrangement.order), "each of " + ", ".join(operations))
         found.append(Arrangement(arrangement.weight, [name for name in arrangement.order if name in present]))
@@ -180,7 +181,7 @@ class DegradationSpec:
 
     @property
     def operations(self) -> dict[str, Any]:
-        """All operations by name: first.blur, …; what reads a recipe that was drawn here is given their values."""
+        """Return all operations by name: first.blur, …; what reads a recipe drawn here is given their values."""
         orders = self.orders.items()
         return {f"{name}.{key}": found for name, order in orders for key, found in order.operations.items()}
 
@@ -203,10 +204,10 @@ class DegradationSpec:
         try:
             return Recipe.from_dict(fixed, self.operations.values())
         except ValueError as error:
-            raise ValueError(f"fixed_recipe.{error}") from None
+            raise UserError(f"fixed_recipe.{error}") from None
 
     def _check_names(self) -> None:
-        """A short name leads to one record and its one application: else a recipe would not replay."""
+        """Check that a short name leads to one record and its one application: else a recipe would not replay."""
         known = {kind.name: (kind.Record, kind.apply) for kind in BUILT_IN}
         for key, operation in self.operations.items():
             own = (operation.Record, type(operation).apply)
@@ -214,7 +215,7 @@ class DegradationSpec:
                 raise refuse(f"{key}.name", operation.name, "a name that no operation with another record or apply has")
 
     def _check_end(self) -> None:
-        """LQ ends at the final size, whatever is drawn."""
+        """Check that LQ ends at the final size, whatever is drawn."""
         ends = [(name, list(order.last_resizes())) for name, order in self.orders.items()]
         ends = [(name, last) for name, last in ends if last]
         if not ends and self.scale > 1:

@@ -1,4 +1,4 @@
-"""What several operations need: float32 whatever autocast says, mirrored borders, constants on a device."""
+"""Helpers of several operations: float32 whatever autocast says, mirrored borders, constants on a device."""
 
 # C = 1 or 3, H W image
 

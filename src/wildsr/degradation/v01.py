@@ -20,7 +20,7 @@ def translate(data: Mapping[str, Any]) -> dict[str, Any]:
     """Write a recipe of 0.1 as one of version 2; what was drawn is checked there.
 
     Raises:
-        ValueError: a part is missing or superfluous; one line that begins with the key.
+        UserError: a part is missing or superfluous; one line that begins with the key.
     """
     _check_keys(data, RECIPE, "")
     steps: list[dict[str, Any]] = []
@@ -51,7 +51,7 @@ def _final(finish: Any) -> list[dict[str, Any]]:
 
 
 def _steps(order: str, parts: Mapping[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The steps of one order; None leaves an operation out."""
+    """Return the steps of one order; None leaves an operation out."""
     steps = []
     for name in names:
         drawn, key = parts[name], f"{order}.{name}"

@@ -34,6 +34,7 @@ from PIL.TiffImagePlugin import (
 from PIL.TiffTags import LONG
 
 from wildsr.images.metadata import GROUPS
+from wildsr.io import UserError
 
 Levels = np.ndarray[Any, np.dtype[np.uint16]]
 
@@ -45,20 +46,20 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def is_deep(picture: ImageFile.ImageFile) -> bool:
-    """Whether an opened picture, not yet decoded, has 16 bits a channel that `read_levels` reads.
+    """Return whether an opened picture, not yet decoded, has 16 bits a channel that `read_levels` reads.
 
     Raises:
-        ValueError: it has 12, or 16 in separate planes, which Pillow does not decode.
+        UserError: it has 12, or 16 in separate planes, which Pillow does not decode.
     """
     layout = layout_of(picture)
     tags = getattr(picture, "tag_v2", {})
     if ";12" in layout or (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (8,))) > 8):
-        raise ValueError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
+        raise UserError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
     return ";16" in layout and picture.mode != "CMYK"
 
 
 def read_levels(picture: ImageFile.ImageFile) -> Levels:
-    """The levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
+    """Read the levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
     layout, key = layout_of(picture), picture.info.get("transparency")
     if layout.startswith("I;16"):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
@@ -84,7 +85,7 @@ def read_levels(picture: ImageFile.ImageFile) -> Levels:
 
 
 def encode_png(levels: Levels, options: dict[str, Any]) -> bytes:
-    """A PNG of 16 bits a channel; the options are Pillow's for metadata."""
+    """Encode a PNG of 16 bits a channel; the options are Pillow's for metadata."""
     height, width, channels = levels.shape
     rows = np.ascontiguousarray(levels, ">u2").view(np.uint8).reshape(height, -1)
     filtered = np.full((height, 1 + rows.shape[1]), PNG_FILTER, np.uint8)
@@ -104,16 +105,16 @@ def encode_png(levels: Levels, options: dict[str, Any]) -> bytes:
 
 
 def encode_tiff(levels: Levels, options: dict[str, Any]) -> bytes:
-    """An uncompressed TIFF of 16 bits a channel; grey with alpha is written as RGB with alpha, as more can read it.
+    """Encode an uncompressed TIFF of 16 bits a channel; grey with alpha becomes RGB with alpha, as more can read it.
 
     Raises:
-        ValueError: more than 4 GB, which its 32-bit offsets cannot address.
+        UserError: more than 4 GB, which its 32-bit offsets cannot address.
     """
     if levels.shape[2] == 2:
         levels = levels[..., [0, 0, 0, 1]]
     height, width, channels = levels.shape
     if levels.nbytes >= 2**32 - 2**20:
-        raise ValueError(f"{width} x {height} pixels of 16 bits are too many for a TIFF; wanted PNG")
+        raise UserError(f"{width} x {height} pixels of 16 bits are too many for a TIFF; wanted PNG")
     exif = options.get("exif", {})
     tags = {tag: exif.get_ifd(tag) if tag in GROUPS else exif[tag] for tag in exif}
     tags |= {
@@ -145,13 +146,13 @@ def encode_tiff(levels: Levels, options: dict[str, Any]) -> bytes:
 
 
 def layout_of(picture: ImageFile.ImageFile) -> str:
-    """How the pixels lie in the file, in Pillow's words, such as RGB;16B; "" where it does not say."""
+    """Return how the pixels lie in the file, in Pillow's words, such as RGB;16B; "" where it does not say."""
     arguments = (picture.tile[0].args if picture.tile else "") or ""
     return str(arguments if isinstance(arguments, str) else arguments[0])
 
 
 def _as(tile: ImageFile._Tile, layout: str) -> ImageFile._Tile:
-    """The same bytes, to be unpacked as another layout."""
+    """Return the same bytes, to be unpacked as another layout."""
     return tile._replace(args=(layout, *tile.args[1:]) if isinstance(tile.args, tuple) else layout)
 
 
@@ -160,7 +161,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _with_key(levels: Levels, key: object) -> Levels:
-    """Alpha appended where one level, or one colour, is declared transparent."""
+    """Append alpha where one level, or one colour, is declared transparent."""
     if key is None:
         return levels
     opaque = (levels != np.array(key, np.uint16)).any(axis=-1, keepdims=True)

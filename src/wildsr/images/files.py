@@ -11,7 +11,7 @@ from typing import IO
 
 from PIL import Image, ImageFile, features
 
-from wildsr.io import expanded, first_line, printable
+from wildsr.io import UserError, expanded, first_line, printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
 # The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
@@ -27,16 +27,16 @@ def find_images(folder: Path | str) -> list[Path]:
     listed, and is not readable when it is its turn.
 
     Raises:
-        ValueError: the folder does not exist, or holds no file with one of SUFFIXES.
+        UserError: the folder does not exist, or holds no file with one of SUFFIXES.
     """
     root = expanded(folder)
     if not root.is_dir():
-        raise ValueError(f"{root}: no such folder")
+        raise UserError(f"{root}: no such folder")
     named = (path for path in walk(root) if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     found = sorted(path for path in named if path.is_file() or (path.is_symlink() and not path.exists()))
     if not found:
         content = "nothing" if not any(root.iterdir()) else "no image"
-        raise ValueError(f"{root}: {content} in this folder; wanted files named *{', *'.join(SUFFIXES)}")
+        raise UserError(f"{root}: {content} in this folder; wanted files named *{', *'.join(SUFFIXES)}")
     return found
 
 
@@ -67,10 +67,10 @@ def file_state(path: Path) -> os.stat_result:
 
 @contextmanager
 def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.ImageFile]:
-    """A picture opened by Pillow, for use and decoding within the block.
+    """Open a picture by Pillow, for use and decoding within the block.
 
     Raises:
-        ValueError: the file is missing, damaged, no image of FORMATS, larger than Pillow's safe size or of
+        UserError: the file is missing, damaged, no image of FORMATS, larger than Pillow's safe size or of
             pixels without a range, or what the block does with it fails. One line, that begins with `name`.
     """
     try:
@@ -83,24 +83,24 @@ def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.Imag
                 Image.open(file, formats=FORMATS) as picture,
             ):
                 if picture.mode in WITHOUT_LEVELS:
-                    raise ValueError(f"its pixels are of mode {picture.mode}; wanted 8 or 16 bits a channel")
+                    raise UserError(f"its pixels are of mode {picture.mode}; wanted 8 or 16 bits a channel")
                 yield picture
     except FileNotFoundError:
         what = "no such file"
         if isinstance(source, (Path, str)) and (link := Path(source)).is_symlink():
             what = f"a link to {printable(link.readlink())}, which is not there"
-        raise ValueError(f"{name}: {what}") from None
+        raise UserError(f"{name}: {what}") from None
     except Image.UnidentifiedImageError:
-        raise ValueError(f"{name}: not a readable image (none of {', '.join(FORMATS)}, or damaged)") from None
+        raise UserError(f"{name}: not a readable image (none of {', '.join(FORMATS)}, or damaged)") from None
     except Exception as error:  # damaged files make Pillow raise a dozen types: OSError, SyntaxError, struct.error, …
-        raise ValueError(f"{name}: not a readable image ({first_line(error)})") from error
+        raise UserError(f"{name}: not a readable image ({first_line(error)})") from error
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """Height and width, in pixels, of what `read_image` will give, from the file's header alone.
+    """Return height and width, in pixels, of what `read_image` will give, from the file's header alone.
 
     Raises:
-        ValueError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
+        UserError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
     """
     with opened(path, str(path)) as picture:
         turned = Image.Image.getexif(picture).get(ORIENTATION) in SIDEWAYS  # PNG's own getexif decodes the pixels
@@ -109,12 +109,12 @@ def image_size(path: Path | str) -> tuple[int, int]:
 
 
 def kind_of(path: Path | str) -> str:
-    """Pillow's name of the format that a path's suffix names.
+    """Return Pillow's name of the format that a path's suffix names.
 
     Raises:
-        ValueError: it names none of SUFFIXES.
+        UserError: it names none of SUFFIXES.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: no image format {suffix!r}; wanted one of {', '.join(SUFFIXES)}")
+        raise UserError(f"{path}: no image format {suffix!r}; wanted one of {', '.join(SUFFIXES)}")
     return Image.registered_extensions()[suffix]

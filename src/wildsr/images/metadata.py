@@ -1,4 +1,4 @@
-"""What a file says about its picture, and what of it is still true of a larger version."""
+"""Metadata of a picture's file, and what of it is still true of a larger version."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Metadata:
 
 
 def read_metadata(picture: Image.Image, info: Mapping[str | tuple[int, int], Any], channels: int) -> Metadata:
-    """The metadata of a picture.
+    """Read the metadata of a picture.
 
     Args:
         picture: as decoded: turned by Pillow, one of a TIFF would have lost its EXIF.
@@ -51,7 +51,7 @@ def read_metadata(picture: Image.Image, info: Mapping[str | tuple[int, int], Any
 
 
 def save_options(metadata: Metadata, kind: str, size: tuple[int, int], channels: int) -> dict[str, Any]:
-    """The metadata as arguments of Pillow's `save`.
+    """Return the metadata as arguments of Pillow's `save`.
 
     Args:
         kind: Pillow's name of the format. BMP has a place for the resolution alone; JPEG for 64 kB of EXIF and
@@ -85,7 +85,7 @@ def save_options(metadata: Metadata, kind: str, size: tuple[int, int], channels:
 
 
 def _describes(icc: bytes, channels: int) -> bool:
-    """Whether a profile is one of so many channels; an empty one is of none."""
+    """Return whether a profile is one of so many channels; an empty one is of none."""
     return COLOUR_SPACES.get(icc[16:20]) == channels
 
 
@@ -97,7 +97,7 @@ class _AsRead(str):
 
 
 def _copied(exif: Image.Exif, tags: Iterable[int]) -> Image.Exif:
-    """A copy with these of its tags, the groups Exif and GPS among them with all that is in them."""
+    """Copy EXIF with these of its tags, the groups Exif and GPS among them with all that is in them."""
     copy = Image.Exif()
     for tag in tags:
         if tag in GROUPS:
@@ -110,7 +110,7 @@ def _copied(exif: Image.Exif, tags: Iterable[int]) -> Image.Exif:
 
 
 def _kept(picture: Image.Image) -> Image.Exif:
-    """What stays true of the picture's EXIF, and can be written; nothing where it is damaged."""
+    """Return what stays true of the picture's EXIF, and can be written; nothing where it is damaged."""
     try:
         exif = picture.getexif()
         copy = _copied(exif, [tag for tag in (*KEPT, *GROUPS) if tag in exif])
@@ -121,7 +121,7 @@ def _kept(picture: Image.Image) -> Image.Exif:
 
 
 def _resolution(dpi: object) -> tuple[float, float] | None:
-    """Dots per inch, if they are two numbers that every format can hold."""
+    """Return dots per inch, if they are two numbers that every format can hold."""
     try:
         x, y = (float(value) for value in dpi)  # type: ignore[attr-defined]
     except (TypeError, ValueError, ZeroDivisionError):

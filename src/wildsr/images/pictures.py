@@ -21,7 +21,7 @@ from wildsr.images import deep
 from wildsr.images.files import opened
 from wildsr.images.metadata import Metadata, read_metadata, save_options
 from wildsr.images.tensors import QUALITY, to_pil
-from wildsr.io import first_line
+from wildsr.io import UserError, first_line
 
 DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 WITHOUT_ALPHA = ("JPEG", "BMP")
@@ -32,7 +32,7 @@ LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 
 @dataclass(frozen=True)
 class Picture:
-    """What a file holds, upright.
+    """Content of an image file, upright.
 
     Args:
         colour: (C, H, W) float32 in [0, 1]; grey stays grey.
@@ -57,7 +57,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
         name: what messages call it.
 
     Raises:
-        ValueError: the file is missing, damaged, no image, larger than Pillow's safe size, or has pixels
+        UserError: the file is missing, damaged, no image, larger than Pillow's safe size, or has pixels
             without a range (32 bits). One line.
     """
     with opened(source, name) as picture:
@@ -79,23 +79,23 @@ def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
     """See that a format (Pillow's name, from `kind_of`) can hold a picture.
 
     Raises:
-        ValueError: it cannot, because of its size or of its alpha.
+        UserError: it cannot, because of its size or of its alpha.
     """
     largest = LARGEST_SIDE.get(kind, 2**31 - 1)
     if max(width, height) > largest:
-        raise ValueError(f"{width} x {height} pixels, more than the {largest} a side that {kind} holds; wanted png")
+        raise UserError(f"{width} x {height} pixels, more than the {largest} a side that {kind} holds; wanted png")
     if alpha and kind in WITHOUT_ALPHA:
-        raise ValueError(f"it has alpha, which {kind} cannot hold; wanted png, webp, tif or avif")
+        raise UserError(f"it has alpha, which {kind} cannot hold; wanted png, webp, tif or avif")
 
 
 def encode_picture(picture: Picture, kind: str) -> bytes:
-    """The content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
+    """Encode the content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
 
     JPEG, WebP and AVIF have quality 95, TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with
     alpha also in AVIF, and in a TIFF of 16 bits.
 
     Raises:
-        ValueError: the format cannot hold the picture.
+        UserError: the format cannot hold the picture.
     """
     height, width = picture.colour.shape[-2:]
     alpha = picture.alpha is not None
@@ -112,12 +112,12 @@ def encode_picture(picture: Picture, kind: str) -> bytes:
     try:
         to_pil(planes).save(file, kind, **options)
     except (OSError, struct.error) as error:  # the encoder's: nothing is written to a disk yet
-        raise ValueError(f"{kind} cannot hold it ({first_line(error)})") from error
+        raise UserError(f"{kind} cannot hold it ({first_line(error)})") from error
     return file.getvalue()
 
 
 def _frames(picture: Image.Image) -> int:
-    """How many there are; damage behind the first one does not matter."""
+    """Count the frames; damage behind the first one does not matter."""
     try:
         return int(getattr(picture, "n_frames", 1))
     except Exception:  # a damaged directory of a TIFF raises as many types as damaged pixels do
@@ -125,14 +125,14 @@ def _frames(picture: Image.Image) -> int:
 
 
 def _widen_key(picture: ImageFile.ImageFile) -> None:
-    """The level declared transparent, in a picture not yet decoded, as Pillow will decode it: to 8 bits."""
+    """Widen the level declared transparent, in a picture not yet decoded, as Pillow will decode it: to 8 bits."""
     peak = NARROW.get(deep.layout_of(picture))
     if peak and "transparency" in picture.info:
         picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """A decoded picture of 8 bits a channel as L, LA, RGB or RGBA."""
+    """Return a decoded picture of 8 bits a channel as L, LA, RGB or RGBA."""
     if picture.mode == "CMYK":
         return _from_cmyk(picture)
     alpha = picture.has_transparency_data
@@ -142,7 +142,7 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 def _from_cmyk(picture: Image.Image) -> Image.Image:
-    """sRGB through the picture's own profile; by the plain formula where there is none, or a damaged one."""
+    """Convert to sRGB through the picture's own profile; by the plain formula where there is none, or a damaged one."""
     profile = picture.info.get("icc_profile")
     if profile:
         with suppress(ImageCms.PyCMSError, OSError):

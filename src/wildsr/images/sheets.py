@@ -62,7 +62,7 @@ def wrap(text: str, width: int) -> str:
 
 @lru_cache(maxsize=1)
 def _font() -> ImageFont.FreeTypeFont:
-    """matplotlib's own DejaVu Sans: unlike Pillow's font it has the letters of formulas, and it is there everywhere."""
+    """Load matplotlib's own DejaVu Sans: unlike Pillow's font it has the letters of formulas, everywhere."""
     package = importlib.util.find_spec("matplotlib")
     assert package is not None and package.origin is not None
     return ImageFont.truetype(str(Path(package.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"), TEXT)

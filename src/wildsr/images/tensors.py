@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wildsr.images import deep
 from wildsr.images.files import kind_of, opened
-from wildsr.io import write_whole
+from wildsr.io import UserError, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
 # BT.601 in units of 2^-16, rounded as Pillow's convert("L") has them; they sum to 2^16, so that grey keeps its levels.
@@ -26,7 +26,7 @@ def read_image(path: Path | str) -> Tensor:
     """Read a picture as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
 
     Raises:
-        ValueError: the file is missing, damaged, no image, larger than Pillow's safe size, or of pixels that
+        UserError: the file is missing, damaged, no image, larger than Pillow's safe size, or of pixels that
             `read_picture` does not read either.
     """
     with opened(path, str(path)) as picture:
@@ -37,12 +37,12 @@ def read_image(path: Path | str) -> Tensor:
 
 
 def from_pil(picture: Image.Image) -> Tensor:
-    """An RGB Pillow picture as a (3, H, W) uint8 tensor of its own memory."""
+    """Return an RGB Pillow picture as a (3, H, W) uint8 tensor of its own memory."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """A (C, H, W) image, C from 1 to 4, as a Pillow picture; float is taken as [0, 1], clamped and rounded to 8 bit."""
+    """Return a (C, H, W) image, C from 1 to 4, as a Pillow picture; float in [0, 1] is clamped and rounded to 8 bit."""
     levels = to_uint8(image).cpu().permute(1, 2, 0).numpy()
     return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
 
@@ -54,10 +54,10 @@ def to_channels(image: Tensor, channels: int) -> Tensor:
     channels. The one undoes the other.
 
     Raises:
-        ValueError: another number of channels is wanted.
+        UserError: another number of channels is wanted.
     """
     if channels not in (1, 3):
-        raise ValueError(f"channels: given {channels}, wanted 1 (grey) or 3 (RGB)")
+        raise UserError(f"channels: given {channels}, wanted 1 (grey) or 3 (RGB)")
     if image.shape[0] == channels:
         return image
     if channels == 3:
@@ -67,14 +67,14 @@ def to_channels(image: Tensor, channels: int) -> Tensor:
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """Float [0, 1] to uint8 levels, clamped and rounded half to even; uint8 passes through."""
+    """Convert float [0, 1] to uint8 levels, clamped and rounded half to even; uint8 passes through."""
     if image.dtype == torch.uint8:
         return image
     return (image.detach().float() * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def to_float(image: Tensor) -> Tensor:
-    """uint8 levels to float32 in [0, 1]."""
+    """Convert uint8 levels to float32 in [0, 1]."""
     return image.float() / 255
 
 
@@ -82,23 +82,23 @@ def crop_to_multiple(image: Tensor, scale: int) -> Tensor:
     """Cut (C, H, W) at the right and bottom, so that `scale` divides both sides.
 
     Raises:
-        ValueError: a side is shorter than `scale`.
+        UserError: a side is shorter than `scale`.
     """
     height, width = (side - side % scale for side in image.shape[-2:])
     if not (height and width):
-        raise ValueError(f"{image.shape[-1]} x {image.shape[-2]} pixels given, wanted at least {scale} a side")
+        raise UserError(f"{image.shape[-1]} x {image.shape[-2]} pixels given, wanted at least {scale} a side")
     return image[..., :height, :width]
 
 
 def middle(image: Tensor, side: int) -> Tensor:
-    """The central part of (C, H, W), at most `side` a side."""
+    """Return the central part of (C, H, W), at most `side` a side."""
     height, width = image.shape[-2:]
     top, left = max(height - side, 0) // 2, max(width - side, 0) // 2
     return image[:, top : top + side, left : left + side]
 
 
 def most_detailed(image: Tensor, side: int, scale: int) -> tuple[slice, slice]:
-    """Rows and columns of the window of (C, H, W), at most `side` a side, with the largest mean gradient.
+    """Find rows and columns of the window of (C, H, W), at most `side` a side, with the largest mean gradient.
 
     It begins and ends at multiples of `scale`, where pixels of the LQ do, and holds one of them at least.
     """
@@ -117,7 +117,7 @@ def write_image(image: Tensor, path: Path | str) -> None:
     """Write a (C, H, W) image in the format that the path's suffix names, whole or not at all.
 
     Raises:
-        ValueError: the suffix names no format.
+        UserError: the suffix names no format.
         OSError: the file cannot be written; nothing half-written is left.
     """
     save_picture(to_pil(image), path)

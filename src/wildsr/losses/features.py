@@ -18,6 +18,7 @@ from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildsr.images import expanded
+from wildsr.io import UserError
 from wildsr.networks.released import withheld
 
 # The released training options of Real-ESRGAN.
@@ -131,11 +132,11 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
 
 def _check_layers(layers: Sequence[str], known: Mapping[str, int]) -> None:
     if not layers:
-        raise ValueError(f"no layer given for the perceptual loss; wanted some of {', '.join(known)}")
+        raise UserError(f"no layer given for the perceptual loss; wanted some of {', '.join(known)}")
     for name in layers:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, cutoff=0.0)
-            raise ValueError(f"{name!r} is no layer of the perceptual loss; nearest: {', '.join(nearest)}")
+            raise UserError(f"{name!r} is no layer of the perceptual loss; nearest: {', '.join(nearest)}")
 
 
 def _fill(module: nn.Module, path: str, state: Mapping[str, Tensor], title: str) -> None:
@@ -145,7 +146,7 @@ def _fill(module: nn.Module, path: str, state: Mapping[str, Tensor], title: str)
         key, wanted = f"{path}.{name}", tensor.shape
         if key not in state or state[key].shape != wanted:
             given = tuple(state[key].shape) if key in state else "nothing"
-            raise ValueError(f"{title} weights: {key} holds {given}; wanted shape {tuple(wanted)}")
+            raise UserError(f"{title} weights: {key} holds {given}; wanted shape {tuple(wanted)}")
         delattr(module, name)
         module.register_buffer(name, state[key].detach().float(), persistent=False)
 
@@ -170,4 +171,4 @@ def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        raise ValueError(f"{path} is not a state dict ({error.__class__.__name__}); {ways_out}") from error
+        raise UserError(f"{path} is not a state dict ({error.__class__.__name__}); {ways_out}") from error

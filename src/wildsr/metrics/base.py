@@ -1,4 +1,4 @@
-"""What all metrics share: a score for each image, and the mean of those that are finite."""
+"""Base of all metrics: a score for each image, and the mean of those that are finite."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from wildsr.rules import one_of, several
 
 
 class Figure(NamedTuple):
-    """How a metric is written: its head in a table, what a better value is, and its digits behind the point."""
+    """Presentation of a metric: its head in a table, what a better value is, and its digits behind the point."""
 
     head: str
     meaning: str
@@ -34,7 +34,7 @@ FEW = 5  # images; the mean of fewer says more about the pictures than about wha
 
 
 def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) -> dict[str, Metric]:
-    """Metrics by name, in the order given, each measuring inside a border of so many pixels.
+    """Build metrics by name, in the order given, each measuring inside a border of so many pixels.
 
     Args:
         reference: whether there is an HQ to compare with; without one, those that need it are left out.
@@ -43,7 +43,7 @@ def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) ->
         Without lpips and dists where their weights cannot be had, which one line on stderr says.
 
     Raises:
-        ValueError: there is no metric of such a name, or no name.
+        UserError: there is no metric of such a name, or no name.
     """
     several(one_of(*FIGURES))("metrics", names if isinstance(names, str) else list(names))
     makers: dict[str, Callable[[], Metric]] = {

@@ -8,6 +8,7 @@ from kornia.metrics import ssim
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+from wildsr.io import UserError
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, to_levels
 
@@ -42,7 +43,8 @@ class PSNR(ImageMetric):
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
 
         Raises:
-            ValueError: the shapes differ, are not as above, or the border leaves nothing.
+            ValueError: the shapes differ, or are not as above.
+            UserError: the border leaves nothing.
         """
         sr, hq = _compared(sr, hq, self.channels, self.border)
         scores = peak_signal_noise_ratio(sr, hq, data_range=255.0, dim=(1, 2, 3), reduction="none")
@@ -73,24 +75,25 @@ class SSIM(ImageMetric):
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
 
         Raises:
-            ValueError: the shapes differ, are not as above, or a side inside the border is below 11 px.
+            ValueError: the shapes differ, or are not as above.
+            UserError: a side inside the border is below 11 px.
         """
         sr, hq = _compared(sr, hq, self.channels, self.border)
         height, width = sr.shape[-2:]
         if min(height, width) < WINDOW:
-            raise ValueError(f"SSIM got {height} x {width} px inside the border; wanted at least {WINDOW} px a side")
+            raise UserError(f"SSIM got {height} x {width} px inside the border; wanted at least {WINDOW} px a side")
         scores = ssim(sr, hq, WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
         self.add(scores)
 
 
 def _check_channels(channels: str) -> str:
     if channels not in ("y", "rgb"):
-        raise ValueError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
+        raise UserError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
     return channels
 
 
 def _compared(sr: Tensor, hq: Tensor, channels: str, border: int) -> tuple[Tensor, Tensor]:
-    """Both images' 8-bit levels, or the luma of these, inside the border; (B, 1 or C, H, W) float64."""
+    """Return both images' 8-bit levels, or the luma of these, inside the border; (B, 1 or C, H, W) float64."""
     if sr.shape != hq.shape:
         raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
     sr, hq = to_levels(sr, border), to_levels(hq, border)

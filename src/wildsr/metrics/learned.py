@@ -9,8 +9,8 @@ and Texture Similarity", IEEE TPAMI 44 (5), 2022.
 
 # B batch, C = 1 or 3, H W image
 
+import logging
 import socket
-import sys
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -24,6 +24,8 @@ from torchvision.models import AlexNet_Weights, VGG16_Weights
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import to_levels
 from wildsr.networks.released import withheld
+
+log = logging.getLogger(__name__)
 
 WEIGHTS = {"lpips": AlexNet_Weights.IMAGENET1K_V1, "dists": VGG16_Weights.IMAGENET1K_V1}  # of the backbones
 TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
@@ -47,7 +49,8 @@ class LearnedDistance(ImageMetric):
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
 
         Raises:
-            ValueError: the shapes differ, are not as above, or the border leaves nothing.
+            ValueError: the shapes differ, or are not as above.
+            UserError: the border leaves nothing.
         """
         if sr.shape != hq.shape:
             raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
@@ -72,7 +75,7 @@ class LpipsNetwork(nn.Module):
 
 @cache
 def learned_network(name: str) -> nn.Module | None:
-    """The network of lpips or dists; None, with one line of explanation, where its weights cannot be had.
+    """Load the network of lpips or dists; None, and a warning that says why, where its weights cannot be had.
 
     Made once a process and shared. Draws no random number that anything else would miss.
     """
@@ -86,7 +89,7 @@ def learned_network(name: str) -> nn.Module | None:
     except (OSError, HTTPException, RuntimeError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        print(f"{name} is left out: no weights ({reason}); put {WEIGHTS[name].url} into {folder}", file=sys.stderr)
+        log.warning("%s is left out: no weights (%s); put %s into %s", name, reason, WEIGHTS[name].url, folder)
         return None
     finally:
         socket.setdefaulttimeout(patience)

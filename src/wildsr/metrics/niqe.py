@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
+from wildsr.io import UserError
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, rgb2gray, to_levels
 
@@ -58,19 +59,19 @@ class NIQE(ImageMetric):
         """Score each image; (B, C, H, W) or (C, H, W) float in [0, 1].
 
         Raises:
-            ValueError: as `niqe_scores`.
+            ValueError, UserError: as `niqe_scores`.
         """
         self.add(niqe_scores(sr, self.border, self.grey))
 
 
 def _check_grey(grey: Grey) -> Grey:
     if grey not in get_args(Grey):
-        raise ValueError(f"grey is {grey!r}; wanted 'luma' or 'rgb2gray'")
+        raise UserError(f"grey is {grey!r}; wanted 'luma' or 'rgb2gray'")
     return grey
 
 
 def niqe_scores(images: Tensor, border: int = 0, grey: Grey = "luma") -> Tensor:
-    """NIQE of each image, measured on its grey in 8-bit levels.
+    """Compute NIQE of each image, measured on its grey in 8-bit levels.
 
     NaN stands for "no score": for an image that holds NaN, or has no block with texture (a flat one).
 
@@ -83,19 +84,20 @@ def niqe_scores(images: Tensor, border: int = 0, grey: Grey = "luma") -> Tensor:
         (B,) float64, not negative.
 
     Raises:
-        ValueError: a side is shorter than one block of 96 px, or the images are not as above.
+        ValueError: the images are not as above.
+        UserError: a side inside the border is shorter than one block of 96 px.
     """
     # Rounded: MATLAB's functions give whole levels for 8-bit files, and so does BasicSR.
     y = (luma if _check_grey(grey) == "luma" else rgb2gray)(to_levels(images, border)).round()
     height, width = y.shape[-2:]
     if min(height, width) < BLOCK:
         given = f"{height} x {width} px inside a border of {border} px"
-        raise ValueError(f"NIQE got {given}; wanted at least {BLOCK} px a side")
+        raise UserError(f"NIQE got {given}; wanted at least {BLOCK} px a side")
     return torch.stack([_distance(_features(image[None])) for image in y])
 
 
 def _distance(features: Tensor) -> Tensor:
-    """Distance of (N, D) features, NaN where undefined, from the pristine Gaussian; NaN without a whole row.
+    """Compute the distance of (N, D) features (NaN: undefined) from the pristine Gaussian; NaN without a whole row.
 
     As in the authors' release, the mean takes every defined feature, the covariance only the whole rows.
     """
@@ -111,7 +113,7 @@ def _distance(features: Tensor) -> Tensor:
 
 
 def _features(y: Tensor) -> Tensor:
-    """The (N, D) features of a luma (1, 1, H, W) in 8-bit levels: 18 at full size, then 18 at half size."""
+    """Compute the (N, D) features of a luma (1, 1, H, W) in 8-bit levels: 18 at full size, then 18 at half size."""
     if y.isnan().any():
         return y.new_full((1, 36), torch.nan)
     y = y[..., : y.shape[-2] // BLOCK * BLOCK, : y.shape[-1] // BLOCK * BLOCK]
@@ -119,7 +121,7 @@ def _features(y: Tensor) -> Tensor:
 
 
 def _mscn(y: Tensor) -> Tensor:
-    """(y - local mean) / (local deviation + 1), (1, 1, H, W); exactly 0 where y is locally constant."""
+    """Compute (y - local mean) / (local deviation + 1), (1, 1, H, W); exactly 0 where y is locally constant."""
     # Rounded to float32, the mean of a constant level is that level. In float64 it is off by 1e-13, and such
     # residues would be fitted as texture: 0.9 % off the reference on a photograph with black areas.
     mean = _local_mean(y).float()
@@ -128,12 +130,12 @@ def _mscn(y: Tensor) -> Tensor:
 
 
 def _local_mean(y: Tensor) -> Tensor:
-    """Mean under the authors' window, 7 taps of sigma 7/6, edges repeated; (1, 1, H, W)."""
+    """Compute the mean under the authors' window, 7 taps of sigma 7/6, edges repeated; (1, 1, H, W)."""
     return gaussian_blur2d(y, (7, 7), (7 / 6, 7 / 6), border_type="replicate")
 
 
 def _halve(y: Tensor) -> Tensor:
-    """Half the size of (1, 1, H, W), H and W even, as MATLAB's antialiased bicubic; edges mirrored. Exact."""
+    """Halve (1, 1, H, W), H and W even, as MATLAB's antialiased bicubic; edges mirrored. Exact."""
     y = torch.cat([y[..., :3, :].flip(-2), y, y[..., -3:, :].flip(-2)], dim=-2)
     y = torch.cat([y[..., :3].flip(-1), y, y[..., -3:].flip(-1)], dim=-1)
     taps = y.new_tensor(_HALVING_TAPS)
@@ -141,7 +143,7 @@ def _halve(y: Tensor) -> Tensor:
 
 
 def _block_features(mscn: Tensor, side: int) -> Tensor:
-    """The (N, 18) features of (1, 1, H, W) coefficients, a row a block: 2 of the block, 4 a neighbour."""
+    """Compute the (N, 18) features of (1, 1, H, W) coefficients, a row a block: 2 of the block, 4 a neighbour."""
     rows, columns = mscn.shape[-2] // side, mscn.shape[-1] // side
     blocks = mscn.view(rows, side, columns, side).transpose(1, 2).reshape(-1, side, side)
     products = [blocks * blocks.roll(shift, dims=(1, 2)) for shift in _NEIGHBOURS]
@@ -166,7 +168,7 @@ def _fit_aggd(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _nearest_shape(ratio: Tensor) -> Tensor:
-    """The alpha of 0.2, 0.201, ..., 10 whose moment ratio is nearest; 0.2 for NaN, as in the release."""
+    """Find the alpha of 0.2, 0.201, ..., 10 whose moment ratio is nearest; 0.2 for NaN, as in the release."""
     alphas, ratios = (table.to(ratio.device) for table in _shape_table())
     above = torch.searchsorted(ratios, ratio.contiguous()).clamp(1, len(ratios) - 1)
     nearest = torch.where(ratio - ratios[above - 1] <= ratios[above] - ratio, above - 1, above)
@@ -175,7 +177,7 @@ def _nearest_shape(ratio: Tensor) -> Tensor:
 
 @cache
 def _shape_table() -> tuple[Tensor, Tensor]:
-    """Shapes alpha and their moment ratios Gamma(2/a)^2 / (Gamma(1/a) Gamma(3/a)), which rise with alpha."""
+    """Return shapes alpha and their moment ratios Gamma(2/a)^2 / (Gamma(1/a) Gamma(3/a)), which rise with alpha."""
     alphas = torch.arange(200, 10_001, dtype=torch.float64) / 1000
     lg1, lg2, lg3 = (torch.lgamma(k / alphas) for k in (1, 2, 3))
     return alphas, (2 * lg2 - lg1 - lg3).exp()
@@ -183,6 +185,6 @@ def _shape_table() -> tuple[Tensor, Tensor]:
 
 @cache
 def _pristine() -> tuple[Tensor, Tensor]:
-    """The pristine mean (D,) and covariance (D, D), float64."""
+    """Load the pristine mean (D,) and covariance (D, D), float64."""
     with np.load(Path(__file__).with_name("niqe_pristine.npz"), allow_pickle=False) as file:
         return torch.from_numpy(file["mean"]), torch.from_numpy(file["covariance"])

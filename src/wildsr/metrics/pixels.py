@@ -1,8 +1,10 @@
-"""What every figure is measured on: 8-bit levels, the luma of super-resolution papers, and MATLAB's rgb2gray."""
+"""Pixels that every figure is measured on: 8-bit levels, the luma of super-resolution papers, and MATLAB's rgb2gray."""
 
 # B batch, C = 1 or 3, H W image
 
 from torch import Tensor
+
+from wildsr.io import UserError
 
 # 1000 x the luma weights of ITU-R BT.601 in studio range (MATLAB's rgb2ycbcr): 65.481, 128.553, 24.966.
 _LUMA_WEIGHTS = (65481.0, 128553.0, 24966.0)
@@ -24,7 +26,8 @@ def to_levels(images: Tensor, border: int = 0) -> Tensor:
         `images`, or on the CPU where that device has no float64.
 
     Raises:
-        ValueError: the images are not floating point, not of this shape, or the border leaves nothing.
+        ValueError: the images are not floating point, or not of this shape.
+        UserError: the border leaves nothing.
     """
     if not images.is_floating_point():
         raise ValueError(f"images are {images.dtype}; wanted floating point in [0, 1]")
@@ -33,7 +36,7 @@ def to_levels(images: Tensor, border: int = 0) -> Tensor:
         raise ValueError(f"images have shape {shape}; wanted (B, C, H, W) or (C, H, W) with C = 1 or 3")
     height, width = images.shape[-2:]
     if border < 0 or min(height, width) <= 2 * border:
-        raise ValueError(f"a border of {border} px leaves nothing of {height} x {width} px")
+        raise UserError(f"a border of {border} px leaves nothing of {height} x {width} px")
     # Apple's GPUs have no float64.
     device = "cpu" if images.device.type == "mps" else images.device
     inside = images[..., border : height - border, border : width - border].detach().to(device)
@@ -41,7 +44,7 @@ def to_levels(images: Tensor, border: int = 0) -> Tensor:
 
 
 def luma(levels: Tensor) -> Tensor:
-    """Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of 8-bit levels, not rounded; in [16, 235].
+    """Return Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of 8-bit levels, not rounded; in [16, 235].
 
     A grey image is its own luma.
 

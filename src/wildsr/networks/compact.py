@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.networks.ends import averaged, check_channels, first_weight, mismatch, with_own
 from wildsr.networks.graph import GraphWriter
 from wildsr.rules import whole
@@ -74,7 +75,7 @@ class CompactNet(nn.Module):
         with torch.device("meta"):
             given = from_state(state)
         if given is None or given.architecture != self.architecture:
-            raise ValueError(mismatch(given.architecture if given else None, state, self.architecture))
+            raise UserError(mismatch(given.architecture if given else None, state, self.architecture))
         check_channels(given.channels, self.channels)
         adapted = dict(state) | first_weight(state, "body.0.weight", self.channels)
         last = f"body.{len(self.body) - 1}."

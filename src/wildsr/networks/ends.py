@@ -13,11 +13,13 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from wildsr.io import UserError
+
 
 def check_channels(given: int, wanted: int) -> None:
     """Raises: ValueError if images of neither number of channels are grey."""
     if given != wanted and 1 not in (given, wanted):
-        raise ValueError(f"is for images of {given} channels; this network, of {wanted}, wanted 1 or {wanted}")
+        raise UserError(f"is for images of {given} channels; this network, of {wanted}, wanted 1 or {wanted}")
 
 
 def first_weight(state: Mapping[str, Tensor], name: str, wanted: int) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from wildsr.io import UserError
+
 State = dict[str, Tensor]
 Kind = Literal["generator", "discriminator"]
 Place = tuple[str, ...]
@@ -72,7 +74,7 @@ def find_network(content: Mapping[object, object], kind: Kind) -> Found | None:
     best = averaged or pool
     best = [place for place in best if _words(place) & OWN[kind]] or best
     if len(best) > 1:
-        raise ValueError(f"several networks in it ({', '.join(map(_shown, best))}); save the one that is wanted alone")
+        raise UserError(f"several networks in it ({', '.join(map(_shown, best))}); save the one that is wanted alone")
     if not best:
         return None
     state = states[best[0]]

@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wildsr.io import UserError
+
 PROBE = 64  # pixels a side of the image that is passed through a network: whole windows of whichever size
 FLOAT = 4  # bytes
 PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
@@ -57,7 +59,7 @@ def result_bytes(width: int, height: int, planes: int, free: int) -> int:
     """
     needed = PICTURE_COPIES * FLOAT * planes * width * height
     if needed > free:
-        raise ValueError(
+        raise UserError(
             f"the result of {width} x {height} pixels would take {needed / 2**30:.1f} GB of memory; "
             f"{free / 2**30:.1f} GB are free"
         )

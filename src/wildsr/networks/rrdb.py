@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.networks.ends import averaged, check_channels, mismatch, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
 from wildsr.rules import whole
@@ -67,7 +68,7 @@ class RRDBNet(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in UNSHUFFLE:
-            raise ValueError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
+            raise UserError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
         sizes = {"channels": channels, "features": features, "blocks": blocks, "growth": growth}
         for key, value in sizes.items():
             whole(1, 10**6)(key, value)
@@ -132,7 +133,7 @@ class RRDBNet(nn.Module):
         with torch.device("meta"):
             given = from_state(state)
         if given is None or given.architecture != self.architecture:
-            raise ValueError(mismatch(given.architecture if given else None, state, self.architecture))
+            raise UserError(mismatch(given.architecture if given else None, state, self.architecture))
         check_channels(given.channels, self.channels)
         sides = [(network.channels, network.unshuffle) for network in (given, self)]
         adapted = dict(state)

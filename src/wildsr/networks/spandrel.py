@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import first_line
+from wildsr.io import UserError
 from wildsr.networks.layouts import State, old_names
 from wildsr.networks.states import some
 
@@ -68,7 +69,7 @@ def load_spandrel(state: State, label: str) -> SpandrelNet:
     try:
         import spandrel
     except ImportError:
-        raise ValueError(
+        raise UserError(
             f"{neither} (it has {some(list(state))}); for other architectures pip install {SPANDREL}"
         ) from None
     if any(".conv1x1." in name for name in state):  # ESRGAN+, which spandrel takes for ESRGAN in any other names
@@ -78,14 +79,14 @@ def load_spandrel(state: State, label: str) -> SpandrelNet:
         try:
             descriptor = spandrel.ModelLoader(device="cpu").load_from_state_dict(state)
         except spandrel.UnsupportedModelError:
-            raise ValueError(f"{neither}, nor known to spandrel; it has {some(list(state))}") from None
+            raise UserError(f"{neither}, nor known to spandrel; it has {some(list(state))}") from None
         except Exception as error:  # spandrel guesses by a few names, and fails in many ways where it guessed wrong
-            raise ValueError(f"{neither}, and spandrel cannot load it ({first_line(error)[:200]})") from error
+            raise UserError(f"{neither}, and spandrel cannot load it ({first_line(error)[:200]})") from error
     name = descriptor.architecture.name
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.purpose == "FaceSR":
-        raise ValueError(f"{label}: {name} is for {descriptor.purpose}; wanted one picture in, one picture out")
+        raise UserError(f"{label}: {name} is for {descriptor.purpose}; wanted one picture in, one picture out")
     if descriptor.input_channels != descriptor.output_channels:
-        raise ValueError(
+        raise UserError(
             f"{label}: {name} makes {descriptor.output_channels} channels of {descriptor.input_channels}; "
             "wanted as many out as in"
         )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wildsr.images import write_whole
+from wildsr.io import UserError
 from wildsr.networks.foreign import describe_foreign, is_safetensors
 from wildsr.networks.layouts import Found, Kind, find_network, is_training_state
 from wildsr.networks.ncnn import read_ncnn
@@ -38,27 +39,27 @@ def read_state(path: Path, kind: Kind) -> Found:
         OSError: the operating system does not let it be read.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: {'a folder, no file' if path.is_dir() else 'no such file'}")
+        raise UserError(f"{path}: {'a folder, no file' if path.is_dir() else 'no such file'}")
     suffix = path.suffix.lower()
     if suffix == ".onnx" or (suffix not in READS and not suffix[1:].isdigit()):
         hint = " (a graph to be run; wanted the weights it was made from)" if suffix == ".onnx" else ""
         wanted = ", ".join(known for known in READS if known)
-        raise ValueError(f"{path}: weights cannot be read with suffix {suffix!r}; wanted {wanted}{hint}")
+        raise UserError(f"{path}: weights cannot be read with suffix {suffix!r}; wanted {wanted}{hint}")
     if suffix == ".param":
         return Found(read_ncnn(path))
     if what := describe_foreign(path):
-        raise ValueError(f"{path}: {what}")
+        raise UserError(f"{path}: {what}")
     content = _read_safetensors(path) if suffix == ".safetensors" or is_safetensors(path) else _read_torch(path)
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: no weights in it, but a {type(content).__name__}")
+        raise UserError(f"{path}: no weights in it, but a {type(content).__name__}")
     try:
         found = find_network(content, kind)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
     if found is None:
         inside = some(list(content)) if content else "an empty dict"
         state = "; a training state, wanted the weights that were saved beside it (net_g_*.pth, params)"
-        raise ValueError(f"{path}: no weights in it, but {inside}{state * is_training_state(content)}")
+        raise UserError(f"{path}: no weights in it, but {inside}{state * is_training_state(content)}")
     return found
 
 
@@ -73,10 +74,10 @@ def write_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, 
     """
     suffix = path.suffix.lower()
     if suffix not in WRITES:
-        raise ValueError(f"{path}: weights cannot be written with suffix {suffix!r}; wanted {', '.join(WRITES)}")
+        raise UserError(f"{path}: weights cannot be written with suffix {suffix!r}; wanted {', '.join(WRITES)}")
     texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
-        raise ValueError(f"{path}: metadata {texts}: wanted names and values of type str")
+        raise UserError(f"{path}: metadata {texts}: wanted names and values of type str")
     # Copies of their own: a view would drag the whole storage behind it into the file.
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     if suffix == ".safetensors":
@@ -104,16 +105,16 @@ def _read_torch(path: Path) -> object:
             raise
         if "GLOBAL" in str(error):
             name = re.search(r"GLOBAL ([\w.]+)", str(error))
-            raise ValueError(
+            raise UserError(
                 f"{path}: refused; it holds Python objects, which could run code, not only weights"
                 f"{f' ({name[1]})' if name else ''}; where it was made, "
                 "save the network's state_dict() instead"
             ) from error
-        raise ValueError(f"{path}: not a checkpoint, or damaged") from error
+        raise UserError(f"{path}: not a checkpoint, or damaged") from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path}: not a .safetensors file, or damaged") from error
+        raise UserError(f"{path}: not a .safetensors file, or damaged") from error

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.networks.memory import FLOAT, is_out_of_memory
 from wildsr.networks.overlap import GRID, Tiling
 
@@ -135,7 +136,7 @@ def upscale(
             runs.extendleft(_halves(run, upscaler.tiling, height, width))
             continue
         if not bool(sr.sum().isfinite()):  # clamping would hide infinity
-            raise ValueError("the network gives numbers that are not finite; its weights are damaged")
+            raise UserError("the network gives numbers that are not finite; its weights are damaged")
         for (box, view), large in zip(run, sr, strict=True):
             # Straight into its place: a copy might be what memory does not suffice for.
             torch.clamp(box.within(view).times(scale).of(large), 0, 1, out=box.times(scale).of(result))
@@ -187,14 +188,14 @@ def _halves(run: list[_Tile], tiling: Tiling, height: int, width: int) -> list[l
     if len(run) > 1:
         return [run[: len(run) // 2], run[len(run) // 2 :]]
     if tiling.overlap is None:
-        raise ValueError(
+        raise UserError(
             f"memory does not suffice for the whole image of {width} x {height} pixels, and no overlap hides "
             "the seams of this network's tiles"
         )
     box, smallest = run[0].box, max(SMALLEST, tiling.multiple)
     rows, columns = box.bottom - box.top, box.right - box.left
     if max(rows, columns) <= smallest:
-        raise ValueError(f"memory does not suffice, not even for tiles of {smallest} x {smallest} pixels")
+        raise UserError(f"memory does not suffice, not even for tiles of {smallest} x {smallest} pixels")
     middle = math.ceil(max(rows, columns) / 2 / tiling.multiple) * tiling.multiple
     if rows >= columns:
         halves = [box._replace(bottom=box.top + middle), box._replace(top=box.top + middle)]
@@ -218,7 +219,7 @@ def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
 def check_channels(channels: int) -> None:
     """Raises: ValueError if no picture has as many channels as a network takes."""
     if channels not in (1, 3, 4):
-        raise ValueError(f"a network of {channels} channels: wanted one of 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
+        raise UserError(f"a network of {channels} channels: wanted one of 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
 
 
 def in_its_channels(upscaler: Upscaler | nn.Module, lq: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.networks.layouts import State
 from wildsr.networks.states import some
 from wildsr.networks.weights import check_fit, read_for
@@ -82,11 +83,11 @@ def _adapted(network: nn.Module, state: State, label: str) -> State:
         try:
             return network.adapt_ends(state)  # type: ignore[operator]
         except ValueError as error:
-            raise ValueError(f"{label} {error}") from error
+            raise UserError(f"{label} {error}") from error
     own = network.state_dict()
     fitting = {name: state[name] for name in own if name in state and state[name].shape == own[name].shape}
     if not fitting:
-        raise ValueError(f"{label}: none of its weights fits this {type(network).__name__}; it has {some(list(state))}")
+        raise UserError(f"{label}: none of its weights fits this {type(network).__name__}; it has {some(list(state))}")
     return own | fitting
 
 

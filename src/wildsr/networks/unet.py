@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from wildsr.io import UserError
 from wildsr.networks.ends import first_weight
 from wildsr.rules import whole
 
@@ -72,9 +73,7 @@ class UNetDiscriminator(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
         if min(height, width) < SMALLEST:
-            raise ValueError(
-                f"UNetDiscriminator got {height} × {width} pixels: wanted at least {SMALLEST} × {SMALLEST}"
-            )
+            raise UserError(f"UNetDiscriminator got {height} × {width} pixels: wanted at least {SMALLEST} × {SMALLEST}")
         x0 = _leaky(self.conv0(image))
         x1 = _leaky(self.conv1(x0))
         x2 = _leaky(self.conv2(x1))

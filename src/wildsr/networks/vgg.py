@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.networks.ends import first_weight
 from wildsr.rules import whole
 
@@ -39,7 +40,7 @@ class VGGDiscriminator(nn.Module):
         for key, value in {"channels": channels, "features": features}.items():
             whole(1, 10**6)(key, value)
         if size not in STAGES:
-            raise ValueError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
+            raise UserError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
         self.channels, self.size, self.stages = channels, size, STAGES[size]
         inputs = channels
         for stage in range(self.stages):
@@ -60,7 +61,7 @@ class VGGDiscriminator(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         if image.shape[-2:] != (self.size, self.size):
             height, width = image.shape[-2:]
-            raise ValueError(f"VGGDiscriminator got {height} × {width} pixels: wanted {self.size} × {self.size}")
+            raise UserError(f"VGGDiscriminator got {height} × {width} pixels: wanted {self.size} × {self.size}")
         x = _leaky(self.get_submodule("conv0_0")(image))
         x = self._step(x, "0_1")
         for stage in range(1, self.stages):

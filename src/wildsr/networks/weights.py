@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import expanded
+from wildsr.io import UserError
 from wildsr.networks import compact, rrdb
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
@@ -97,7 +98,7 @@ def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:
         with torch.device("meta"):
             return rrdb.from_state(state) or compact.from_state(state)
     except ValueError as error:
-        raise ValueError(f"{label}: {error}") from error
+        raise UserError(f"{label}: {error}") from error
 
 
 def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:
@@ -107,13 +108,13 @@ def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:
         return source, read_state(released_file(source), kind)
     if source in GENERATORS or source in DISCRIMINATORS:
         other = "generator" if source in GENERATORS else "discriminator"
-        raise ValueError(f"{source} is a released {other}; wanted a file, or one of: {', '.join(names)}")
+        raise UserError(f"{source} is a released {other}; wanted a file, or one of: {', '.join(names)}")
     path = expanded(source)
     if isinstance(source, str) and not path.exists() and not path.suffix and path.name == source:
         plain = source.lower().replace("_", "-")
         near = difflib.get_close_matches(plain, names, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{source}: neither a file nor a released network ({', '.join(names)}){hint}")
+        raise UserError(f"{source}: neither a file nor a released network ({', '.join(names)}){hint}")
     return str(path), read_state(path, kind)
 
 
@@ -148,4 +149,4 @@ def check_fit(network: nn.Module, state: Mapping[str, Tensor], label: str) -> No
     if unexpected:
         problems.append(f"{len(unexpected)} unexpected: {some(unexpected)}")
     if problems:
-        raise ValueError(f"{label} does not fit this {type(network).__name__}: {'; '.join(problems)}")
+        raise UserError(f"{label} does not fit this {type(network).__name__}: {'; '.join(problems)}")

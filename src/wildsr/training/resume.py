@@ -58,7 +58,7 @@ def read_start(path: Path) -> Start:
         with zipfile.ZipFile(path) as archive:  # torch.save writes a zip file, and torch.load looks at no checksum
             damaged = archive.testzip()
         if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
+            raise UserError(f"the checksum of {damaged} is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if "settings" not in content:
             return Start(path, int(content["iteration"]), dict(content["origin"]))

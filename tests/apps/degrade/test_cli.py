@@ -120,7 +120,7 @@ def test_a_damaged_picture_is_left_out_and_the_others_keep_their_recipes(pairs, 
     capsys.readouterr()
     assert main(["degrade", str(hq), "-o", str(tmp_path / "again"), "--seed", "1"]) == 1
     said = capsys.readouterr()
-    assert said.err.startswith(f"left out: {hq / 'b.jpg'}") and said.err.strip().count("\n") == 0
+    assert said.err.startswith(f"warning: left out: {hq / 'b.jpg'}") and said.err.strip().count("\n") == 0
     assert "3 of 4 pictures" in said.out
     whole = (lq / "recipes.jsonl").read_text().splitlines()
     assert (tmp_path / "again" / "recipes.jsonl").read_text().splitlines() == [whole[0], *whole[2:]]

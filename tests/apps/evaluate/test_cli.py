@@ -152,6 +152,16 @@ def test_a_damaged_picture_is_named_and_the_others_are_judged(run, pairs, weight
     assert {row["images"] for row in rows(weights / "report" / "means.csv")} == {"3"}
 
 
+def test_a_bug_is_not_taken_for_a_damaged_picture(pairs, weights, monkeypatch):
+    def broken(self, index):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Trial, "judge", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["evaluate", "--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "psnr_y", "-o", str(weights / "report"),
+              "--weights", str(weights / "x4.pth")])  # fmt: skip
+
+
 def test_pairs_are_checked_before_with_a_line_a_fault(run, pairs, weights):
     (pairs / "hq" / "a.png").unlink()
     plain(pairs / "hq", 0, (100, 100))

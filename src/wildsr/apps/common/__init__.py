@@ -1,1 +1,1 @@
-"""What the verbs share: arguments and progress."""
+"""Arguments, progress and messages of all verbs."""

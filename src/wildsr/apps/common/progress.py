@@ -1,18 +1,19 @@
-"""How far a call is, and at what speed."""
+"""Progress of a call, and its speed."""
 
 from __future__ import annotations
 
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from wildsr.apps.common.logs import is_quiet, message_console
 
 TICK = 0.016  # seconds between two values of the coarsest clock, that of Windows
 MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU may take half a minute
 
 
 class Bar:
-    """Inputs done, the speed in some unit a second, and the time left; on the standard error output.
+    """A bar of the inputs done, the speed in some unit a second, and the time left; on the standard error output.
 
     Args:
         total: number of inputs.
@@ -20,7 +21,7 @@ class Bar:
     """
 
     def __init__(self, total: int, unit: str) -> None:
-        console = Console(stderr=True)
+        console = message_console()
         # Names are not markup: a file may be called [red].png.
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -28,7 +29,7 @@ class Bar:
             TextColumn("{task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
             console=console,
-            disable=console.is_jupyter,  # rich's bars want ipywidgets there
+            disable=console.is_jupyter or is_quiet(),  # rich's bars want ipywidgets in Jupyter
             speed_estimate_period=MEMORY,
         )
         self.task = self.progress.add_task("upscaling", total=total, speed="")
@@ -44,18 +45,18 @@ class Bar:
         self.progress.stop()
 
     def begin(self, name: str) -> None:
-        """The next input; what the one before had left is done, or never will be."""
+        """Begin the next input; what the one before had left is done, or never will be."""
         self.begun += 1
         self.progress.update(self.task, description=shortened(name), completed=self.begun)
 
     def advance(self, share: float, amount: float) -> None:
-        """A share of the present input is done, so many units."""
+        """Add a share of the present input, of so many units."""
         self.amount += amount
         speed = self.amount / max(time.monotonic() - self.started, TICK)
         self.progress.update(self.task, advance=share, speed=f"{speed:.2f} {self.unit}/s")
 
     def say(self, line: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

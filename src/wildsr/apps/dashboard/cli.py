@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wildsr.apps.common.arguments import Parser
 from wildsr.images import first_line
+from wildsr.io import UserError
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
@@ -56,22 +57,22 @@ def main(words: Sequence[str]) -> int:
     try:
         laid_out.save()
     except Exception as error:  # wandb answers a missing key, project or network with types of its own
-        raise ValueError(f"wandb does not take the dashboard ({first_line(error)}); wanted: wandb login") from error
+        raise UserError(f"wandb does not take the dashboard ({first_line(error)}); wanted: wandb login") from error
     print(laid_out.url)
     return 0
 
 
 def workspace(entity: str, project: str, name: str) -> Workspace:
-    """The dashboard, not saved yet.
+    """Build the dashboard; it is not saved yet.
 
     Raises:
-        ValueError: the package that builds it is not installed.
+        UserError: the package that builds it is not installed.
     """
     try:
         from wandb_workspaces import workspaces
         from wandb_workspaces.reports import v2 as panels
     except ImportError as error:
-        raise ValueError(f"dashboards need a package of wandb's: pip install {PLUGIN}") from error
+        raise UserError(f"dashboards need a package of wandb's: pip install {PLUGIN}") from error
     sections = [
         workspaces.Section(
             name=title,

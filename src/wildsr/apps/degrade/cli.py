@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import track
 
 from wildsr.apps.common.arguments import Parser, refuse_clashes, refuse_inputs, whole
+from wildsr.apps.common.logs import is_quiet, message_console
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
 from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
+from wildsr.io import UserError
 from wildsr.training.pairs import sharpened
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
 
@@ -53,16 +56,17 @@ def main(words: Sequence[str]) -> int:
     refuse_clashes([*targets, recipes], given.overwrite)
     refuse_inputs([*targets, recipes], [given.folder / job.file for job in jobs], "--output or --recipes")
     if given.output.resolve() == given.folder.resolve():
-        raise ValueError(f"{given.output} is the folder of the HQ files; wanted another --output")
+        raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
     done = []
-    bar = Console(file=sys.stderr)
+    bar = track(jobs, "degrading", console=message_console(), transient=True, disable=is_quiet())
     try:
-        for job, target in zip(track(jobs, "degrading", console=bar, transient=True), targets, strict=True):
+        for job, target in zip(bar, targets, strict=True):
             try:
                 one(given.folder / job.file, job, target)
                 done.append(job)
-            except ValueError as error:
-                bar.print(f"left out: {first_line(error)}", markup=False, highlight=False, soft_wrap=True)
+                log.debug("%s: %s", job.file, job.recipe.describe())
+            except UserError as error:
+                log.warning("left out: %s", first_line(error))
     finally:  # also of the pictures before an interruption: without its recipe a picture cannot be made again
         if done:
             lines = "".join(json.dumps(job.to_dict()) + "\n" for job in done)
@@ -107,24 +111,24 @@ def replayed(given: argparse.Namespace) -> Iterator[Job]:
     """Yield the jobs of a file of recipes, of this version or of 0.1.
 
     Raises:
-        ValueError: a line is damaged, a recipe impossible, or a name leads out of the folder.
+        UserError: a line is damaged, a recipe impossible, or a name leads out of the folder.
     """
     folder, file = given.folder, given.replay
     if not file.is_file():
-        raise ValueError(f"{file}: no such file; wanted what wildsr degrade wrote")
+        raise UserError(f"{file}: no such file; wanted what wildsr degrade wrote")
     spec: DegradationSpec = build(compose_config(given.overrides).degradation, "degradation")
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         try:
             values = json.loads(line)
             if not isinstance(values, dict) or set(values) != {"file", "sharpen", "recipe"}:
-                raise ValueError("no recipe")
+                raise UserError("no recipe")
             recipe = Recipe.from_dict(values["recipe"], spec.operations.values())
             job = Job(values["file"], values["sharpen"] and SharpenSpec(**values["sharpen"]), recipe)
             name = Path(job.file)
             if name.is_absolute() or ".." in name.parts:
-                raise ValueError(f"{job.file} leads out of {folder}")
+                raise UserError(f"{job.file} leads out of {folder}")
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{file}, line {number}: {error}; wanted lines as wildsr degrade writes them") from error
+            raise UserError(f"{file}, line {number}: {error}; wanted lines as wildsr degrade writes them") from error
         yield job
 
 

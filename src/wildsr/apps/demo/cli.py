@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from wildsr.apps.common.arguments import Parser
+from wildsr.io import UserError
 from wildsr.networks.released import GENERATORS
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 LARGEST_FILE = "32mb"  # of an upload
@@ -39,7 +42,7 @@ def main(words: Sequence[str]) -> int:
         parser.error(f"--port {given.port}: wanted 1 to 65535")
     for name in given.weights:
         if not Path(name).is_file():
-            raise ValueError(f"{name}: no such file")
+            raise UserError(f"{name}: no such file")
     # Results and uploads live here, and end with the page.
     with tempfile.TemporaryDirectory(prefix="wildsr_demo_") as folder:
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}  # read when it is imported
@@ -50,22 +53,22 @@ def serve(weights: Sequence[str], folder: Path, host: str, port: int) -> int:
     """Show the page until Ctrl-C. Returns 0.
 
     Raises:
-        ValueError: gradio is not installed, or the port is taken.
+        UserError: gradio is not installed, or the port is taken.
     """
     try:
         from wildsr.apps.demo.page import THEME, build_page
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        raise ValueError("the page needs gradio; pip install 'gradio>=6.31'") from error
+        raise UserError("the page needs gradio; pip install 'gradio>=6.31'") from error
     if host != LOOPBACK:
-        print(f"warning: whoever reaches {host} can use this page", file=sys.stderr)
+        log.warning("whoever reaches %s can use this page", host)
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
         reason, _, _ = str(error.strerror).partition(" (while")
         reason += "; wanted a free port and an address of this machine"
-        raise ValueError(f"--host {host} --port {port}: {reason}") from error
+        raise UserError(f"--host {host} --port {port}: {reason}") from error
     page = build_page(weights, folder).queue(max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, quiet=True, show_error=True, prevent_thread_lock=True,

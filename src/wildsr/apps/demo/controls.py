@@ -42,7 +42,7 @@ class Control:
     default: Any = True
 
     def typed(self, value: Any) -> Any:
-        """A value as a browser sends it, whole numbers where the step is whole. Raises: ValueError if it is empty."""
+        """Read a value as a browser sends it, whole where the step is whole. Raises: UserError if it is empty."""
         if value is None:
             raise refuse(self.key, value, "a number" if self.span else "a choice")
         if self.span is None:
@@ -125,7 +125,7 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     """Return the recipe that the controls are set to; what its operations do not use is left out.
 
     Raises:
-        ValueError: it is none: one line that begins with the key.
+        UserError: it is none: one line that begins with the key.
     """
     typed = {control.key: control.typed(values[control.key]) for control in CONTROLS}
     steps = _order_of("first", typed)
@@ -136,12 +136,12 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
 
 
 def used(values: Mapping[str, Any], controls: Sequence[Control] = CONTROLS) -> list[bool]:
-    """Which controls have a meaning, as all are set."""
+    """Return for each control whether it has a meaning, as all are set."""
     return [_is_used(control.key, values) for control in controls]
 
 
 def to_conf(recipe: Recipe) -> str:
-    """A file for conf/degradation/: every picture has this recipe, but for the seed of its noise."""
+    """Write a recipe as a file for conf/degradation/: every picture has this recipe, but for the seed of its noise."""
     fixed = yaml.safe_dump({"fixed_recipe": recipe.to_dict()}, sort_keys=False)
     return (
         "# One recipe for every picture, but for the seed of its noise.\n"
@@ -153,7 +153,7 @@ def to_conf(recipe: Recipe) -> str:
 
 
 def _is_value(control: Control) -> bool:
-    """Whether it sets a value, and not whether an order or an operation takes part."""
+    """Return whether it sets a value, and not whether an order or an operation takes part."""
     return control.span is not None or bool(control.choices) or control.key.endswith(("grey", "jpeg_first"))
 
 
@@ -181,7 +181,7 @@ def _order_of(part: str, values: Mapping[str, Any]) -> list[Values]:
 
 
 def _step(part: str, op: str, values: Mapping[str, Any]) -> Values:
-    """An operation's own controls that are used."""
+    """Return an operation's own controls that are used."""
     own = [name for name in values if name.startswith(f"{part}.{op}.") and _is_used(name, values)]
     return {"order": part, "op": op} | {name.rpartition(".")[2]: values[name] for name in own}
 
@@ -194,7 +194,7 @@ def _final_of(values: Mapping[str, Any]) -> list[Values]:
 
 
 def _rounded(data: Any) -> Any:
-    """Every number with a fraction at DIGITS; pi becomes 3.14, still no more than what is allowed."""
+    """Round every number with a fraction to DIGITS; pi becomes 3.14, still no more than what is allowed."""
     if isinstance(data, Mapping):
         return {key: _rounded(value) for key, value in data.items()}
     if isinstance(data, list):

@@ -1,4 +1,4 @@
-"""How the page looks, and what happens on it."""
+"""The page: its layout, and what its buttons do."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from wildsr.apps.demo.controls import CONTROLS, PARTS, Control, draw, recipe_of,
 from wildsr.apps.demo.pictures import MOST_MEGAPIXELS, PART, damage, restore
 from wildsr.degradation import DegradationSpec
 from wildsr.images import SUFFIXES, first_line
+from wildsr.io import UserError, can_be_mended
+from wildsr.networks.memory import is_out_of_memory
 
 NONE = "none"
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1, "api_visibility": "private"}
@@ -22,7 +24,7 @@ THEME = gr.themes.Base(primary_hue="blue", font=["system-ui", "sans-serif"], fon
 
 
 def build_page(weights: Sequence[str], folder: Path) -> gr.Blocks:
-    """The page with its two tabs.
+    """Build the page with its two tabs.
 
     Args:
         weights: names of released networks and files; the first is chosen.
@@ -102,7 +104,7 @@ def _degrade_tab(folder: Path) -> None:
 
 
 def _dropped() -> Any:
-    """A picture whose file is handed on unopened: gradio's own reading answers damage with many lines."""
+    """Build a box whose picture's file is handed on unopened: gradio's own reading answers damage with many lines."""
     image = gr.Image(label="a picture", sources=["upload", "clipboard"], height=260)
     image.preprocess = lambda payload: payload and payload.path  # type: ignore
     return image
@@ -119,18 +121,19 @@ def _box(control: Control, value: Any, visible: bool) -> Any:
 
 def _given(path: str | None) -> Path:
     if path is None:
-        raise ValueError(f"no picture yet; wanted one of {', '.join(SUFFIXES)}")
+        raise UserError(f"no picture yet; wanted one of {', '.join(SUFFIXES)}")
     return Path(path)
 
 
 def _in_one_line(run: Callable[..., Any]) -> Callable[..., Any]:
-    """What goes wrong is shown in one line."""
+    """Wrap what a click runs: the page shows what goes wrong in one line; the terminal shows a bug's traceback."""
 
     @functools.wraps(run)
     def wrapped(*arguments: Any) -> Any:
         try:
             return run(*arguments)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise gr.Error(first_line(error), print_exception=False) from error
+        except Exception as error:
+            is_bug = not (can_be_mended(error) or is_out_of_memory(error))
+            raise gr.Error(first_line(error), print_exception=is_bug) from error
 
     return wrapped

@@ -1,4 +1,4 @@
-"""What the page does to pictures: enlarging one, degrading one."""
+"""Work of the page on pictures: enlarging one, degrading one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
 from wildsr.degradation import Recipe, degrade
 from wildsr.images import Picture, crop_to_multiple, encode_picture, middle, read_image, read_picture, to_float, to_pil
+from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler
 
@@ -48,12 +49,12 @@ def restore(
         done: called with the share that is done.
 
     Raises:
-        ValueError: an unreadable picture, one too large, or weights that cannot be read or mixed. One line.
+        UserError: an unreadable picture, one too large, or weights that cannot be read or mixed. One line.
     """
     picture = read_picture(source, source.name)
     height, width = picture.colour.shape[-2:]
     if height * width > MOST_MEGAPIXELS * 1e6:
-        raise ValueError(
+        raise UserError(
             f"{width} x {height} pixels; wanted at most {MOST_MEGAPIXELS:g} megapixels here, wildsr upscale takes more"
         )
     upscaler, device = _opened(first, second, strength if second else 0.0)
@@ -76,7 +77,7 @@ def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
     """Degrade the middle of a picture; the result is shown enlarged without smoothing, its file is as small as it is.
 
     Raises:
-        ValueError: an unreadable picture, or one with a side shorter than the scale. One line.
+        UserError: an unreadable picture, or one with a side shorter than the scale. One line.
     """
     hq = crop_to_multiple(middle(to_float(read_image(source)), PART), recipe.scale).contiguous()
     with torch.inference_mode():
@@ -97,7 +98,7 @@ def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, 
 
 
 def _shown(picture: Picture) -> Image.Image:
-    """The colours of a picture, RGB, reduced to SHOWN pixels a side."""
+    """Return the colours of a picture, RGB, reduced to SHOWN pixels a side."""
     image = to_pil(picture.colour).convert("RGB")
     image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
     return image

@@ -23,13 +23,14 @@ from wildsr.data import (
     validation_set,
 )
 from wildsr.images import expanded, file_state, image_size
+from wildsr.io import UserError
 from wildsr.training.datamodule import MAIN
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
 SYNTHETIC = "synthetic"
 
 
-class UnpairedError(ValueError):
+class UnpairedError(UserError):
     """Folders of LQ and HQ whose files do not pair: `faults` has a line for each."""
 
     def __init__(self, faults: list[str], pairs: int, asked: AskedSet) -> None:
@@ -95,7 +96,7 @@ class AskedSet:
             name: image_size(pair[1])[0] // image_size(pair[0])[0] for name, pair in pairs.items() if readable(pair)
         }
         if pairs and not ratios:
-            raise ValueError(f"{self.name}: none of {len(pairs)} pairs is readable")
+            raise UserError(f"{self.name}: none of {len(pairs)} pairs is readable")
         scale = max(mode(ratios.values()), 1) if ratios else 1
         # What cannot be read stays, to be named when it is its turn; what can be has to be a pair.
         looked = [found[name] for name in found if name in ratios or name not in pairs]
@@ -115,16 +116,16 @@ def read_set(word: str) -> AskedSet:
         return AskedSet(word, "built-in")
     name, equals, place = word.partition("=")
     if not (equals and place):
-        raise ValueError(f"{word!r} given, wanted NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME={SYNTHETIC}:HQ_DIR, "
+        raise UserError(f"{word!r} given, wanted NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME={SYNTHETIC}:HQ_DIR, "
                          f"{' or '.join(BUILT_IN)}")  # fmt: skip
     if name in (MAIN, *BUILT_IN) or not re.fullmatch(r"[\w-]+", name):
         taken = ", ".join((MAIN, *BUILT_IN))
-        raise ValueError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
+        raise UserError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
     first, colon, second = place.partition(":")
     if not colon or expanded(place).is_dir():  # a folder's own name may hold a colon
         return AskedSet(name, "real", lq=expanded(place))
     if not (first and second):
-        raise ValueError(f"{word!r} given, wanted two folders around the colon")
+        raise UserError(f"{word!r} given, wanted two folders around the colon")
     if first == SYNTHETIC:
         return AskedSet(name, SYNTHETIC, hq=expanded(second))
     return AskedSet(name, "paired", expanded(first), expanded(second))

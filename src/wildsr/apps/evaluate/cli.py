@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ from wildsr.apps.evaluate.trials import BICUBIC, build_trials, check_scales, jud
 from wildsr.apps.upscale.backends import NAMES
 from wildsr.data import ValidationSet
 from wildsr.images import expanded, printable
-from wildsr.io import write_rows
+from wildsr.io import UserError, write_rows
 from wildsr.locking import lock_folder
 from wildsr.metrics import FIGURES, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
@@ -43,6 +43,8 @@ from wildsr.networks import load_generator
 from wildsr.networks.digest import weights_digest
 
 METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
+log = logging.getLogger(__name__)
+
 DESCRIPTION = """Judge networks, and bicubic beside them, on any number of sets: methods x sets, as papers print it.
 
   wildsr evaluate --weights realesrgan-x4plus --set photos hard -o report/
@@ -83,13 +85,15 @@ def main(words: Sequence[str]) -> int:
         }
     except UnpairedError as error:
         for fault in error.faults:
-            print(f"error: {printable(fault)}", file=sys.stderr)
+            log.error(printable(fault))
         raise
     check_scales(networks, sets)
     given.metrics = list(chosen_metrics(given.metrics, 0))  # those that can be had
     check_metrics(given.set, given.metrics)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = settings_of(given, networks, sets, device)
+    for name, network in settings["weights"].items():
+        log.debug("%s: %s, x%d, weights %s", name, network["source"], network["scale"], network["digest"])
     with lock_folder(given.output, "wildsr evaluate"):
         return evaluate_sets(given, networks, sets, device, settings)
 
@@ -105,7 +109,7 @@ def evaluate_sets(
     ledger = Ledger(given.output, settings, given.overwrite)
     total = sum(len(pictures) for pictures in sets.values())
     if ledger.is_complete(sets):
-        print("judged already with these weights, sets and settings; --overwrite judges anew", file=sys.stderr)
+        log.info("judged already with these weights, sets and settings; --overwrite judges anew")
         return show(given, ledger.scores(sets), 0, total)
     with TemporaryDirectory() as place:
         windows = Windows(Path(place))
@@ -114,7 +118,7 @@ def evaluate_sets(
             try:
                 rows, failed = judge_all(trials, ledger, bar)
             except KeyboardInterrupt:
-                bar.say("what was judged is kept; the same command goes on")
+                log.info("what was judged is kept; the same command goes on")
                 raise
             finally:
                 ledger.write()
@@ -137,14 +141,14 @@ def show(given: argparse.Namespace, scores: Sequence[Score], failed: int, total:
         print(f"pictures: {given.output / COMPARISON}")
         print(f"all:      {given.output / PAGE}, a page to open in a browser")
     if failed:
-        print(f"{failed} of {total} pictures left out of all means", file=sys.stderr)
+        log.error("%d of %d pictures left out of all means", failed, total)
     return 1 if failed else 0
 
 
 def settings_of(
     given: argparse.Namespace, networks: Mapping[str, Any], sets: Mapping[str, ValidationSet], device: torch.device
 ) -> dict[str, Any]:
-    """All that decides the scores, and where it came from, as JSON has it."""
+    """Return all that decides the scores, and where it came from, as JSON has it."""
     return {
         "version": __version__,
         "weights": {
@@ -174,7 +178,7 @@ def settings_of(
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The call, its weights by name; a wrong one ends with exit code 2."""
+    """Parse the call, its weights by name; a wrong one ends with exit code 2."""
     parser = Parser("evaluate", DESCRIPTION)
     parser.add_argument(
         "--weights", nargs="+", action="extend", required=True, metavar="W", help="files or released names, or NAME=W"
@@ -201,16 +205,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         given.weights = named_weights(given.weights)
         check_names(given.set)
         check_metrics(given.set, given.metrics)
-    except ValueError as error:
+    except UserError as error:
         parser.error(str(error))
     return given
 
 
 def named_weights(words: Sequence[str]) -> dict[str, str]:
-    """Weights by the name in the tables: that of NAME=W, else the file's where no other has it, else the whole word.
+    """Name weights for the tables: as in NAME=W, else as the file where no other is called so, else by the whole word.
 
     Raises:
-        ValueError: two have one name, or one has that of bicubic.
+        UserError: two have one name, or one has that of bicubic.
     """
     given, bare = [], []
     for word in words:
@@ -223,32 +227,32 @@ def named_weights(words: Sequence[str]) -> dict[str, str]:
         for (name, source), stem in zip(given, bare, strict=True)
     }
     if len(named) < len(words) or BICUBIC in named:
-        raise ValueError(f"--weights {' '.join(words)}: wanted names that differ, also from {BICUBIC}, as NAME=W")
+        raise UserError(f"--weights {' '.join(words)}: wanted names that differ, also from {BICUBIC}, as NAME=W")
     return named
 
 
 def check_names(sets: Sequence[AskedSet]) -> None:
-    """Raises: ValueError if two sets have one name."""
+    """Check that no two sets have one name. Raises: UserError."""
     for name, count in Counter(asked.name for asked in sets).items():
         if count > 1:
-            raise ValueError(f"--set {name}: given {count} times, wanted names that differ")
+            raise UserError(f"--set {name}: given {count} times, wanted names that differ")
 
 
 def check_metrics(sets: Sequence[AskedSet], metrics: Sequence[str]) -> None:
-    """Raises: ValueError if the metrics do not go with a set."""
+    """Check that the metrics go with every set. Raises: UserError."""
     if not metrics:
-        raise ValueError("--metrics: none is left; wanted one more, such as psnr_y")
+        raise UserError("--metrics: none is left; wanted one more, such as psnr_y")
     for asked in sets:
         free = set(metrics) & set(WITHOUT_REFERENCE)
         if asked.has_hq and free == set(metrics):
-            raise ValueError(f"--metrics: {' '.join(metrics)} alone for the set {asked.name}, whose "
+            raise UserError(f"--metrics: {' '.join(metrics)} alone for the set {asked.name}, whose "
                              "originals are there; it rewards noise, wanted one more, such as psnr_y")  # fmt: skip
         if not asked.has_hq and not free:
-            raise ValueError(f"--metrics: the set {asked.name} has no originals; wanted {WITHOUT_REFERENCE[0]}, too")
+            raise UserError(f"--metrics: the set {asked.name} has no originals; wanted {WITHOUT_REFERENCE[0]}, too")
 
 
 def asked(word: str) -> AskedSet:
-    """A set, for `type=`."""
+    """Read a set, for `type=`."""
     try:
         return read_set(word)
     except ValueError as error:

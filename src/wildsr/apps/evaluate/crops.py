@@ -23,6 +23,7 @@ from torch import Tensor
 from wildsr.data import ValidationSet
 from wildsr.degradation.drawn import in_words
 from wildsr.images import first_line, most_detailed, to_uint8, write_image, write_whole
+from wildsr.io import UserError
 from wildsr.rules import record, several, whole
 
 CROPS, LIST = "crops", "crops.json"
@@ -64,7 +65,7 @@ class Crop:
 
 
 def chosen(sets: Mapping[str, ValidationSet]) -> list[tuple[str, int]]:
-    """Which pictures a report shows, as (set, index): of each set the first ones, each in its first version first."""
+    """Choose what a report shows, as (set, index): of each set the first pictures, each in its first version first."""
     each = min(PICTURES_OF_A_SET, max(1, PICTURES // max(1, len(sets))))
     found = []
     for name, pictures in sets.items():
@@ -106,10 +107,10 @@ def write_list(run: Path, crops: Sequence[Crop]) -> None:
 
 
 def read_crops(run: Path) -> list[Crop]:
-    """The windows that a run has kept; none where it has no list.
+    """Read the windows that a run has kept; none where it has no list.
 
     Raises:
-        ValueError: the list is damaged.
+        UserError: the list is damaged.
     """
     file = run / CROPS / LIST
     if not file.is_file():
@@ -118,10 +119,10 @@ def read_crops(run: Path) -> list[Crop]:
         entries: list[dict[str, Any]] = json.loads(file.read_text())
         return [Crop(**entry) for entry in entries]
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
 
 
 def picture_file(run: Path, folder: Path, crop: Crop) -> Path | None:
-    """Where a window lies; None where there is none, or a link leads out of the run."""
+    """Return where a window lies; None where there is none, or a link leads out of the run."""
     file = folder / crop.file
     return file if file.is_file() and file.resolve().is_relative_to(run.resolve()) else None

@@ -1,4 +1,4 @@
-"""What a judgement leaves in a folder, and its tables: of a run's closing judgement and of `wildsr evaluate`.
+"""Files of a judgement, and its tables: of a run's closing judgement and of `wildsr evaluate`.
 
 scores.json has the means by method and set, images.csv the score of each picture with its recipe, strata.csv the
 means by what was done to the picture, comparison.png crops of all methods side by side. scores.json is written last:
@@ -20,7 +20,7 @@ from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import first_line, save_picture
 from wildsr.images.sheets import sheet
-from wildsr.io import write_rows
+from wildsr.io import UserError, write_rows
 from wildsr.metrics import FIGURES
 from wildsr.scores import Scores, mean_text, write_scores
 from wildsr.training.datamodule import MAIN
@@ -49,7 +49,7 @@ def write_findings(
 
 
 def mean_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """A row a set and method: how many pictures, and the mean of each figure."""
+    """Return a row a set and method: how many pictures, and the mean of each figure."""
     grouped: dict[tuple[str, str], list[Score]] = {}
     for score in scores:
         grouped.setdefault((score.set, score.method), []).append(score)
@@ -60,7 +60,7 @@ def mean_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def score_row(score: Score, figures: Sequence[str]) -> dict[str, Any]:
-    """A score as a row of a CSV, its recipe as JSON; figures that a set does not have stay empty."""
+    """Return a score as a row of a CSV, its recipe as JSON; figures that a set does not have stay empty."""
     recipe = score.recipe.to_json() if score.recipe is not None else ""
     values = {name: score.figures.get(name, "") for name in figures}
     return {"set": score.set, "picture": score.picture, "version": score.version, "method": score.method,
@@ -68,16 +68,16 @@ def score_row(score: Score, figures: Sequence[str]) -> dict[str, Any]:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """The scores of an images.csv.
+    """Read the scores of an images.csv.
 
     Raises:
-        ValueError: the file is not what `score_row` and `write_rows` make; one line.
+        UserError: the file is not what `score_row` and `write_rows` make; one line.
     """
     try:
         with path.open(newline="") as file:
             return [_score(row) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ValueError(f"{path}: damaged ({first_line(error)})") from error
+        raise UserError(f"{path}: damaged ({first_line(error)})") from error
 
 
 def _score(row: dict[str, str]) -> Score:
@@ -87,7 +87,7 @@ def _score(row: dict[str, str]) -> Score:
 
 
 def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
-    """The scores on one set as a table for the terminal, one row a method."""
+    """Lay out the scores on one set as a table for the terminal, one row a method."""
     prefix = "" if chosen == MAIN else f"{chosen}/"
     figures = [name for name in FIGURES if any(f"{prefix}{name}" in row for row in scores.values())]
     result = Table(title=title, title_justify="left", caption_justify="left")
@@ -101,7 +101,7 @@ def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
 
 
 def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """The rows of `mean_rows` as a table for the terminal: sets and their figures down, methods across."""
+    """Lay out the rows of `mean_rows` for the terminal: sets and their figures down, methods across."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     means = {(row["set"], row["method"]): row for row in rows}
     figures = [name for name in FIGURES if any(name in row for row in rows)]

@@ -23,7 +23,7 @@ FRAME = (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
 
 
 def render(template: str, **content: Any) -> str:
-    """A page. Whatever is put into it is escaped, and its policy lets nothing run but its own script."""
+    """Render a page. Whatever is put into it is escaped, and its policy lets nothing run but its own script."""
     script = (TEMPLATES / "script.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -53,7 +53,7 @@ def _environment() -> Environment:
 
 
 def panel_of(crop: Crop, versions: list[Version], left: int, right: int) -> Panel:
-    """A panel with the title of its window."""
+    """Build a panel with the title of its window."""
     title = crop.picture if crop.set == MAIN else f"{crop.picture} ({crop.set})"
     if crop.version:
         title = f"{title}, version {crop.version + 1}"

@@ -6,7 +6,6 @@ Shapes: C = 1 or 3, H W image, h = H // scale. Images are float32 in [0, 1].
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,16 +13,17 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from wildsr.apps.common.logs import is_quiet, message_console
 from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import most_detailed, to_pil
 from wildsr.images.sheets import Cell
+from wildsr.io import UserError
 from wildsr.metrics import chosen_metrics
 from wildsr.scores import Scores, mean_row
 from wildsr.training.datamodule import MAIN
@@ -36,7 +36,7 @@ SIDE, ZOOM = 200, 2  # of a window, pixels; and how many times its sides are enl
 
 
 class Score(NamedTuple):
-    """What one method reached on one picture of a set: figure by name, and the recipe where there is one."""
+    """Result of one method on one picture of a set: figure by name, and the recipe where there is one."""
 
     set: str
     picture: str
@@ -47,12 +47,12 @@ class Score(NamedTuple):
 
 
 def bicubic(scale: int) -> Method:
-    """Plain bicubic interpolation: what a network has to beat."""
+    """Return plain bicubic interpolation: what a network has to beat."""
     return lambda lq: F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
 
 
 class Verdict(NamedTuple):
-    """What a judgement finds: all scores, and for each picture that the comparison shows a row of labelled crops."""
+    """Results of a judgement: all scores, and for each picture that the comparison shows a row of labelled crops."""
 
     scores: list[Score]
     rows: list[list[Cell]]
@@ -70,12 +70,12 @@ def judge(
     border: int,
     device: torch.device,
 ) -> Verdict:
-    """Every method on every picture of every set, `border` pixels left out on each side."""
+    """Judge every method on every picture of every set, `border` pixels left out on each side."""
     verdict = Verdict([], [])
     for name, pictures in sets.items():
         trial = Trial(name, pictures, methods, metrics, border, device)
-        bar = Console(file=sys.stderr)
-        off = bar.is_jupyter  # rich's bars want ipywidgets there
+        bar = message_console()
+        off = bar.is_jupyter or is_quiet()  # rich's bars want ipywidgets in Jupyter
         for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
             verdict.take(trial.judge(index))
     return verdict
@@ -113,10 +113,10 @@ class Trial:
 
     @torch.no_grad()
     def judge(self, index: int) -> Verdict:
-        """Every method on one picture, with a row for the comparison where it is to be shown.
+        """Judge every method on one picture, with a row for the comparison where it is to be shown.
 
         Raises:
-            ValueError: the picture cannot be read, or is too small for a metric.
+            UserError: the picture cannot be read, or is too small for a metric.
         """
         item = self.pictures[index]
         label, pair = self.pictures.label(index), shown_pair(item, self.device)
@@ -134,13 +134,13 @@ class Trial:
 
 
 def shown_of(pictures: ValidationSet) -> list[int]:
-    """The numbers that a comparison shows of a set: the first SHOWN pictures, each in its first version."""
+    """Return the numbers that a comparison shows of a set: the first SHOWN pictures, each in its first version."""
     firsts = (index for index in range(len(pictures)) if pictures.label(index).version == 0)
     return list(islice(firsts, SHOWN))
 
 
 def crops(title: str, pair: ValidationPair, results: Mapping[str, Tensor]) -> list[Cell]:
-    """The input under a title, each method's result, the original: the same window of each, enlarged for the eye.
+    """Cut the input under a title, each method's result and the original: one window of each, enlarged for the eye.
 
     The window is the one with the most detail in the original, or in the last method's picture where there is none.
     The input is enlarged without smoothing, so that its own pixels show.
@@ -170,24 +170,24 @@ def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: b
 
 
 def last_score(scores: Scores, metric: str) -> float:
-    """A metric of the last stage, for a search.
+    """Return a metric of the last stage, for a search.
 
     Raises:
-        ValueError: it is not finite; Optuna takes nothing else.
+        UserError: it is not finite; Optuna takes nothing else.
     """
     method, row = list(scores.items())[-1]
     if not math.isfinite(row[metric]):
-        raise ValueError(f"{metric} of the {method}: given {row[metric]}, wanted a finite number")
+        raise UserError(f"{metric} of the {method}: given {row[metric]}, wanted a finite number")
     return row[metric]
 
 
 def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
-    """A set's item as methods see it: degraded where a recipe says so."""
+    """Return a set's item as methods see it: degraded where a recipe says so."""
     return validation_pair(Batch.collate([item]).to(device))
 
 
 def means(scores: Sequence[Score]) -> Scores:
-    """Method to mean figures, see `mean_row`: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
+    """Return method to mean figures, see `mean_row`: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
     values: dict[str, dict[str, list[float]]] = {}
     for score in scores:
         row = values.setdefault(score.method, {})

@@ -1,4 +1,4 @@
-"""What a judgement has found so far, kept in its folder: the same judgement goes on where it was interrupted."""
+"""Results of a judgement so far, kept in its folder: the same judgement goes on where it was interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wildsr.apps.evaluate.judgement import Score
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
 from wildsr.images import write_whole
-from wildsr.io import write_rows
+from wildsr.io import UserError, write_rows
 
 SETTINGS = "settings.json"
 FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON, PAGE)
@@ -38,7 +38,7 @@ class Ledger:
         overwrite: start anew, whatever there is.
 
     Raises:
-        ValueError: the folder holds a judgement with other settings, or files of these names that are none.
+        UserError: the folder holds a judgement with other settings, or files of these names that are none.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], overwrite: bool = False) -> None:
@@ -52,23 +52,23 @@ class Ledger:
 
     def _take_over(self, there: Sequence[Path], settings: dict[str, Any]) -> None:
         if there[0].name != SETTINGS:
-            raise ValueError(f"{there[0]} is there already; --overwrite replaces it")
+            raise UserError(f"{there[0]} is there already; --overwrite replaces it")
         try:
             before = json.loads(there[0].read_text())
             other = [key for key in settings if before.get(key) != settings[key]]
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{there[0]}: damaged; --overwrite replaces it") from error
+            raise UserError(f"{there[0]}: damaged; --overwrite replaces it") from error
         if other:
-            raise ValueError(f"{self.folder} holds a judgement with other {', '.join(other)}; --overwrite replaces it")
+            raise UserError(f"{self.folder} holds a judgement with other {', '.join(other)}; --overwrite replaces it")
         for score in read_scores(self.folder / IMAGES) if self.folder / IMAGES in there else []:
             self.found.setdefault((score.set, Label(score.picture, score.version)), []).append(score)
 
     def has(self, name: str, label: Label) -> bool:
-        """Whether a picture of the set `name` has been judged."""
+        """Return whether a picture of the set `name` has been judged."""
         return (name, label) in self.found
 
     def is_complete(self, sets: Mapping[str, ValidationSet]) -> bool:
-        """Whether all of the sets has been judged and written."""
+        """Return whether all of the sets has been judged and written."""
         written = not self.outdated and (self.folder / PAGE).is_file()  # which is written last
         return written and all(key in self.found for key in keys_of(sets))
 
@@ -79,7 +79,7 @@ class Ledger:
             self.write()
 
     def scores(self, sets: Mapping[str, ValidationSet]) -> list[Score]:
-        """All scores so far, in the order of the sets and their pictures."""
+        """Return all scores so far, in the order of the sets and their pictures."""
         return [score for key in keys_of(sets) for score in self.found.get(key, [])]
 
     def write(self) -> None:
@@ -98,5 +98,5 @@ class Ledger:
 
 
 def keys_of(sets: Mapping[str, ValidationSet]) -> list[tuple[str, Label]]:
-    """Every picture of every set."""
+    """Yield every picture of every set."""
     return [(name, pictures.label(index)) for name, pictures in sets.items() for index in range(len(pictures))]

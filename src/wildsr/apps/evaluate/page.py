@@ -51,7 +51,7 @@ class Windows:
         self.kept.append((crop, list(results)))
 
     def panels(self, notes: Mapping[tuple[str, str, str, str], str]) -> list[Panel]:
-        """A panel a window: LQ, each method, HQ; LQ beside the last method at first."""
+        """Return a panel a window: LQ, each method, HQ; LQ beside the last method at first."""
         inputs, panels = self.folder / CROPS, []
         for crop, methods in self.kept:
             versions = [Version("LQ", inputs / LQ / crop.file)]
@@ -75,7 +75,7 @@ def write_judgement(folder: Path, windows: Windows, settings: Mapping[str, Any],
         settings: of the judgement: `weights`, `sets` and further ones.
 
     Raises:
-        ValueError: a file is damaged.
+        UserError: a file is damaged.
         OSError: the page cannot be written.
     """
     scores = read_scores(folder / SCORES)

@@ -48,7 +48,7 @@ class Embedded(NamedTuple):
 
 
 def embed(panels: Sequence[Panel], bound: int = BOUND) -> Embedded:
-    """The pictures of panels: as they are; else all as WebP at QUALITY; else so, of as many panels as fit."""
+    """Embed the pictures of panels: as they are; else all as WebP at QUALITY; else so, of as many panels as fit."""
     files = list(dict.fromkeys(version.file for panel in panels for version in panel.versions))
     if sum(_encoded(file.stat().st_size) for file in files) <= bound:
         return Embedded(list(panels), {file: _uri("png", file.read_bytes()) for file in files}, "")
@@ -84,7 +84,7 @@ Key = tuple[str, str, str, str]  # set, picture, version, method
 
 
 def notes_of(images: Sequence[Mapping[str, str]]) -> dict[Key, str]:
-    """What each method reached on each picture, in few words: its first figure."""
+    """Return what each method reached on each picture, in few words: its first figure."""
     notes: dict[Key, str] = {}
     for row in images:
         found = [(FIGURES[name], value) for name in FIGURES if (value := number(row.get(name))) is not None]

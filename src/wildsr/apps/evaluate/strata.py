@@ -1,4 +1,4 @@
-"""Where a method is weak: its figures by what was done to the pictures of a synthetic set.
+"""Weaknesses of a method: its figures by what was done to the pictures of a synthetic set.
 
 Blur and noise are the first order's; JPEG and the order of JPEG and resize are the final order's.
 """
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
-    """The stratum of a recipe on each axis, in words: blur, noise, jpeg, order. What it leaves out has none.
+    """Return a recipe's stratum on each axis, in words: blur, noise, jpeg, order. What it leaves out has none.
 
     Noise is parted at the middle of the spec's range of its kind, JPEG at the thirds of the range of qualities.
     """
@@ -42,7 +42,7 @@ def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
 
 
 def all_strata(spec: DegradationSpec) -> dict[str, list[str]]:
-    """Every stratum that a spec can draw, by axis, in a fixed order."""
+    """Return every stratum that a spec can draw, by axis, in a fixed order."""
     kinds = ("gaussian", "poisson") if _operation(spec, "first", "noise") else ()
     return {
         "blur": list(BLUR_FIELDS) if _operation(spec, "first", "blur") else [],
@@ -53,7 +53,7 @@ def all_strata(spec: DegradationSpec) -> dict[str, list[str]]:
 
 
 def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
-    """A row a stratum and method, with the number of images and the means; a stratum without images has a bare 0."""
+    """Return a row a stratum and method: the number of images and the means; a stratum without images has a bare 0."""
     keys = [(axis, stratum) for axis, strata in all_strata(spec).items() for stratum in strata]
     grouped: dict[tuple[str, str], dict[str, list[Score]]] = {key: {} for key in keys}
     for score in scores:
@@ -70,12 +70,12 @@ def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
 
 
 def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
-    """The mean of each figure, see `mean_row`."""
+    """Return the mean of each figure, see `mean_row`."""
     return mean_row({name: [score.figures[name] for score in scores] for name in scores[0].figures})
 
 
 def strata_table(rows: Sequence[Row], figure: str, title: str) -> Table:
-    """One figure of every method by stratum; strata of fewer than FEW images are only counted, below the table."""
+    """Lay out one figure of every method by stratum; strata of fewer than FEW images are counted below the table."""
     methods = list(dict.fromkeys(row["method"] for row in rows if row["images"]))
     table = Table(title=f"{title}, {FIGURES[figure].head}", title_justify="left", caption_justify="left")
     for name in ("", "images", *methods):
@@ -97,13 +97,13 @@ def _label(axis: str, stratum: str) -> str:
 
 
 def _operation(spec: DegradationSpec, order: str, name: str) -> Any:
-    """The operation of an order that bears the short name; None where it has none."""
+    """Return the operation of an order that bears the short name; None where it has none."""
     operations = spec.orders[order].operations.values() if order in spec.orders else ()
     return next((operation for operation in operations if operation.name == name), None)
 
 
 def _ends_with_jpeg(spec: DegradationSpec) -> bool:
-    """Whether the final order has a JPEG and a resize, whose order is a stratum."""
+    """Return whether the final order has a JPEG and a resize, whose order is a stratum."""
     return all(_operation(spec, "final", name) for name in ("jpeg", "resize"))
 
 
@@ -114,7 +114,7 @@ def _halves(spec: DegradationSpec, kind: str) -> tuple[tuple[float, float], tupl
 
 
 def _thirds(spec: DegradationSpec) -> list[tuple[int, int]]:
-    """The range of qualities in three, both ends of each included; as equal as whole numbers allow, none empty."""
+    """Divide the range of qualities in three, both ends of each included; as equal as can be, none empty."""
     low, high = _operation(spec, "final", "jpeg").quality
     ends = [low + (high - low + 1) * part // 3 for part in range(4)]
     return [(first, last - 1) for first, last in pairwise(ends) if first < last]

@@ -12,6 +12,7 @@ from statistics import stdev
 from typing import Any, NamedTuple
 
 from wildsr.images import first_line
+from wildsr.io import UserError
 from wildsr.metrics import FEW, FIGURES
 from wildsr.scores import LEFT_OUT, finite_mean, mean_text
 
@@ -48,7 +49,7 @@ class Table:
 
 
 def tables_of(rows: Sequence[Row]) -> list[Table]:
-    """A table a validation set, the main one first, each with the figures that any row has."""
+    """Return a table a validation set, the main one first, each with the figures that any row has."""
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
     sets = sorted(dict.fromkeys(_set_of(key) for key in keys), key=lambda name: name != MAIN)
     return [_table(name, rows, [key for key in keys if _set_of(key) == name]) for name in sets]
@@ -100,8 +101,9 @@ class Strata:
 
 
 def strata_of(strata: Sequence[dict[str, str]]) -> list[Strata]:
-    """A table for each synthetic set and figure in the rows of a strata.csv; strata of fewer than FEW images are only
-    counted.
+    """Return a table for each synthetic set and figure in the rows of a strata.csv.
+
+    Strata of fewer than FEW images are only counted.
     """
     found = []
     for name in dict.fromkeys(row.get("set", "") for row in strata):
@@ -128,10 +130,10 @@ def _stratum_table(rows: Sequence[dict[str, str]], key: str, title: str) -> Stra
 
 
 def read_table(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by its head; none where there is no file.
+    """Read the rows of a CSV file by its head; none where there is no file.
 
     Raises:
-        ValueError: it is damaged.
+        UserError: it is damaged.
     """
     if not file.is_file():
         return []
@@ -139,11 +141,11 @@ def read_table(file: Path) -> list[dict[str, str]]:
         with file.open(newline="", errors="replace") as lines:
             return [{str(key): str(value) for key, value in row.items()} for row in csv.DictReader(lines)]
     except csv.Error as error:
-        raise ValueError(f"{file}: damaged ({error})") from error
+        raise UserError(f"{file}: damaged ({error})") from error
 
 
 def number(text: object) -> float | None:
-    """A number that can be drawn, out of a file that may hold anything; else None."""
+    """Read a number that can be drawn, out of a file that may hold anything; else None."""
     try:
         value = float(str(text))
     except ValueError:
@@ -152,13 +154,13 @@ def number(text: object) -> float | None:
 
 
 def read_json(file: Path, wanted: type) -> Any:
-    """The content of a JSON file, empty where there is none."""
+    """Read the content of a JSON file, empty where there is none."""
     if not file.is_file():
         return wanted()
     try:
         content = json.loads(file.read_text())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
     if not isinstance(content, wanted):
-        raise ValueError(f"{file}: damaged; wanted a JSON {wanted.__name__}")
+        raise UserError(f"{file}: damaged; wanted a JSON {wanted.__name__}")
     return content

@@ -1,4 +1,4 @@
-"""What `wildsr evaluate` does: networks on their backends, beside bicubic, on every picture of every set.
+"""The work of `wildsr evaluate`: networks on their backends, beside bicubic, on every picture of every set.
 
 Shapes: C = 1 or 3, h w LQ picture, H = h * scale.
 """
@@ -6,7 +6,7 @@ Shapes: C = 1 or 3, h w LQ picture, H = h * scale.
 from __future__ import annotations
 
 import argparse
-import sys
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,9 +21,12 @@ from wildsr.apps.upscale.backends import open_backend
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
 from wildsr.images.sheets import Cell
+from wildsr.io import UserError, can_be_mended
 from wildsr.networks.memory import free_memory, is_out_of_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, tile_side, upscale
 from wildsr.training.datamodule import ValidationPair
+
+log = logging.getLogger(__name__)
 
 BICUBIC = "bicubic"
 
@@ -32,16 +35,16 @@ def check_scales(networks: Mapping[str, Any], sets: Mapping[str, ValidationSet])
     """Say which networks are left out of which sets.
 
     Raises:
-        ValueError: a set has no network of its scale.
+        UserError: a set has no network of its scale.
     """
     for name, pictures in sets.items():
         others = [f"{one} (x{network.scale})" for one, network in networks.items() if network.scale != pictures.scale]
         if len(others) == len(networks):
-            raise ValueError(
+            raise UserError(
                 f"the set {name} is x{pictures.scale}: given {', '.join(others)}, wanted weights of its scale"
             )
         for other in others:
-            print(f"{other} is left out of {name}, which is x{pictures.scale}", file=sys.stderr)
+            log.warning("%s is left out of %s, which is x%d", other, name, pictures.scale)
 
 
 def build_trials(
@@ -52,13 +55,13 @@ def build_trials(
     bar: Bar,
     windows: Windows,
 ) -> list[Trial]:
-    """A trial a set: bicubic, and the networks of its scale.
+    """Build a trial a set: bicubic, and the networks of its scale.
 
     Args:
         windows: of the pictures that the page shows.
 
     Raises:
-        ValueError: a backend cannot run a network.
+        UserError: a backend cannot run a network.
     """
     opened = {name: open_backend(network, given.backend, device, given.half) for name, network in networks.items()}
     trials = []
@@ -75,7 +78,7 @@ def build_trials(
 
 
 def keeper(windows: Windows, name: str, pictures: ValidationSet) -> Keep:
-    """What a trial calls with the pictures that are to be shown."""
+    """Return what a trial calls with the pictures that are to be shown."""
 
     def keep(index: int, pair: ValidationPair, results: Mapping[str, Tensor]) -> None:
         windows.keep(name, index, pictures, pair.lq, pair.hq, results)
@@ -84,7 +87,7 @@ def keeper(windows: Windows, name: str, pictures: ValidationSet) -> Keep:
 
 
 def method_of(upscaler: Upscaler, device: torch.device, share: float, bar: Bar) -> Method:
-    """What a trial calls: a network on its backend, in tiles as large as memory allows.
+    """Return what a trial calls: a network on its backend, in tiles as large as memory allows.
 
     Args:
         share: of the work on a picture, for the bar.
@@ -118,10 +121,10 @@ def judge_all(trials: Sequence[Trial], ledger: Ledger, bar: Bar) -> tuple[list[l
         try:
             found = trial.judge(index)
         except Exception as error:
-            if not (isinstance(error, ValueError) or is_out_of_memory(error)):
+            if not (can_be_mended(error) or is_out_of_memory(error)):
                 raise
             failed += 1
-            bar.say(f"left out of {trial.name}: {printable(label.picture)}: {first_line(error)}")
+            log.warning("left out of %s: %s: %s", trial.name, printable(label.picture), first_line(error))
             continue
         rows += found.rows
         ledger.add(trial.name, label, found.scores)

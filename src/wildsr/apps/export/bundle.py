@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wildsr import __version__
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, to_onnx
 from wildsr.images import write_whole
+from wildsr.io import UserError
 from wildsr.networks import load_generator, save_generator
 
 FORMATS = ("safetensors", "pth", "onnx")
@@ -36,11 +37,11 @@ class Written(NamedTuple):
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Raises: ValueError if what a format needs is not installed."""
+    """Check that what the formats need is installed. Raises: UserError."""
     for name in formats:
         needed = NEEDED.get(name, ())
         if missing := [module for module in needed if importlib.util.find_spec(module) is None]:
-            raise ValueError(
+            raise UserError(
                 f"the {name} file needs {' and '.join(missing)}; pip install {' '.join(needed)}, or choose among "
                 f"--formats {' '.join(other for other in FORMATS if other not in NEEDED)}"
             )
@@ -64,7 +65,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         lqs: pictures, (C, h, w), of several sizes.
 
     Raises:
-        ValueError: what was loaded again gives another result.
+        UserError: what was loaded again gives another result.
         OSError: the file cannot be written.
     """
     name = file.suffix[1:]
@@ -84,7 +85,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
         if not worst <= allowed * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
             others = "; torch cannot trace this network, choose --formats safetensors pth" if is_traced else ""
-            raise ValueError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph{others}")
+            raise UserError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph{others}")
         difference = max(difference, worst * 255)
     return Written(file, difference, file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest())
 

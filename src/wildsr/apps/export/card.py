@@ -20,6 +20,7 @@ from wildsr.apps.export.origin import NO_LICENCE, Origin
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
+from wildsr.io import UserError
 from wildsr.networks.tiling import check_channels
 from wildsr.scores import Scores, mean_text
 
@@ -37,21 +38,21 @@ class Shown(NamedTuple):
 
 
 def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[Shown]:
-    """A window of each photograph, (3, H, W) uint8, degraded by a recipe of its own: SEED, SEED + 1, ….
+    """Degrade a window of each photograph, (3, H, W) uint8, by a recipe of its own: SEED, SEED + 1, ….
 
     The window is in the middle, a third from the top, where photographers put what matters.
 
     A network of four channels sees an opaque alpha beside the colour.
 
     Raises:
-        ValueError: a photograph is too small to show, or no picture has as many channels.
+        UserError: a photograph is too small to show, or no picture has as many channels.
     """
     check_channels(channels)
     pairs = []
     for seed, photograph in enumerate(photographs, start=SEED):
         (height, width), least = photograph.shape[-2:], LEAST * scale
         if min(height, width) < least:
-            raise ValueError(f"photograph of {width} x {height} pixels: too small for x{scale}, wanted {least} a side")
+            raise UserError(f"photograph of {width} x {height} pixels: too small for x{scale}, wanted {least} a side")
         top, left = max(height - SIDE, 0) // 3, max(width - SIDE, 0) // 2
         window = photograph[:, top : top + SIDE, left : left + SIDE]
         hq = crop_to_multiple(to_float(to_channels(window, 1 if channels == 1 else 3)), scale)
@@ -64,7 +65,7 @@ def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[S
 
 
 def picture(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
-    """A row a photograph: degraded, enlarged by interpolation, enlarged by the network, and the photograph."""
+    """Lay out a row a photograph: degraded, enlarged by interpolation, enlarged by the network, and the photograph."""
     rows: list[list[Cell]] = []
     for hq, lq in pairs:
         size = hq.shape[-2:]
@@ -81,7 +82,7 @@ def picture(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
 
 
 def card_text(name: str, generator: nn.Module, origin: Origin, files: Sequence[Written]) -> str:
-    """The text of NAME.md; its picture is NAME.png."""
+    """Write the text of NAME.md; its picture is NAME.png."""
     facts = describe(generator)
     words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
     sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
@@ -142,7 +143,7 @@ def _scores(origin: Origin) -> str:
 
 
 def score_table(scores: Scores, row: str) -> str:
-    """The closing table of a run in Markdown, one row in bold."""
+    """Write the closing table of a run in Markdown, one row in bold."""
     rows = []
     for name, values in scores.items():
         cells = [mean_text(values, key, digits) for key, (_, digits) in METRICS.items()]
@@ -165,5 +166,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
+    """Escape a text, so that Markdown shows it as it is, in one line."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in " ".join(text.split()))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
 from wildsr.apps.common.arguments import Parser, refuse_clashes
+from wildsr.apps.common.logs import is_quiet, message_console
 from wildsr.apps.export.bundle import FORMATS, Written, check_formats, describe, write_file
 from wildsr.apps.export.card import Shown, card_text, degraded, picture
 from wildsr.apps.export.origin import Origin, find_origin
@@ -70,7 +69,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def photographs(file: Path | None) -> list[Tensor]:
-    """(3, H, W) uint8: the given one, or two that scikit-image carries."""
+    """Read the given photograph, or two that scikit-image carries; each (3, H, W) uint8."""
     if file is not None:
         return [read_image(file)]
     names = ["coffee.png", "camera.png"]  # neither is trained on by data=photos
@@ -84,11 +83,11 @@ def write_bundle(
     """Write all files of a bundle into a folder: those of weights, then the picture and the card.
 
     Raises:
-        ValueError: a file differs from the checkpoint.
+        UserError: a file differs from the checkpoint.
     """
     weights, (image, text) = names[:-2], names[-2:]
     metadata = describe(generator) | origin.facts
-    with Progress(console=Console(file=sys.stderr), transient=True) as progress:
+    with Progress(console=message_console(), transient=True, disable=is_quiet()) as progress:
         task = progress.add_task("", total=len(weights) + 1)
         files = []
         for name in weights:
@@ -103,6 +102,6 @@ def write_bundle(
 
 
 def views(pairs: Sequence[Shown]) -> list[Tensor]:
-    """LQ pictures of two sizes, one with odd sides, to compare on."""
+    """Return LQ pictures of two sizes, one with odd sides, to compare on."""
     lq = pairs[0].lq
     return [lq, lq[:, : lq.shape[1] * 3 // 4 | 1, : lq.shape[2] // 2 | 1]]

@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from: what its run's folder tells about it.
+"""Origin of a checkpoint: what its run's folder tells about it.
 
 Everything in that folder is only read as text and numbers: it may be somebody else's.
 """
@@ -17,6 +17,7 @@ from torch import nn
 
 from wildsr.data import pictures_digest, sample_photographs
 from wildsr.images import expanded, find_images, first_line
+from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.digest import weights_digest
 from wildsr.scores import Scores, read_scores
@@ -29,7 +30,7 @@ NO_LICENCE = "not stated"
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known about a checkpoint.
+    """Facts known about a checkpoint.
 
     Attributes:
         facts: texts that travel with the weights: always `licence`, `source` and `weights_sha256`; of a run `stage`,
@@ -46,10 +47,10 @@ class Origin:
 
 
 def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origin:
-    """What the folder around a checkpoint, a file as `load_generator` reads it, tells about it.
+    """Find what the folder around a checkpoint, a file as `load_generator` reads it, tells about it.
 
     Raises:
-        ValueError: the run's config.yaml or scores.json is damaged.
+        UserError: the run's config.yaml or scores.json is damaged.
     """
     path = expanded(source)
     facts = {"licence": licence or NO_LICENCE, "source": path.name}
@@ -72,7 +73,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _iterations(path: Path) -> dict[str, str]:
-    """How long the weights were trained, where the file says so."""
+    """Return how long the weights were trained, where the file says so."""
     if path.suffix == ".ckpt":
         content = torch.load(path, map_location="cpu", weights_only=True)
         return {"iterations": str(content["iteration"])} if "iteration" in content else {}
@@ -88,14 +89,14 @@ def _read_config(file: Path) -> dict[str, Any]:
         # Without resolving: an interpolation could read the environment.
         content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     except Exception as error:  # the YAML reader has many kinds
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: damaged; wanted a run's configuration")
+        raise UserError(f"{file}: damaged; wanted a run's configuration")
     return {str(key): value for key, value in content.items()}
 
 
 def _data_facts(config: dict[str, Any]) -> dict[str, str]:
-    """How many training pictures there are and their digest; nothing where they are not there."""
+    """Return how many training pictures there are and their digest; nothing where they are not there."""
     data = config.get("data")
     train = data.get("train") if isinstance(data, dict) else None
     root, names = (train.get(key) for key in ("root", "names")) if isinstance(train, dict) else (None, None)
@@ -109,5 +110,5 @@ def _data_facts(config: dict[str, Any]) -> dict[str, str]:
         else:
             return {}
         return {"pictures": str(len(files)), "data_sha256": pictures_digest(files, folder)}
-    except (ValueError, OSError):
+    except (UserError, OSError):
         return {}

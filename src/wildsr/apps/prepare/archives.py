@@ -25,6 +25,7 @@ from rich.filesize import decimal
 
 from wildsr.apps.prepare.space import require_space
 from wildsr.images import SUFFIXES, first_line, write_whole
+from wildsr.io import UserError
 
 # Photographs hardly compress: what grows a hundredfold is made to fill disks. A small one may grow to 100 MB.
 GROWTH, HARMLESS = 100, 100_000_000
@@ -36,13 +37,13 @@ DAMAGE = (
 )  # fmt: skip
 
 
-class BadArchiveError(ValueError):
-    """What is wrong lies in the archive itself, not in the machine that unpacks it."""
+class BadArchiveError(UserError):
+    """A fault of the archive itself, not of the machine that unpacks it."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive holds: its path there, bytes, date in seconds since 1970, kind, and how to read it."""
+    """A member of an archive: its path there, bytes, date in seconds since 1970, kind, and how to read it."""
 
     name: str
     size: int
@@ -56,7 +57,7 @@ class Member:
 
     @property
     def is_picture(self) -> bool:
-        """By its name, as `images.find_images` has it; what macOS adds to archives is hidden or in __MACOSX."""
+        """Return whether it is one by its name, as for `images.find_images`; macOS adds hidden ones, and __MACOSX."""
         hidden = any(part.startswith((".", "__MACOSX")) for part in self.parts)
         return not hidden and PurePosixPath(self.name).suffix.lower() in SUFFIXES
 
@@ -83,7 +84,7 @@ def unpack(
     Raises:
         BadArchiveError: it is no archive, damaged, holds no picture, an unsafe path, a link or a device, or
             unpacks to far more than photographs would.
-        ValueError: the pictures do not fit on the disk.
+        UserError: the pictures do not fit on the disk.
     """
     try:
         opened: tarfile.TarFile | zipfile.ZipFile
@@ -150,7 +151,7 @@ def _write_all(
 
 
 def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
-    """The files among the members, each checked before any is written.
+    """Yield the files among the members, each checked before any is written.
 
     Raises:
         BadArchiveError: a link or a device, a path that leads outside or cannot be shown, one given twice, or too

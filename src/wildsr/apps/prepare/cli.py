@@ -9,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.apps.common.arguments import Parser, positive
+from wildsr.apps.common.logs import is_quiet, message_console
 from wildsr.apps.prepare.cutting import Plan
 from wildsr.apps.prepare.ledger import Ledger
 from wildsr.apps.prepare.published import bring
@@ -62,9 +62,9 @@ def main(words: Sequence[str]) -> int:
     if given.store:
         options["store"] = True
     name, amount = TextColumn("{task.description}"), TextColumn("{task.fields[amount]}")
-    bar = Console(stderr=True)
+    bar = message_console()
     columns = (name, BarColumn(), amount, TimeRemainingColumn())
-    progress = Progress(*columns, console=bar, disable=bar.is_jupyter)  # rich's bars want ipywidgets there
+    progress = Progress(*columns, console=bar, disable=bar.is_jupyter or is_quiet())  # bars want ipywidgets in Jupyter
     with Ledger(given.output, options) as ledger:
         work = Preparation(given.output, ledger, plan, given.workers, progress, given.store)
         try:
@@ -81,7 +81,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The call, with every default filled in; a wrong one ends with exit code 2."""
+    """Parse the call, with every default filled in; a wrong one ends with exit code 2."""
     parser = Parser("prepare", DESCRIPTION)
     parser.add_argument("set", choices=[*SETS, "folder"], help="which data set; folder: pictures of your own")
     parser.add_argument("folder", nargs="?", type=Path, help="the folder with your pictures")
@@ -108,7 +108,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def misuse(given: argparse.Namespace) -> str:
-    """What is wrong with a call whose words are right one by one; "" where nothing is."""
+    """Return what is wrong with a call whose words are right one by one; "" where nothing is."""
     if given.set == "folder" and (given.folder is None or given.output is None):
         return "folder wants the folder with your pictures and -o OUTPUT"
     if given.set != "folder" and (given.folder is not None or given.val):
@@ -128,7 +128,7 @@ def misuse(given: argparse.Namespace) -> str:
 
 
 def size(text: str) -> int | None:
-    """A side in pixels, or None for "whole", for `type=`."""
+    """Read a side in pixels, or None for "whole", for `type=`."""
     if text == "whole":
         return None
     if not text.isdecimal() or int(text) < 1:
@@ -137,7 +137,7 @@ def size(text: str) -> int | None:
 
 
 def scales(text: str) -> tuple[Fraction, ...]:
-    """A list such as 0.75,0.5,1/3,400, or "none", for `type=`."""
+    """Read a list such as 0.75,0.5,1/3,400, or "none", for `type=`."""
     try:
         wanted = () if text == "none" else tuple(Fraction(word) for word in text.split(","))
         return Plan(scales=wanted).scales
@@ -148,5 +148,5 @@ def scales(text: str) -> tuple[Fraction, ...]:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,6 +20,7 @@ from urllib.error import HTTPError
 import wildsr
 from wildsr.apps.prepare.space import require_space
 from wildsr.images import first_line, write_whole
+from wildsr.io import UserError
 
 CHUNK = 1 << 18  # bytes a read: a broken connection loses at most what was under way
 BUSY = (408, 425, 429)  # answers below 500 that ask to come back later (RFC 9110, 8470, 6585)
@@ -27,7 +28,7 @@ ADVANCE = 100  # a hundredth of the file more than ever before counts as progres
 VALIDATORS = ("ETag", "Last-Modified")  # what tells one version of a file from another (RFC 9110)
 
 
-class RefusedError(ValueError):
+class RefusedError(UserError):
     """The server does not send the file, however often it is asked."""
 
 
@@ -55,7 +56,7 @@ def fetch(
 
     Raises:
         RefusedError: the server refuses, or breaks off too often.
-        ValueError: the digest differs, or the disk is too small.
+        UserError: the digest differs, or the disk is too small.
         OSError: the disk cannot be written.
     """
     if target.exists():
@@ -106,7 +107,7 @@ class _Transfer:
 
     @property
     def total(self) -> int | None:
-        """The bytes wanted: the published length goes before the announced one."""
+        """Return the bytes wanted: the published length goes before the announced one."""
         return self.size if self.size is not None else self.known.get("total")
 
     @property
@@ -114,11 +115,11 @@ class _Transfer:
         return self.ended or (self.total is not None and self.have == self.total)
 
     def attempt(self) -> str:
-        """One request. Returns what went wrong; "" where it brought bytes up to the announced end.
+        """Make one request. Returns what went wrong; "" where it brought bytes up to the announced end.
 
         Raises:
             RefusedError: the server refuses for good.
-            ValueError: the disk is too small.
+            UserError: the disk is too small.
         """
         headers = {"User-Agent": f"wildsr/{wildsr.__version__}", "Accept-Encoding": "identity"}
         if self.have:
@@ -217,7 +218,7 @@ def _check(part: Path, url: str, digest: str | None) -> None:
     if found != wanted:
         aside = part.with_name(f"{part.stem}.damaged")
         part.replace(aside)
-        raise ValueError(
+        raise UserError(
             f"{url}: damaged: {kind} is {found}, wanted {wanted}; it is set aside as {aside}, and the same "
             f"command downloads it anew; where you know better, rename it to {part.stem}"
         )

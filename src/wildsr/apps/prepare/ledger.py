@@ -1,4 +1,4 @@
-"""What has been prepared in a folder, written down as it happens: a run that was cut off continues there."""
+"""Record of what was prepared in a folder, written down as it happens: a run that was cut off continues there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wildsr.apps.prepare.cutting import Outcome, Plan, outputs
+from wildsr.io import UserError
 from wildsr.locking import lock_folder
 
 NAME = "prepared.jsonl"
@@ -31,7 +32,7 @@ class Ledger:
         options: what decides how they look; a folder holds pictures of one set of options.
 
     Raises:
-        ValueError: the folder holds pictures of other options or of unknown origin, or another process is at
+        UserError: the folder holds pictures of other options or of unknown origin, or another process is at
             work in it.
     """
 
@@ -44,7 +45,7 @@ class Ledger:
         path = folder / NAME
         empty = not any((folder / name).exists() for name in MADE)
         if not (path.exists() or empty):
-            raise ValueError(f"{folder}: holds pictures that wildsr prepare did not put there; choose another --output")
+            raise UserError(f"{folder}: holds pictures that wildsr prepare did not put there; choose another --output")
         self._open = ExitStack()  # the lock and the file
         self._open.enter_context(lock_folder(folder, "wildsr prepare"))
         try:
@@ -55,7 +56,7 @@ class Ledger:
             elif options != self.options:
                 changed = sorted(key for key in options | self.options if options.get(key) != self.options.get(key))
                 known = [f"{key}={self.options[key]}" if key in self.options else f"no {key}" for key in changed]
-                raise ValueError(
+                raise UserError(
                     f"{folder}: prepared with {', '.join(known)}; choose another --output, or remove it to begin anew"
                 )
         except BaseException:
@@ -78,7 +79,7 @@ class Ledger:
         self.add(picture=key, stamp=stamp, outcome=asdict(outcome))
 
     def is_done(self, key: str, plan: Plan | None, stamp: str | None = None) -> bool:
-        """Whether the picture, in this version where a stamp is given, was dealt with and is all there."""
+        """Return whether the picture, in this version where a stamp is given, was dealt with and is all there."""
         outcome = self.known(key, stamp)
         if outcome is None or outcome.damaged:
             return outcome is not None
@@ -89,7 +90,7 @@ class Ledger:
         return set(paths) <= set(paths[0].parent.iterdir())
 
     def known(self, key: str, stamp: str | None = None) -> Outcome | None:
-        """What became of the picture, in this version where a stamp is given; None: nothing yet."""
+        """Return what became of the picture, in this version where a stamp is given; None: nothing yet."""
         entry = self.pictures.get(key)
         return None if entry is None or stamp not in (None, entry.stamp) else entry.outcome
 

@@ -22,7 +22,7 @@ class Packing:
         target: NAME.
 
     Raises:
-        ValueError: NAME is there already and no sound store.
+        UserError: NAME is there already and no sound store.
     """
 
     def __init__(self, target: Path) -> None:
@@ -37,7 +37,7 @@ class Packing:
         return self.target.exists() and not self.part.exists()
 
     def holds(self, outcome: Outcome, plan: Plan | None) -> bool:
-        """Whether a picture's levels are in the file: after a power cut it may be shorter than the ledger says."""
+        """Return whether a picture's levels are in the file: after a power cut it may be shorter than known."""
         made = copies(outcome.width, outcome.height, plan.scales if plan else ())
         return HEADER + outcome.start + sum(3 * width * height for _, width, height in made) <= self.length
 

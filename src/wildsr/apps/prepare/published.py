@@ -5,6 +5,7 @@ On disk, under the folder that is prepared: `archives/` and `unpacked/`, which g
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,13 +19,16 @@ from wildsr.apps.prepare.download import RefusedError, fetch
 from wildsr.apps.prepare.sources import Source, fingerprint
 from wildsr.apps.prepare.work import Part, Preparation
 from wildsr.images import SUFFIXES, find_images, walk
+from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
 
 
 def bring(work: Preparation, sources: Sequence[Source], keep_archives: bool) -> None:
     """Prepare published archives, one after the other.
 
     Raises:
-        ValueError: an archive is not to be had or damaged, too many damaged pictures, or too little room.
+        UserError: an archive is not to be had or damaged, too many damaged pictures, or too little room.
         OSError: a file cannot be written.
     """
     several = len({source.name for source in sources}) > 1
@@ -52,7 +56,7 @@ def _bring_one(work: Preparation, source: Source, part: Part, keep: bool) -> Non
         found = {f"{part.folder}/{name}": path for name, path in _pictures(work, source, placed).items()}
         keys = list(found)
         if len(found) != source.pictures:
-            work.say(f"{part.label}: {len(found)} pictures, where {source.pictures} are published")
+            log.warning("%s: %d pictures, where %d are published", part.label, len(found), source.pictures)
         work.prepare(part, found)
         mark = fingerprint(placed)
         _tidy(work, source, [] if keep else placed)
@@ -63,7 +67,7 @@ def _bring_one(work: Preparation, source: Source, part: Part, keep: bool) -> Non
 def _download(work: Preparation, source: Source) -> Path:
     archives = work.root / "archives"
     if source.url is None:
-        raise ValueError(
+        raise UserError(
             f"{source.name} cannot be fetched by a program: {source.by_hand}, and put what is in it, zip "
             f"files or pictures, into {archives / source.stem}; then run this again"
         )
@@ -77,13 +81,13 @@ def _download(work: Preparation, source: Source) -> Path:
         fetch(source.url, target, source.size, source.digest, show)
     except RefusedError as error:
         elsewhere = f"{source.stem}.zip, {source.stem}.tar or a folder {source.stem} goes into {archives}"
-        raise ValueError(f"{error}; if you get it elsewhere: {elsewhere}") from error
+        raise UserError(f"{error}; if you get it elsewhere: {elsewhere}") from error
     work.ledger.add(downloaded=target.name)
     return target
 
 
 def _pictures(work: Preparation, source: Source, placed: Sequence[Path]) -> dict[str, Path]:
-    """The pictures of what was placed, by the names they get."""
+    """Find the pictures of what was placed, by the names they get."""
     unpacked = work.root / "unpacked" / source.stem
     found: dict[str, Path] = {}
     for path in placed:
@@ -98,14 +102,14 @@ def _pictures(work: Preparation, source: Source, placed: Sequence[Path]) -> dict
         found |= _named(path, inside, source)
     found |= _named(unpacked, Path(), source)
     if not found:
-        raise ValueError(f"{placed[0]}: no picture; wanted files named *{', *'.join(SUFFIXES)}")
+        raise UserError(f"{placed[0]}: no picture; wanted files named *{', *'.join(SUFFIXES)}")
     return found
 
 
 def _named(folder: Path, inside: Path, source: Source) -> dict[str, Path]:
-    """The wanted pictures of a folder, by the names they get; none is no error."""
+    """Find the wanted pictures of a folder, by the names they get; none is no error."""
     files: list[Path] = []
-    with suppress(ValueError):
+    with suppress(UserError):
         files = [file for file in find_images(folder) if source.takes(file.relative_to(folder).parts)]
     return {(inside / file.relative_to(folder)).as_posix(): file for file in files}
 
@@ -120,7 +124,7 @@ def _unpack(work: Preparation, source: Source, archive: Path, folder: Path) -> N
         aside = archive.with_name(f"{archive.name}.damaged")
         archive.replace(aside)
         work.ledger.add(removed=archive.name)
-        raise ValueError(f"{error}; it is set aside as {aside}, and the same command downloads it anew") from error
+        raise UserError(f"{error}; it is set aside as {aside}, and the same command downloads it anew") from error
 
 
 def _tidy(work: Preparation, source: Source, archives: Sequence[Path]) -> None:

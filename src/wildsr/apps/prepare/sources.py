@@ -35,18 +35,18 @@ class Source:
     by_hand: str = ""  # how a person gets it
 
     def placed(self, folder: Path) -> list[Path]:
-        """What lies in `folder` of this archive: .zip and .tar files and folders that begin with its stem."""
+        """List what lies in `folder` of this archive: .zip and .tar files and folders that begin with its stem."""
         found = sorted(folder.iterdir()) if folder.is_dir() else []
         named = [path for path in found if path.name.lower().startswith(self.stem.lower())]
         return [path for path in named if path.is_dir() or path.suffix.lower() in ARCHIVES]
 
     def takes(self, parts: Sequence[str]) -> bool:
-        """Whether a picture whose path has these parts is wanted."""
+        """Return whether a picture whose path has these parts is wanted."""
         return not any(part.lower().startswith(begin.lower()) for part in parts for begin in self.leave)
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
-    """A digest of the names and lengths of files and of all files in folders; "" for no path."""
+    """Return a digest of the names and lengths of files and of all files in folders; "" for no path."""
     lines = [
         f"{path.name}/{file.relative_to(path)} {file.stat().st_size}"
         for path in paths

@@ -7,6 +7,7 @@ been done.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from wildsr.apps.prepare.space import require_space
 from wildsr.apps.prepare.workers import run, space_needed
 from wildsr.data.photographs import check_share
 from wildsr.images import expanded, file_state, find_images
+from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,13 @@ class Preparation:
         ledger: of that folder.
         plan: how pictures are cut; None leaves them whole.
         workers: processes that cut.
-        progress: where bars are shown, and damaged pictures named; its tasks have a field `amount`, in words.
+        progress: where bars are shown; its tasks have a field `amount`, in words.
         store: whether training pictures go into a store; else into files.
 
     After work, `report` holds a line of counts for each part, and `worked` says whether anything was to do.
 
     Raises:
-        ValueError: what is there is no sound store.
+        UserError: what is there is no sound store.
     """
 
     def __init__(
@@ -62,12 +66,8 @@ class Preparation:
         self.report: list[str] = []
         self.worked = False
 
-    def say(self, line: str) -> None:
-        """Print a line above the bars."""
-        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
     def bar(self, description: str) -> Callable[[int, int | None, str], None]:
-        """A new bar; it is moved with (done, of how many or None, both in words)."""
+        """Show a new bar; it is moved with (done, of how many or None, both in words)."""
         self.progress.start()
         task = self.progress.add_task(description, total=None, amount="")
         return lambda done, total, amount: self.progress.update(task, completed=done, total=total, amount=amount)
@@ -76,14 +76,14 @@ class Preparation:
         """Prepare a folder of pictures, `held_out` of them whole for validation.
 
         Raises:
-            ValueError: no pictures, too few of them, too many damaged ones, or too little room.
+            UserError: no pictures, too few of them, too many damaged ones, or too little room.
             OSError: a file cannot be written.
         """
         folder = expanded(folder)
         pictures = {path.relative_to(folder).as_posix(): path for path in find_images(folder)}
         gone = {key.partition("/")[2] for key in self.ledger.pictures} - set(pictures)
         if gone:
-            self.say(f"{len(gone)} pictures are no longer in {folder}; what they became stays in {self.root}")
+            log.info("%d pictures are no longer in %s; what they became stays in %s", len(gone), folder, self.root)
         held = self._hold_out(pictures, held_out) if held_out else set()
         val, train = Part("val", "val", None), Part("train", "train", self.plan, self.packing)
         for part, names in ((val, held), (train, set(pictures) - held)):
@@ -108,15 +108,15 @@ class Preparation:
                     self.ledger.add(forgotten=f"train/{name}")
                 held.add(name)
         if len(held) < count or len(held) >= len(pictures):
-            raise ValueError(f"{count} of {len(pictures)} pictures cannot be held out; wanted some readable ones left")
+            raise UserError(f"{count} of {len(pictures)} pictures cannot be held out; wanted some readable ones left")
         return held
 
     def keys(self, part: Part) -> list[str]:
-        """The pictures of a part that were dealt with before."""
+        """Return the pictures of a part that were dealt with before."""
         return [key for key in self.ledger.pictures if key.startswith(f"{part.folder}/")]
 
     def is_done(self, part: Part, key: str, stamp: str | None = None) -> bool:
-        """Whether a picture, in this version where a stamp is given, was dealt with and is all there."""
+        """Return whether a picture, in this version where a stamp is given, was dealt with and is all there."""
         if part.packing is None:
             return self.ledger.is_done(key, part.plan, stamp)
         outcome = self.ledger.known(key, stamp)
@@ -132,6 +132,7 @@ class Preparation:
         ]
         done = len(found) - len(jobs)
         damaged = self._damaged(set(found) - {job.key for job in jobs}, len(found))
+        log.debug("%s: %d of %d pictures are to be prepared", part.label, len(jobs), len(found))
         if not jobs:
             return
         self.worked = True
@@ -151,10 +152,10 @@ class Preparation:
                     damaged += self._damaged([job.key], len(found), damaged)
 
     def _damaged(self, keys: Iterable[str], total: int, before: int = 0) -> int:
-        """Name the damaged pictures among `keys`; returns how many they are. Raises: ValueError if too many."""
+        """Name the damaged pictures among `keys`; returns how many they are. Raises: UserError if too many."""
         reasons = [reason for key in keys if (reason := self.ledger.pictures[key].outcome.damaged)]
         for reason in reasons:
-            self.say(f"left out: {reason}")
+            log.warning("left out: %s", reason)
         if reasons:
             check_share(before + len(reasons), total, reasons[-1])
         return len(reasons)
@@ -186,6 +187,6 @@ class Preparation:
 
 
 def stamp(path: Path) -> str:
-    """What tells one version of a file from another: its length and its date."""
+    """Return what tells one version of a file from another: its length and its date."""
     state = file_state(path)
     return f"{state.st_size}-{state.st_mtime_ns}"

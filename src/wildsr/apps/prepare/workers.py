@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Job, decode, pieces
 from wildsr.images import file_state
+from wildsr.io import UserError
 
 T = TypeVar("T")
 SAMPLED = 8  # pictures looked at for the estimate of the room; decoding them takes a second
@@ -21,7 +22,7 @@ MARGIN = 1.1  # on that estimate: a sample errs
 
 
 class Work(Dataset[tuple[int, Any]]):
-    """A task done by number; what goes wrong comes back as an error, for DataLoader would make a page of it."""
+    """A task done by number; what a user can mend comes back as an error, for DataLoader would make a page of it."""
 
     def __init__(self, task: Callable[[Job], Any], jobs: Sequence[Job]) -> None:
         self.task, self.jobs = task, jobs
@@ -32,7 +33,7 @@ class Work(Dataset[tuple[int, Any]]):
     def __getitem__(self, number: int) -> tuple[int, Any]:
         try:
             return number, self.task(self.jobs[number])
-        except (ValueError, OSError, MemoryError) as error:
+        except (UserError, OSError, MemoryError) as error:
             return number, error
 
 
@@ -40,7 +41,7 @@ def run(task: Callable[[Job], T], jobs: Sequence[Job], workers: int) -> Generato
     """Do `task` for every job in `workers` processes, or in this one; results come as they are finished.
 
     Raises:
-        ValueError: a process died, or memory ran out.
+        UserError: a process died, or memory ran out.
         OSError: a file cannot be written.
     """
     workers = min(workers, len(jobs))
@@ -57,26 +58,28 @@ def run(task: Callable[[Job], T], jobs: Sequence[Job], workers: int) -> Generato
             if isinstance(result, Exception):
                 raise result
             yield jobs[number], result
-    except (RuntimeError, MemoryError):
-        raise ValueError(
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and (workers <= 1 or str(error).startswith("Caught ")):
+            raise  # a bug, of the task; a worker hands its traceback on
+        raise UserError(
             "a process that cuts pictures died, perhaps for want of memory; fewer than "
             f"--workers {workers} need less, and the same command continues"
         ) from None
 
 
 def as_it_is(result: T) -> T:
-    """No tensors: those would travel through /dev/shm, which is small in containers."""
+    """Return what is given, not as tensors: those would travel through /dev/shm, which is small in containers."""
     return result
 
 
 def begin_worker(number: int) -> None:
-    """Ctrl-C is for the process that started this one; where that one is killed, this one ends too."""
+    """Leave Ctrl-C to the process that started this one; where that one is killed, end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def end_with_parent() -> None:
-    """DataLoader's own watch would wait for a reader of the last result, and there is none any more."""
+    """End this process with its parent: DataLoader's own watch would wait for a reader of the last result."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -84,14 +87,14 @@ def end_with_parent() -> None:
 
 
 def space_needed(jobs: Sequence[Job], packed: bool) -> float:
-    """About how many bytes the outputs of `jobs` will take, from a few of the pictures, evenly spread."""
+    """Estimate the bytes that the outputs of `jobs` will take, from a few of the pictures, evenly spread."""
     sample = [jobs[len(jobs) * place // SAMPLED] for place in range(SAMPLED)] if len(jobs) > SAMPLED else jobs
     sizes = [size for job in sample if (size := size_of(job, packed)) is not None]
     return MARGIN * len(jobs) * sum(sizes) / len(sizes) if sizes else 0.0
 
 
 def size_of(job: Job, packed: bool) -> float | None:
-    """Bytes of a picture's outputs, as files by how far a square from its middle compresses; None: it is damaged."""
+    """Estimate the bytes of a picture's outputs, as files from a square of its middle; None: it is damaged."""
     if job.plan is None and not packed:
         return file_state(job.source).st_size
     picture = decode(job.source)

@@ -22,13 +22,14 @@ from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.degradation.operations import Blur
 from wildsr.images import to_pil
 from wildsr.images.sheets import Cell, sheet
+from wildsr.io import UserError
 
 COLUMNS = 4
 BLUE = "#4477aa"
 
 
 def versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: int) -> Image.Image:
-    """The photograph and n degraded versions of it, enlarged to its size without smoothing, with their recipes.
+    """Draw a photograph and n degraded versions of it, enlarged to its size without smoothing, with their recipes.
 
     Args:
         hq: (C, H, W), what is shown.
@@ -43,7 +44,7 @@ def versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: in
 
 
 def steps(hq: Tensor, source: Tensor, recipe: Recipe) -> Image.Image:
-    """One recipe's way through the pipeline: every intermediate image at one size, with its operation."""
+    """Draw one recipe's way through the pipeline: every intermediate image at one size, with its operation."""
     cells: list[Cell] = [(to_pil(hq), f"the photograph, {hq.shape[2]} x {hq.shape[1]}")]
     if source is not hq:
         cells.append((to_pil(source), "sharpened"))
@@ -54,7 +55,7 @@ def steps(hq: Tensor, source: Tensor, recipe: Recipe) -> Image.Image:
 
 
 def kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Image.Image:
-    """`each` kernels of every kind that the spec draws, a row a kind, the most frequent kind first.
+    """Draw `each` kernels of every kind that the spec draws, a row a kind, the most frequent kind first.
 
     Each kernel fills a square of `side` pixels and is brightest at its own maximum; red is negative.
     """
@@ -67,7 +68,7 @@ def kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Ima
                 share[record.kind] += 1
                 found.setdefault(record.kind, []).append(record)
     if not found:
-        raise ValueError("this degradation draws no kernel")
+        raise UserError("this degradation draws no kernel")
     rows = []
     for kind, count in share.most_common():
         words = f"{kind.replace('_', ' ')}: {count / share.total():.1%} of all"
@@ -77,7 +78,7 @@ def kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Ima
 
 
 def kernel_picture(blur: Blur, side: int) -> Image.Image:
-    """A kernel as a square picture: white at its maximum, black at zero, red below zero."""
+    """Draw a kernel as a square picture: white at its maximum, black at zero, red below zero."""
     kernel = render_kernel(blur)
     positive = (kernel / kernel.max()).clamp(0, 1)
     negative = (-kernel / kernel.max() * 4).clamp(0, 1)  # lobes are weak: four times brighter than the maximum
@@ -86,11 +87,11 @@ def kernel_picture(blur: Blur, side: int) -> Image.Image:
 
 
 def statistics(spec: DegradationSpec, draws: int, seed: int) -> Image.Image:
-    """Histograms of what a spec draws: one panel a number, bars for names, over `draws` recipes."""
+    """Draw histograms of what a spec draws: one panel a number, bars for names, over `draws` recipes."""
     found = varying(drawn_values(spec, draws, seed))
     keys = list(found)
     if not keys:
-        raise ValueError("this degradation draws nothing at random")
+        raise UserError("this degradation draws nothing at random")
     rows = -(-len(keys) // COLUMNS)
     figure = Figure(figsize=(4.2 * COLUMNS, 2.5 * rows), layout="constrained")
     for axes, key in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, keys, strict=False):
@@ -118,11 +119,11 @@ def _panel(axes: Axes, key: str, values: Sequence[Any], draws: int) -> None:
 
 
 def enlarged(image: Tensor, width: int) -> Image.Image:
-    """(C, h, w) at `width` pixels, without smoothing."""
+    """Enlarge (C, h, w) to `width` pixels, without smoothing."""
     picture = to_pil(image)
     return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.NEAREST)
 
 
 def in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
-    """Cells in rows of `columns`."""
+    """Arrange cells in rows of `columns`."""
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]

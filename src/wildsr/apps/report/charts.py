@@ -61,7 +61,7 @@ class Curve(NamedTuple):
 
 
 def charts_of(runs: Sequence[tuple[Run, int]], references: Mapping[str, Mapping[str, float]]) -> dict[str, list[Chart]]:
-    """The charts of runs, each with the number of its colour: group -> one chart a scalar, the stages in a row.
+    """Draw the charts of runs, each with the number of its colour: group -> a chart a scalar, the stages in a row.
 
     Args:
         references: scalar -> name -> value, drawn as a horizontal line.
@@ -83,7 +83,7 @@ def charts_of(runs: Sequence[tuple[Run, int]], references: Mapping[str, Mapping[
 
 
 def offsets(run: Run) -> list[tuple[int, Stage]]:
-    """Where each stage begins on the axis of the whole run."""
+    """Return where each stage begins on the axis of the whole run."""
     found: list[tuple[int, Stage]] = []
     begin = 0
     for stage in run.stages:
@@ -93,7 +93,7 @@ def offsets(run: Run) -> list[tuple[int, Stage]]:
 
 
 def _order(key: str) -> tuple[bool, tuple[str, ...], int, str]:
-    """Main set before others, a set's figures together, in the order of FIGURES."""
+    """Return a key that sorts the main set before others, a set's figures together, in the order of FIGURES."""
     *path, name = key.split("/")
     names = list(FIGURES)
     return (path[:1] != ["val"], tuple(path), names.index(name) if name in names else len(names), key)
@@ -154,13 +154,13 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def alike(values: Sequence[float]) -> list[str]:
-    """Numbers with equally many digits behind the point, as many as they need."""
+    """Write numbers with equally many digits behind the point, as many as they need."""
     digits = max((len(f"{value:.6g}".partition(".")[2]) for value in values if "e" not in f"{value:.6g}"), default=0)
     return [f"{value:.{digits}f}" if "e" not in f"{value:.6g}" else f"{value:.6g}" for value in values]
 
 
 def compact(value: float) -> str:
-    """An iteration in few letters: 250, 40k, 1.5M."""
+    """Write an iteration in few letters: 250, 40k, 1.5M."""
     for unit, letter in ((1e6, "M"), (1e3, "k")):
         if math.fabs(value) >= unit and value % (unit / 10) == 0:
             return f"{value / unit:g}{letter}"

@@ -19,6 +19,7 @@ from wildsr.apps.report.figures import last_figures, row_of
 from wildsr.apps.report.page import references_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
+from wildsr.io import UserError
 
 SEED = "seed"
 SAME = 1e-3  # relative: devices differ by less, other pictures by more
@@ -41,7 +42,7 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     """Write the page of several runs, whole or not at all. Returns how many groups of seeds they are.
 
     Raises:
-        ValueError: there is no run, a file is damaged, or the runs do not belong together.
+        UserError: there is no run, a file is damaged, or the runs do not belong together.
         OSError: the file cannot be written.
     """
     runs = [read_run(folder, name) for folder, name in zip(folders, names_of(folders), strict=True)]
@@ -66,37 +67,37 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """What tells the folders apart: their paths below the deepest folder that holds all of them."""
+    """Return what tells the folders apart: their paths below the deepest folder that holds all of them."""
     full = [folder.resolve() for folder in folders]
     shared = Path(os.path.commonpath([path.parent for path in full]))
     return [path.relative_to(shared).as_posix() for path in full]
 
 
 def refuse_other_scales(runs: Sequence[Run]) -> None:
-    """Raises: ValueError if the runs are not of one scale: their pictures and figures cannot stand side by side."""
+    """Refuse runs of several scales: their pictures and figures cannot stand side by side. Raises: UserError."""
     for run in runs:
         if run.scale != runs[0].scale:
-            raise ValueError(
+            raise UserError(
                 f"{runs[0].folder} is of scale {runs[0].scale}, {run.folder} of scale {run.scale}; "
                 "wanted runs of one scale"
             )
 
 
 def same_pictures(runs: Sequence[Run]) -> bool:
-    """Whether bicubic, which depends on nothing but the pictures, has the same figures in all runs."""
+    """Return whether bicubic, which depends on nothing but the pictures, has the same figures in all runs."""
     rows = [run.scores["bicubic"] for run in runs if "bicubic" in run.scores]
     pairs = [(row[key], rows[0][key]) for row in rows for key in row if key in rows[0]]
     return all(math.isclose(*pair, rel_tol=SAME) or all(map(math.isnan, pair)) for pair in pairs)
 
 
 def telling_of(run: Run) -> Flat:
-    """What a run is, without its seed."""
+    """Return what a run is, without its seed."""
     stages = {"stages": ", ".join(stage.name for stage in run.stages)}
     return stages | {key: value for key, value in telling(run.config).items() if key != SEED}
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Runs by what they are, in the order given. A seed that comes twice opens a group of its own."""
+    """Group runs by what they are, in the order given. A seed that comes twice opens a group of its own."""
     found: list[tuple[Flat, list[Run]]] = []
     for run in runs:
         settings, seed = telling_of(run), run.config.get(SEED)
@@ -114,7 +115,7 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 
 
 def _label(runs: Sequence[Run]) -> str:
-    """The runs' name without their seed, where the rest is the same; else the first one's."""
+    """Return the runs' name without their seed, where the rest is the same; else the first one's."""
     if len(runs) == 1:
         return runs[0].name
     names = {re.sub(r"[,_/ -]?seed[=_-]?\d+", "", run.name).strip(",_/ -") for run in runs}
@@ -123,7 +124,7 @@ def _label(runs: Sequence[Run]) -> str:
 
 
 def rows_of(groups: Sequence[Group]) -> list[Row]:
-    """Bicubic and each starting weights once, then each group's last stage."""
+    """Return bicubic and each starting weights once, then each group's last stage."""
     rows: dict[str, Row] = {}
     for group in groups:
         for run in group.runs:
@@ -134,13 +135,13 @@ def rows_of(groups: Sequence[Group]) -> list[Row]:
 
 
 def stage_rows(groups: Sequence[Group], name: str) -> list[Row]:
-    """Each group's figures after a stage."""
+    """Return each group's figures after a stage."""
     having = [group for group in groups if any(stage.name == name for stage in group.runs[0].stages)]
     return [_row(group, [name] * len(group.runs)) for group in having]
 
 
 def earlier_stages(groups: Sequence[Group]) -> list[str]:
-    """The names of the stages that are not the last one of their run."""
+    """Return the names of the stages that are not the last one of their run."""
     return list(dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1]))
 
 
@@ -157,7 +158,7 @@ def _row(group: Group, stages: Sequence[str]) -> Row:
 
 
 def panels_of(groups: Sequence[Group]) -> list[Panel]:
-    """A panel a window: LQ, bicubic, the last stage of each group's first run that was given the same LQ, HQ."""
+    """Return a panel a window: LQ, bicubic, the last stage of each group's first run with the same LQ, HQ."""
     first = next((group.runs[0] for group in groups if group.runs[0].crops), groups[0].runs[0])
     first_notes = notes_of(first.images)
     notes = {id(group): notes_of(group.runs[0].images) for group in groups}

@@ -24,8 +24,9 @@ class Bucket(NamedTuple):
 
 
 def read_points(folder: Path) -> Points:
-    """The scalars in `folder`/version_N/metrics.csv. Where a run went on from iteration i, what came after i before
-    is left out. Values that are not finite are left out, too.
+    """Read the scalars in `folder`/version_N/metrics.csv.
+
+    Where a run went on from iteration i, what came after i before is left out; so are values that are not finite.
     """
     rows: dict[int, dict[str, float]] = {}
     versions = [path for path in folder.glob("version_*") if path.name.removeprefix("version_").isdecimal()]
@@ -41,7 +42,7 @@ def read_points(folder: Path) -> Points:
 
 
 def _rows(file: Path) -> dict[int, dict[str, float]]:
-    """Iteration -> scalars; a row that cannot be read is passed over, since a run may be writing it."""
+    """Yield iteration and scalars; a row that cannot be read is passed over, since a run may be writing it."""
     rows: dict[int, dict[str, float]] = {}
     for line in read_table(file):
         iteration = number(line.get("iteration"))
@@ -53,7 +54,7 @@ def _rows(file: Path) -> dict[int, dict[str, float]]:
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int) -> list[Bucket]:
-    """At most `most` buckets of neighbouring points, as equal in number as can be."""
+    """Divide points into at most `most` buckets of neighbouring points, as equal in number as can be."""
     count = min(most, len(points))
     ends = [len(points) * part // count for part in range(count + 1)] if count else []
     buckets = []

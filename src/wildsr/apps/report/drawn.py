@@ -1,4 +1,4 @@
-"""What a run's degradation draws, as histograms and a few recipes in words, written by the run for its report."""
+"""Draws of a run's degradation, as histograms and a few recipes in words, written by the run for its report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.images import first_line, write_whole
+from wildsr.io import UserError
 from wildsr.rules import number, record, several, whole
 
 DRAWN = "degradation.json"
@@ -25,7 +26,7 @@ Share = Annotated[float, number(0, 1)]
 
 @record
 class Histogram:
-    """How one drawn number is spread: the share in [0, 1] of each of its values, or of equal steps between two ends.
+    """Spread of one drawn number: the share in [0, 1] of each of its values, or of equal steps between two ends.
 
     `part` is the share of the recipes which hold it at all; `labels` are the values, or the two ends.
     """
@@ -42,7 +43,7 @@ class Histogram:
 
 @record
 class Drawn:
-    """What `draws` recipes hold, and the first of them in words, a line an order."""
+    """Content of `draws` recipes, and the first of them in words, a line an order."""
 
     draws: Annotated[int, whole(1, 10**9)]
     histograms: list  # of Histogram
@@ -79,10 +80,10 @@ def write_drawn(drawn: Drawn, file: Path) -> None:
 
 
 def read_drawn(file: Path) -> Drawn | None:
-    """What a run has written; None where there is nothing.
+    """Read what a run has written; None where there is nothing.
 
     Raises:
-        ValueError: it is damaged.
+        UserError: it is damaged.
     """
     if not file.is_file():
         return None
@@ -91,4 +92,4 @@ def read_drawn(file: Path) -> Drawn | None:
         histograms = [Histogram(**part) for part in content["histograms"]]
         return Drawn(content["draws"], histograms, [str(recipe) for recipe in content["recipes"]])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error

@@ -7,17 +7,17 @@ from wildsr.apps.report.runs import Run, Stage
 
 
 def last_figures(stage: Stage) -> dict[str, float]:
-    """A stage's latest validation, by the names of the scores; empty before the first."""
+    """Return a stage's latest validation, by the names of the scores; empty before the first."""
     return {key.removeprefix("val/"): found[-1][1] for key, found in stage.points.items() if key.startswith("val/")}
 
 
 def row_of(stage: Stage) -> str:
-    """A stage's name in the scores."""
+    """Return a stage's name in the scores."""
     return f"{stage.name} stage"
 
 
 def rows_of(run: Run) -> list[Row]:
-    """The closing table of a run; while it goes on, the latest validation of each stage in its place."""
+    """Return the closing table of a run; while it goes on, the latest validation of each stage in its place."""
     if run.closed:
         return [Row(method, [figures]) for method, figures in run.scores.items()]
     stages = {row_of(stage): stage for stage in run.stages}

@@ -25,7 +25,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         running: the stage that is being trained and the iterations that it has done, said by the run itself.
 
     Raises:
-        ValueError: there is no run, or a file of it is damaged.
+        UserError: there is no run, or a file of it is damaged.
         OSError: the file cannot be written.
     """
     run = read_run(folder, running=running)
@@ -49,7 +49,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
 
 
 def state_of(run: Run) -> str:
-    """How far a run is, in a sentence."""
+    """Say how far a run is, in a sentence."""
     if run.running is not None:
         name, iteration = run.running
         total = next((stage.iterations for stage in run.stages if stage.name == name), iteration)
@@ -64,7 +64,7 @@ def state_of(run: Run) -> str:
 
 
 def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
-    """The scores of bicubic, and of the starting weights, by the name of the curve that they belong to."""
+    """Return the scores of bicubic, and of the starting weights, by the name of the curve that they belong to."""
     names = {"bicubic": "bicubic"} | ({run.start: "start"} if start and run.start else {})
     found: dict[str, dict[str, float]] = {}
     for method, row in run.scores.items():
@@ -76,7 +76,7 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 
 def panels_of(run: Run) -> list[Panel]:
-    """A panel a window: LQ, bicubic, the starting weights, each stage, HQ; LQ beside the last stage at first."""
+    """Return a panel a window: LQ, bicubic, starting weights, each stage, HQ; LQ beside the last stage at first."""
     notes = notes_of(run.images)
     folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
     folders |= {"start": run.folder / CROPS / START} if run.start else {}

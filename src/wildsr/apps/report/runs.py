@@ -17,6 +17,7 @@ from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.images import first_line
+from wildsr.io import UserError
 from wildsr.scores import Scores, read_scores
 
 # What lies in a run's folder and in the folder of a stage, see wildsr.train and training/findings.py.
@@ -96,7 +97,7 @@ def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = Non
     """
     stages = stages_in(folder)
     if not stages:
-        raise ValueError(f"{folder}: no run there; wanted a folder such as runs/NAME, which holds a stage's {CONFIG}")
+        raise UserError(f"{folder}: no run there; wanted a folder such as runs/NAME, which holds a stage's {CONFIG}")
     return Run(
         folder,
         name or str(stages[-1].config.get("name") or folder.name),
@@ -120,12 +121,10 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise ValueError(f"{folder}: no such folder")
+            raise UserError(f"{folder}: no such folder")
         runs = list(_below(folder, DEPTH))
         if not runs:
-            raise ValueError(
-                f"{folder}: no run there; wanted a run's folder, such as runs/NAME, or one that holds runs"
-            )
+            raise UserError(f"{folder}: no run there; wanted a run's folder, such as runs/NAME, or one that holds runs")
         for run in runs:
             found.setdefault(run.resolve(), run)
     return list(found.values())
@@ -170,9 +169,9 @@ def read_config(file: Path) -> dict[str, Any]:
     try:
         content = yaml.load(file.read_bytes(), Loader=LOADER)
     except Exception as error:  # the YAML reader has many kinds
-        raise ValueError(f"{file}: damaged ({first_line(error)})") from error
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file}: damaged; wanted a run's configuration")
+        raise UserError(f"{file}: damaged; wanted a run's configuration")
     return {str(key): value for key, value in content.items()}
 
 

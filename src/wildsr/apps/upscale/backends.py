@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from wildsr.apps.upscale.graphs.ncnn import LAST, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SR, differs, to_onnx
 from wildsr.images import first_line
+from wildsr.io import UserError
 from wildsr.networks.eager import Eager
 from wildsr.networks.memory import numbers_per_pixel
 from wildsr.networks.overlap import Tiling, tiling_of
@@ -79,16 +80,16 @@ def open_backend(
             whose channels are those of no picture. One line.
     """
     if name not in NAMES:
-        raise ValueError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")
+        raise UserError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")
     device = torch.device(device)
     if name == "auto":
         name = "torch" if half else fastest(generator, device)
     if half and name != "torch":
-        raise ValueError(f"backend {name} has no half precision here; wanted torch")
+        raise UserError(f"backend {name} has no half precision here; wanted torch")
     if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
-        raise ValueError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
+        raise UserError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
     if name == "ncnn" and not hasattr(generator, "write_graph"):
-        raise ValueError(f"backend ncnn cannot run {type(generator).__name__}, which has no write_graph; wanted torch")
+        raise UserError(f"backend ncnn cannot run {type(generator).__name__}, which has no write_graph; wanted torch")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)
@@ -96,9 +97,9 @@ def open_backend(
     try:
         run = MAKERS[name](generator)
     except ImportError as error:  # installed, but not for this machine
-        raise ValueError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
+        raise UserError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
     if not hasattr(generator, "write_graph") and (difference := differs(generator, run)):
-        raise ValueError(f"backend {name} {difference} with {type(generator).__name__}; wanted torch")
+        raise UserError(f"backend {name} {difference} with {type(generator).__name__}; wanted torch")
     return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), run)
 
 
@@ -150,7 +151,7 @@ def _ncnn(generator: nn.Module) -> Run:
         file = Path(folder, "network.bin")
         file.write_bytes(model.bin)
         if network.load_param_mem(model.param) or network.load_model(str(file)):
-            raise ValueError(f"ncnn cannot load this {type(generator).__name__}")
+            raise UserError(f"ncnn cannot load this {type(generator).__name__}")
     generator = generator.cpu().to(memory_format=torch.channels_last)
     multiple, scale = getattr(generator, "unshuffle", 1), int(generator.scale)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wildsr.images import to_pil
 from wildsr.images.sheets import sheet
+from wildsr.io import UserError
 from wildsr.networks.tiling import Upscaler, upscale
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -31,7 +32,7 @@ def blend(first: Network, second: nn.Module, strength: float) -> Network:
     ours, theirs = first.state_dict(), second.state_dict()
     shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (ours, theirs)]
     if first.scale != second.scale or shapes[0] != shapes[1]:
-        raise ValueError(f"{describe(second)} cannot be blended with {describe(first)}; wanted one architecture")
+        raise UserError(f"{describe(second)} cannot be blended with {describe(first)}; wanted one architecture")
     between = copy.deepcopy(first)
     between.load_state_dict(
         {

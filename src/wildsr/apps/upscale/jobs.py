@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wildsr.apps.upscale.video import codecs
 from wildsr.images import SUFFIXES, expanded, find_images, kind_of, printable, require_writable
+from wildsr.io import UserError
 
 STREAM = "-"
 
@@ -66,11 +67,11 @@ class Naming:
         known = self.path.suffix.lower() in SUFFIXES
         if several and (known or self.output == STREAM):
             what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"{printable(inputs[0])} is a folder"
-            raise ValueError(f"{what}; wanted a folder as output, not {printable(self.output)}")
+            raise UserError(f"{what}; wanted a folder as output, not {printable(self.output)}")
         if several or self.output == STREAM or known:
             return several
         if self.path.suffix:
-            raise ValueError(
+            raise UserError(
                 f"{printable(self.output)}: no image format {self.path.suffix!r}; wanted one of {', '.join(SUFFIXES)}"
             )
         return True
@@ -84,7 +85,7 @@ class Naming:
             return Job(source, None, kind_of(f"x{suffix}"))
         kind = kind_of(self.path)
         if self.format and kind_of(f"x{suffix}") != kind:
-            raise ValueError(f"{printable(self.output)} as output, but --format {self.format}")
+            raise UserError(f"{printable(self.output)} as output, but --format {self.format}")
         return Job(source, self.path, kind)
 
 
@@ -101,14 +102,14 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
     folder = naming.is_folder(inputs)
     found = list(dict.fromkeys(pair for word in inputs for pair in _find(word, naming)))
     if not folder and len(found) > 1:
-        raise ValueError(f"{len(found)} pictures; wanted a folder as output, not {printable(naming.output)}")
+        raise UserError(f"{len(found)} pictures; wanted a folder as output, not {printable(naming.output)}")
     if folder and any(source is None for source, _ in found):
-        raise ValueError(f"standard input has no name; wanted a file as output, not {printable(naming.output)}")
+        raise UserError(f"standard input has no name; wanted a file as output, not {printable(naming.output)}")
     jobs = [naming.job(source, below if folder else Path()) for source, below in found]
     sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
     for target in (job.target for job in jobs if job.target is not None):
         if os.path.realpath(target) in sources:
-            raise ValueError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
+            raise UserError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
         require_writable(target)
     return jobs
 
@@ -127,19 +128,19 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
         ValueError: it does not exist, there are several, or the output does not go with it or cannot be written to.
     """
     if len(inputs) > 1:
-        raise ValueError(f"{len(inputs)} inputs, a video among them; wanted one video a call")
+        raise UserError(f"{len(inputs)} inputs, a video among them; wanted one video a call")
     source, target = expanded(inputs[0]), naming.path
     if not source.is_file():
-        raise ValueError(f"{printable(source)}: no such file")
+        raise UserError(f"{printable(source)}: no such file")
     if target.is_dir() or naming.output.endswith(("/", os.sep)) or not target.suffix:
         own = source.suffix.lower()
         target /= f"{source.stem}{naming.suffix}{own if own in codecs.CONTAINERS else codecs.ANY}"
     kind = codecs.CONTAINERS.get(target.suffix.lower())
     if naming.output == STREAM or kind is None:
         wanted = ", ".join(codecs.CONTAINERS)
-        raise ValueError(f"{printable(naming.output)}: no video file; wanted a name that ends in one of {wanted}")
+        raise UserError(f"{printable(naming.output)}: no video file; wanted a name that ends in one of {wanted}")
     if target.resolve() == source.resolve():
-        raise ValueError(f"{printable(target)} is an input; wanted another --output or --suffix")
+        raise UserError(f"{printable(target)} is an input; wanted another --output or --suffix")
     require_writable(target)
     return source, target, kind
 
@@ -152,7 +153,7 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
     elif path.is_dir():
         pictures = [file for file in find_images(path) if not _is_result(file, path, naming)]
         if not pictures:
-            raise ValueError(f"{printable(path)}: nothing in this folder but earlier results")
+            raise UserError(f"{printable(path)}: nothing in this folder but earlier results")
         yield from ((file, file.relative_to(path)) for file in pictures)
     elif path.exists() or path.is_symlink():  # a link to nothing is named when it is its turn
         yield path, Path(path.name)
@@ -160,7 +161,7 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
         for match in matches:
             yield from _find(str(match), naming)
     else:
-        raise ValueError(f"{printable(word)}: no such file or folder")
+        raise UserError(f"{printable(word)}: no such file or folder")
 
 
 def _matches(pattern: Path) -> Iterator[Path]:

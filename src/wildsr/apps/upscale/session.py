@@ -12,6 +12,7 @@ from wildsr.apps.upscale.backends import open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import Way, fitting_tile
 from wildsr.images import Picture
+from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.overlap import Tiling
 from wildsr.networks.tiling import Upscaler
@@ -38,7 +39,7 @@ class Run:
             try:
                 self.generator = blend(self.generator, self.second, share or 0)
             except ValueError as error:
-                raise ValueError(f"{source} with {given.weights}: {error}") from error
+                raise UserError(f"{source} with {given.weights}: {error}") from error
 
     def opened(self, generator: nn.Module) -> Upscaler:
         """A generator on the backend that was asked for."""

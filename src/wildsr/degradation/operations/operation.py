@@ -1,4 +1,4 @@
-"""What an operation of the degradation is."""
+"""Interface of an operation of the degradation."""
 
 # C = 1 or 3, H W image
 
@@ -16,7 +16,7 @@ from wildsr.degradation.kernels import KernelSpec
 
 @dataclass(frozen=True)
 class DrawContext:
-    """What operations share when they draw: HQ side / LQ side, and the mix of blur kernels."""
+    """Context shared by operations when they draw: HQ side / LQ side, and the mix of blur kernels."""
 
     scale: int
     kernels: KernelSpec

@@ -36,7 +36,7 @@ class Resize:
 
     @property
     def to_final_size(self) -> bool:
-        """Whether it ends at the final size."""
+        """Return whether it ends at the final size."""
         return self.relative_to == "final" and self.factor == 1
 
     def describe(self) -> str:
@@ -71,7 +71,7 @@ class ResizeSpec:
 
     @property
     def to_final_size(self) -> bool:
-        """Whether it always ends at the final size."""
+        """Return whether it always ends at the final size."""
         return self.relative_to == "final" and self.up == self.down == 0
 
     def draw(self, rng: Generator, context: DrawContext) -> Resize:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from wildsr.io import UserError
 from wildsr.networks.ncnn import MAGIC
 
 LQ, LAST = "lq", "last"  # names of input and output
@@ -36,7 +37,7 @@ def to_ncnn(generator: nn.Module) -> NcnnModel:
     writer = _NcnnWriter(generator)
     write = getattr(generator, "write_trunk", None) or getattr(generator, "write_graph", None)
     if write is None:
-        raise ValueError(f"{type(generator).__name__} cannot be converted to ncnn; it has no write_graph")
+        raise UserError(f"{type(generator).__name__} cannot be converted to ncnn; it has no write_graph")
     write(writer, LQ)
     first, last = _Layer("Input", LQ, [], [LQ], ""), writer.layers[-1]._replace(outputs=[LAST])
     layers = _split([first, *writer.layers[:-1], last])

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import first_line
+from wildsr.io import UserError
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -38,7 +39,7 @@ def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> 
     try:
         import onnx
     except ImportError:
-        raise ValueError("the ONNX form needs onnx, which is not installed; pip install onnx") from None
+        raise UserError("the ONNX form needs onnx, which is not installed; pip install onnx") from None
     model = _written(generator) if hasattr(generator, "write_graph") else onnx.load_from_string(_traced(generator))
     onnx.helper.set_model_props(model, dict(metadata or {}))
     content: bytes = model.SerializeToString()
@@ -93,7 +94,7 @@ def _traced(generator: nn.Module) -> bytes:
                 input_names=[LQ], output_names=[SR], dynamic_axes=free,
             )  # fmt: skip
     except Exception as error:  # of any type: the network's own code runs
-        raise ValueError(f"{name}: cannot be converted ({first_line(error)[:200]})") from error
+        raise UserError(f"{name}: cannot be converted ({first_line(error)[:200]})") from error
     return memory.getvalue()
 
 

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from wildsr.apps.upscale.video.codecs import Brightness
 from wildsr.apps.upscale.video.frames import FULL, Layout, matrix_of
 from wildsr.images import printable
+from wildsr.io import UserError
 
 # No playlists among them, which name other files and addresses.
 CONTAINERS = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpegts,mpeg,asf,flv,ogg"
@@ -88,11 +89,11 @@ def inspect(path: Path) -> Clip:
         for frame in decoded(container, stream, name):
             first = first or frame
             if (frame.width, frame.height, frame.format.name) != (first.width, first.height, first.format.name):
-                raise ValueError(f"{name}: frame {len(times) + 1} has another size or format than the first")
+                raise UserError(f"{name}: frame {len(times) + 1} has another size or format than the first")
             times.append(int(frame.pts or 0))
             interlaced |= frame.interlaced_frame
         if first is None:
-            raise ValueError(f"{name}: no frame in it")
+            raise UserError(f"{name}: no frame in it")
         extra = _side_data(first)
         brightness = _brightness(extra)
         matrix: Any = extra.get("DISPLAYMATRIX")
@@ -116,11 +117,11 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
     with opened(clip.path) as container:
         for frame in decoded(container, picture_stream(container, name), name):
             if count == len(clip.times) or frame.pts != clip.times[count]:
-                raise ValueError(f"{name} has changed meanwhile")
+                raise UserError(f"{name} has changed meanwhile")
             count += 1
             yield frame
     if count < len(clip.times):
-        raise ValueError(f"{name} has changed meanwhile")
+        raise UserError(f"{name} has changed meanwhile")
 
 
 @contextmanager
@@ -131,9 +132,9 @@ def opened(path: Path) -> Iterator[InputContainer]:
         with open_input(path) as container:
             yield container
     except FileNotFoundError:
-        raise ValueError(f"{name}: no such file") from None
+        raise UserError(f"{name}: no such file") from None
     except av.FFmpegError as error:
-        raise ValueError(f"{name}: not a readable video ({error.strerror})") from error
+        raise UserError(f"{name}: not a readable video ({error.strerror})") from error
 
 
 def open_input(path: Path) -> InputContainer:
@@ -150,9 +151,9 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
-        raise ValueError(f"{name}: no video in it")
+        raise UserError(f"{name}: no video in it")
     if stream.codec_context is None:  # whatever its type says
-        raise ValueError(f"{name}: its video is of an unknown kind")
+        raise UserError(f"{name}: its video is of an unknown kind")
     # Damage is an error: what a decoder makes up instead would be enlarged with all its blocks.
     stream.codec_context.options = {"err_detect": "explode"}
     stream.thread_type = "AUTO"
@@ -179,14 +180,14 @@ def decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterat
         if packet.stream.index != stream.index:
             continue
         if packet.is_corrupt:
-            raise ValueError(f"{name}: damaged after frame {count}, where a packet is cut short")
+            raise UserError(f"{name}: damaged after frame {count}, where a packet is cut short")
         try:
             frames = stream.decode(packet)
         except av.FFmpegError as error:
-            raise ValueError(f"{name}: damaged after frame {count} ({error.strerror})") from error
+            raise UserError(f"{name}: damaged after frame {count} ({error.strerror})") from error
         for frame in frames:
             if frame.is_corrupt:
-                raise ValueError(f"{name}: damaged after frame {count}")
+                raise UserError(f"{name}: damaged after frame {count}")
             count += 1
             if frame.pts is None:
                 frame.pts = 0 if last is None else last + step
@@ -195,7 +196,7 @@ def decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterat
     if container.duration:
         whole = Fraction(container.duration + (container.start_time or 0), av.time_base)
         if end < whole - EARLIER:
-            raise ValueError(f"{name}: it ends at {float(end):.1f} of {float(whole):.1f} seconds; the rest is missing")
+            raise UserError(f"{name}: it ends at {float(end):.1f} of {float(whole):.1f} seconds; the rest is missing")
 
 
 def _side_data(frame: VideoFrame) -> Mapping[str, Any]:

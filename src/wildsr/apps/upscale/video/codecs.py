@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from wildsr.io import UserError
+
 SUFFIXES = (
     ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".ogv",
     ".3gp",
@@ -59,7 +61,7 @@ class Coding:
         if self.crf is None:
             object.__setattr__(self, "crf", usual)
         elif not 0 <= self.crf <= largest:
-            raise ValueError(f"crf {self.crf}: wanted 0 to {largest} for {self.codec}")
+            raise UserError(f"crf {self.crf}: wanted 0 to {largest} for {self.codec}")
 
     @property
     def encoder(self) -> str:

@@ -21,6 +21,7 @@ from wildsr.apps.upscale.enlarging import enlarge, result_size
 from wildsr.apps.upscale.session import Run
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.images import Picture, first_line, printable, write_whole
+from wildsr.io import UserError
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.tiling import Upscaler
@@ -38,7 +39,7 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
         ValueError: a damaged video, or one that the codec or the container cannot hold; PyAV is not installed.
     """
     if not is_installed("av"):
-        raise ValueError("video needs PyAV; pip install 'av>=18.1,<19'")
+        raise UserError("video needs PyAV; pip install 'av>=18.1,<19'")
     import av
 
     from wildsr.apps.upscale.video.clips import inspect
@@ -65,7 +66,7 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
                 bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
                 raise
             except av.FFmpegError as error:
-                raise ValueError(f"{printable(target)}: {error.strerror}") from error
+                raise UserError(f"{printable(target)}: {error.strerror}") from error
         clear(folder)
     with suppress(OSError):  # another call has begun in it by now
         folder.rmdir()
@@ -102,7 +103,7 @@ class Work:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            raise ValueError(f"{self.name}: {first_line(error)}") from error
+            raise UserError(f"{self.name}: {first_line(error)}") from error
 
 
 def choices(run: Run, coding: Coding, source: Path) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def claim(folder: Path, wanted: dict[str, Any], anew: bool) -> None:
         except (ValueError, AttributeError):
             other = [CHOICES]
         if other and not anew:
-            raise ValueError(f"{printable(folder)}: begun with another {' and '.join(other)}; --overwrite begins anew")
+            raise UserError(f"{printable(folder)}: begun with another {' and '.join(other)}; --overwrite begins anew")
         if other:
             clear(folder)
     write_whole(file, lambda content: content.write(json.dumps(wanted).encode()))

@@ -15,6 +15,8 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from torch import Tensor
 
+from wildsr.io import UserError
+
 UNSPECIFIED, FULL = 2, 2  # of a matrix; of a range, in FFmpeg's words
 RGB, BT709, BT601, BT2020 = 0, 1, 6, 9
 WEIGHTS = {  # matrix -> Kr, Kb; H.273, table 4
@@ -76,7 +78,7 @@ def matrix_of(declared: int, width: int, height: int) -> int:
     if declared in (UNSPECIFIED, RGB):  # RGB is made Y'CbCr here, as encoders want it
         return BT601 if width < SD_SIDES[0] and height <= SD_SIDES[1] else BT709
     if declared not in WEIGHTS:
-        raise ValueError(f"its colour matrix is number {declared} of H.273; wanted BT.601, BT.709 or BT.2020")
+        raise UserError(f"its colour matrix is number {declared} of H.273; wanted BT.601, BT.709 or BT.2020")
     return declared
 
 

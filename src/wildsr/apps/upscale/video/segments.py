@@ -28,6 +28,7 @@ from wildsr.apps.upscale.video.clips import Clip, copied, frames_of, open_input,
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.frames import FULL, Layout, to_frame, to_picture
 from wildsr.images import first_line, write_whole
+from wildsr.io import UserError
 
 SECONDS = 2  # of a segment: what a break loses, and the longest between two key frames; as streams have it
 OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands")  # metadata that muxers write anew
@@ -104,7 +105,7 @@ def rehearse(clip: Clip, coding: Coding, height: int, width: int, kind: str) -> 
         ValueError: it cannot.
     """
     if coding.codec == "av1" and kind in ("matroska", "webm") and clip.aspect not in (None, 1):
-        raise ValueError(
+        raise UserError(
             f"{kind} with av1 would lose the shape of a pixel, {clip.aspect}; wanted .mp4, or another codec"
         )
     layout = layout_of(clip, coding)
@@ -112,7 +113,7 @@ def rehearse(clip: Clip, coding: Coding, height: int, width: int, kind: str) -> 
     try:
         first = io.BytesIO(encode([black], clip, coding))
     except (av.FFmpegError, ValueError) as error:
-        raise ValueError(f"{coding.codec} cannot hold {width} x {height} pixels ({_reason(error)})") from error
+        raise UserError(f"{coding.codec} cannot hold {width} x {height} pixels ({_reason(error)})") from error
     # All that is copied goes the whole way here: time stamps that a container refuses may stand anywhere.
     with open_input(clip.path) as source:
         try:
@@ -122,7 +123,7 @@ def rehearse(clip: Clip, coding: Coding, height: int, width: int, kind: str) -> 
                 for packet in _copies(source, others):
                     result.mux(packet)
         except (av.FFmpegError, ValueError) as error:
-            raise ValueError(f"{kind} cannot hold it ({_reason(error)}); wanted a container as the input's") from error
+            raise UserError(f"{kind} cannot hold it ({_reason(error)}); wanted a container as the input's") from error
 
 
 def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], path: Path, kind: str) -> None:
@@ -136,7 +137,7 @@ def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], path: Path, k
         [(number, packet.pts or 0) for number, segment in enumerate(segments) for packet in _packets(segment)]
     )
     if sorted(ranks) != list(range(len(clip.times))):
-        raise ValueError(f"{segments[0].parent}: {len(ranks)} of {len(clip.times)} frames; remove it to begin anew")
+        raise UserError(f"{segments[0].parent}: {len(ranks)} of {len(clip.times)} frames; remove it to begin anew")
     with (
         open_input(clip.path) as source,
         av.open(segments[0]) as first,
@@ -238,7 +239,7 @@ def _framed(image: Tensor, layout: Layout) -> VideoFrame:
     rows, columns = layout.steps
     height, width = image.shape[1] // rows * rows, image.shape[2] // columns * columns
     if not (height and width):
-        raise ValueError(f"{image.shape[2]} x {image.shape[1]} pixels are too few for {layout.pixels}")
+        raise UserError(f"{image.shape[2]} x {image.shape[1]} pixels are too few for {layout.pixels}")
     return to_frame(image[:, :height, :width], layout)
 
 

@@ -1,0 +1,60 @@
+"""Words: a function's docstring begins with a verb in the imperative, an error that a user can mend is a UserError."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src"
+FILES = sorted((SRC / "wildsr").rglob("*.py"))
+NO_VERBS = {"What", "Whether", "How", "Where", "Which", "Who", "When", "A", "An", "The", "Raises:"}
+# Parts whose docstrings begin otherwise, still: a name goes from here when it is done.
+PENDING = (
+    "wildsr.apps.doctor",
+    "wildsr.apps.evaluate.asked",
+    "wildsr.apps.evaluate.closing",
+    "wildsr.apps.report.configs",
+    "wildsr.apps.report.runs",
+    "wildsr.apps.upscale",
+    "wildsr.config",
+    "wildsr.losses",
+    "wildsr.networks",
+    "wildsr.train",
+    "wildsr.training",
+)
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
+
+
+def belongs(module: str, part: str) -> bool:
+    return module == part or module.startswith(f"{part}.")
+
+
+def faults(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node) or ""
+            if text.split(" ", 1)[0].strip(",.") in NO_VERBS:
+                yield f"{file.name}:{node.lineno}: {node.name}: {text.splitlines()[0]}"
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if not any(belongs(module_of(file), part) for part in PENDING)], ids=module_of
+)
+def test_a_functions_docstring_begins_with_a_verb(file):
+    assert not list(faults(file))
+
+
+def test_what_is_pending_is_named_once_done():
+    for part in PENDING:
+        files = [file for file in FILES if belongs(module_of(file), part)]
+        assert any(list(faults(file)) for file in files), f"{part} is done, or gone: take it from PENDING"
+
+
+def test_a_description_is_no_verb(tmp_path):
+    file = tmp_path / "said.py"
+    file.write_text('def side():\n    """The side, in pixels."""\n\ndef draw():\n    """Draw the side."""\n')
+    assert [fault.split(": ")[1] for fault in faults(file)] == ["side"]
