@@ -66,15 +66,20 @@ def train():
     """train(overrides, folder): train as the program does, in a folder; returns the closing scores, where there are."""
     from wildsr.train import train
 
+    handler, log = Stdout(), logging.getLogger("wildsr")
+
     def run(overrides, folder):
         cfg = compose_config(list(overrides))
         cfg.paths.run = str(folder)
-        train(cfg)
+        level = log.level
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        try:
+            train(cfg)
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
         scores = Path(folder) / "scores.json"
         return json.loads(scores.read_text()) if scores.is_file() else {}
 
-    handler, log = Stdout(), logging.getLogger("wildsr")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    yield run
-    log.removeHandler(handler)
+    return run

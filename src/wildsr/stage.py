@@ -65,9 +65,9 @@ class Stage:
         self.settings = stage_settings(plain(cfg), name, has_own_start(cfg, self.run))
         if is_rank_zero() and cfg.resume != "never":
             refuse_other_settings(self.settings, self.folder, self.start)
-        check_monitor(cfg)
         self.trainer = build_trainer(cfg, build_callbacks(cfg))
         self.data = build_data(cfg)
+        check_monitor(cfg)
         L.seed_everything(cfg.seed, verbose=False)
         self.reports: list[str] = []  # of the weights that it starts from
         self.module = build_module(cfg, self.weights, self.reports)

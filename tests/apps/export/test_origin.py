@@ -14,7 +14,7 @@ from wildsr.apps.export import origin
 from wildsr.apps.export.origin import find_origin
 from wildsr.networks import CompactNet, load_generator, save_generator
 from wildsr.networks.digest import weights_digest
-from wildsr.training import fitting
+from wildsr.training import resume
 
 SCORES = {"bicubic": {"psnr_y": 22.44}, "gan stage": {"psnr_y": 23.1, "ssim_y": 0.667}}
 
@@ -42,7 +42,7 @@ def found(path: Path) -> origin.Origin:
 
 
 def test_the_names_are_those_of_a_run():
-    assert (origin.SCORES, origin.CONFIG, origin.GENERATOR) == (findings.SCORES, fitting.CONFIG, fitting.GENERATOR)
+    assert (origin.SCORES, origin.CONFIG, origin.GENERATOR) == (findings.SCORES, resume.CONFIG, resume.GENERATOR)
 
 
 def test_a_generator_of_a_run_brings_its_facts_and_scores(stage, photographs):
