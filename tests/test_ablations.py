@@ -56,7 +56,7 @@ def pairs(count, *words):
     data = build_data(configured(*words))
     items = [data.samples[number] for number in range(count)]
     batches = [Batch.collate([item]) for item in items]
-    return [(b.drawn[0], b.hq[0], data.make_pairs(b)) for b in batches]
+    return [(b.params[0], b.hq[0], data.make_pairs(b)) for b in batches]
 
 
 def kernels(recipe):

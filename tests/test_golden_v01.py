@@ -98,8 +98,8 @@ def test_the_first_100_samples_of_a_run_are_those_of_v01():
         item = data.samples[number]
         pair = data.make_pairs(Batch.collate([item]))
         assert hashlib.sha256(levels_of(pair.target_pixel[0]).tobytes()).hexdigest() == frozen.pop("hq_sha256")
-        assert item.drawn.recipe == Recipe.from_dict(frozen.pop("recipe"))
-        assert item.drawn.to_dict() | frozen == item.drawn.to_dict()
+        assert item.params.recipe == Recipe.from_dict(frozen.pop("recipe"))
+        assert item.params.to_dict() | frozen == item.params.to_dict()
         lqs.append(levels_of(pair.lq[0]))
     assert len(lqs) == 100
     with np.load(GOLDEN / "samples" / "lq.npz") as golden:

@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 from torch import distributed, multiprocessing
 
-from wildsr.apps.evaluate.findings import mean_rows, table, table_of_sets
-from wildsr.apps.evaluate.judgement import Score, last_score, means
+from wildsr.apps.evaluate.evaluator import Score, last_score, means
+from wildsr.apps.evaluate.results import mean_rows, table, table_of_sets
 from wildsr.metrics import PSNR
 from wildsr.scores import finite_mean, mean_row, mean_text, read_scores, write_scores
 

@@ -12,7 +12,7 @@ NO_VERBS = {"What", "Whether", "How", "Where", "Which", "Who", "When", "A", "An"
 # Parts whose docstrings begin otherwise, still: a name goes from here when it is done.
 PENDING = (
     "wildsr.apps.doctor",
-    "wildsr.apps.evaluate.asked",
+    "wildsr.apps.evaluate.eval_sets",
     "wildsr.apps.evaluate.closing",
     "wildsr.apps.report.configs",
     "wildsr.apps.report.runs",

@@ -311,7 +311,7 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
     """
     name, predecessor = cfg.stage.name, cfg.stages[cfg.stage.name].predecessor
     if predecessor is None:
-        return cfg.generator.weights  # type: ignore[no-any-return]
+        return cfg.generator.weights
     handed_on = run / predecessor / GENERATOR
     if handed_on.is_file():
         return handed_on
@@ -320,7 +320,7 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
             f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
             f"stage={predecessor} or stage=full first, or generator.weights=FILE"
         )
-    return cfg.generator.weights  # type: ignore[no-any-return]
+    return cfg.generator.weights
 
 
 def has_own_start(cfg: DictConfig, run: Path) -> bool:

@@ -28,7 +28,7 @@ from wildsr.building import (
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
-from wildsr.metrics import FIGURES
+from wildsr.metrics import METRICS
 from wildsr.networks import load_weights, save_generator
 from wildsr.training.loggers import finish
 from wildsr.training.provenance import made_from
@@ -156,7 +156,7 @@ class Stage:
         trainer.loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
         origin = made_from(build(cfg.degradation, "degradation"), self.data.samples)
         for logger in trainer.loggers:
-            logger.log_hyperparams({**plain(cfg), "made_from": origin})  # type: ignore[arg-type]
+            logger.log_hyperparams({**plain(cfg), "made_from": origin})
         try:
             if cfg.validate_first and self.start is None and self.data.val:
                 self._validate_first()
@@ -175,7 +175,7 @@ class Stage:
         """Evaluate what a stage starts from: the loggers get the scores at iteration 0, the screen the main set's."""
         self.trainer.validate(self.module, self.data, verbose=False)
         found = self.trainer.callback_metrics
-        words = [f"{FIGURES[n].head} {float(found[f'val/{n}']):.4g}" for n in FIGURES if f"val/{n}" in found]
+        words = [f"{METRICS[n].label} {float(found[f'val/{n}']):.4g}" for n in METRICS if f"val/{n}" in found]
         say(f"{self.name} stage, before its first iteration: {', '.join(words)}")
 
 

@@ -58,7 +58,7 @@ def test_an_unknown_sample_photograph_is_refused():
 
 
 def test_kept_pictures_are_decoded_once(photographs):
-    images = Photographs(photographs, keep=4)
+    images = Photographs(photographs, cache_size=4)
     assert images[0] is images[0]
 
 
@@ -68,7 +68,7 @@ def test_the_smallest_picture_is_found_by_its_header(photographs):
 
 
 def test_photographs_travel_to_worker_processes_that_start_afresh(photographs):
-    images = Photographs(photographs, keep=2)
+    images = Photographs(photographs, cache_size=2)
     first = images[0]
     assert torch.equal(pickle.loads(pickle.dumps(images))[0], first)
 

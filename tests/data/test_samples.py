@@ -27,7 +27,7 @@ def first(iterable, count):
 
 def same(a, b):
     lqs = (a.lq is None and b.lq is None) or torch.equal(a.lq, b.lq)
-    return a.drawn == b.drawn and torch.equal(a.hq, b.hq) and lqs
+    return a.params == b.params and torch.equal(a.hq, b.hq) and lqs
 
 
 def paired(folder, **changes):
@@ -161,7 +161,7 @@ def test_a_pairs_two_crops_show_the_same_place(pairs, crop):
         assert hq.shape == (3, crop, crop) and lq.shape == (3, crop // 4, crop // 4)
         assert sample.recipe is None and sample.top % 4 == sample.left % 4 == 0
         assert (averaged(hq) - lq).abs().max() <= 0.5001
-    assert {dataset[number].drawn.flip for number in range(12)} == {True, False}
+    assert {dataset[number].params.flip for number in range(12)} == {True, False}
 
 
 def test_a_paired_sample_is_a_function_of_seed_and_number_alone(pairs):
@@ -169,14 +169,14 @@ def test_a_paired_sample_is_a_function_of_seed_and_number_alone(pairs):
     other[5]
     for first, second in zip(one[7], other[7], strict=True):
         assert first == second if not isinstance(first, torch.Tensor) else torch.equal(first, second)
-    assert paired(pairs, seed=4)[7].drawn != one[7].drawn
-    rounds = [sorted(one[turn * 4 + place].drawn.image for place in range(4)) for turn in range(3)]
+    assert paired(pairs, seed=4)[7].params != one[7].params
+    rounds = [sorted(one[turn * 4 + place].params.image for place in range(4)) for turn in range(3)]
     assert rounds == [[0, 1, 2, 3]] * 3
 
 
 def test_crops_of_pairs_are_uniform(pairs):
     dataset = paired(pairs)
-    drawn = [dataset[number].drawn for number in range(400)]
+    drawn = [dataset[number].params for number in range(400)]
     # 40 x 48 LQ pictures, 16 crops: 25 tops and 33 lefts, in steps of 4 HQ pixels; windows 0 … 8.
     for values, high in (
         ([sample.top // 4 for sample in drawn], 24),
@@ -191,14 +191,14 @@ def test_crops_of_pairs_are_uniform(pairs):
 
 def test_a_share_of_the_samples_is_paired(photographs, pairs):
     dataset = mixed(photographs, pairs, share=0.3)
-    kinds = [dataset[number].drawn.recipe is None for number in range(1000)]
+    kinds = [dataset[number].params.recipe is None for number in range(1000)]
     assert abs(sum(kinds) - 300) < 4 * np.sqrt(1000 * 0.3 * 0.7)
     for number in range(20):
         part = dataset.paired if kinds[number] else dataset.synthetic
-        assert dataset[number].drawn == part[number].drawn
+        assert dataset[number].params == part[number].params
     for share, paired_ones in ((0.0, 0), (1.0, 50)):
         dataset = mixed(photographs, pairs, share)
-        assert sum(dataset[number].drawn.recipe is None for number in range(50)) == paired_ones
+        assert sum(dataset[number].params.recipe is None for number in range(50)) == paired_ones
 
 
 def test_mixed_batches_do_not_depend_on_the_number_of_workers_or_on_where_they_start(photographs, pairs):
@@ -207,8 +207,8 @@ def test_mixed_batches_do_not_depend_on_the_number_of_workers_or_on_where_they_s
     assert any(batch.lq is not None and len(batch.lq) < 4 for batch in alone)
     assert all(same(a, b) for a, b in zip(alone, first(loader(dataset, workers=2), 4), strict=True))
     assert same(alone[2], first(loader(dataset, workers=0, start=2), 1)[0])
-    assert [sample.to_dict()["recipe"] is None for sample in alone[0].drawn] == [
-        sample.recipe is None for sample in alone[0].drawn
+    assert [sample.to_dict()["recipe"] is None for sample in alone[0].params] == [
+        sample.recipe is None for sample in alone[0].params
     ]
 
 
@@ -221,7 +221,7 @@ def test_one_channel_samples_are_the_luma_of_the_same_crops(photographs, pairs):
     for make, source in ((samples, photographs), (paired, pairs)):
         for number in range(4):
             colour, grey = make(source)[number], make(source, channels=1)[number]
-            assert grey.drawn == colour.drawn
+            assert grey.params == colour.params
             assert torch.equal(grey.hq, to_channels(colour.hq, 1))
             assert (grey.lq is None) == (colour.lq is None)
             assert grey.lq is None or torch.equal(grey.lq, to_channels(colour.lq, 1))

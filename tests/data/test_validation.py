@@ -9,8 +9,8 @@ from wildsr.images import read_image, to_channels
 def test_synthetic_pairs_are_the_same_for_ever(photographs):
     pairs = Pairs(Photographs(photographs), DegradationSpec(scale=3), recipes=2)
     assert len(pairs) == 8
-    assert [pairs[i].drawn for i in range(8)] == [pairs[i].drawn for i in range(8)]
-    assert len({pairs[i].drawn.seed for i in range(8)}) == 8
+    assert [pairs[i].params for i in range(8)] == [pairs[i].params for i in range(8)]
+    assert len({pairs[i].params.seed for i in range(8)}) == 8
     assert pairs[0].hq.shape == (3, 159, 192)  # the sides' largest multiples of 3
     assert [pairs.label(i) for i in (0, 1, 6)] == [("a.png", 0), ("a.png", 1), ("more/d.png", 0)]
     with pytest.raises(IndexError):
@@ -32,7 +32,7 @@ def test_paired_and_real_pictures_are_taken_as_they_are(pairs):
     paired = validation_set(4, lq=pairs / "lq", hq=pairs / "hq")
     real = validation_set(4, lq=pairs / "lq")
     lq, hq = (read_image(pairs / side / "b.png") for side in ("lq", "hq"))
-    assert torch.equal(paired[1].lq, lq) and torch.equal(paired[1].hq, hq) and paired[1].drawn is None
+    assert torch.equal(paired[1].lq, lq) and torch.equal(paired[1].hq, hq) and paired[1].params is None
     assert torch.equal(real[1].lq, lq) and real[1].hq is None
     assert paired.label(3) == ("more/d", 0) and real.label(3) == ("more/d.png", 0)
     assert paired.smallest()[0] == real.smallest()[0] == 160  # both in pixels of the upscaled picture
@@ -65,7 +65,7 @@ def test_one_channel_sets_of_every_kind_are_the_luma_of_their_pictures(pairs):
     for folders in ({"hq": pairs / "hq"}, {"lq": pairs / "lq", "hq": pairs / "hq"}, {"lq": pairs / "lq"}):
         colour, grey = validation_set(4, **folders), validation_set(4, **folders, channels=1)
         for one, other in zip((colour[i] for i in range(4)), (grey[i] for i in range(4)), strict=True):
-            assert other.drawn == one.drawn
+            assert other.params == one.params
             for before, after in ((one.hq, other.hq), (one.lq, other.lq)):
                 assert (after is None) == (before is None)
                 assert after is None or torch.equal(after, to_channels(before, 1))

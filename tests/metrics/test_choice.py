@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wildsr.metrics import FIGURES, NIQE, PSNR, SSIM, choice, chosen_metrics
+from wildsr.metrics import METRICS, NIQE, PSNR, SSIM, choice, chosen_metrics
 
 
 def test_metrics_come_by_name_in_the_order_given():
@@ -33,4 +33,4 @@ def test_an_unknown_metric_is_refused(given, words):
 
 
 def test_every_metric_says_how_it_is_written():
-    assert set(FIGURES) == {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists", "niqe", "niqe_rgb2gray"}
+    assert set(METRICS) == {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips", "dists", "niqe", "niqe_rgb2gray"}

@@ -46,7 +46,7 @@ def window(image, sample, scale=1):
 
 def test_lq_and_targets_show_the_same_window(batch):
     pair = training_pair(batch, NONE, patch=64)
-    for index, sample in enumerate(batch.drawn):
+    for index, sample in enumerate(batch.params):
         hq = to_float(batch.hq[index])
         assert torch.equal(pair.lq[index], window(degrade(hq, sample.recipe), sample))
         assert torch.equal(pair.target_pixel[index], window(hq, sample, scale=4))
@@ -54,7 +54,7 @@ def test_lq_and_targets_show_the_same_window(batch):
 
 def test_plus_sharpens_the_source_and_two_of_three_targets(batch):
     pair = training_pair(batch, PLUS, patch=64)
-    for index, sample in enumerate(batch.drawn):
+    for index, sample in enumerate(batch.params):
         hq = to_float(batch.hq[index])
         sharp = sharpen(hq)
         assert torch.allclose(pair.lq[index], window(degrade(sharp, sample.recipe), sample), atol=1.01 / 255)
@@ -72,7 +72,7 @@ def test_without_sharpening_all_targets_are_the_photograph(batch):
 
 def test_an_images_lq_does_not_depend_on_its_neighbours(batch):
     whole = training_pair(batch, PLUS, patch=64)
-    alone = training_pair(Batch(batch.hq[2:3], batch.drawn[2:3]), PLUS, patch=64)
+    alone = training_pair(Batch(batch.hq[2:3], batch.params[2:3]), PLUS, patch=64)
     assert torch.equal(whole.lq[2], alone.lq[0])
 
 
@@ -184,10 +184,10 @@ def test_pairs_carry_no_gradient(batch):
 
 
 def test_validation_is_judged_against_the_photograph_itself(batch):
-    one = Batch(batch.hq[:1], [batch.drawn[0].recipe])
+    one = Batch(batch.hq[:1], [batch.params[0].recipe])
     pair = validation_pair(one)
     assert torch.equal(pair.hq[0], to_float(batch.hq[0]))
-    assert torch.equal(pair.lq[0], degrade(pair.hq[0], batch.drawn[0].recipe))
+    assert torch.equal(pair.lq[0], degrade(pair.hq[0], batch.params[0].recipe))
 
 
 def made_mixed(photographs, pairs, **options):

@@ -30,7 +30,7 @@ def test_the_sample_behind_a_loss_that_is_no_number_is_saved_and_nothing_after_i
 
     def spoilt(self, batch):
         pair = make(self, batch)
-        for place, sample in enumerate(batch.drawn):
+        for place, sample in enumerate(batch.params):
             if sample.number == 5:  # of iteration 3
                 pair.target_pixel[place, 0, 0, 0] = torch.nan
         return pair

@@ -23,7 +23,7 @@ class Item(NamedTuple, Generic[Drawn]):
     """
 
     hq: Tensor | None
-    drawn: Drawn
+    params: Drawn
     lq: Tensor | None = None
 
 
@@ -34,26 +34,26 @@ class Batch(Generic[Drawn]):
     tries to write into dataclasses that it moves to a device.
     """
 
-    def __init__(self, hq: Tensor | None, drawn: Sequence[Drawn], lq: Tensor | None = None) -> None:
+    def __init__(self, hq: Tensor | None, params: Sequence[Drawn], lq: Tensor | None = None) -> None:
         self.hq, self.lq = hq, lq
-        self.drawn = list(drawn)
+        self.params = list(params)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch[Drawn]:
         """Move to the device; to CUDA without waiting for it, which Lightning asks of tensors alone."""
         non_blocking |= torch.device(device).type == "cuda"
         hq, lq = (None if t is None else t.to(device, non_blocking=non_blocking) for t in (self.hq, self.lq))
-        return Batch(hq, self.drawn, lq)
+        return Batch(hq, self.params, lq)
 
     def pin_memory(self) -> Batch[Drawn]:
         hq, lq = (None if t is None else t.pin_memory() for t in (self.hq, self.lq))
-        return Batch(hq, self.drawn, lq)
+        return Batch(hq, self.params, lq)
 
     @staticmethod
     def collate(items: Sequence[Item[Drawn]]) -> Batch[Drawn]:
         hqs = [item.hq for item in items if item.hq is not None]
         lqs = [item.lq for item in items if item.lq is not None]
-        drawn = [item.drawn for item in items]
-        return Batch(torch.stack(hqs) if hqs else None, drawn, torch.stack(lqs) if lqs else None)
+        params = [item.params for item in items]
+        return Batch(torch.stack(hqs) if hqs else None, params, torch.stack(lqs) if lqs else None)
 
 
 class RunBatches:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from wildsr.data.photographs import first_readable, no_damage
+from wildsr.data.photographs import corrupt_mask, first_readable
 from wildsr.images import expanded, find_images, image_size, read_image
 from wildsr.io import UserError
 
@@ -33,7 +33,7 @@ class PairedFiles:
 
     def __init__(self, files: Mapping[str, tuple[Path, Path]], scale: int, replace: bool = True) -> None:
         self.names, self.paths, self.scale = list(files), list(files.values()), scale
-        self.corrupt = no_damage(len(files)) if replace else None
+        self.corrupt = corrupt_mask(len(files)) if replace else None
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -35,7 +35,7 @@ class Photographs:
     Args:
         root: a folder (searched with its sub-folders), or with `names` the folder they stand in.
         names: file names under `root`, or a file that lists them, one a line; None takes every image found there.
-        keep: how many decoded pictures stay in memory, for sets smaller than that.
+        cache_size: how many decoded pictures stay in memory, for sets smaller than that.
         hint: what to say where the folder is missing, such as the command that brings the data.
         replace: how a damaged file is answered; False refuses it by name, as judging wants it.
 
@@ -48,7 +48,7 @@ class Photographs:
         self,
         root: str | Path,
         names: Sequence[str] | str | None = None,
-        keep: int = 0,
+        cache_size: int = 0,
         hint: str = "",
         replace: bool = True,
     ) -> None:
@@ -56,8 +56,8 @@ class Photographs:
         if hint and not self.root.is_dir():
             raise UserError(f"{self.root}: no such folder; {hint}")
         self.paths = find_images(self.root) if names is None else listed(self.root, names)
-        self.keep = keep
-        self.corrupt = no_damage(len(self.paths)) if replace else None
+        self.cache_size = cache_size
+        self.corrupt = corrupt_mask(len(self.paths)) if replace else None
         self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Photographs:
         if index in self._kept:
             return self._kept[index]
         image = read_image(self.paths[index])
-        if len(self._kept) < self.keep:
+        if len(self._kept) < self.cache_size:
             self._kept[index] = image
         return image
 
@@ -98,12 +98,12 @@ class Photographs:
         return min(found, default=(0, Path()))
 
 
-def no_damage(count: int) -> Tensor:
+def corrupt_mask(count: int) -> Tensor:
     """Return marks of damaged files, (count,) bool, in shared memory: what one worker finds counts for all."""
     return torch.zeros(count, dtype=torch.bool).share_memory_()
 
 
-def check_share(damaged: int, total: int, last: object) -> None:
+def check_corrupt_share(damaged: int, total: int, last: object) -> None:
     """Refuse a set of which more pictures are damaged than of a sound one; `last` names one. Raises: UserError."""
     if damaged > CORRUPT_SHARE * total:
         raise UserError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
@@ -115,7 +115,7 @@ def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt:
     Args:
         read: number to content, or a UserError that names the file.
         count: how many there are.
-        corrupt: `no_damage` at first; what is found damaged is marked, and named once. None: number `index` or none.
+        corrupt: `corrupt_mask` at first; what is found damaged is marked, and named once. None: number `index` or none.
 
     Raises:
         UserError: nothing readable remains, or more than 1 % is damaged.
@@ -134,12 +134,12 @@ def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt:
             log.warning("left out: %s", error)
             continue
         if last:
-            check_share(int(corrupt.sum()), count, last)
+            check_corrupt_share(int(corrupt.sum()), count, last)
         return found
     raise UserError(f"none of {count} image files is readable; the last: {last or 'said before'}")
 
 
-def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:
+def sample_photographs(names: Sequence[str], cache_size: int = 16) -> Photographs:
     """Open photographs that the scikit-image wheel carries, by file name: no download.
 
     Raises:
@@ -149,7 +149,7 @@ def sample_photographs(names: Sequence[str], keep: int = 16) -> Photographs:
     for name in names:
         if not (folder / name).is_file():
             raise UserError(f"scikit-image carries no picture {name!r}; wanted one of its data folder")
-    return Photographs(folder, names, keep)
+    return Photographs(folder, names, cache_size)
 
 
 def sample_folder() -> Path:

@@ -19,7 +19,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from wildsr.images import expanded
 from wildsr.io import UserError
-from wildsr.networks.released import withheld
+from wildsr.networks.released import offline_reason
 
 # The released training options of Real-ESRGAN.
 RELEASED_LAYERS: Mapping[str, float] = MappingProxyType(
@@ -156,7 +156,7 @@ def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, 
     folder, title = Path(torch.hub.get_dir()) / "checkpoints", backbone.title
     ways_out = f"put {backbone.weights.url} into {folder}, or name a copy of it with loss.perceptual.file=FILE"
     if weights is None:
-        if trouble := withheld(backbone.weights.url):
+        if trouble := offline_reason(backbone.weights.url):
             raise FileNotFoundError(f"{title}'s weights: {trouble}; {ways_out}")
         try:
             return backbone.weights.get_state_dict(progress=True, check_hash=True)

@@ -11,23 +11,23 @@ from wildsr.metrics.niqe import NIQE
 from wildsr.rules import one_of, several
 
 
-class Figure(NamedTuple):
-    """Presentation of a metric: its head in a table, what a better value is, and its digits behind the point."""
+class MetricDisplay(NamedTuple):
+    """How a metric is shown: its label, what a better value is, and its digits behind the point."""
 
-    head: str
+    label: str
     meaning: str
     digits: int
 
 
-FIGURES: Mapping[str, Figure] = {
-    "psnr_y": Figure("PSNR-Y", "dB, higher is closer", 2),
-    "ssim_y": Figure("SSIM-Y", "higher is closer", 4),
-    "psnr_rgb": Figure("PSNR-RGB", "dB, higher is closer", 2),
-    "ssim_rgb": Figure("SSIM-RGB", "higher is closer", 4),
-    "lpips": Figure("LPIPS", "lower is closer", 4),
-    "dists": Figure("DISTS", "lower is closer", 4),
-    "niqe": Figure("NIQE", "lower looks more natural", 2),  # on luma, as papers quote it
-    "niqe_rgb2gray": Figure("NIQE-rgb2gray", "lower looks more natural", 2),  # as NIQE's authors measured
+METRICS: Mapping[str, MetricDisplay] = {
+    "psnr_y": MetricDisplay("PSNR-Y", "dB, higher is closer", 2),
+    "ssim_y": MetricDisplay("SSIM-Y", "higher is closer", 4),
+    "psnr_rgb": MetricDisplay("PSNR-RGB", "dB, higher is closer", 2),
+    "ssim_rgb": MetricDisplay("SSIM-RGB", "higher is closer", 4),
+    "lpips": MetricDisplay("LPIPS", "lower is closer", 4),
+    "dists": MetricDisplay("DISTS", "lower is closer", 4),
+    "niqe": MetricDisplay("NIQE", "lower looks more natural", 2),  # on luma, as papers quote it
+    "niqe_rgb2gray": MetricDisplay("NIQE-rgb2gray", "lower looks more natural", 2),  # as NIQE's authors measured
 }
 WITHOUT_REFERENCE = ("niqe", "niqe_rgb2gray")
 FEW = 5  # images; the mean of fewer says more about the pictures than about what was done to them
@@ -45,7 +45,7 @@ def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) ->
     Raises:
         UserError: there is no metric of such a name, or no name.
     """
-    several(one_of(*FIGURES))("metrics", names if isinstance(names, str) else list(names))
+    several(one_of(*METRICS))("metrics", names if isinstance(names, str) else list(names))
     makers: dict[str, Callable[[], Metric]] = {
         "psnr_y": lambda: PSNR("y", border),
         "ssim_y": lambda: SSIM("y", border),

@@ -23,7 +23,7 @@ from torchvision.models import AlexNet_Weights, VGG16_Weights
 
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import to_levels
-from wildsr.networks.released import withheld
+from wildsr.networks.released import offline_reason
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def learned_network(name: str) -> nn.Module | None:
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:
-        if trouble := withheld(WEIGHTS[name].url):
+        if trouble := offline_reason(WEIGHTS[name].url):
             raise OSError(trouble)
         with torch.random.fork_rng(devices=[]):
             network: nn.Module = LpipsNetwork() if name == "lpips" else DISTSNetwork()

@@ -108,7 +108,7 @@ def released_file(name: str) -> Path:
     cached = cached_file(url)
     if cached.is_file():
         return cached
-    trouble = _failed.get(PUBLISHED) or _failed.get(url) or withheld(url)
+    trouble = _failed.get(PUBLISHED) or _failed.get(url) or offline_reason(url)
     if not trouble:
         try:
             return _download(url, cached, released.digest)
@@ -134,7 +134,7 @@ def cached_file(url: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
-def withheld(url: str) -> str:
+def offline_reason(url: str) -> str:
     """Why a file that is not in the cache may not be downloaded, by the environment; empty where it is, or may be."""
     given = os.environ.get(OFFLINE, "")
     return "" if given in ("", "0") or cached_file(url).is_file() else f"not downloaded ({OFFLINE}={given})"

@@ -211,7 +211,7 @@ def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:
         pair = data.make_pairs(Batch.collate([item]).to(trainer.strategy.root_device))
         write_image(pair.target_adversarial[0].cpu(), folder / f"{each}_hq.png")
         write_image(pair.lq[0].cpu(), folder / f"{each}_lq.png")
-        lines.append(json.dumps(item.drawn.to_dict()) + "\n")
+        lines.append(json.dumps(item.params.to_dict()) + "\n")
     name = "samples.jsonl" if trainer.world_size == 1 else f"samples_{trainer.global_rank}.jsonl"
     write_whole(folder / name, lambda file: file.write("".join(lines).encode()))
     return ", ".join(map(str, bad))

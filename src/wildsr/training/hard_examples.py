@@ -43,7 +43,7 @@ class HardExamples(L.Callback):
         numbers = [number for iteration, _ in seen for number in data.numbers(iteration)]
         places = losses.topk(min(self.count, len(losses))).indices.tolist()
         items = [data.samples[numbers[place]] for place in places]
-        rows = [row(float(losses[place]), data.samples, item.drawn) for place, item in zip(places, items, strict=True)]
+        rows = [row(float(losses[place]), data.samples, item.params) for place, item in zip(places, items, strict=True)]
         write_rows(rows, self.file)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

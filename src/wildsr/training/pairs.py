@@ -56,7 +56,7 @@ class PairMaker(nn.Module):
         """Return the pair of a training or a validation batch; one that a worker has made is returned as it is."""
         if isinstance(batch, TrainingPair):
             return batch
-        return self._training_pair(batch) if isinstance(batch.drawn[0], Sample) else validation_pair(batch)
+        return self._training_pair(batch) if isinstance(batch.params[0], Sample) else validation_pair(batch)
 
     def _training_pair(self, batch: Batch[Sample]) -> TrainingPair:
         """Cut LQ and targets by each sample's window. An LQ that was found is never sharpened; its targets are."""
@@ -66,9 +66,9 @@ class PairMaker(nn.Module):
         sharp = sharpened(hq, spec) if is_needed else hq
         lq = self._low_quality(sharp if spec.source else hq, batch)
         scale = hq.shape[-1] // lq.shape[-1]
-        target, sharp_target = (cut_windows(image, batch.drawn, self.patch, scale) for image in (hq, sharp))
+        target, sharp_target = (cut_windows(image, batch.params, self.patch, scale) for image in (hq, sharp))
         return TrainingPair(
-            lq=cut_windows(lq, batch.drawn, self.patch // scale),
+            lq=cut_windows(lq, batch.params, self.patch // scale),
             target_pixel=sharp_target if spec.target_pixel else target,
             target_perceptual=sharp_target if spec.target_perceptual else target,
             target_adversarial=target,
@@ -76,16 +76,16 @@ class PairMaker(nn.Module):
 
     def _low_quality(self, source: Tensor, batch: Batch[Sample]) -> Tensor:
         """Degrade the images that have a recipe; take the LQ that was found of the others. In the batch's order."""
-        places = [place for place, sample in enumerate(batch.drawn) if sample.recipe is not None]
-        if len(places) == len(batch.drawn):
-            made: Tensor = self.degradation(source, [sample.recipe for sample in batch.drawn])
+        places = [place for place, sample in enumerate(batch.params) if sample.recipe is not None]
+        if len(places) == len(batch.params):
+            made: Tensor = self.degradation(source, [sample.recipe for sample in batch.params])
             return made
         assert batch.lq is not None
         found = iter(to_float(batch.lq))
         if not places:
             return torch.stack(list(found))
-        degraded = iter(self.degradation(source[places], [batch.drawn[place].recipe for place in places]))
-        return torch.stack([next(found if sample.recipe is None else degraded) for sample in batch.drawn])
+        degraded = iter(self.degradation(source[places], [batch.params[place].recipe for place in places]))
+        return torch.stack([next(found if sample.recipe is None else degraded) for sample in batch.params])
 
 
 @torch.no_grad()
@@ -97,7 +97,7 @@ def validation_pair(batch: Batch[Recipe | None]) -> ValidationPair:
     hq = None if batch.hq is None else to_float(batch.hq)
     if batch.lq is not None:
         return ValidationPair(to_float(batch.lq), hq)
-    recipe = batch.drawn[0]
+    recipe = batch.params[0]
     assert hq is not None and recipe is not None
     return ValidationPair(degrade(hq[0], recipe)[None], hq)
 

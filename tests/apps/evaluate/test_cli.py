@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.apps.evaluate.findings import read_scores
-from wildsr.apps.evaluate.judgement import Trial, bicubic, judge, means
+from wildsr.apps.evaluate.evaluator import Evaluator, bicubic, judge, means
+from wildsr.apps.evaluate.results import read_scores
 from wildsr.cli import main
 from wildsr.data import validation_set
 from wildsr.images import image_size
@@ -156,7 +156,7 @@ def test_a_bug_is_not_taken_for_a_damaged_picture(pairs, weights, monkeypatch):
     def broken(self, index):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(Trial, "judge", broken)
+    monkeypatch.setattr(Evaluator, "judge", broken)
     with pytest.raises(ValueError, match="a bug"):
         main(["evaluate", "--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "psnr_y", "-o", str(weights / "report"),
               "--weights", str(weights / "x4.pth")])  # fmt: skip
@@ -177,7 +177,7 @@ def test_pairs_are_checked_before_with_a_line_a_fault(run, pairs, weights):
 def test_an_interrupted_judgement_goes_on_and_ends_as_if_it_had_not_been(run, weights, tmp_path, monkeypatch):
     plain(tmp_path / "lq", 110, (20, 20), count=7)
     plain(tmp_path / "hq", 100, (80, 80), count=7)
-    judged, complete = [], Trial.judge
+    judged, complete = [], Evaluator.judge
 
     def judge_some(trial, index):
         if len(judged) == stop:
@@ -185,7 +185,7 @@ def test_an_interrupted_judgement_goes_on_and_ends_as_if_it_had_not_been(run, we
         judged.append(index)
         return complete(trial, index)
 
-    monkeypatch.setattr(Trial, "judge", judge_some)
+    monkeypatch.setattr(Evaluator, "judge", judge_some)
     words = ("--set", f"flat={tmp_path}/lq:{tmp_path}/hq", "--metrics", "psnr_y")
     stop = 6
     code, _, said = run(*words)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from wildsr.apps.evaluate.judgement import Score
+from wildsr.apps.evaluate.evaluator import Score
 from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of, strata_table
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec

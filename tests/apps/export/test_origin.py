@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildsr.apps.evaluate import findings
+from wildsr.apps.evaluate import results
 from wildsr.apps.export import origin
 from wildsr.apps.export.origin import find_origin
 from wildsr.networks import CompactNet, load_generator, save_generator
@@ -42,7 +42,7 @@ def found(path: Path) -> origin.Origin:
 
 
 def test_the_names_are_those_of_a_run():
-    assert (origin.SCORES, origin.CONFIG, origin.GENERATOR) == (findings.SCORES, resume.CONFIG, resume.GENERATOR)
+    assert (origin.SCORES, origin.CONFIG, origin.GENERATOR) == (results.SCORES, resume.CONFIG, resume.GENERATOR)
 
 
 def test_a_generator_of_a_run_brings_its_facts_and_scores(stage, photographs):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
+from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
 from wildsr.images import Metadata, Picture
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
@@ -16,7 +16,7 @@ def upscaler():
 
 def test_the_result_has_the_networks_scale_and_keeps_the_rest(upscaler):
     metadata = Metadata(xmp=b"<x/>")
-    large = enlarge(upscaler, Picture(torch.rand(3, 8, 10), None, 16, metadata), 64, Way())
+    large = enlarge(upscaler, Picture(torch.rand(3, 8, 10), None, 16, metadata), 64, UpscaleOptions())
     assert large.colour.shape == (3, 16, 20)
     assert large.alpha is None
     assert (large.bits, large.metadata) == (16, metadata)
@@ -25,7 +25,7 @@ def test_the_result_has_the_networks_scale_and_keeps_the_rest(upscaler):
 @pytest.mark.parametrize("factor", [0.5, 1, 1.5, 2, 3.7, 8])
 def test_any_factor_is_reached(upscaler, factor):
     picture = Picture(torch.rand(1, 31, 20), torch.rand(1, 31, 20))
-    large = enlarge(upscaler, picture, 64, Way(factor))
+    large = enlarge(upscaler, picture, 64, UpscaleOptions(factor))
     size = (round(31 * factor), round(20 * factor))
     assert large.colour.shape == (1, *size)
     assert large.alpha is not None and large.alpha.shape == (1, *size)
@@ -36,25 +36,26 @@ def test_a_factor_below_the_networks_is_its_result_made_smaller_by_lanczos(upsca
     # On a constant picture Lanczos changes nothing; on a slope it keeps the slope.
     slope = torch.linspace(0, 1, 64).expand(3, 64, 64)
     upscaler.network = Nearest()
-    large = enlarge(upscaler, Picture(slope), 64, Way(1))
+    large = enlarge(upscaler, Picture(slope), 64, UpscaleOptions(1))
     assert torch.allclose(large.colour[..., 4:-4], slope[..., 4:-4], atol=1e-3)
 
 
 def test_alpha_passes_the_network_as_grey_or_is_interpolated(upscaler):
     picture = Picture(torch.rand(3, 12, 12), torch.rand(1, 12, 12))
-    by_network = enlarge(upscaler, picture, 64, Way(alpha="network")).alpha
-    as_grey = enlarge(upscaler, Picture(picture.alpha), 64, Way()).colour
+    by_network = enlarge(upscaler, picture, 64, UpscaleOptions(alpha="network")).alpha
+    as_grey = enlarge(upscaler, Picture(picture.alpha), 64, UpscaleOptions()).colour
     assert torch.equal(by_network, as_grey)
-    smooth = enlarge(upscaler, picture, 64, Way(alpha="interpolate")).alpha
+    smooth = enlarge(upscaler, picture, 64, UpscaleOptions(alpha="interpolate")).alpha
     assert smooth.shape == by_network.shape
     assert not torch.allclose(smooth, by_network, atol=0.01)
-    assert (work(picture, Way()), work(picture, Way(alpha="interpolate"))) == (2 * 144, 144)
+    assert num_pixels(picture, UpscaleOptions()) == 2 * 144
+    assert num_pixels(picture, UpscaleOptions(alpha="interpolate")) == 144
 
 
 def test_alpha_that_is_the_same_everywhere_stays_exactly_so(upscaler):
     picture = Picture(torch.rand(3, 12, 12), torch.ones(1, 12, 12))
-    assert bool((enlarge(upscaler, picture, 64, Way()).alpha == 1).all())
-    assert work(picture, Way()) == 144
+    assert bool((enlarge(upscaler, picture, 64, UpscaleOptions()).alpha == 1).all())
+    assert num_pixels(picture, UpscaleOptions()) == 144
 
 
 @pytest.fixture
@@ -71,21 +72,21 @@ def by_hand(network, *planes):
 
 def test_a_network_of_four_channels_sees_colour_and_alpha_together(rgba):
     picture = Picture(torch.rand(3, 12, 10), torch.rand(1, 12, 10))
-    large, sr = enlarge(rgba, picture, 64, Way()), by_hand(rgba.network, picture.colour, picture.alpha)
+    large, sr = enlarge(rgba, picture, 64, UpscaleOptions()), by_hand(rgba.network, picture.colour, picture.alpha)
     assert torch.allclose(large.colour, sr[:3], atol=1e-6)
     assert torch.allclose(large.alpha, sr[3:], atol=1e-6)
-    assert work(picture, Way(), channels=4) == 120  # all of it at once
-    interpolated = enlarge(rgba, picture, 64, Way(alpha="interpolate"))
+    assert num_pixels(picture, UpscaleOptions(), channels=4) == 120  # all of it at once
+    interpolated = enlarge(rgba, picture, 64, UpscaleOptions(alpha="interpolate"))
     assert torch.equal(interpolated.colour, large.colour)
     assert not torch.allclose(interpolated.alpha, large.alpha, atol=0.01)
 
 
 def test_a_network_of_four_channels_sees_what_has_no_alpha_as_opaque(rgba):
     colour, opaque = torch.rand(3, 12, 10), torch.ones(1, 12, 10)
-    large, sr = enlarge(rgba, Picture(colour), 64, Way()), by_hand(rgba.network, colour, opaque)
+    large, sr = enlarge(rgba, Picture(colour), 64, UpscaleOptions()), by_hand(rgba.network, colour, opaque)
     assert large.alpha is None
     assert torch.allclose(large.colour, sr[:3], atol=1e-6)
-    kept = enlarge(rgba, Picture(colour, opaque), 64, Way())
+    kept = enlarge(rgba, Picture(colour, opaque), 64, UpscaleOptions())
     assert torch.allclose(kept.colour, sr[:3], atol=1e-6)
     assert bool((kept.alpha == 1).all())
 
@@ -94,7 +95,7 @@ def test_grey_stays_grey_in_a_network_of_four_channels(rgba):
     grey, alpha = torch.rand(1, 12, 10), torch.rand(1, 12, 10)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     for given, planes in ((alpha, alpha), (None, torch.ones_like(grey))):
-        large = enlarge(rgba, Picture(grey, given), 64, Way())
+        large = enlarge(rgba, Picture(grey, given), 64, UpscaleOptions())
         sr = by_hand(rgba.network, grey, grey, grey, planes)
         # Without alpha the luma is taken before what leaves [0, 1] is cut, as of networks of three channels.
         inside = (sr[:3] > 0).all(0) & (sr[:3] < 1).all(0)
@@ -106,7 +107,7 @@ def test_grey_stays_grey_in_a_network_of_four_channels(rgba):
 def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number):
     upscaler.network.body[-1].bias.data[0] = number
     with pytest.raises(ValueError, match="not finite; its weights are damaged"):
-        enlarge(upscaler, Picture(torch.rand(3, 8, 8)), 64, Way())
+        enlarge(upscaler, Picture(torch.rand(3, 8, 8)), 64, UpscaleOptions())
 
 
 def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeypatch):
@@ -114,7 +115,7 @@ def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeyp
     colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
 
     def tile(picture, factor):
-        return fitting_tile(upscaler, picture, Way(factor), cpu)
+        return fitting_tile(upscaler, picture, UpscaleOptions(factor), cpu)
 
     free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
     assert tile(Picture(colour), 4) == tile_side(upscaler, 1800, 1800, free)

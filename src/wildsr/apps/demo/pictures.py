@@ -12,7 +12,7 @@ from PIL import Image
 
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.apps.upscale.blending import blend
-from wildsr.apps.upscale.enlarging import Way, enlarge, fitting_tile, work
+from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
 from wildsr.degradation import Recipe, degrade
 from wildsr.images import Picture, crop_to_multiple, encode_picture, middle, read_image, read_picture, to_float, to_pil
 from wildsr.io import UserError
@@ -58,15 +58,15 @@ def restore(
             f"{width} x {height} pixels; wanted at most {MOST_MEGAPIXELS:g} megapixels here, wildsr upscale takes more"
         )
     upscaler, device = _opened(first, second, strength if second else 0.0)
-    way, finished = Way(), 0
-    total = work(picture, way, upscaler.channels)
+    options, finished = UpscaleOptions(), 0
+    total = num_pixels(picture, options, upscaler.channels)
 
     def count(pixels: int) -> None:
         nonlocal finished
         finished += pixels
         done(finished / total)
 
-    large = enlarge(upscaler, picture, fitting_tile(upscaler, picture, way, device), way, count)
+    large = enlarge(upscaler, picture, fitting_tile(upscaler, picture, options, device), options, count)
     file = folder / f"{source.stem}_x{upscaler.scale}.png"
     file.write_bytes(encode_picture(large, "PNG"))
     after = _shown(large)

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from wildsr.apps.common.arguments import Parser
+from wildsr.apps.doctor.disk import check_disk
 from wildsr.apps.doctor.findings import FAULT, WARNING, Finding, page, unique
 from wildsr.apps.doctor.loggers import check_loggers
 from wildsr.apps.doctor.pictures import check_pictures
-from wildsr.apps.doctor.room import check_room
 from wildsr.apps.doctor.speed import check_speed
 from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.apps.doctor.weights import check_weights
-from wildsr.apps.evaluate.judgement import objective_of
+from wildsr.apps.evaluate.evaluator import objective_of
 from wildsr.config import compose_config, stage_config
 from wildsr.train import display_path, stage_names
 
@@ -69,5 +69,5 @@ def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
             speed = [Finding(WARNING, "speed", "not measured: the faults above would end it")]
         else:
             speed = check_speed(stages, done, absent, progress)
-    outside = [*weights, *check_loggers(stages[0]), *check_room(stages, run, sizes)]
+    outside = [*weights, *check_loggers(stages[0]), *check_disk(stages, run, sizes)]
     return unique([*built, *folder, *pictures, *outside, *speed])

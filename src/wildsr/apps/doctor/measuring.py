@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from wildsr.apps.evaluate.closing import device
-from wildsr.apps.evaluate.judgement import shown_pair
+from wildsr.apps.evaluate.evaluator import shown_pair
 from wildsr.building import has_gpu, is_rank_zero
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, write_whole

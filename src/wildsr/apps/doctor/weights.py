@@ -16,7 +16,15 @@ from wildsr.building import stage_of
 from wildsr.images import first_line
 from wildsr.losses.features import BACKBONES
 from wildsr.metrics.learned import WEIGHTS
-from wildsr.networks.released import DISCRIMINATORS, GENERATORS, PUBLISHED, TIMEOUT, cached_file, in_wheel, withheld
+from wildsr.networks.released import (
+    DISCRIMINATORS,
+    GENERATORS,
+    PUBLISHED,
+    TIMEOUT,
+    cached_file,
+    in_wheel,
+    offline_reason,
+)
 from wildsr.training.resume import is_adversarial
 
 
@@ -49,7 +57,7 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
         if cached_file(wanted.url).is_file():
             here.append(wanted.name)
             continue
-        trouble, size = withheld(wanted.url), 0
+        trouble, size = offline_reason(wanted.url), 0
         if not trouble:
             try:
                 size = remote_size(wanted.url)

@@ -17,8 +17,11 @@ from rich.console import Console
 from wildsr import __version__
 from wildsr.apps.common.arguments import Parser, positive, refuse_inputs, whole
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.evaluate.asked import AskedSet, UnpairedError, read_set, set_digest
-from wildsr.apps.evaluate.findings import (
+from wildsr.apps.evaluate.eval_sets import EvalSet, UnpairedError, read_set, set_digest
+from wildsr.apps.evaluate.evaluator import EvalResult, Score
+from wildsr.apps.evaluate.ledger import Ledger
+from wildsr.apps.evaluate.page import Windows, write_judgement
+from wildsr.apps.evaluate.results import (
     COMPARISON,
     IMAGES,
     MEANS,
@@ -28,21 +31,18 @@ from wildsr.apps.evaluate.findings import (
     table_of_sets,
     write_findings,
 )
-from wildsr.apps.evaluate.judgement import Score, Verdict
-from wildsr.apps.evaluate.ledger import Ledger
-from wildsr.apps.evaluate.page import Windows, write_judgement
-from wildsr.apps.evaluate.trials import BICUBIC, build_trials, check_scales, judge_all
+from wildsr.apps.evaluate.trials import BICUBIC, build_evaluators, check_scales, evaluate_all
 from wildsr.apps.upscale.backends import NAMES
 from wildsr.data import ValidationSet
 from wildsr.images import expanded, printable
 from wildsr.io import UserError, write_rows
 from wildsr.locking import lock_folder
-from wildsr.metrics import FIGURES, chosen_metrics
+from wildsr.metrics import METRICS, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
 from wildsr.networks.digest import weights_digest
 
-METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
+DEFAULT_METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """Judge networks, and bicubic beside them, on any number of sets: methods x sets, as papers print it.
@@ -114,15 +114,15 @@ def evaluate_sets(
     with TemporaryDirectory() as place:
         windows = Windows(Path(place))
         with Bar(total, "MP") as bar:
-            trials = build_trials(given, networks, sets, device, bar, windows)
+            trials = build_evaluators(given, networks, sets, device, bar, windows)
             try:
-                rows, failed = judge_all(trials, ledger, bar)
+                rows, failed = evaluate_all(trials, ledger, bar)
             except KeyboardInterrupt:
                 log.info("what was judged is kept; the same command goes on")
                 raise
             finally:
                 ledger.write()
-        verdict = Verdict(ledger.scores(sets), rows)
+        verdict = EvalResult(ledger.scores(sets), rows)
         if verdict.scores:
             write_rows(mean_rows(verdict.scores), given.output / MEANS)
             write_findings(verdict, sets, given.metrics, given.output)
@@ -189,8 +189,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the results go")
     parser.add_argument(
-        "--metrics", nargs="+", choices=list(FIGURES), default=METRICS, metavar="M",
-        help=f"of {', '.join(FIGURES)} (default: {' '.join(METRICS)}); lpips and dists want a download, once",
+        "--metrics", nargs="+", choices=list(METRICS), default=DEFAULT_METRICS, metavar="M",
+        help=f"of {', '.join(METRICS)} (default: {' '.join(DEFAULT_METRICS)}); lpips and dists want a download, once",
     )  # fmt: skip
     parser.add_argument("--border", type=whole, help="pixels left out on each side (default: as many as the scale)")
     parser.add_argument("--scale", type=positive, help="of all sets but paired ones (default: of the first weights)")
@@ -231,14 +231,14 @@ def named_weights(words: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def check_names(sets: Sequence[AskedSet]) -> None:
+def check_names(sets: Sequence[EvalSet]) -> None:
     """Check that no two sets have one name. Raises: UserError."""
     for name, count in Counter(asked.name for asked in sets).items():
         if count > 1:
             raise UserError(f"--set {name}: given {count} times, wanted names that differ")
 
 
-def check_metrics(sets: Sequence[AskedSet], metrics: Sequence[str]) -> None:
+def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str]) -> None:
     """Check that the metrics go with every set. Raises: UserError."""
     if not metrics:
         raise UserError("--metrics: none is left; wanted one more, such as psnr_y")
@@ -251,7 +251,7 @@ def check_metrics(sets: Sequence[AskedSet], metrics: Sequence[str]) -> None:
             raise UserError(f"--metrics: the set {asked.name} has no originals; wanted {WITHOUT_REFERENCE[0]}, too")
 
 
-def asked(word: str) -> AskedSet:
+def asked(word: str) -> EvalSet:
     """Read a set, for `type=`."""
     try:
         return read_set(word)

@@ -13,8 +13,8 @@ import torch
 from rich.console import Console
 
 from wildsr.apps.evaluate.crops import CROPS, START, chosen, keep, keep_inputs, write_list
-from wildsr.apps.evaluate.findings import COMPARISON, IMAGES, SCORES, STRATA, table, write_findings
-from wildsr.apps.evaluate.judgement import Method, bicubic, judge, last_score, objective_of, shown_pair
+from wildsr.apps.evaluate.evaluator import Method, bicubic, judge, last_score, objective_of, shown_pair
+from wildsr.apps.evaluate.results import COMPARISON, IMAGES, SCORES, STRATA, table, write_findings
 from wildsr.apps.evaluate.strata import Row, strata_table
 from wildsr.building import GENERATOR
 from wildsr.data import ValidationSet

@@ -86,7 +86,7 @@ def keep_inputs(
     small = lq[0, :, rows.start // scale : rows.stop // scale, columns.start // scale : columns.stop // scale]
     digest = hashlib.sha256(to_uint8(small).cpu().contiguous().numpy().tobytes()).hexdigest()[:12]
     window = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
-    recipe = pictures[index].drawn
+    recipe = pictures[index].params
     crop = Crop(name, index, *pictures.label(index), window, digest, "" if recipe is None else in_words(recipe))
     write_image(small, run / CROPS / LQ / crop.file)
     keep(run / CROPS / BICUBIC, crop, bicubic[0])

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wildsr.apps.evaluate.findings import (
+from wildsr.apps.evaluate.evaluator import Score
+from wildsr.apps.evaluate.results import (
     COMPARISON,
     IMAGES,
     MEANS,
@@ -18,7 +19,6 @@ from wildsr.apps.evaluate.findings import (
     read_scores,
     score_row,
 )
-from wildsr.apps.evaluate.judgement import Score
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
 from wildsr.images import write_whole

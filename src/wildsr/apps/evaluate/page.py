@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from wildsr.apps.evaluate.crops import CROPS, HQ, LQ, Crop, keep, keep_inputs
-from wildsr.apps.evaluate.findings import IMAGES, SCORES, STRATA
 from wildsr.apps.evaluate.html import panel_of, render
 from wildsr.apps.evaluate.pictures import Panel, Version, embed, notes_of
+from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA
 from wildsr.apps.evaluate.tables import Row, read_table, strata_of, tables_of
 from wildsr.data import ValidationSet
 from wildsr.images import write_whole

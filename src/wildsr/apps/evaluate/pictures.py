@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from wildsr.apps.evaluate.tables import number
 from wildsr.images import read_image, to_pil
-from wildsr.metrics import FIGURES
+from wildsr.metrics import METRICS
 
 BOUND = 9_000_000  # bytes of all pictures in a page, which so stays below 10 MB
 QUALITY = 90  # of WebP, where the lossless files would surpass the bound
@@ -87,10 +87,10 @@ def notes_of(images: Sequence[Mapping[str, str]]) -> dict[Key, str]:
     """Return what each method reached on each picture, in few words: its first figure."""
     notes: dict[Key, str] = {}
     for row in images:
-        found = [(FIGURES[name], value) for name in FIGURES if (value := number(row.get(name))) is not None]
+        found = [(METRICS[name], value) for name in METRICS if (value := number(row.get(name))) is not None]
         if found:
             key = (row.get("set", ""), row.get("picture", ""), row.get("version", ""), row.get("method", ""))
             figure, value = found[0]
             text = f"{value:.{figure.digits}f}"
-            notes[key] = f"{text} dB" if figure.meaning.startswith("dB") else f"{figure.head} {text}"
+            notes[key] = f"{text} dB" if figure.meaning.startswith("dB") else f"{figure.label} {text}"
     return notes

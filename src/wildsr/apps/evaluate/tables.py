@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wildsr.images import first_line
 from wildsr.io import UserError
-from wildsr.metrics import FEW, FIGURES
+from wildsr.metrics import FEW, METRICS
 from wildsr.scores import LEFT_OUT, finite_mean, mean_text
 
 MAIN = "main"  # the set whose figures bear their bare names
@@ -64,9 +64,9 @@ def _name(key: str) -> str:
 
 
 def _table(name: str, rows: Sequence[Row], keys: Sequence[str]) -> Table:
-    order = list(FIGURES)
+    order = list(METRICS)
     known = sorted((key for key in keys if _name(key) in order), key=lambda key: order.index(_name(key)))
-    heads = [(FIGURES[_name(key)].head, FIGURES[_name(key)].meaning) for key in known]
+    heads = [(METRICS[_name(key)].label, METRICS[_name(key)].meaning) for key in known]
     columns = [_column(key, rows) for key in known]
     title = "Held-out pictures" if name == MAIN else f"Set {name}"
     cells = [list(cells) for cells in zip(*columns, strict=True)] or [[] for _ in rows]
@@ -74,7 +74,7 @@ def _table(name: str, rows: Sequence[Row], keys: Sequence[str]) -> Table:
 
 
 def _column(key: str, rows: Sequence[Row]) -> list[Cell]:
-    figure = FIGURES[_name(key)]
+    figure = METRICS[_name(key)]
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
     means = [finite_mean(values)[0] if values else math.nan for values in found]
     counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
@@ -108,9 +108,9 @@ def strata_of(strata: Sequence[dict[str, str]]) -> list[Strata]:
     found = []
     for name in dict.fromkeys(row.get("set", "") for row in strata):
         rows = [row for row in strata if row.get("set", "") == name]
-        for key, figure in FIGURES.items():
+        for key, figure in METRICS.items():
             if any(row.get(key) for row in rows):
-                found.append(_stratum_table(rows, key, f"{figure.head}{'' if name == MAIN else f', set {name}'}"))
+                found.append(_stratum_table(rows, key, f"{figure.label}{'' if name == MAIN else f', set {name}'}"))
     return found
 
 
@@ -121,12 +121,12 @@ def _stratum_table(rows: Sequence[dict[str, str]], key: str, title: str) -> Stra
         images = int(number(row.get("images")) or 0)
         texts = strata.setdefault((row.get("axis", ""), row.get("stratum", "").replace("_", " "), images), {})
         cell = {name: number(row.get(name)) for name in (key, f"{key}{LEFT_OUT}")}
-        texts[row.get("method", "")] = "" if cell[key] is None else mean_text(cell, key, FIGURES[key].digits)
+        texts[row.get("method", "")] = "" if cell[key] is None else mean_text(cell, key, METRICS[key].digits)
     shown = [
         (*where, [texts.get(method, "") for method in methods]) for where, texts in strata.items() if where[2] >= FEW
     ]
     few = [f"{axis} {stratum}: {images}" for axis, stratum, images in strata if images < FEW]
-    return Strata(title, FIGURES[key].meaning, methods, shown, ", ".join(few))
+    return Strata(title, METRICS[key].meaning, methods, shown, ", ".join(few))
 
 
 def read_table(file: Path) -> list[dict[str, str]]:

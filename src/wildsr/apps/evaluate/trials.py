@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.evaluate.judgement import Keep, Method, Trial, bicubic
+from wildsr.apps.evaluate.evaluator import Evaluator, Keep, Method, bicubic
 from wildsr.apps.evaluate.ledger import Ledger
 from wildsr.apps.evaluate.page import Windows
 from wildsr.apps.upscale.backends import open_backend
@@ -47,14 +47,14 @@ def check_scales(networks: Mapping[str, Any], sets: Mapping[str, ValidationSet])
             log.warning("%s is left out of %s, which is x%d", other, name, pictures.scale)
 
 
-def build_trials(
+def build_evaluators(
     given: argparse.Namespace,
     networks: Mapping[str, Any],
     sets: Mapping[str, ValidationSet],
     device: torch.device,
     bar: Bar,
     windows: Windows,
-) -> list[Trial]:
+) -> list[Evaluator]:
     """Build a trial a set: bicubic, and the networks of its scale.
 
     Args:
@@ -73,7 +73,9 @@ def build_trials(
             share = weights[method] / sum(weights.values())  # of the time, about
             methods[method] = method_of(opened[method], device, share, bar)
         border = pictures.scale if given.border is None else given.border
-        trials.append(Trial(name, pictures, methods, given.metrics, border, device, keeper(windows, name, pictures)))
+        trials.append(
+            Evaluator(name, pictures, methods, given.metrics, border, device, keeper(windows, name, pictures))
+        )
     return trials
 
 
@@ -107,7 +109,7 @@ def method_of(upscaler: Upscaler, device: torch.device, share: float, bar: Bar) 
     return enlarged
 
 
-def judge_all(trials: Sequence[Trial], ledger: Ledger, bar: Bar) -> tuple[list[list[Cell]], int]:
+def evaluate_all(trials: Sequence[Evaluator], ledger: Ledger, bar: Bar) -> tuple[list[list[Cell]], int]:
     """Judge every picture that the ledger has not. Returns the rows of the comparison, and how many pictures failed.
 
     Those that the comparison shows are judged again: their crops are not kept.

@@ -27,7 +27,7 @@ from wildsr.scores import Scores, mean_text
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
-METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
+SHOWN_METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
 
 
 class Shown(NamedTuple):
@@ -146,9 +146,9 @@ def score_table(scores: Scores, row: str) -> str:
     """Write the closing table of a run in Markdown, one row in bold."""
     rows = []
     for name, values in scores.items():
-        cells = [mean_text(values, key, digits) for key, (_, digits) in METRICS.items()]
+        cells = [mean_text(values, key, digits) for key, (_, digits) in SHOWN_METRICS.items()]
         rows.append([f"**{text}**" if name == row else text for text in (_plain(name), *cells)])
-    return _table(["", *(head for head, _ in METRICS.values())], rows)
+    return _table(["", *(head for head, _ in SHOWN_METRICS.values())], rows)
 
 
 def _facts(origin: Origin) -> str:

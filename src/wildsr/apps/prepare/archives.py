@@ -23,7 +23,7 @@ from typing import IO
 
 from rich.filesize import decimal
 
-from wildsr.apps.prepare.space import require_space
+from wildsr.apps.prepare.disk import require_space
 from wildsr.images import SUFFIXES, first_line, write_whole
 from wildsr.io import UserError
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import wildsr
-from wildsr.apps.prepare.space import require_space
+from wildsr.apps.prepare.disk import require_space
 from wildsr.images import first_line, write_whole
 from wildsr.io import UserError
 

@@ -18,11 +18,11 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.prepare.cutting import Job, Plan, decode, levels, prepare, tally
+from wildsr.apps.prepare.disk import require_space
 from wildsr.apps.prepare.ledger import STORE, Ledger
 from wildsr.apps.prepare.packing import Packing
-from wildsr.apps.prepare.space import require_space
 from wildsr.apps.prepare.workers import run, space_needed
-from wildsr.data.photographs import check_share
+from wildsr.data.photographs import check_corrupt_share
 from wildsr.images import expanded, file_state, find_images
 from wildsr.io import UserError
 
@@ -157,7 +157,7 @@ class Preparation:
         for reason in reasons:
             log.warning("left out: %s", reason)
         if reasons:
-            check_share(before + len(reasons), total, reasons[-1])
+            check_corrupt_share(before + len(reasons), total, reasons[-1])
         return len(reasons)
 
     def count(self, part: Part, keys: Iterable[str]) -> None:

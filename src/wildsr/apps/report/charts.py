@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
-from wildsr.metrics import FIGURES
+from wildsr.metrics import METRICS
 
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
@@ -93,18 +93,18 @@ def offsets(run: Run) -> list[tuple[int, Stage]]:
 
 
 def _order(key: str) -> tuple[bool, tuple[str, ...], int, str]:
-    """Return a key that sorts the main set before others, a set's figures together, in the order of FIGURES."""
+    """Return a key that sorts the main set before others, a set's figures together, in the order of METRICS."""
     *path, name = key.split("/")
-    names = list(FIGURES)
+    names = list(METRICS)
     return (path[:1] != ["val"], tuple(path), names.index(name) if name in names else len(names), key)
 
 
 def _title(key: str) -> tuple[str, str]:
     group, *rest = key.split("/")
     name = rest[-1] if rest else key
-    if group == "val" and name in FIGURES:
-        figure = FIGURES[name]
-        return f"{figure.head}{f', {rest[0]}' if len(rest) > 1 else ''}", figure.meaning
+    if group == "val" and name in METRICS:
+        figure = METRICS[name]
+        return f"{figure.label}{f', {rest[0]}' if len(rest) > 1 else ''}", figure.meaning
     return (f"{' '.join(rest)} loss" if group == "loss" and rest else key.replace("/", " ")), ""
 
 

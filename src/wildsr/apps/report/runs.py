@@ -12,7 +12,7 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
-from wildsr.apps.evaluate.findings import IMAGES, SCORES, STRATA
+from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA
 from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn

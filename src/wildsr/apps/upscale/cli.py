@@ -14,9 +14,9 @@ from wildsr.apps.common.arguments import Parser, positive, refuse_clashes
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.backends import NAMES
 from wildsr.apps.upscale.blending import compare
-from wildsr.apps.upscale.enlarging import ALPHAS, enlarge, result_size, work
+from wildsr.apps.upscale.enlarging import ALPHAS, enlarge, num_pixels, result_size
 from wildsr.apps.upscale.jobs import STREAM, Job, Naming, is_video, plan, plan_video
-from wildsr.apps.upscale.session import Run
+from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import CODECS, Coding
 from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import (
@@ -72,10 +72,10 @@ def main(words: Sequence[str]) -> int:
     if any(map(is_video, given.inputs)):
         source, target, kind = plan_video(given.inputs, naming)
         refuse_clashes([target], given.overwrite)
-        return upscale_video(Run(given), Coding(given.codec, given.crf), source, target, kind)
+        return upscale_video(UpscaleSession(given), Coding(given.codec, given.crf), source, target, kind)
     jobs = plan(given.inputs, naming)
     refuse_clashes([job.target for job in jobs if job.target is not None], given.overwrite)
-    run = Run(given)
+    run = UpscaleSession(given)
     if given.strengths:
         return write_strengths(run, jobs[0], given.strengths)
     upscaler = run.opened(run.generator)
@@ -89,7 +89,7 @@ def main(words: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def attempt(run: Run, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
+def attempt(run: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
     """Enlarge one picture; what is wrong with it is said in a line, and nothing is written.
 
     Raises:
@@ -118,21 +118,21 @@ def attempt(run: Run, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
     return True
 
 
-def enlarged(run: Run, upscaler: Upscaler, picture: Picture, job: Job, bar: Bar) -> bytes:
+def enlarged(run: UpscaleSession, upscaler: Upscaler, picture: Picture, job: Job, bar: Bar) -> bytes:
     """The content of the result's file. What can be refused is refused before the work.
 
     Raises:
         ValueError: its format cannot hold it, or memory does not suffice.
     """
-    rows, columns = result_size(upscaler.scale, picture, run.way)
+    rows, columns = result_size(upscaler.scale, picture, run.options)
     check_fits(job.kind, columns, rows, picture.alpha is not None)
-    tile, total = run.tile(upscaler, picture), work(picture, run.way, upscaler.channels)
+    tile, total = run.tile(upscaler, picture), num_pixels(picture, run.options, upscaler.channels)
     megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
-    large = enlarge(upscaler, picture, tile, run.way, lambda lq: bar.advance(lq / total, lq / megapixel))
+    large = enlarge(upscaler, picture, tile, run.options, lambda lq: bar.advance(lq / total, lq / megapixel))
     return encode_picture(large, job.kind)
 
 
-def write_strengths(run: Run, job: Job, strengths: list[float]) -> int:
+def write_strengths(run: UpscaleSession, job: Job, strengths: list[float]) -> int:
     """A sheet of the middle of a picture at several strengths of the second network."""
     assert run.second is not None and job.target is not None
     image = middle(read_picture(source_of(job), job.name).colour, SHEET_SIDE)

@@ -22,7 +22,7 @@ RGBA = 4  # channels of a network that takes alpha beside the colour
 
 
 @dataclass(frozen=True)
-class Way:
+class UpscaleOptions:
     """How pictures are enlarged.
 
     Args:
@@ -38,38 +38,42 @@ class Way:
 
 
 def enlarge(
-    upscaler: Upscaler, picture: Picture, tile: int, way: Way, done: Callable[[int], object] = lambda pixels: None
+    upscaler: Upscaler,
+    picture: Picture,
+    tile: int,
+    options: UpscaleOptions,
+    done: Callable[[int], object] = lambda pixels: None,
 ) -> Picture:
     """The picture at s times its size, then by Lanczos at the size asked for.
 
     Args:
         tile: side of a tile in LQ pixels, without its surroundings.
-        done: called with the LQ pixels that passed the network; `work` tells how many there will be.
+        done: called with the LQ pixels that passed the network; `num_pixels` tells how many there will be.
 
     Raises:
         ValueError: memory does not suffice, or the network gives numbers that are not finite.
     """
-    size = result_size(upscaler.scale, picture, way)
+    size = result_size(upscaler.scale, picture, options)
     colour, alpha = picture.colour, picture.alpha
     if alpha is not None and upscaler.channels == RGBA:
-        together = upscale(upscaler, torch.cat([colour.expand(3, -1, -1), alpha]), tile, way.batch, done)
+        together = upscale(upscaler, torch.cat([colour.expand(3, -1, -1), alpha]), tile, options.batch, done)
         colour = together[:3] if len(colour) == 3 else luma(together[:3])
-        alpha = together[3:] if _passes_network(alpha, way) else alpha
+        alpha = together[3:] if _passes_network(alpha, options) else alpha
     else:
-        colour = upscale(upscaler, colour, tile, way.batch, done)
-        if alpha is not None and _passes_network(alpha, way):
-            alpha = upscale(upscaler, alpha, tile, way.batch, done)
+        colour = upscale(upscaler, colour, tile, options.batch, done)
+        if alpha is not None and _passes_network(alpha, options):
+            alpha = upscale(upscaler, alpha, tile, options.batch, done)
     return replace(picture, colour=_resized(colour, size), alpha=None if alpha is None else _resized(alpha, size))
 
 
-def fitting_tile(upscaler: Upscaler, picture: Picture, way: Way, device: torch.device) -> int:
+def fitting_tile(upscaler: Upscaler, picture: Picture, options: UpscaleOptions, device: torch.device) -> int:
     """The side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
         ValueError: memory does not suffice for the result.
     """
     height, width = picture.colour.shape[-2:]
-    rows, columns = result_size(upscaler.scale, picture, way)
+    rows, columns = result_size(upscaler.scale, picture, options)
     planes = max(picture.colour.shape[0] + (picture.alpha is not None), upscaler.channels)
     free = free_memory(torch.device("cpu"))
     free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
@@ -78,23 +82,23 @@ def fitting_tile(upscaler: Upscaler, picture: Picture, way: Way, device: torch.d
     return tile_side(upscaler, height, width, free)
 
 
-def result_size(scale: int, picture: Picture, way: Way) -> tuple[int, int]:
+def result_size(scale: int, picture: Picture, options: UpscaleOptions) -> tuple[int, int]:
     """(H, W) of the result: each side times the factor, rounded, at least 1."""
-    factor = scale if way.factor is None else way.factor
+    factor = scale if options.factor is None else options.factor
     height, width = (max(round(side * factor), 1) for side in picture.colour.shape[-2:])
     return height, width
 
 
-def work(picture: Picture, way: Way, channels: int = 3) -> int:
+def num_pixels(picture: Picture, options: UpscaleOptions, channels: int = 3) -> int:
     """LQ pixels that will pass a network of so many channels."""
     height, width = picture.colour.shape[-2:]
-    twice = picture.alpha is not None and channels != RGBA and _passes_network(picture.alpha, way)
+    twice = picture.alpha is not None and channels != RGBA and _passes_network(picture.alpha, options)
     return height * width * (2 if twice else 1)
 
 
-def _passes_network(alpha: Tensor, way: Way) -> bool:
+def _passes_network(alpha: Tensor, options: UpscaleOptions) -> bool:
     """Not where it is the same everywhere, as in most pictures that have it: any interpolation keeps that exactly."""
-    return way.alpha == "network" and bool(alpha.min() < alpha.max())
+    return options.alpha == "network" and bool(alpha.min() < alpha.max())
 
 
 def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:

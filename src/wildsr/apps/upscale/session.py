@@ -10,7 +10,7 @@ from torch import nn
 
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.apps.upscale.blending import blend
-from wildsr.apps.upscale.enlarging import Way, fitting_tile
+from wildsr.apps.upscale.enlarging import UpscaleOptions, fitting_tile
 from wildsr.images import Picture
 from wildsr.io import UserError
 from wildsr.networks import load_generator
@@ -20,7 +20,7 @@ from wildsr.networks.tiling import Upscaler
 WITH_SEAMS = 64  # LQ pixels that tiles overlap where no overlap is enough
 
 
-class Run:
+class UpscaleSession:
     """A network, loaded and blended as the call says.
 
     Raises:
@@ -30,7 +30,7 @@ class Run:
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.way = Way(given.scale, given.alpha, given.batch)
+        self.options = UpscaleOptions(given.scale, given.alpha, given.batch)
         self.generator = load_generator(given.weights)
         self.second: nn.Module | None = None
         if given.blend:
@@ -50,7 +50,7 @@ class Run:
 
         Tiles that were asked for are cut even where no overlap is enough, and a line says so.
         """
-        largest = fitting_tile(upscaler, picture, self.way, self.device)
+        largest = fitting_tile(upscaler, picture, self.options, self.device)
         if self.given.tile is None:
             return largest
         if self.given.tile < max(picture.colour.shape[-2:]) and upscaler.tiling.overlap is None:

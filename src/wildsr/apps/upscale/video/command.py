@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.backends import is_installed
 from wildsr.apps.upscale.enlarging import enlarge, result_size
-from wildsr.apps.upscale.session import Run
+from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.images import Picture, first_line, printable, write_whole
 from wildsr.io import UserError
@@ -29,7 +29,7 @@ from wildsr.networks.tiling import Upscaler
 CHOICES = "choices.json"  # in the folder of segments: what these depend on
 
 
-def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: str) -> int:
+def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Path, kind: str) -> int:
     """Enlarge one video, or go on with it. Returns 0.
 
     Args:
@@ -50,7 +50,7 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
         clip = inspect(source)
         upscaler = run.opened(run.generator)
         like = Picture(torch.empty(3, clip.height, clip.width))
-        rehearse(clip, coding, *result_size(upscaler.scale, like, run.way), kind)
+        rehearse(clip, coding, *result_size(upscaler.scale, like, run.options), kind)
         tile = run.tile(upscaler, like)
     folder = target.with_name(f".{target.name}.parts")
     with lock_folder(folder, "wildsr upscale"):
@@ -78,7 +78,7 @@ def upscale_video(run: Run, coding: Coding, source: Path, target: Path, kind: st
 class Work:
     """Enlarging frame after frame, shown by a bar."""
 
-    run: Run
+    run: UpscaleSession
     upscaler: Upscaler
     tile: int
     frames: int
@@ -97,7 +97,7 @@ class Work:
         pixels = image.shape[1] * image.shape[2]
         try:
             return enlarge(
-                self.upscaler, Picture(image), self.tile, self.run.way,
+                self.upscaler, Picture(image), self.tile, self.run.options,
                 lambda lq: self.bar.advance(lq / pixels / self.frames, lq / pixels),
             ).colour  # fmt: skip
         except RuntimeError as error:
@@ -106,7 +106,7 @@ class Work:
             raise UserError(f"{self.name}: {first_line(error)}") from error
 
 
-def choices(run: Run, coding: Coding, source: Path) -> dict[str, Any]:
+def choices(run: UpscaleSession, coding: Coding, source: Path) -> dict[str, Any]:
     """All that a segment depends on."""
     file = source.stat()
     return {

@@ -4,20 +4,20 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.apps.evaluate.asked import AskedSet, UnpairedError, read_set, set_digest
+from wildsr.apps.evaluate.eval_sets import EvalSet, UnpairedError, read_set, set_digest
 from wildsr.building import build_sets
 from wildsr.config import compose_config
 
 
 def test_words_say_what_there_is_of_a_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert read_set("phone=shots") == AskedSet("phone", "real", lq=Path("shots"))
-    assert read_set("set14=LR/x4:HR") == AskedSet("set14", "paired", Path("LR/x4"), Path("HR"))
-    assert read_set("wild=synthetic:HR") == AskedSet("wild", "synthetic", hq=Path("HR"))
-    assert read_set("hard") == AskedSet("hard", "built-in")
-    assert read_set("odd=~$a:~$b") == AskedSet("odd", "paired", Path("~$a"), Path("~$b"))
+    assert read_set("phone=shots") == EvalSet("phone", "real", lq=Path("shots"))
+    assert read_set("set14=LR/x4:HR") == EvalSet("set14", "paired", Path("LR/x4"), Path("HR"))
+    assert read_set("wild=synthetic:HR") == EvalSet("wild", "synthetic", hq=Path("HR"))
+    assert read_set("hard") == EvalSet("hard", "built-in")
+    assert read_set("odd=~$a:~$b") == EvalSet("odd", "paired", Path("~$a"), Path("~$b"))
     (tmp_path / "a:b").mkdir()
-    assert read_set("odd=a:b") == AskedSet("odd", "real", lq=Path("a:b"))
+    assert read_set("odd=a:b") == EvalSet("odd", "real", lq=Path("a:b"))
 
 
 @pytest.mark.parametrize("word", ["", "shots", "=shots", "a=", "a=:hq", "a=lq:", "main=lq", "photos=lq", "a/b=lq"])
@@ -33,7 +33,7 @@ def test_the_built_in_sets_are_those_that_runs_validate_on():
         assert len(ours) == len(theirs) == {"photos": 8, "hard": 6}[name]
         for index in range(len(theirs)):
             assert ours.label(index) == theirs.label(index)
-            assert ours[index].drawn == theirs[index].drawn
+            assert ours[index].params == theirs[index].params
             assert torch.equal(ours[index].hq, theirs[index].hq)
     assert len(read_set("photos").open(4, recipes=3)) == 6
 

@@ -20,7 +20,7 @@ COLUMNS = 4  # of a panel, each window at most 3 bytes a pixel
 PICTURE_LOGGERS = ("wandb", "tensorboard")  # keep a copy of every panel
 
 
-def check_room(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Sizes]) -> list[Finding]:
+def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Sizes]) -> list[Finding]:
     """Compare what the run will write with what is free where its folder lies or will lie."""
     parts = {"checkpoints": 0, "panels": 0}
     for cfg in stages:

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from wildsr.apps.evaluate.judgement import bicubic, judge, means, shown_pair
+from wildsr.apps.evaluate.evaluator import bicubic, judge, means, shown_pair
 from wildsr.data import validation_set
 from wildsr.degradation import degrade
 from wildsr.images import most_detailed, read_image, to_float

@@ -51,13 +51,13 @@ def bicubic(scale: int) -> Method:
     return lambda lq: F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
 
 
-class Verdict(NamedTuple):
+class EvalResult(NamedTuple):
     """Results of a judgement: all scores, and for each picture that the comparison shows a row of labelled crops."""
 
     scores: list[Score]
     rows: list[list[Cell]]
 
-    def take(self, more: Verdict) -> None:
+    def take(self, more: EvalResult) -> None:
         """Add what was found on another picture."""
         self.scores.extend(more.scores)
         self.rows.extend(more.rows)
@@ -69,11 +69,11 @@ def judge(
     metrics: Sequence[str],
     border: int,
     device: torch.device,
-) -> Verdict:
+) -> EvalResult:
     """Judge every method on every picture of every set, `border` pixels left out on each side."""
-    verdict = Verdict([], [])
+    verdict = EvalResult([], [])
     for name, pictures in sets.items():
-        trial = Trial(name, pictures, methods, metrics, border, device)
+        trial = Evaluator(name, pictures, methods, metrics, border, device)
         bar = message_console()
         off = bar.is_jupyter or is_quiet()  # rich's bars want ipywidgets in Jupyter
         for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
@@ -81,7 +81,7 @@ def judge(
     return verdict
 
 
-class Trial:
+class Evaluator:
     """The methods that are compared on one set, the same inputs for all.
 
     Args:
@@ -112,7 +112,7 @@ class Trial:
         self.shown = shown_of(pictures)
 
     @torch.no_grad()
-    def judge(self, index: int) -> Verdict:
+    def judge(self, index: int) -> EvalResult:
         """Judge every method on one picture, with a row for the comparison where it is to be shown.
 
         Raises:
@@ -125,12 +125,12 @@ class Trial:
             sr = upscaled(pair.lq)
             figures = self.metrics(sr=sr, hq=pair.hq)  # of this picture alone
             values = {name: float(figures[name]) for name in self.names}
-            scores.append(Score(self.name, *label, method, values, item.drawn))
+            scores.append(Score(self.name, *label, method, values, item.params))
             if index in self.shown:
                 seen[method] = sr
         if seen and self.keep is not None:
             self.keep(index, pair, seen)
-        return Verdict(scores, [crops(f"input: {self.name}, {label.picture}", pair, seen)] if seen else [])
+        return EvalResult(scores, [crops(f"input: {self.name}, {label.picture}", pair, seen)] if seen else [])
 
 
 def shown_of(pictures: ValidationSet) -> list[int]:

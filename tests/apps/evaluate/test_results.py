@@ -4,13 +4,13 @@ import json
 import pytest
 import torch
 
-from wildsr.apps.evaluate.findings import read_scores, score_row, table, write_findings
-from wildsr.apps.evaluate.judgement import Score, bicubic, judge, means
+from wildsr.apps.evaluate.evaluator import Score, bicubic, judge, means
+from wildsr.apps.evaluate.results import read_scores, score_row, table, write_findings
 from wildsr.data import validation_set
 from wildsr.images import image_size
 from wildsr.io import write_rows
 
-CPU, METRICS = torch.device("cpu"), ["psnr_y", "niqe"]
+CPU, NAMES = torch.device("cpu"), ["psnr_y", "niqe"]
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def sets(pairs):
 
 @pytest.fixture
 def verdict(sets):
-    return judge({"bicubic": bicubic(4)}, sets, METRICS, 4, CPU)
+    return judge({"bicubic": bicubic(4)}, sets, NAMES, 4, CPU)
 
 
 def test_scores_can_be_read_back_with_their_recipes(verdict, tmp_path):
-    write_rows([score_row(score, METRICS) for score in verdict.scores], tmp_path / "images.csv")
+    write_rows([score_row(score, NAMES) for score in verdict.scores], tmp_path / "images.csv")
     assert read_scores(tmp_path / "images.csv") == verdict.scores
     with (tmp_path / "images.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -45,7 +45,7 @@ def test_a_damaged_table_of_scores_is_named(tmp_path):
 
 
 def test_a_judgement_leaves_means_rows_strata_and_a_picture(verdict, sets, tmp_path):
-    strata = write_findings(verdict, sets, METRICS, tmp_path / "left")
+    strata = write_findings(verdict, sets, NAMES, tmp_path / "left")
     assert sorted(path.name for path in (tmp_path / "left").iterdir()) == [
         "comparison.png", "images.csv", "scores.json", "strata.csv",
     ]  # fmt: skip

@@ -33,13 +33,13 @@ SYNTHETIC = "synthetic"
 class UnpairedError(UserError):
     """Folders of LQ and HQ whose files do not pair: `faults` has a line for each."""
 
-    def __init__(self, faults: list[str], pairs: int, asked: AskedSet) -> None:
+    def __init__(self, faults: list[str], pairs: int, asked: EvalSet) -> None:
         super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was judged")
         self.faults = faults
 
 
 @dataclass(frozen=True)
-class AskedSet:
+class EvalSet:
     """A set as it was asked for.
 
     Args:
@@ -106,14 +106,14 @@ class AskedSet:
         return PairedFiles(pairs, scale, replace=False)
 
 
-def read_set(word: str) -> AskedSet:
+def read_set(word: str) -> EvalSet:
     """A set out of a word of the command line.
 
     Raises:
         ValueError: it is none; one line.
     """
     if word in BUILT_IN:
-        return AskedSet(word, "built-in")
+        return EvalSet(word, "built-in")
     name, equals, place = word.partition("=")
     if not (equals and place):
         raise UserError(f"{word!r} given, wanted NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME={SYNTHETIC}:HQ_DIR, "
@@ -123,12 +123,12 @@ def read_set(word: str) -> AskedSet:
         raise UserError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
     first, colon, second = place.partition(":")
     if not colon or expanded(place).is_dir():  # a folder's own name may hold a colon
-        return AskedSet(name, "real", lq=expanded(place))
+        return EvalSet(name, "real", lq=expanded(place))
     if not (first and second):
         raise UserError(f"{word!r} given, wanted two folders around the colon")
     if first == SYNTHETIC:
-        return AskedSet(name, SYNTHETIC, hq=expanded(second))
-    return AskedSet(name, "paired", expanded(first), expanded(second))
+        return EvalSet(name, SYNTHETIC, hq=expanded(second))
+    return EvalSet(name, "paired", expanded(first), expanded(second))
 
 
 def readable(paths: Iterable[Path]) -> bool:

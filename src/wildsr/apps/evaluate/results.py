@@ -14,14 +14,14 @@ from typing import Any
 
 from rich.table import Table
 
-from wildsr.apps.evaluate.judgement import Score, Verdict, means
+from wildsr.apps.evaluate.evaluator import EvalResult, Score, means
 from wildsr.apps.evaluate.strata import Row, by_stratum, mean_figures
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import first_line, save_picture
 from wildsr.images.sheets import sheet
 from wildsr.io import UserError, write_rows
-from wildsr.metrics import FIGURES
+from wildsr.metrics import METRICS
 from wildsr.scores import Scores, mean_text, write_scores
 from wildsr.training.datamodule import MAIN
 
@@ -31,7 +31,7 @@ ABOUT = ("set", "picture", "version", "method")  # the columns of images.csv tha
 
 
 def write_findings(
-    verdict: Verdict, sets: Mapping[str, ValidationSet], metrics: Sequence[str], folder: Path
+    verdict: EvalResult, sets: Mapping[str, ValidationSet], metrics: Sequence[str], folder: Path
 ) -> list[Row]:
     """Write all files. Returns the figures by stratum, where a set has recipes."""
     scores, strata = verdict.scores, list[Row]()
@@ -81,7 +81,7 @@ def read_scores(path: Path) -> list[Score]:
 
 
 def _score(row: dict[str, str]) -> Score:
-    figures = {name: float(value) for name, value in row.items() if name in FIGURES and value}
+    figures = {name: float(value) for name, value in row.items() if name in METRICS and value}
     recipe = Recipe.from_json(row["recipe"]) if row["recipe"] else None
     return Score(row["set"], row["picture"], int(row["version"]), row["method"], figures, recipe)
 
@@ -89,14 +89,14 @@ def _score(row: dict[str, str]) -> Score:
 def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
     """Lay out the scores on one set as a table for the terminal, one row a method."""
     prefix = "" if chosen == MAIN else f"{chosen}/"
-    figures = [name for name in FIGURES if any(f"{prefix}{name}" in row for row in scores.values())]
+    figures = [name for name in METRICS if any(f"{prefix}{name}" in row for row in scores.values())]
     result = Table(title=title, title_justify="left", caption_justify="left")
-    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
+    result.caption = "; ".join(f"{METRICS[name].label}: {METRICS[name].meaning}" for name in figures)
     result.add_column("")
     for name in figures:
-        result.add_column(FIGURES[name].head, justify="right")
+        result.add_column(METRICS[name].label, justify="right")
     for method, row in scores.items():
-        result.add_row(method, *(mean_text(row, prefix + name, FIGURES[name].digits) for name in figures))
+        result.add_row(method, *(mean_text(row, prefix + name, METRICS[name].digits) for name in figures))
     return result
 
 
@@ -104,16 +104,16 @@ def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Lay out the rows of `mean_rows` for the terminal: sets and their figures down, methods across."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     means = {(row["set"], row["method"]): row for row in rows}
-    figures = [name for name in FIGURES if any(name in row for row in rows)]
+    figures = [name for name in METRICS if any(name in row for row in rows)]
     result = Table(title=title, title_justify="left", caption_justify="left")
-    result.caption = "; ".join(f"{FIGURES[name].head}: {FIGURES[name].meaning}" for name in figures)
+    result.caption = "; ".join(f"{METRICS[name].label}: {METRICS[name].meaning}" for name in figures)
     for head in ("set", "images", "", *methods):
         result.add_column(head, justify="left" if head in ("set", "") else "right", overflow="fold")
     for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
         own = [figure for figure in figures if any(figure in row for row in rows if row["set"] == name)]
         for place, figure in enumerate(own):
             cells = [means.get((name, method), {}) for method in methods]
-            texts = [mean_text(cell, figure, FIGURES[figure].digits) for cell in cells]
+            texts = [mean_text(cell, figure, METRICS[figure].digits) for cell in cells]
             head = (name, images) if place == 0 else ("", "")
-            result.add_row(*head, FIGURES[figure].head, *texts, end_section=place == len(own) - 1)
+            result.add_row(*head, METRICS[figure].label, *texts, end_section=place == len(own) - 1)
     return result

@@ -5,8 +5,8 @@ from collections import namedtuple
 
 import pytest
 
+from wildsr.apps.doctor.disk import check_disk, panel_bytes
 from wildsr.apps.doctor.findings import FAULT, OK
-from wildsr.apps.doctor.room import check_room, panel_bytes
 from wildsr.apps.doctor.stages import Sizes
 
 Usage = namedtuple("Usage", "total used free")
@@ -22,7 +22,7 @@ def disk(monkeypatch):
 @pytest.mark.parametrize(("free", "level"), [(NEEDED, OK), (NEEDED - 1, FAULT)])
 def test_a_run_needs_the_checkpoints_that_it_keeps_at_once(cfg, tmp_path, disk, free, level):
     disk(free)
-    (finding,) = check_room([cfg("data.val=null")], tmp_path / "runs" / "sick", SIZES)
+    (finding,) = check_disk([cfg("data.val=null")], tmp_path / "runs" / "sick", SIZES)
     assert finding.level == level and "the run takes 52.0 MB at most (checkpoints 52.0 MB)" in finding.found
     assert finding.found.startswith(f"{tmp_path}: ")  # the deepest folder that is there
 
@@ -33,7 +33,7 @@ def test_checkpoints_that_lie_there_will_make_room(cfg, tmp_path, disk):
     (folder / "iteration_0000001.ckpt").write_bytes(bytes(4_000_000))
     (folder / "last.ckpt").hardlink_to(folder / "iteration_0000001.ckpt")
     disk(10**12)
-    (finding,) = check_room([cfg("data.val=null")], tmp_path, SIZES)
+    (finding,) = check_disk([cfg("data.val=null")], tmp_path, SIZES)
     assert "the run takes 48.0 MB at most" in finding.found
 
 
@@ -52,5 +52,5 @@ def test_panels_count_once_a_validation_and_once_more_a_logger(cfg):
 
 def test_a_folder_that_may_not_be_written_to_is_a_fault(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    (finding,) = check_room([cfg()], tmp_path, SIZES)
+    (finding,) = check_disk([cfg()], tmp_path, SIZES)
     assert finding.level == FAULT and "may not be written to" in finding.found
