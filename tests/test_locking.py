@@ -12,7 +12,6 @@ import time
 import pytest
 from filelock import FileLock
 
-from wildsr import train as run
 from wildsr.locking import HOLDER, LOCK, lock_folder
 
 HOLD = """
@@ -29,9 +28,8 @@ import os, sys, time
 from pathlib import Path
 from wildsr.locking import lock_folder
 with lock_folder(Path(sys.argv[1]), "train.py"):
-    child = os.fork()
-    if child:
-        sys.stdout.write(f"{child}\\n")
+    if not os.fork():
+        sys.stdout.write(f"{os.getpid()}\\n")
         sys.stdout.flush()
     time.sleep(60)
 """
@@ -59,13 +57,13 @@ def test_the_second_process_in_a_folder_is_told_who_holds_it(tmp_path, other):
     assert "\n" not in str(caught.value)
 
 
-def test_a_second_training_in_a_runs_folder_moves_and_writes_nothing(tmp_path, other):
+def test_a_second_training_in_a_runs_folder_moves_and_writes_nothing(train, tmp_path, other):
     folder = tmp_path / "run"
     (folder / "psnr").mkdir()
     (folder / "psnr" / "kept").touch()
     for words in (["resume=never"], []):
         with pytest.raises(ValueError, match=f"another train.py is at work there .process {other.pid} "):
-            run.train(["generator=tiny", "stage=psnr", "data.val=null", *words], folder)
+            train(["generator=tiny", "stage=psnr", "data.val=null", *words], folder)
     assert {path.name for path in folder.rglob("*")} == {LOCK, HOLDER, "psnr", "kept"}
 
 

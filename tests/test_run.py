@@ -151,7 +151,7 @@ def test_grey_pictures_go_through_both_stages_and_all_that_follows_in_one_channe
     sets = validation_set(4, hq=grey, channels=1)
     found = []
     for index in range(2):
-        lq, hq = validation_pair(Batch.collate([sets[index]]))
+        lq, hq, _ = validation_pair(Batch.collate([sets[index]]))
         sr = F.interpolate(lq, scale_factor=4, mode="bicubic").clamp(0, 1)
         error = ((sr * 255).round() - (hq * 255).round())[..., 4:-4, 4:-4].double().square().mean()
         found.append(10 * math.log10(255**2 / error))
@@ -295,9 +295,9 @@ def test_other_settings_do_not_go_on_with_a_run(train, whole, tmp_path):
     for change, words in [
         ("seed=5", "was trained with seed=0, now 5; wanted the same settings"),
         ("generator.network.features=6", "was trained with generator.network.features=8, now 6"),
-        ("kernels=no_sinc", "sinc_prob=0.8, now 0.0; .*kernels.sinc_prob=0.1, now 0.0; wanted"),
+        ("kernels=no_sinc", "sinc.prob=0.8, now 0.0; .*kernels.sinc_prob=0.1, now 0.0; wanted"),
         ("kernels=gaussian_only", r"kernels\.generalized_aniso=0.03, now 0.0; .*plateau_iso=0.12, now 0.0; wanted"),
-        ("degradation=bicubic", r"degradation\.finish.*; .* more differ\); wanted"),
+        ("degradation=bicubic", r"degradation\.final.*; .* more differ\); wanted"),
     ]:
         with pytest.raises(ValueError, match=words) as caught:
             train([*overrides, change], folder)
@@ -350,6 +350,7 @@ def test_a_run_of_v01_does_not_go_on_and_its_weights_load(train, tmp_path, file)
         target.write_bytes(source.read_bytes())
     else:
         target.write_text("name: quickstart\nstage: {name: psnr, iterations: 4}\n")
+    if file == "config.yaml":
         (target.parent / "generator.safetensors").write_bytes((frozen / "generator.safetensors").read_bytes())
     overrides = ["data=photos", "data.val=null", *TINY, *SHORT, "stage=psnr"]
     with pytest.raises(
@@ -448,7 +449,7 @@ def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_pa
         (["generator.weights=nowhere.pth"], r"nowhere\.pth"),
         (
             ["generator.weights=realesrgan-x4plus"],
-            "holds RRDBNet of 64 features, 23 blocks, growth 32; wanted CompactNet",
+            "holds another network .conv_first.weight, .*; wanted CompactNet",
         ),
         (["stages.psnr.lr=fast", "stages.gan.lr=fast"], r"stages\.psnr\.lr: given 'fast'"),
         (["data.workers=two"], r"data\.workers: given 'two'"),

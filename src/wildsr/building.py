@@ -285,7 +285,7 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
             "float32, of half precision the average's and Adam's small steps would be rounded away"
         )
     processes = trainer.num_devices * trainer.num_nodes
-    if cfg.data.batch_size % processes:
+    if whole(1, 10**6)("data.batch_size", cfg.data.batch_size) % processes:
         raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
     return trainer
 
