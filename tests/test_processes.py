@@ -66,21 +66,23 @@ def two(tmp_path_factory, lone):
     return folder, finish(folder, lone, *TWO)
 
 
-def gradients(folder: Path, stage: str) -> list[torch.Tensor]:
-    """Those of the first iteration: Adam's first moment starts as a tenth of them."""
+def gradients(folder: Path, stage: str) -> list[list[torch.Tensor]]:
+    """Those of each network in the first iteration: Adam's first moment starts as a tenth of them."""
     optimizers = state(folder, stage, "iteration_0000001.ckpt")["optimizer_states"]
-    return [slot["exp_avg"] * 10 for optimizer in optimizers for slot in optimizer["state"].values()]
+    return [[slot["exp_avg"] * 10 for slot in optimizer["state"].values()] for optimizer in optimizers]
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(one, two):
-    for stage, networks in (("psnr", 1), ("gan", 2)):
-        pairs = list(zip(gradients(one, stage), gradients(two[0], stage), strict=True))
-        assert len(pairs) > 5 * networks
-        largest = max(alone.abs().max().item() for alone, _ in pairs)
-        assert (
-            max((alone - shared).abs().max().item() for alone, shared in pairs) < 1e-4 * largest
-        )  # sums in another order
+    # Sums in another order. What a fresh discriminator says of real and of generated images all but cancels, which
+    # leaves it fewer digits: tests/training/test_plain_lightning.py claims the same of it to 1e-10, in double precision.
+    for stage, bounds in (("psnr", [1e-4]), ("gan", [1e-4, 1e-3])):
+        networks = list(zip(gradients(one, stage), gradients(two[0], stage), strict=True))
+        for (alone, shared), bound in zip(networks, bounds, strict=True):
+            assert len(alone) > 5
+            largest = max(tensor.abs().max().item() for tensor in alone)
+            differences = [(a - b).abs().max().item() for a, b in zip(alone, shared, strict=True)]
+            assert max(differences) < bound * largest
 
 
 @pytest.mark.slow
@@ -129,7 +131,7 @@ def test_two_processes_judge_and_speak_as_one(one, two):
 
 @pytest.mark.slow
 def test_the_progress_line_of_two_processes_shows_the_mean_that_the_curves_have(tmp_path):
-    words = [*TWO, "stage=psnr", "data.val=null", "compare=false", "callbacks.curves.every=3"]
+    words = [*TWO, "stage=psnr", "data.val=null", "compare=false", "trainer.log_every_n_steps=3"]
     done = subprocess.run(
         command(*words), cwd=tmp_path, capture_output=True, text=True, timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -137,7 +139,7 @@ def test_the_progress_line_of_two_processes_shows_the_mean_that_the_curves_have(
     assert done.returncode == 0, done.stderr
     with (tmp_path / "runs" / "quickstart" / "psnr" / "csv" / "version_0" / "metrics.csv").open() as file:
         (point,) = [float(row["loss/pixel"]) for row in csv.DictReader(file) if row["loss/pixel"]]
-    assert f"psnr stage  3/3  pixel {point:.3g}  " in done.stderr
+    assert f"psnr stage  3/3  loss/pixel {point:.3g}  " in done.stderr
 
 
 @pytest.mark.slow

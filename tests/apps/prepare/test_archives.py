@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wildsr.apps.prepare import space
+from wildsr.apps.prepare import disk
 from wildsr.apps.prepare.archives import BadArchiveError, unpack
 
 
@@ -167,7 +167,7 @@ def test_an_archive_without_pictures_says_so(pack, tmp_path):
 
 def test_too_small_a_disk_is_told_before_anything_is_written(pack, tmp_path, monkeypatch):
     archive = pack(tmp_path / "set", {"1.png": bytes(5000)})
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 4000}))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 4000}))
     with pytest.raises(ValueError, match=r"unpacking set takes about 5\.0 kB, and 4\.0 kB is free"):
         unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from wildsr.apps.prepare import cli as prepare
-from wildsr.apps.prepare import cutting, packing, space
+from wildsr.apps.prepare import cutting, disk, packing
 from wildsr.apps.prepare import published as bringing
 from wildsr.apps.prepare import work as preparation
 from wildsr.apps.prepare.sources import DIV2K_TRAIN, DIV2K_VALID, FLICKR2K, OST
@@ -253,7 +253,7 @@ def test_more_than_one_percent_of_damaged_pictures_stops(photos, tmp_path, capsy
 
 
 def test_too_small_a_disk_is_told_before_the_work(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
     assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert "preparing 4 pictures takes about" in line and "10.0 kB is free there" in line

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wildsr.apps.prepare import space
+from wildsr.apps.prepare import disk
 from wildsr.apps.prepare.download import RefusedError, fetch
 
 CONTENT = np.random.default_rng(0).bytes(100_000)
@@ -276,6 +276,6 @@ def test_bytes_of_unknown_origin_are_not_continued(server, tmp_path):
 
 
 def test_too_small_a_disk_is_told_before_the_bytes_come(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 70_000}))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 70_000}))
     with pytest.raises(ValueError, match=r"downloading set\.zip takes about 100\.0 kB, and 70\.0 kB is free there"):
         fetch(server.url, tmp_path / "set.zip", **QUICK)
