@@ -75,7 +75,7 @@ def gradients(folder: Path, stage: str) -> list[list[torch.Tensor]]:
 @pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(one, two):
     # Sums in another order. What a fresh discriminator says of real and of generated images all but cancels, which
-    # leaves it fewer digits: tests/training/test_plain_lightning.py claims the same of it to 1e-10, in double precision.
+    # leaves it fewer digits; tests/training/test_plain_lightning.py claims the same of it to 1e-10, in float64.
     for stage, bounds in (("psnr", [1e-4]), ("gan", [1e-4, 1e-3])):
         networks = list(zip(gradients(one, stage), gradients(two[0], stage), strict=True))
         for (alone, shared), bound in zip(networks, bounds, strict=True):

@@ -143,7 +143,7 @@ def nearest(given: str, valid: Iterable[str]) -> str:
 
 
 def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """All keys of a configuration but Hydra's own, with those that an interpolation such as `${kernels}` leads to."""
+    """Yield all keys but Hydra's own, with those that an interpolation such as `${kernels}` leads to."""
     for name in node:
         key = str(name)
         if f"{prefix}{key}" == "hydra":

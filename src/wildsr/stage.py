@@ -112,13 +112,13 @@ class Stage:
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is nothing left to train, and the averaged generator is there."""
+        """Return whether there is nothing left to train, and the averaged generator is there."""
         done = self.start.iteration if self.start else 0
         return done >= self.iterations and (self.folder / GENERATOR).is_file()
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What travels with the stage's generator."""
+        """Return what travels with the stage's generator."""
         return {"stage": self.name, "iterations": str(self.iterations)}
 
     def _take_over(self) -> None:

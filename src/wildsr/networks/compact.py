@@ -53,12 +53,12 @@ class CompactNet(nn.Module):
 
     @property
     def overlap(self) -> int:
-        """Of tiles, in LQ pixels: the receptive field, one pixel a convolution, so exact."""
+        """Return the overlap of tiles, in LQ pixels: the receptive field, one pixel a convolution, so exact."""
         return len(self.body) // 2 + 1
 
     @property
     def numbers_per_pixel(self) -> int:
-        """Of the last layer and the one before it, for each LQ pixel."""
+        """Return those of the last layer and the one before it, for each LQ pixel."""
         return self.sizes["features"] + self.channels * self.scale**2
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class CompactNet(nn.Module):
 
 
 def from_state(state: Mapping[str, Tensor]) -> CompactNet | None:
-    """The CompactNet that a state dict's names and shapes describe, its weights not loaded; else None."""
+    """Build the CompactNet that a state dict's names and shapes describe, its weights not loaded; else None."""
     layers = sum(name.startswith("body.") and name.endswith(".weight") for name in state)
     first, slopes = state.get("body.0.weight"), state.get("body.1.weight")
     last = state.get(f"body.{layers - 1}.weight")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types and numbers, in the order of the names: equal weights, whatever file they are in."""
+    """Return the SHA-256 over names, types and numbers, by name: of equal weights one, whatever their file."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu()

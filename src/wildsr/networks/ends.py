@@ -17,7 +17,7 @@ from wildsr.io import UserError
 
 
 def check_channels(given: int, wanted: int) -> None:
-    """Raises: ValueError if images of neither number of channels are grey."""
+    """Refuse to adapt where images of neither number of channels are grey."""
     if given != wanted and 1 not in (given, wanted):
         raise UserError(f"is for images of {given} channels; this network, of {wanted}, wanted 1 or {wanted}")
 

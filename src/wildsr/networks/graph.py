@@ -20,21 +20,21 @@ class GraphWriter(Protocol):
     """Adds operations to a graph. What flows between them is known by its name."""
 
     def conv(self, x: str, layer: nn.Conv2d, slope: float | None = None) -> str:
-        """The convolution, then a leaky ReLU where there is a slope."""
+        """Apply the convolution, then a leaky ReLU where there is a slope."""
 
     def prelu(self, x: str, layer: nn.PReLU) -> str: ...
 
     def concat(self, parts: list[str]) -> str:
-        """Two or more, along the channels."""
+        """Join two or more, along the channels."""
 
     def add(self, x: str, y: str, gain: float = 1.0) -> str:
-        """x + gain * y"""
+        """Return x + gain * y."""
 
     def enlarge(self, x: str, scale: int) -> str:
-        """Nearest neighbour."""
+        """Enlarge by nearest neighbour."""
 
     def shuffle(self, x: str, scale: int) -> str:
-        """Pixel shuffle: channels to pixels."""
+        """Shuffle channels to pixels."""
 
     def unshuffle(self, x: str, channels: int, scale: int) -> str:
-        """Pixel unshuffle of `channels`, after padding by reflection to a multiple of `scale`."""
+        """Shuffle pixels of `channels` to channels, after padding by reflection to a multiple of `scale`."""

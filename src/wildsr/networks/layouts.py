@@ -158,7 +158,7 @@ def _shown(place: Place) -> str:
 
 
 def _words(place: Place) -> set[str]:
-    """The words in a place, in small letters: net and g in `net_g` and in `netG`."""
+    """Return the words in a place, in small letters: net and g in `net_g` and in `netG`."""
     return {word.lower() for part in place for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", part)}
 
 

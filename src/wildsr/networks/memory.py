@@ -52,7 +52,7 @@ def numbers_per_pixel(network: nn.Module) -> int:
 
 
 def result_bytes(width: int, height: int, planes: int, free: int) -> int:
-    """Memory that a result of W x H pixels takes until it is written.
+    """Return the memory that a result of W x H pixels takes until it is written.
 
     Raises:
         ValueError: more than is free (bytes).
@@ -67,7 +67,7 @@ def result_bytes(width: int, height: int, planes: int, free: int) -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be had on a device: what the system would give, caches included, within a container's limit."""
+    """Return the bytes that can be had on a device: what the system would give, caches too, in a container's limit."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
@@ -75,7 +75,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory did not suffice, in the words of torch's devices and of other backends."""
+    """Return whether an error says that memory did not suffice, in the words of any device or backend."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return OUT_OF_MEMORY.search(str(error)) is not None
@@ -91,7 +91,7 @@ def _of_the_machine() -> int:
 
 
 def _of_the_container() -> int:
-    """What a control group leaves: its limit less what is in use, caches apart; a machine's worth without one."""
+    """Return what a control group leaves: its limit less what is in use, caches apart; 2^63 without one."""
     with suppress(OSError, ValueError, KeyError):
         counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
         used = int((CONTAINER / "memory.current").read_text()) - int(counts["inactive_file"])

@@ -27,7 +27,7 @@ Layer = tuple[str, dict[int, str]]  # the kind, and its settings by ncnn's numbe
 
 
 def read_ncnn(param: Path) -> dict[str, Tensor]:
-    """The float32 state dict, in the released names, of the RRDBNet or CompactNet in `param` and its .bin.
+    """Read the float32 state dict, in the released names, of the RRDBNet or CompactNet in `param` and its .bin.
 
     A graph with PReLUs is taken for a CompactNet, one without for an RRDBNet; whether the shapes agree with
     that shows when the weights are loaded into a network.
@@ -56,7 +56,7 @@ def read_ncnn(param: Path) -> dict[str, Tensor]:
 
 
 def _read_graph(param: Path) -> list[Layer]:
-    """The layers of a .param in order, each line checked."""
+    """Read the layers of a .param in order, each line checked."""
     if not param.is_file():
         raise UserError(f"{param}: no such file")
     lines = [line.split() for line in param.read_text("utf-8", errors="replace").splitlines() if line.strip()]
@@ -90,7 +90,7 @@ class _Blob:
         self.path, self.content, self.offset = path, path.read_bytes(), 0
 
     def take(self, count: int, dtype: np.dtype[Any]) -> Tensor:
-        """The next `count` numbers as float32, and past the padding to 4 bytes."""
+        """Take the next `count` numbers as float32, and go past the padding to 4 bytes."""
         size = count * dtype.itemsize
         size += -size % 4
         left = len(self.content) - self.offset
@@ -101,7 +101,7 @@ class _Blob:
         return torch.from_numpy(values)
 
     def take_tag(self) -> np.dtype[Any]:
-        """The type of a convolution's weights."""
+        """Take the type of a convolution's weights."""
         tag = int.from_bytes(self.content[self.offset : self.offset + 4], "little")
         if self.offset + 4 > len(self.content) or tag not in TAGS:
             raise UserError(f"{self.path}: damaged; no weights of a known type at byte {self.offset}")
@@ -131,7 +131,7 @@ def _setting(settings: dict[int, str], key: int) -> int:
 
 
 def _rrdb_names(convolutions: int, param: Path) -> list[str]:
-    """The released names of an RRDBNet's convolutions in the order in which they run."""
+    """Yield the released names of an RRDBNet's convolutions in the order in which they run."""
     after = ["conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
     blocks, rest = divmod(convolutions - 1 - len(after), 15)
     if blocks < 1 or rest:

@@ -122,7 +122,7 @@ def probe_image(probe: Probe, channels: int) -> Tensor:
 
 @torch.inference_mode()
 def _errors(network: nn.Module, image: Tensor, cut: int) -> np.ndarray:
-    """The largest difference from the whole at each distance from a cut and beyond, (S - cut,)."""
+    """Return the largest difference from the whole at each distance from a cut and beyond, (S - cut,)."""
     scale, left = int(network.scale), image.shape[-1] - cut  # type: ignore[arg-type]
     whole, turned = _run(network, image), _run(network, image.flip(1, 2))
     first = (_run(network, image[:, cut:, cut:]) - whole[:, cut * scale :, cut * scale :]).abs()
@@ -140,6 +140,6 @@ def _run(network: nn.Module, image: Tensor) -> Tensor:
 
 
 def _digest(network: nn.Module) -> str:
-    """Equal weights in equal layers have one digest, whatever file they are from."""
+    """Return a digest: one for equal weights in equal layers, whatever file they are from."""
     text = f"{VERSION} {weights_digest(network.state_dict())} {network.scale} {network.channels} {network!r}"
     return hashlib.sha256(text.encode()).hexdigest()

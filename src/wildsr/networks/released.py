@@ -96,7 +96,7 @@ DISCRIMINATORS = {
 
 
 def released_file(name: str) -> Path:
-    """The file of a released network, brought here where it is not yet: the cached .pth, or the .param in the wheel.
+    """Return a released network's file, brought here where it is not yet: the cached .pth, or the wheel's .param.
 
     What takes its place is said in one line on stderr, once in a process.
 
@@ -122,7 +122,7 @@ def released_file(name: str) -> Path:
 
 
 def in_wheel(released: Released) -> Path | None:
-    """The .param of a released network in the wheel, which holds data only and is not imported; None: not there."""
+    """Return a released network's .param in the wheel, which holds data only and is not imported; None: not there."""
     spec = importlib.util.find_spec(WHEEL.replace("-", "_"))
     if released.stem is None or spec is None or spec.origin is None:
         return None
@@ -130,12 +130,12 @@ def in_wheel(released: Released) -> Path | None:
 
 
 def cached_file(url: str) -> Path:
-    """Where torch hub's cache keeps, or would keep, what comes from an address."""
+    """Return where torch hub's cache keeps, or would keep, what comes from an address."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def offline_reason(url: str) -> str:
-    """Why a file that is not in the cache may not be downloaded, by the environment; empty where it is, or may be."""
+    """Return why a file that is not cached may not be downloaded, by the environment; empty where it may."""
     given = os.environ.get(OFFLINE, "")
     return "" if given in ("", "0") or cached_file(url).is_file() else f"not downloaded ({OFFLINE}={given})"
 

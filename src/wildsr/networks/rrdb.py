@@ -91,7 +91,7 @@ class RRDBNet(nn.Module):
 
     @property
     def overlap(self) -> int:
-        """Of tiles, in LQ pixels, beyond which their error stays below one 8-bit level.
+        """Return the overlap of tiles, in LQ pixels, beyond which their error stays below one 8-bit level.
 
         Measured on a photograph with the released weights (`benchmarks/tiles.py`), in pixels of the body: 96 with 23
         blocks, 64 with 6. The body of an x2 or x1 network sees the image at a half or a quarter of its sides. Dilation
@@ -102,12 +102,12 @@ class RRDBNet(nn.Module):
 
     @property
     def is_read_by_spandrel(self) -> bool:
-        """It knows the released growth, and neither dilation nor x8."""
+        """Return whether spandrel reads it: that knows the released growth, and neither dilation nor x8."""
         return self.sizes["growth"] == 32 and self.dilation == 1 and self.scale < 8
 
     @property
     def numbers_per_pixel(self) -> int:
-        """Of the last layers, which work at full size, for each LQ pixel."""
+        """Return those of the last layers, which work at full size, for each LQ pixel."""
         return self.sizes["features"] * self.scale**2
 
     def forward(self, lq: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class RRDBNet(nn.Module):
         return self.enlarge(x)[..., : height * self.scale, : width * self.scale]
 
     def enlarge(self, x: Tensor) -> Tensor:
-        """What comes after the trunk, at most a tenth of the work: (B, F, h, w) -> (B, C, …), a picture."""
+        """Compute what comes after the trunk, at most a tenth of the work: (B, F, h, w) -> (B, C, …), a picture."""
         for conv_up in (self.conv_up1, self.conv_up2, self.conv_up3):
             if conv_up is not None:
                 x = _leaky(conv_up(F.interpolate(x, scale_factor=2, mode="nearest")))
@@ -210,7 +210,7 @@ class DenseBlock(nn.Module):
 
 
 def from_state(state: Mapping[str, Tensor]) -> RRDBNet | None:
-    """The RRDBNet that a state dict's names and shapes describe, its weights not loaded; else None."""
+    """Build the RRDBNet that a state dict's names and shapes describe, its weights not loaded; else None."""
     ends = ("conv_first.weight", "body.0.rdb1.conv1.weight", "conv_up2.weight", "conv_last.weight")
     if any(name not in state or state[name].ndim != 4 or 0 in state[name].shape for name in ends):
         return None

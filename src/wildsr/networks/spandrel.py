@@ -60,7 +60,7 @@ def _with_prefix(network: nn.Module, state: dict[str, Any], prefix: str, *_: obj
 
 
 def load_spandrel(state: State, label: str) -> SpandrelNet:
-    """The network that spandrel finds in a state dict: on the CPU, float32, in eval mode. Draws no random number.
+    """Return the network that spandrel finds in a state dict: on the CPU, float32, in eval mode, without a random draw.
 
     Raises:
         ValueError: spandrel is not installed or does not know the network, or that is not one image to one image.

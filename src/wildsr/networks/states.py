@@ -90,7 +90,7 @@ def write_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, 
 
 
 def some(names: list[Any], most: int = 3) -> str:
-    """A few names for a message: "a, b, c and 4 more"."""
+    """Return a few names for a message: "a, b, c and 4 more"."""
     shown = ", ".join(str(name)[:60] for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 

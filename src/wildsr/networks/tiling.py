@@ -37,16 +37,16 @@ class Upscaler(Protocol):
 
     @property
     def numbers_per_pixel(self) -> int:
-        """Numbers in the widest layer for each LQ pixel, by which memory is estimated."""
+        """Return the numbers in the widest layer for each LQ pixel, by which memory is estimated."""
         ...
 
     @property
     def tiling(self) -> Tiling:
-        """Asked only where an image does not go whole, since it may have to be measured."""
+        """Return how images are cut; asked only where one does not go whole, since it may have to be measured."""
         ...
 
     def __call__(self, lq: Tensor, /) -> Tensor:
-        """(B, C, h, w) float32 in [0, 1] -> (B, C, h * s, w * s) float32, on the same device."""
+        """Map (B, C, h, w) float32 in [0, 1] to (B, C, h * s, w * s) float32, on the same device."""
         ...
 
 
@@ -63,11 +63,11 @@ class Box(NamedTuple):
         return (self.bottom - self.top) * (self.right - self.left)
 
     def of(self, image: Tensor) -> Tensor:
-        """This part of (…, H, W), as a view."""
+        """Return this part of (…, H, W), as a view."""
         return image[..., self.top : self.bottom, self.left : self.right]
 
     def grown(self, overlap: int, height: int, width: int) -> Box:
-        """With its surroundings, as far as the picture goes."""
+        """Return it with its surroundings, as far as the picture goes."""
         return Box(
             max(self.top - overlap, 0),
             max(self.left - overlap, 0),
@@ -76,11 +76,11 @@ class Box(NamedTuple):
         )
 
     def within(self, view: Box) -> Box:
-        """Its place in a view."""
+        """Return its place in a view."""
         return Box(self.top - view.top, self.left - view.left, self.bottom - view.top, self.right - view.left)
 
     def times(self, scale: int) -> Box:
-        """Its place in the enlarged picture."""
+        """Return its place in the enlarged picture."""
         return Box(*(side * scale for side in self))
 
 
@@ -172,7 +172,7 @@ def _tiles(upscaler: Upscaler, height: int, width: int, tile: int) -> list[_Tile
 
 
 def _runs(tiles: list[_Tile], batch: int) -> list[list[_Tile]]:
-    """Tiles in batches, those in one batch of one shape with their surroundings."""
+    """Return tiles in batches, those in one batch of one shape with their surroundings."""
     alike: defaultdict[tuple[int, int], list[_Tile]] = defaultdict(list)
     for tile in tiles:
         alike[tile.view.bottom - tile.view.top, tile.view.right - tile.view.left].append(tile)
@@ -180,7 +180,7 @@ def _runs(tiles: list[_Tile], batch: int) -> list[list[_Tile]]:
 
 
 def _halves(run: list[_Tile], tiling: Tiling, height: int, width: int) -> list[list[_Tile]]:
-    """Two runs of half the size: fewer tiles, or smaller ones.
+    """Return two runs of half the size: fewer tiles, or smaller ones.
 
     Raises:
         ValueError: it is a single tile, and small or the whole of an image that cannot be cut.
@@ -217,7 +217,7 @@ def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
 
 
 def check_channels(channels: int) -> None:
-    """Raises: ValueError if no picture has as many channels as a network takes."""
+    """Refuse a network of channels that no picture has."""
     if channels not in (1, 3, 4):
         raise UserError(f"a network of {channels} channels: wanted one of 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
 

@@ -34,7 +34,7 @@ class Transfer:
 
     @property
     def report(self) -> str:
-        """One line where every tensor was taken, else a short table."""
+        """Return one line where every tensor was taken, else a short table."""
         if not (self.remade or self.left or self.unused):
             return f"all {len(self.taken)} tensors taken from {self.source}"
         rows = [("taken", f"{len(self.taken)} tensors")]
@@ -78,7 +78,7 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
 
 
 def _adapted(network: nn.Module, state: State, label: str) -> State:
-    """The weights of a source for a network: made by its `adapt_ends`, or only those that fit, and else its own."""
+    """Return a source's weights for a network: made by its `adapt_ends`, or only those that fit, and else its own."""
     if hasattr(network, "adapt_ends"):
         try:
             return network.adapt_ends(state)  # type: ignore[operator]

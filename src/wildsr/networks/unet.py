@@ -121,7 +121,7 @@ def _leaky(x: Tensor) -> Tensor:
 
 
 def _double(x: Tensor, skip: Tensor) -> Tensor:
-    """Twice the size, bilinear; where the skip's side is odd, its last row or column is repeated."""
+    """Double the size, bilinear; where the skip's side is odd, the last row or column is repeated."""
     x = F.interpolate(x, scale_factor=2, mode="bilinear")
     right, below = skip.shape[-1] - x.shape[-1], skip.shape[-2] - x.shape[-2]
     return F.pad(x, (0, right, 0, below), mode="replicate") if right or below else x

@@ -23,7 +23,7 @@ NAMES: dict[Kind, Mapping[str, Released]] = {"generator": GENERATORS, "discrimin
 
 
 def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
-    """The generator in a file or of a released name: on the CPU, float32, in eval mode.
+    """Load the generator in a file or of a released name: on the CPU, float32, in eval mode.
 
     Architecture, scale, channels, blocks, features, growth and dilation are read from the weights. What is neither
     an RRDBNet nor a CompactNet is left to spandrel, where that is installed. Nothing in a file is executed, and
@@ -102,7 +102,7 @@ def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:
 
 
 def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:
-    """What to call a source in messages, and the network in it. A Path is never taken for a name."""
+    """Return what to call a source in messages, and the network in it. A Path is never taken for a name."""
     names = NAMES[kind]
     if isinstance(source, str) and source in names:
         return source, read_state(released_file(source), kind)
@@ -119,7 +119,7 @@ def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:
 
 
 def _rename_spectral_norm(state: Mapping[str, Tensor]) -> State:
-    """Names of torch's older spectral norm (`weight_orig`, `_u`, `_v`), as its parametrisation has them."""
+    """Rename the weights of torch's older spectral norm (`weight_orig`, `_u`, `_v`) as its parametrisation has them."""
     endings = {
         ".weight_orig": ".parametrizations.weight.original",
         ".weight_u": ".parametrizations.weight.0._u",

@@ -116,7 +116,7 @@ class DivergenceMonitor(L.Callback):
         self.best = state_dict["best"]
 
     def require_finite(self, trainer: L.Trainer, reading: Reading | None) -> None:
-        """Raises: NotFiniteError if a loss of that iteration is not finite; its samples are in `folder` by then."""
+        """Raise NotFiniteError where a loss of that iteration is not finite; its samples are in `folder` by then."""
         if reading is None or reading.is_finite():
             return
         place = self.folder / f"iteration_{reading.iteration:07d}"
@@ -128,7 +128,7 @@ class DivergenceMonitor(L.Callback):
         )
 
     def require_bounded(self, trainer: L.Trainer, module: Any, means: Mapping[str, Tensor | float]) -> None:
-        """Raises: RunawayError if a mean loss is above its limit; alike in all processes, for they have one mean."""
+        """Refuse a mean loss above its limit by a RunawayError; alike in all processes, for they have one mean."""
         for name, limit in self.limits.items():
             value = float(means.get(f"loss/{name}", 0.0))
             if limit is None or not value > limit:

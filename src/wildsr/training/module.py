@@ -32,7 +32,7 @@ ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released gan
 
 
 def switch(key: str, value: Any) -> None:
-    """Raises: ValueError if a choice is neither true nor false."""
+    """Refuse a choice that is neither true nor false."""
     if not isinstance(value, bool):
         raise refuse(key, value, "true or false")
 

@@ -78,7 +78,7 @@ class Objective(nn.Module):
         return self._target(self.adversary, pair)
 
     def require_discriminator(self, is_given: bool) -> None:
-        """Raises: ValueError unless there is a discriminator exactly where a term is adversarial."""
+        """Refuse, unless there is a discriminator exactly where a term is adversarial."""
         if is_given and self.adversary is None:
             raise UserError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
         if self.adversary is not None and not is_given:

@@ -42,7 +42,7 @@ def burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: floa
 
 
 def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float) -> DictConfig:
-    """A stage's configuration for a burst, its interpolations resolved."""
+    """Return a stage's configuration for a burst, its interpolations resolved."""
     own = cfg.copy()
     own.paths.run = str(scratch / cfg.stage.name)
     plain: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
@@ -64,7 +64,7 @@ def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: 
 
 
 def stand_in(features: str, scratch: Path) -> Path:
-    """A file of random weights for the perceptual loss's network, as large and as slow as the real ones."""
+    """Write a file of random weights for the perceptual loss's network, as large and as slow as the real ones."""
     backbone, file = BACKBONES[features], scratch / f"{features}.pth"
     if not file.is_file():
         state = backbone.chain().state_dict()

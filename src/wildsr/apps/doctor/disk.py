@@ -44,14 +44,14 @@ def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
 
 
 def checkpoint_bytes(cfg: DictConfig, sizes: Sizes) -> int:
-    """The checkpoints that a stage keeps at once, and the generator at its end."""
+    """Return the size of the checkpoints that a stage keeps at once, and of the generator at its end."""
     node = cfg.callbacks.get("checkpoints")
     kept = 0 if node is None else int(node.save_top_k) + BESIDES
     return kept * sizes.checkpoint + sizes.generator
 
 
 def panel_bytes(cfg: DictConfig) -> int:
-    """All panels of a stage, as if PNG spared nothing: one a validation, here and in the loggers that show pictures."""
+    """Return the size of a stage's panels, PNG sparing nothing: one a validation, here and in loggers of pictures."""
     node = cfg.callbacks.get("panels")
     if node is None or cfg.data.val is None:
         return 0
@@ -62,6 +62,6 @@ def panel_bytes(cfg: DictConfig) -> int:
 
 
 def set_of(folder: Path) -> list[Path]:
-    """The files of a folder, each once: last.ckpt and best.ckpt are further names of others."""
+    """Return the files of a folder, each once: last.ckpt and best.ckpt are further names of others."""
     found = {file.stat().st_ino: file for file in folder.glob("*.ckpt")}
     return list(found.values())

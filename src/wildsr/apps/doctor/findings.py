@@ -44,18 +44,18 @@ def noted(findings: list[Finding], topic: str) -> Iterator[io.StringIO]:
 
 
 def some(names: Sequence[object]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(map(str, names[:SHOWN]))}{more}"
 
 
 def unique(findings: Iterable[Finding]) -> list[Finding]:
-    """Each once: several checks may meet the same fault, as two stages with the same data do."""
+    """Keep each finding once: several checks may meet the same fault, as two stages with the same data do."""
     return list({finding.found: finding for finding in reversed(list(findings))}.values())[::-1]
 
 
 def page(title: str, findings: Sequence[Finding]) -> Group:
-    """All findings as one page, and what they come to."""
+    """Lay out all findings as one page, with what they come to."""
     rows = Table.grid(padding=(0, 1))
     rows.add_column(no_wrap=True)
     rows.add_column(no_wrap=True)
@@ -71,5 +71,5 @@ def page(title: str, findings: Sequence[Finding]) -> Group:
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun."""
+    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -17,7 +17,7 @@ MEANING = {
 
 
 def check_loggers(cfg: DictConfig) -> list[Finding]:
-    """What each logger of the configuration would do."""
+    """Say what each logger of the configuration would do."""
     findings, well = list[Finding](), []
     for name in cfg.logger:
         package = {"wandb": "wandb", "tensorboard": "tensorboard"}.get(str(name))

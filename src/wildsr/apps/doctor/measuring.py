@@ -98,7 +98,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
 
 @torch.no_grad()
 def validation_time(module: SuperResolution, sets: dict[str, ValidationSet], place: torch.device) -> float:
-    """Seconds for all pictures of all sets, by the first of each."""
+    """Return the seconds for all pictures of all sets, by the first of each."""
     network = module.ema.module.to(place)
     total = 0.0
     for images in sets.values():
@@ -111,7 +111,7 @@ def validation_time(module: SuperResolution, sets: dict[str, ValidationSet], pla
 
 
 def now() -> float:
-    """Seconds, after all that the device was asked to do."""
+    """Return the time in seconds, after all that the device was asked to do."""
     if has_gpu():
         torch.cuda.synchronize()
     return time.monotonic()

@@ -65,7 +65,7 @@ class Look(NamedTuple):
 
 
 def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> list[Finding]:
-    """All that is to be said about the pictures; with `everything` each one is decoded."""
+    """Check all pictures of a configuration; with `everything` each one is decoded."""
     findings: list[Finding] = []
     found = sources(cfg, findings)
     looks: dict[Path, Look] = {}
@@ -86,7 +86,7 @@ def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> lis
 
 
 def sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
-    """The pictures that a configuration names; what cannot be opened is a fault."""
+    """Open the pictures that a configuration names; what cannot be opened is a fault."""
     data, found = cfg.data, list[Source]()
     share, crop = 0.0, 0
     with noted(findings, "pictures"):
@@ -115,7 +115,7 @@ def sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
 
 
 def files_of(pictures: Any) -> list[Path]:
-    """The files behind pictures, or behind a validation set of them."""
+    """Return the files behind pictures, or behind a validation set of them."""
     pictures = getattr(pictures, "images", getattr(pictures, "files", pictures))
     if isinstance(pictures, Photographs):
         return pictures.paths
@@ -123,7 +123,7 @@ def files_of(pictures: Any) -> list[Path]:
 
 
 def examined(source: Source, everything: bool, progress: Progress) -> tuple[dict[Path, Look], dict[Path, str]]:
-    """The header of every file, and of those decoded what is wrong with their pixels, or nothing."""
+    """Read the header of every file, and of those decoded what is wrong with their pixels, or nothing."""
     headers = side_by_side(look, source.files, f"{source.label}: headers", progress)
     looks = dict(zip(source.files, headers, strict=True))
     sound = [path for path, one in looks.items() if not one.fault]
@@ -134,7 +134,7 @@ def examined(source: Source, everything: bool, progress: Progress) -> tuple[dict
 
 
 def judged(source: Source, looks: dict[Path, Look], decoded: dict[Path, str], undersized: str) -> list[Finding]:
-    """What the files of one purpose come to, one by one."""
+    """Yield what the files of one purpose come to, one by one."""
     findings = []
     headers = [one.fault for one in looks.values() if one.fault]
     damaged = headers + [fault for fault in decoded.values() if fault]
@@ -160,7 +160,7 @@ def judged(source: Source, looks: dict[Path, Look], decoded: dict[Path, str], un
 
 
 def copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]], int]:
-    """Groups of files of the same bytes, two or more in each; and how many bytes were read to find them."""
+    """Return the groups of two or more files of the same bytes, and how many bytes were read to find them."""
     by_size = defaultdict(list)
     for path, size in sizes.items():
         by_size[size].append(path)
@@ -177,7 +177,7 @@ def copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]]
 
 
 def judged_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list[Finding]:
-    """What copies mean: pictures that count double, and pictures of validation that were trained on."""
+    """Say what copies mean: pictures that count double, and pictures of validation that were trained on."""
     findings = []
     trained = {path for source in found if source.trains for path in source.files}
     taught = {path for group in groups if not trained.isdisjoint(group) for path in group} | trained
@@ -196,7 +196,7 @@ def judged_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list
 
 
 def look(path: Path) -> Look:
-    """A file's length and what its header says."""
+    """Return a file's length and what its header says."""
     try:
         return Look(file_state(path).st_size, min(image_size(path)), "")
     except (ValueError, OSError) as error:
@@ -204,7 +204,7 @@ def look(path: Path) -> Look:
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a file's pixels; empty for a sound one."""
+    """Return what is wrong with a file's pixels; empty for a sound one."""
     try:
         read_image(path)
     except (ValueError, OSError, MemoryError) as error:
@@ -213,7 +213,7 @@ def damage(path: Path) -> str:
 
 
 def digest(path: Path, length: int | None) -> bytes:
-    """SHA-256 of a file's first bytes, or of all of it; of its name where it cannot be read."""
+    """Return the SHA-256 of a file's first bytes, or of all of it; of its name where it cannot be read."""
     try:
         with path.open("rb") as file:
             if length is not None:
@@ -226,7 +226,7 @@ def digest(path: Path, length: int | None) -> bytes:
 def side_by_side(
     task: Callable[[Item], Result], items: Sequence[Item], label: str, progress: Progress
 ) -> Iterator[Result]:
-    """`task` of every item, in their order, in threads: Pillow and hashlib let others run while they work."""
+    """Run `task` on every item, in their order, in threads: Pillow and hashlib let others run while they work."""
     bar = progress.add_task(label, total=len(items))
     # Reading a picture silences warnings for a while; threads that do so at once would leave them silenced.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:

@@ -50,7 +50,7 @@ def check_speed(
 
 
 def failed(name: str, found: Mapping[str, Any]) -> Finding:
-    """A burst that did not come to its end."""
+    """Word a burst that did not come to its end."""
     if found.get("late"):
         ways = "wait for it in train.py itself, or a smaller data.batch_size"
         return Finding(WARNING, "speed", f"{name}: {found['error']}", ways)
@@ -60,7 +60,7 @@ def failed(name: str, found: Mapping[str, Any]) -> Finding:
 
 
 def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
-    """What the stages took at most, of what was free."""
+    """Say what memory the stages took at most, of what was free."""
     taken = ", ".join(f"{name} {decimal(found['peak'])}" for name, found in ran.items())
     free = min(found["free"] for found in ran.values())
     text = f"{taken} of {decimal(free)} free{' on the GPU' if has_gpu() else ', workers apart'}"
@@ -70,19 +70,19 @@ def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
 
 
 def rate(found: Mapping[str, Any], batch_size: int) -> str:
-    """Iterations and images a second, or seconds an iteration where that is the larger number."""
+    """Return iterations and images a second, or seconds an iteration where that is the larger number."""
     speed = found["iterations"] / found["seconds"]
     text = f"{figure(speed)} iterations/s" if speed >= 1 else f"{figure(1 / speed)} s/iteration"
     return f"{text}, {figure(speed * batch_size)} images/s"
 
 
 def figure(number: float) -> str:
-    """Three digits, and more only before the point."""
+    """Write a number in three digits, and in more only before the point."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[float, float]:
-    """To the end of a stage: of iterations, and of the validations between them."""
+    """Return the seconds to the end of a stage: of iterations, and of the validations between them."""
     stage = stage_of(cfg)
     left = stage.iterations - done
     epoch = min(stage.iterations_per_epoch, stage.iterations)
@@ -90,12 +90,12 @@ def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[
 
 
 def validating(seconds: float) -> str:
-    """The share of validation, where it is worth a word."""
+    """Word the share of validation, where it is worth a word."""
     return f", {duration(seconds)} of it validation" if seconds >= 1 else ""
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the two largest units that say something."""
+    """Write seconds in the two largest units that say something."""
     for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
         if seconds >= size:
             whole, rest = divmod(round(seconds / smaller), size // smaller)
@@ -104,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """The share of the time that passes while pairs are loaded and degraded, and what would shorten it."""
+    """Say what share of the time passes while pairs are loaded and degraded, and what would shorten it."""
     shares = {name: found["waited"] / found["seconds"] for name, found in ran.items()}
     text = f"loading and degrading: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} of the time"
     if max(shares.values()) <= WAITING:
@@ -113,7 +113,7 @@ def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Findi
 
 
 def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
-    """What to change where pairs come too slowly."""
+    """Say what to change where pairs come too slowly."""
     ways = []
     spare = available() - 1 if has_gpu() else available() // 4
     if found["workers"] < spare:
@@ -126,7 +126,7 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
 
 
 def cores(found: Mapping[str, Any]) -> list[Finding]:
-    """Workers and threads against cores."""
+    """Compare workers and threads with cores."""
     there, workers, threads = available(), found["workers"], found["threads"]
     text = f"{there} cores: {count(workers, 'worker')}, {count(threads, 'thread')} for the networks"
     if workers > there:
@@ -137,5 +137,5 @@ def cores(found: Mapping[str, Any]) -> list[Finding]:
 
 
 def available() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

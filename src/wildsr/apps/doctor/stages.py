@@ -78,7 +78,7 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
 
 
 def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Collection[str]) -> SuperResolution:
-    """A stage's networks with the weights that they start from, as far as those are here.
+    """Build a stage's networks with the weights that they start from, as far as those are here.
 
     Raises:
         ValueError, OSError: as `wildsr.stage.Stage`.
@@ -88,7 +88,7 @@ def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Coll
 
 
 def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
-    """A stage's configuration without the discriminator's weights and the loss's network, where those are not here."""
+    """Return a stage's configuration without those weights of discriminator and losses that are not here."""
     here = cfg.copy()
     if OmegaConf.select(cfg, "discriminator.weights") in absent:
         here.discriminator.weights = None
@@ -100,7 +100,7 @@ def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
 
 
 def sizes_of(module: SuperResolution) -> Sizes:
-    """The bytes of tensors in a stage's files; the rest is small."""
+    """Return the bytes of tensors in a stage's files; the rest is small."""
     networks = [module.generator] if module.discriminator is None else [module.generator, module.discriminator]
     trained = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
     state = sum(tensor.nbytes for tensor in module.state_dict().values())
@@ -109,7 +109,7 @@ def sizes_of(module: SuperResolution) -> Sizes:
 
 
 def check_folder(stages: Sequence[DictConfig], run: Path) -> tuple[list[Finding], dict[str, int]]:
-    """What a run would do with what lies in its folder; returns by stage how many iterations are behind it."""
+    """Say what a run would do with what lies in its folder; return how many iterations are behind each stage."""
     findings: list[Finding] = []
     done: dict[str, int] = {}
     texts = []
@@ -131,7 +131,7 @@ def check_folder(stages: Sequence[DictConfig], run: Path) -> tuple[list[Finding]
 
 
 def outlook(done: int, iterations: int, folder: Path) -> str:
-    """What a stage would do after so many iterations."""
+    """Say what a stage would do after so many iterations."""
     if done >= iterations and (folder / GENERATOR).is_file():
         return f"is finished ({count(done, 'iteration')})"
     if done:

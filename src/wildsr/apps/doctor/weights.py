@@ -74,7 +74,7 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
 
 
 def judged(wanted: Wanted, trouble: str, size: int) -> Finding:
-    """What it means that weights are not here."""
+    """Say what it means that weights are not here."""
     if not trouble:
         amount = decimal(size) if size else "size not told"
         return Finding(OK, "weights", f"{wanted.name}: the run downloads it once ({amount})")
@@ -104,12 +104,12 @@ def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
 
 
 def metrics_here(cfg: DictConfig, absent: Collection[str]) -> list[str]:
-    """The metrics whose weights are here; one that needs none where none is."""
+    """Return the metrics whose weights are here; one that needs none where none is."""
     return [name for name in cfg.metrics if name not in absent] or ["psnr_y"]
 
 
 def remote_size(url: str) -> int:
-    """The bytes that an address would send, 0 where it does not say; only its head is asked for.
+    """Return the bytes that an address would send, 0 where it does not say; only its head is asked for.
 
     Raises:
         OSError: it cannot be reached, or refuses.
@@ -119,6 +119,6 @@ def remote_size(url: str) -> int:
 
 
 def reason(error: Exception) -> str:
-    """urllib wraps what happened."""
+    """Unwrap what happened from urllib's error."""
     inner = getattr(error, "reason", error)
     return first_line(inner) if isinstance(inner, Exception) else str(inner)

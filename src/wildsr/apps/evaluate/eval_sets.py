@@ -60,7 +60,7 @@ class EvalSet:
     def open(
         self, scale: int, recipes: int | None = None, lq_ending: str = "", hq_ending: str = "", channels: int = 3
     ) -> ValidationSet:
-        """The set itself; damaged files are in it, and refused when it is their turn.
+        """Open the set; damaged files are in it, and refused when it is their turn.
 
         Args:
             scale: of a set that has none of its own: all but the paired ones.
@@ -89,7 +89,7 @@ class EvalSet:
         return RealPictures(Photographs(self.lq, replace=False), scale, channels)
 
     def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> PairedFiles:
-        """All pairs, at the scale of most of them."""
+        """Return all pairs, at the scale of most of them."""
         found = find_pairs(lq, hq, lq_ending, hq_ending)
         pairs = {name: (one, other) for name, (one, other) in found.items() if one and other}
         ratios = {
@@ -107,7 +107,7 @@ class EvalSet:
 
 
 def read_set(word: str) -> EvalSet:
-    """A set out of a word of the command line.
+    """Read a set out of a word of the command line.
 
     Raises:
         ValueError: it is none; one line.
@@ -132,14 +132,14 @@ def read_set(word: str) -> EvalSet:
 
 
 def readable(paths: Iterable[Path]) -> bool:
-    """Whether the headers of all files can be read."""
+    """Return whether the headers of all files can be read."""
     with suppress(ValueError):
         return all(image_size(path) for path in paths)
     return False
 
 
 def set_digest(pictures: ValidationSet) -> str:
-    """A digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
+    """Return a digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
     paths: Iterable[Path] = ()
     recipes = ""
     if isinstance(pictures, PairedPictures):

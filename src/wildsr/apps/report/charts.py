@@ -148,7 +148,7 @@ def chart(
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers within [low, high], five at most."""
+    """Return round numbers within [low, high], five at most."""
     values = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return [float(value) for value in values if low <= value <= high]
 

@@ -25,7 +25,7 @@ Flat = dict[str, Any]
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Flat:
-    """The leaves of nested dictionaries by their dotted keys; a list is a leaf."""
+    """Return the leaves of nested dictionaries by their dotted keys; a list is a leaf."""
     leaves: Flat = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -36,12 +36,12 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def telling(config: Mapping[str, Any]) -> Flat:
-    """The leaves that say what a run is."""
+    """Keep the leaves that say what a run is."""
     return {key: value for key, value in flat(config).items() if not f"{key}".startswith(SILENT)}
 
 
 def differing(configs: Sequence[Flat]) -> list[tuple[str, list[str]]]:
-    """The keys that do not have one value in all of them, each with its values in words.
+    """Return the keys that do not have one value in all of them, each with its values in words.
 
     Where one has nothing and another a whole branch, the branch is one key. What an interpolation repeats, such as
     degradation.kernels.iso beside kernels.iso, is left out.
@@ -69,7 +69,7 @@ def _words(config: Flat, key: str) -> str:
 
 
 def words(value: Any) -> str:
-    """A value as one would give it on the command line; 1.0 is 1."""
+    """Write a value as one would give it on the command line; 1.0 is 1."""
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, list):
@@ -78,7 +78,7 @@ def words(value: Any) -> str:
 
 
 def changed(run: Run) -> tuple[str, list[tuple[str, list[str]]]] | None:
-    """The experiment of a run, and what its last stage's configuration changes of it: key -> (here, there).
+    """Return the experiment of a run, and what its last stage's configuration changes of it: key -> (here, there).
 
     None where the experiment is not known here, or has changed so that it does not compose any more.
     """

@@ -39,12 +39,12 @@ class Stage:
 
     @cached_property
     def iterations(self) -> int:
-        """How long it shall be."""
+        """Return the length that it shall have, in iterations."""
         return int(number(_of_stage(self.config, "iterations")) or 0)
 
     @cached_property
     def done(self) -> int:
-        """Iterations that are known to be done: by the weights, else by the curves."""
+        """Return how many iterations are known to be done: by the weights, else by the curves."""
         last = max((points[-1][0] for points in self.points.values()), default=0)
         return max(last, self.trained or 0)
 
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The last stage's configuration."""
+        """Return the last stage's configuration."""
         return self.stages[-1].config
 
     @property
@@ -79,13 +79,13 @@ class Run:
 
     @property
     def start(self) -> str | None:
-        """The name of the starting weights' row in the scores."""
+        """Return the name of the starting weights' row in the scores."""
         weights = _within(self.config, "generator", "weights")
         return None if weights is None else f"{weights} (start)"
 
     @property
     def closed(self) -> bool:
-        """Whether every stage is finished and judged."""
+        """Return whether every stage is finished and the run evaluated."""
         return self.running is None and bool(self.scores) and all(stage.finished for stage in self.stages)
 
 
@@ -113,7 +113,7 @@ def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = Non
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
-    """The runs that folders are or hold, each once, in the order given.
+    """Return the runs that folders are or hold, each once, in the order given.
 
     Raises:
         ValueError: a folder is not there, or holds no run.
@@ -141,13 +141,13 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _stage_folders(folder: Path) -> list[Path]:
-    """Sub-folders with a configuration that names them; what `resume=never` has set aside bears another name."""
+    """Return sub-folders whose configuration names them; what `resume=never` has set aside bears another name."""
     files = [file for file in sorted(folder.glob(f"*/{CONFIG}")) if _inside(file, folder)]
     return [file.parent for file in files if _within(read_config(file), "stage", "name") == file.parent.name]
 
 
 def stages_in(folder: Path) -> tuple[Stage, ...]:
-    """The stages of a run, each after its predecessor.
+    """Return the stages of a run, each after its predecessor.
 
     Raises:
         ValueError: a configuration is damaged.
@@ -161,7 +161,7 @@ def stages_in(folder: Path) -> tuple[Stage, ...]:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """A configuration as plain dictionaries; OmegaConf would take ten times as long, and there may be many runs.
+    """Read a configuration as plain dictionaries: OmegaConf would take ten times as long, and there may be many runs.
 
     Raises:
         ValueError: it is damaged.
@@ -182,18 +182,18 @@ def _within(config: Any, *keys: str) -> Any:
 
 
 def _of_stage(config: Any, key: str) -> Any:
-    """A value of the stage that a configuration is of; a run of 0.1 had those of one stage alone."""
+    """Return a value of the stage that a configuration is of; a run of 0.1 had those of one stage alone."""
     stage = _within(config, "stages", _within(config, "stage", "name")) or _within(config, "stage")
     return _within(stage, key)
 
 
 def _inside(file: Path, folder: Path) -> bool:
-    """Whether a file is there, and no link leads out of the folder."""
+    """Return whether a file is there, and no link leads out of the folder."""
     return file.is_file() and file.resolve().is_relative_to(folder.resolve())
 
 
 def _trained(file: Path) -> int | None:
-    """For how many iterations a stage's generator was trained; None where there is none that can be read."""
+    """Return for how many iterations a stage's generator was trained; None where none can be read."""
     try:
         with safetensors.safe_open(file, "pt") as content:
             return int((content.metadata() or {})["iterations"])

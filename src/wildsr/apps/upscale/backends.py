@@ -115,7 +115,7 @@ def fastest_order(generator: nn.Module) -> tuple[str, ...]:
 
 
 def is_installed(module: str) -> bool:
-    """Whether an optional module is there; it is not imported."""
+    """Return whether an optional module is there; it is not imported."""
     return importlib.util.find_spec(module) is not None
 
 
@@ -173,7 +173,7 @@ def _ncnn(generator: nn.Module) -> Run:
 
 
 def _array(lq: Tensor) -> np.ndarray:
-    """Numbers in one piece, as runtimes want them."""
+    """Return numbers in one piece, as runtimes want them."""
     return lq.cpu().contiguous().numpy()
 
 

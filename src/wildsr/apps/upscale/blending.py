@@ -51,7 +51,7 @@ def compare(
     opened: Callable[[nn.Module], Upscaler],
     done: Callable[[], object] = lambda: None,
 ) -> Image.Image:
-    """A sheet of one small picture, (C, H, W) in [0, 1], at several strengths of the second, beside its Lanczos.
+    """Lay out one small picture, (C, H, W) in [0, 1], at several strengths of the second, beside its Lanczos.
 
     Args:
         opened: makes an upscaler of a network.

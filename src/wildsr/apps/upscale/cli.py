@@ -119,7 +119,7 @@ def attempt(run: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> bool
 
 
 def enlarged(run: UpscaleSession, upscaler: Upscaler, picture: Picture, job: Job, bar: Bar) -> bytes:
-    """The content of the result's file. What can be refused is refused before the work.
+    """Return the content of the result's file. What can be refused is refused before the work.
 
     Raises:
         ValueError: its format cannot hold it, or memory does not suffice.
@@ -133,7 +133,7 @@ def enlarged(run: UpscaleSession, upscaler: Upscaler, picture: Picture, job: Job
 
 
 def write_strengths(run: UpscaleSession, job: Job, strengths: list[float]) -> int:
-    """A sheet of the middle of a picture at several strengths of the second network."""
+    """Write a sheet of the middle of a picture at several strengths of the second network."""
     assert run.second is not None and job.target is not None
     image = middle(read_picture(source_of(job), job.name).colour, SHEET_SIDE)
     image = image.expand(3, -1, -1)
@@ -151,7 +151,7 @@ def source_of(job: Job) -> Path | IO[bytes]:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The call; a wrong one ends with exit code 2."""
+    """Read the command line; a wrong one ends with exit code 2."""
     parser = Parser("upscale", DESCRIPTION)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, quoted patterns, or - alone")
     parser.add_argument("-o", "--output", required=True, help="a file or a folder, or - for the standard output")
@@ -189,7 +189,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def misuse(given: argparse.Namespace) -> str:
-    """What is wrong with a call whose words are right one by one; "" where nothing is."""
+    """Return what is wrong with a call whose words are right one by one; "" where nothing is."""
     if given.strengths and (given.blend is None or given.blend[1] is not None):
         return "--strengths wants the second network, without a strength: --blend B"
     if given.strengths and (len(given.inputs) > 1 or Path(given.inputs[0]).is_dir() or given.output == STREAM):
@@ -212,7 +212,7 @@ def misuse(given: argparse.Namespace) -> str:
 
 
 def second(text: str) -> tuple[str, float | None]:
-    """B=STRENGTH, or B alone, for `type=`."""
+    """Read B=STRENGTH, or B alone, for `type=`."""
     source, _, number = text.rpartition("=")
     try:
         float(number)
@@ -222,17 +222,17 @@ def second(text: str) -> tuple[str, float | None]:
 
 
 def strength(text: str) -> float:
-    """A number from 0 to 1."""
+    """Read a number from 0 to 1."""
     return between(text, 0, 1)
 
 
 def strengths(text: str) -> list[float]:
-    """Several of them, with commas, for `type=`."""
+    """Read several of them, with commas, for `type=`."""
     return [strength(word) for word in text.split(",")]
 
 
 def factor(text: str) -> float:
-    """A factor of enlargement, for `type=`."""
+    """Read a factor of enlargement, for `type=`."""
     return between(text, *FACTORS)
 
 

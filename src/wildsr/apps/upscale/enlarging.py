@@ -44,7 +44,7 @@ def enlarge(
     options: UpscaleOptions,
     done: Callable[[int], object] = lambda pixels: None,
 ) -> Picture:
-    """The picture at s times its size, then by Lanczos at the size asked for.
+    """Enlarge a picture to s times its size, then by Lanczos to the size asked for.
 
     Args:
         tile: side of a tile in LQ pixels, without its surroundings.
@@ -67,7 +67,7 @@ def enlarge(
 
 
 def fitting_tile(upscaler: Upscaler, picture: Picture, options: UpscaleOptions, device: torch.device) -> int:
-    """The side of a tile in LQ pixels that memory allows beside the result.
+    """Return the side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
         ValueError: memory does not suffice for the result.
@@ -83,26 +83,26 @@ def fitting_tile(upscaler: Upscaler, picture: Picture, options: UpscaleOptions, 
 
 
 def result_size(scale: int, picture: Picture, options: UpscaleOptions) -> tuple[int, int]:
-    """(H, W) of the result: each side times the factor, rounded, at least 1."""
+    """Return (H, W) of the result: each side times the factor, rounded, at least 1."""
     factor = scale if options.factor is None else options.factor
     height, width = (max(round(side * factor), 1) for side in picture.colour.shape[-2:])
     return height, width
 
 
 def num_pixels(picture: Picture, options: UpscaleOptions, channels: int = 3) -> int:
-    """LQ pixels that will pass a network of so many channels."""
+    """Return how many LQ pixels will pass a network of so many channels."""
     height, width = picture.colour.shape[-2:]
     twice = picture.alpha is not None and channels != RGBA and _passes_network(picture.alpha, options)
     return height * width * (2 if twice else 1)
 
 
 def _passes_network(alpha: Tensor, options: UpscaleOptions) -> bool:
-    """Not where it is the same everywhere, as in most pictures that have it: any interpolation keeps that exactly."""
+    """Return False where it is the same everywhere, as in most pictures: any interpolation keeps that exactly."""
     return options.alpha == "network" and bool(alpha.min() < alpha.max())
 
 
 def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, H, W) in [0, 1] at a size (H, W), by Lanczos with antialiasing; itself where it has that size."""
+    """Resize (C, H, W) in [0, 1] to (H, W) by Lanczos with antialiasing; itself where it has that size."""
     if image.shape[-2:] == size:
         return image
     planes = [Image.fromarray(plane.numpy()).resize(size[::-1], Image.Resampling.LANCZOS) for plane in image]

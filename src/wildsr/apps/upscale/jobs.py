@@ -30,7 +30,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What messages call it: one line."""
+        """Return what messages call it: one line."""
         return "standard input" if self.source is None else printable(self.source)
 
 
@@ -56,7 +56,7 @@ class Naming:
         return expanded(self.output)
 
     def is_folder(self, inputs: Sequence[str]) -> bool:
-        """By what is there, by its name, and by what goes into it.
+        """Return whether it is one: by what is there, by its name, and by what goes into it.
 
         Raises:
             ValueError: it is a file or a stream, and the inputs want a folder; or it names no format.
@@ -77,7 +77,7 @@ class Naming:
         return True
 
     def job(self, source: Path | None, below: Path) -> Job:
-        """The job of a picture whose path below an output folder would be `below`; no folder where that is empty."""
+        """Return the job of a picture; `below` is its path below an output folder, empty without one."""
         suffix = f".{self.format or 'png'}"
         if below != Path():
             return Job(source, self.path / below.with_name(f"{below.stem}{self.suffix}{suffix}"), kind_of(f"x{suffix}"))
@@ -90,7 +90,7 @@ class Naming:
 
 
 def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
-    """One job a picture. A folder is searched with its sub-folders, which are kept.
+    """Return one job a picture. A folder is searched with its sub-folders, which are kept.
 
     What an earlier run left in the output folder is no input, where that lies in an input folder, or is one and
     `suffix` tells results from pictures.
@@ -115,12 +115,12 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
 
 
 def is_video(word: str) -> bool:
-    """Whether an input is a video, by its name."""
+    """Return whether an input is a video, by its name."""
     return Path(word).suffix.lower() in codecs.SUFFIXES
 
 
 def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
-    """A video's file, its result's, and the kind of container of that by FFmpeg's name.
+    """Return a video's file, its result's, and the kind of container of that by FFmpeg's name.
 
     In a folder the result keeps the kind of the video where that can be written.
 
@@ -146,7 +146,7 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
 
 
 def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
-    """The pictures behind one input: each file, and its path below an output folder."""
+    """Return the pictures behind one input: each file, and its path below an output folder."""
     path = expanded(word)
     if word == STREAM:
         yield None, Path()
@@ -165,7 +165,7 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
 
 
 def _matches(pattern: Path) -> Iterator[Path]:
-    """What a pattern stands for that the shell has left alone, such as photos/**/*.jpg."""
+    """Return what a pattern stands for that the shell has left alone, such as photos/**/*.jpg."""
     return Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
 
 

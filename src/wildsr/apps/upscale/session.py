@@ -42,11 +42,11 @@ class UpscaleSession:
                 raise UserError(f"{source} with {given.weights}: {error}") from error
 
     def opened(self, generator: nn.Module) -> Upscaler:
-        """A generator on the backend that was asked for."""
+        """Open a generator on the backend that was asked for."""
         return open_backend(generator, self.given.backend, self.device, self.given.half)
 
     def tile(self, upscaler: Upscaler, picture: Picture) -> int:
-        """The side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`.
+        """Return the side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`.
 
         Tiles that were asked for are cut even where no overlap is enough, and a line says so.
         """

@@ -59,7 +59,7 @@ class _Layer(NamedTuple):
 
 
 def _split(layers: list[_Layer]) -> list[_Layer]:
-    """A blob of ncnn's is read once: where several layers read one, a Split gives each a copy of its own."""
+    """Give each layer that reads a blob a copy of its own by a Split: a blob of ncnn's is read once."""
     readers = Counter(name for layer in layers for name in layer.inputs)
     read: Counter[str] = Counter()
     result = []

@@ -141,7 +141,7 @@ class _OnnxWriter:
         return self._node("Conv", [x, self._constant(picks)], strides=[scale, scale])
 
     def crop(self, sr: str, lq: str, scale: int) -> str:
-        """The part of `sr` that is `scale` times the size of `lq`: what padding added goes."""
+        """Cut `sr` to `scale` times the size of `lq`: what padding added goes."""
         size = self._node("Shape", [lq], start=ROWS)
         ends = self._node("Mul", [size, self._constant(torch.tensor(scale))])
         starts, axes = self._constant(torch.tensor([0, 0])), self._constant(torch.tensor([ROWS, COLUMNS]))

@@ -63,7 +63,7 @@ class Clip:
     notes: tuple[str, ...]
 
     def layout(self, pixels: str) -> Layout:
-        """How frames of the pixel format `pixels` mean colours that come from this video.
+        """Return how frames of the pixel format `pixels` mean colours that come from this video.
 
         Raises:
             ValueError: by a matrix that is not known here.
@@ -107,7 +107,7 @@ def inspect(path: Path) -> Clip:
 
 
 def frames_of(clip: Clip) -> Iterator[VideoFrame]:
-    """The frames once more, one at a time.
+    """Yield the frames once more, one at a time.
 
     Raises:
         ValueError: the file has changed since.
@@ -126,7 +126,7 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """A video opened; what FFmpeg refuses within the block is a ValueError of one line."""
+    """Open a video; what FFmpeg refuses within the block is a ValueError of one line."""
     name = printable(path)
     try:
         with open_input(path) as container:
@@ -138,13 +138,13 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def open_input(path: Path) -> InputContainer:
-    """Raises: av.FFmpegError."""
+    """Open a container for reading. Raises: av.FFmpegError."""
     # An absolute path: no scheme, such as http:, can be read into it.
     return av.open(str(path.absolute()), "r", options={"format_whitelist": CONTAINERS}, metadata_errors="replace")
 
 
 def picture_stream(container: InputContainer, name: str) -> VideoStream:
-    """The stream of moving pictures, or the best of them; covers are none.
+    """Return the stream of moving pictures, or the best of them; covers are none.
 
     Raises:
         ValueError: there is none.
@@ -161,12 +161,12 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def copied(container: InputContainer) -> list[Stream]:
-    """The streams that go into the result as they are: sound, subtitles, and fonts for these."""
+    """Return the streams that go into the result as they are: sound, subtitles, and fonts for these."""
     return [stream for stream in container.streams if stream.type in ("audio", "subtitle", "attachment")]
 
 
 def decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterator[VideoFrame]:
-    """The frames of a stream, their time stamps rising: one that is missing is its neighbour's plus a frame's length.
+    """Yield a stream's frames, their time stamps rising: one that is missing is its neighbour's plus a frame's length.
 
     Raises:
         ValueError: a packet is damaged, or the file ends before its declared length.
@@ -200,7 +200,7 @@ def decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterat
 
 
 def _side_data(frame: VideoFrame) -> Mapping[str, Any]:
-    """What a frame carries besides the picture, by PyAV's names."""
+    """Return what a frame carries besides the picture, by PyAV's names."""
     try:
         return frame.side_data
     except ValueError:  # something that PyAV has no name for, such as Exif, hides the rest
@@ -208,7 +208,7 @@ def _side_data(frame: VideoFrame) -> Mapping[str, Any]:
 
 
 def _brightness(extra: Mapping[str, Any]) -> Brightness:
-    """What is whole, and possible."""
+    """Keep what is whole, and possible."""
     mastering = light = None
     if data := extra.get(MASTERING):
         *numbers, has_points, has_range = np.frombuffer(memoryview(data), np.int32).tolist()

@@ -68,7 +68,7 @@ class Coding:
         return CODECS[self.codec][0]
 
     def options(self, brightness: Brightness) -> dict[str, str]:
-        """FFmpeg's, of the encoder."""
+        """Return the encoder's options, by FFmpeg's names."""
         name, first, display, light, chromaticity, luminance, places = FURTHER[self.encoder]
         further = list(first)
         if brightness.mastering:

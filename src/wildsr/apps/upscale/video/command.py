@@ -86,14 +86,14 @@ class Work:
     name: str
 
     def begin(self, done: int) -> None:
-        """So many frames were done by an earlier call."""
+        """Note that so many frames were done by an earlier call."""
         if done:
             self.bar.say(f"{self.name}: goes on after {done} of {self.frames} frames")
         self.bar.begin(self.name)
         self.bar.advance(done / self.frames, 0)
 
     def enlarge(self, image: Tensor) -> Tensor:
-        """Raises: ValueError: memory does not suffice, or the network's numbers are not finite."""
+        """Enlarge a frame. Raises: ValueError: memory does not suffice, or the network's numbers are not finite."""
         pixels = image.shape[1] * image.shape[2]
         try:
             return enlarge(
@@ -107,7 +107,7 @@ class Work:
 
 
 def choices(run: UpscaleSession, coding: Coding, source: Path) -> dict[str, Any]:
-    """All that a segment depends on."""
+    """Return all that a segment depends on."""
     file = source.stat()
     return {
         "input": [file.st_size, file.st_mtime_ns],
@@ -151,7 +151,7 @@ def clear(folder: Path) -> None:
 
 
 def fingerprint(network: nn.Module) -> str:
-    """A digest of a network's weights."""
+    """Return a digest of a network's weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())

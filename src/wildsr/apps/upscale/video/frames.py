@@ -58,19 +58,19 @@ class Layout:
 
     @property
     def steps(self) -> tuple[int, int]:
-        """(rows, columns) of luma for each sample of chroma, 1 or 2."""
+        """Return (rows, columns) of luma for each sample of chroma, 1 or 2."""
         return 2 // self.format.chroma_height(2), 2 // self.format.chroma_width(2)
 
     @property
     def ranges(self) -> tuple[float, float, float, float]:
-        """Level of black, levels to white, level of no colour, levels of chroma from -0.5 to 0.5."""
+        """Return the level of black, levels to white, level of no colour, levels of chroma from -0.5 to 0.5."""
         unit = 2 ** (self.bits - 8)
         peak = 2**self.bits - 1
         return (0, peak, 128 * unit, peak) if self.full else (16 * unit, 219 * unit, 128 * unit, 224 * unit)
 
 
 def matrix_of(declared: int, width: int, height: int) -> int:
-    """The matrix of a video; where none is declared, the one that players take for its size.
+    """Return the matrix of a video; where none is declared, the one that players take for its size.
 
     Raises:
         ValueError: one that is no weighting of R, G and B, or has no constant weights.
@@ -83,7 +83,7 @@ def matrix_of(declared: int, width: int, height: int) -> int:
 
 
 def to_picture(frame: VideoFrame, layout: Layout) -> Tensor:
-    """(C, H, W) float32 in [0, 1]; C = 1 where the layout is grey. Chroma is interpolated linearly."""
+    """Convert to (C, H, W) float32 in [0, 1]; C = 1 where the layout is grey. Chroma is interpolated linearly."""
     if frame.format.name.replace("yuvj", "yuv") != layout.pixels:
         # Its matrix is named even so: one that is not declared would be BT.601 to FFmpeg, whatever the size.
         frame = frame.reformat(
@@ -103,7 +103,7 @@ def to_picture(frame: VideoFrame, layout: Layout) -> Tensor:
 
 
 def to_frame(image: Tensor, layout: Layout) -> VideoFrame:
-    """The inverse of `to_picture`, rounded; the layout's steps divide H and W."""
+    """Invert `to_picture`, rounded; the layout's steps divide H and W."""
     black, white, neutral, chroma = layout.ranges
     planes = [image[0] * white + black]
     if len(image) == 3:
@@ -122,7 +122,7 @@ def to_frame(image: Tensor, layout: Layout) -> VideoFrame:
 
 
 def _plane(frame: VideoFrame, index: int, bits: int) -> Tensor:
-    """A plane's levels, (h, w) float32."""
+    """Return a plane's levels, (h, w) float32."""
     plane = frame.planes[index]
     rows = np.frombuffer(memoryview(plane), np.uint8 if bits == 8 else np.uint16).reshape(plane.height, -1)
     return torch.from_numpy(rows[:, : plane.width].astype(np.float32))
@@ -131,7 +131,7 @@ def _plane(frame: VideoFrame, index: int, bits: int) -> Tensor:
 # Chroma samples lie between two rows of luma, and on every second column: where H.264, H.265 and AV1 put them unless
 # they say otherwise.
 def _enlarged(plane: Tensor, height: int, width: int, steps: tuple[int, int]) -> Tensor:
-    """(h, w) to the size of luma, linearly."""
+    """Enlarge (h, w) to the size of luma, linearly."""
     rows, columns = steps
     image = plane[None, None]
     if columns == 2:
@@ -143,7 +143,7 @@ def _enlarged(plane: Tensor, height: int, width: int, steps: tuple[int, int]) ->
 
 
 def _reduced(image: Tensor, steps: tuple[int, int]) -> Tensor:
-    """(H, W) to (H / rows, W / columns): means of two rows, and 1 2 1 along a row."""
+    """Reduce (H, W) to (H / rows, W / columns): means of two rows, and 1 2 1 along a row."""
     rows, columns = steps
     if columns == 2:
         padded = F.pad(image[None, None], (1, 0, 0, 0), mode="replicate")[0, 0]

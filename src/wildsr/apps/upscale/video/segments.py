@@ -36,7 +36,7 @@ KEPT = ("language", "title", "handler_name")  # of a stream's metadata; what it 
 
 
 def layout_of(clip: Clip, coding: Coding) -> Layout:
-    """The nearest to the clip's own that the encoder takes; bits and subsampling are kept where it can."""
+    """Return the encoder's layout nearest to the clip's own; bits and subsampling are kept where it can."""
     planar = [each.name for each in Codec(coding.encoder, "w").video_formats or []]
     planar = [name for name in planar if name.startswith(("yuv4", "gray"))]
     nearest, _ = find_best_pix_fmt_of_list(planar, clip.pixels)
@@ -70,7 +70,7 @@ def write_segments(
 
 
 def encode(frames: Iterable[VideoFrame], clip: Clip, coding: Coding) -> bytes:
-    """An MP4 of some successive frames, in the order of their time stamps."""
+    """Encode some successive frames as an MP4, in the order of their time stamps."""
     os.environ.setdefault("SVT_LOG", "1")  # of libsvtav1, on the standard error output: errors alone
     content = io.BytesIO()
     stream: VideoStream | None = None
@@ -155,7 +155,7 @@ def assemble(clip: Clip, coding: Coding, segments: Sequence[Path], path: Path, k
 def _add_streams(
     clip: Clip, coding: Coding, source: InputContainer, first: InputContainer, result: OutputContainer
 ) -> tuple[VideoStream, dict[int, Stream]]:
-    """The result's stream of pictures, and those of what is copied, by the index of each in the source."""
+    """Add the result's stream of pictures, and those of what is copied, by the index of each in the source."""
     pictures = result.add_stream_from_template(first.streams.video[0], opaque=True)
     _declare(pictures, clip, layout_of(clip, coding))
     pictures.time_base, pictures.codec_context.framerate = clip.time_base, clip.rate
@@ -174,7 +174,7 @@ def _add_streams(
 
 
 def _declare(stream: VideoStream, clip: Clip, layout: Layout) -> None:
-    """Tags of colour, and the shape of a pixel. The matrix is named even where the source leaves it to its size."""
+    """Declare colour and the shape of a pixel; the matrix is named even where the source leaves it to its size."""
     context = stream.codec_context
     spread, primaries, transfer, _ = clip.tags
     context.color_range, context.color_primaries = FULL if layout.full else spread, primaries
@@ -184,7 +184,7 @@ def _declare(stream: VideoStream, clip: Clip, layout: Layout) -> None:
 
 
 def decoding_times(ranks: Sequence[int], times: Sequence[int]) -> list[int]:
-    """When packets are decoded, rising, and none after it is shown.
+    """Return when packets are decoded: rising, and none after it is shown.
 
     Args:
         ranks: the place of each packet, in the order of decoding, among the frames as they are shown.
@@ -196,7 +196,7 @@ def decoding_times(ranks: Sequence[int], times: Sequence[int]) -> list[int]:
 
 
 def _ranks(shown: Sequence[Any]) -> list[int]:
-    """The place of each among all, in rising order."""
+    """Return the place of each among all, in rising order."""
     ranks = [0] * len(shown)
     for rank, index in enumerate(sorted(range(len(shown)), key=shown.__getitem__)):
         ranks[index] = rank
@@ -204,7 +204,7 @@ def _ranks(shown: Sequence[Any]) -> list[int]:
 
 
 def _stamped(segments: Sequence[Path], ranks: list[int], clip: Clip, stream: VideoStream) -> Iterator[Packet]:
-    """The packets of all segments, shown when the source's frames are."""
+    """Yield the packets of all segments, shown when the source's frames are."""
     ends = (*clip.times[1:], clip.times[-1] + max(round(1 / (clip.rate * clip.time_base)), 1))
     packets = (packet for segment in segments for packet in _packets(segment))
     for packet, rank, time in zip(packets, ranks, decoding_times(ranks, clip.times), strict=True):
@@ -219,7 +219,7 @@ def _packets(segment: Path) -> Iterator[Packet]:
 
 
 def _copies(source: InputContainer, streams: dict[int, Stream]) -> Iterator[Packet]:
-    """The packets of the source that are copied; where times of decoding go back, which muxers refuse, they wait."""
+    """Yield the packets that are copied; where times of decoding go back, which muxers refuse, they wait."""
     last: dict[int, int] = {}
     for packet in source.demux():
         if packet.stream_index in streams and packet.size:
@@ -235,7 +235,7 @@ def _time(packet: Packet) -> int:
 
 
 def _framed(image: Tensor, layout: Layout) -> VideoFrame:
-    """A frame of a picture, whose last row or column is left out where chroma wants an even number."""
+    """Make a frame of a picture, whose last row or column is left out where chroma wants an even number."""
     rows, columns = layout.steps
     height, width = image.shape[1] // rows * rows, image.shape[2] // columns * columns
     if not (height and width):
