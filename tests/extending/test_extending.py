@@ -62,7 +62,7 @@ def test_parts_of_ones_own_train_both_stages_are_evaluated_and_resume_exactly(tr
     scores = json.loads((stopped / "scores.json").read_text())
     assert list(scores["gan stage"])[:2] == ["psnr_y", "sharpness"]
     assert "psnr_y,sharpness,recipe" in (stopped / "images.csv").read_text().splitlines()[0]
-    assert "posterise" in (stopped / "images.csv").read_text()  # the operation, in recipes
+    assert "first.posterise.levels" in (stopped / "degradation.json").read_text()  # drawn for the training
     assert (stopped / "iterations.txt").read_text().split() == ["1", "2", "1", "2"]  # the callback, in both stages
     report = (stopped / "report.html").read_text()
     assert "Sharpness" in report and "higher is better" in report
