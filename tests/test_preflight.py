@@ -74,15 +74,13 @@ def test_an_error_in_the_first_iteration_is_one_line_before_anything_is_written(
 
 
 def test_a_generator_that_cannot_be_loaded_again_is_said_before_the_run(train, tmp_path, monkeypatch, photographs):
-    def unknown(file):
-        raise ValueError(f"{file.name}: of no architecture that is known")
+    def refuse(network, file):
+        raise ValueError(f"{file.name}: does not fit this network")
 
-    monkeypatch.setattr(preflight, "load_generator", unknown)
+    monkeypatch.setattr(preflight, "load_weights", refuse)
     folders = ["data=folder", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'"]
     tiny = [word for word in TINY if word != "data.val=null"]
-    with pytest.raises(
-        ValueError, match=r"psnr stage: its generator cannot be saved, loaded and used.*no architecture"
-    ):
+    with pytest.raises(ValueError, match=r"psnr stage: its generator cannot be saved, loaded and used.*does not fit"):
         train([*folders, *tiny, "stage=psnr"], tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

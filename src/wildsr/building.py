@@ -18,6 +18,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torchmetrics import Metric
 
 from wildsr.config import build
 from wildsr.data import PairedFiles, PairedPictures, ValidationSet, large_enough, validation_set
@@ -151,7 +152,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     """
     if cfg.data.val is None:
         return {}
-    chosen_metrics(cfg.metrics, cfg.scale)
+    build_metrics(cfg)
     val, channels = build(cfg.data.val, "data.val"), channels_of(cfg)
     sets: dict[str, ValidationSet] = {
         MAIN: PairedPictures(val, channels)
@@ -188,6 +189,16 @@ def resolve_workers(workers: int | None, degrade_in: str | None) -> tuple[int, s
     if degrade_in is None:
         degrade_in = "device" if has_gpu() or not workers else "worker"
     return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
+
+
+def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
+    """Build the metrics that `metrics` names: of the package, or of a user's own in `metric`.
+
+    Raises:
+        UserError: there is no such metric, or it cannot be built.
+    """
+    own = {name: build(node, f"metric.{name}") for name, node in cfg.metric.items() if node is not None}
+    return chosen_metrics(cfg.metrics, cfg.scale, own=own)
 
 
 def build_losses(cfg: DictConfig) -> dict[str, Any]:
@@ -235,7 +246,7 @@ def build_module(cfg: DictConfig, weights: str | Path | None, reports: list[str]
         losses,
         optimizer=build(cfg.optimizer, "optimizer", lr=stage.lr),
         schedule=None if cfg.schedule is None else build(cfg.schedule, "schedule"),
-        metrics=chosen_metrics(cfg.metrics, cfg.scale),
+        metrics=build_metrics(cfg),
         ema_decay=stage.ema_decay,
         clip_gradients=stage.clip_gradients,
         **{key: cfg[key] for key in EXECUTION},

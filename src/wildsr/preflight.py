@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wildsr.building import GENERATOR, build_module, build_trainer, filtered_warnings
 from wildsr.data import Batch
 from wildsr.io import UserError, first_line
-from wildsr.networks import load_generator, load_weights, save_generator
+from wildsr.networks import load_weights, save_generator
 from wildsr.stage import Stage
 from wildsr.training import DegradedPhotographs, SuperResolution
 from wildsr.training.pairs import TrainingPair
@@ -57,7 +57,7 @@ def dry_run(stage: Stage) -> None:
         except MISFITS as error:
             raise UserError(f"{stage.name} stage: an iteration fails, given {given}: {first_line(error)}") from error
         try:
-            check_generator(module, pair.lq[:1], bool(cfg.evaluate and cfg.compare and stage.data.val))
+            check_generator(module, pair.lq[:1])
         except MISFITS as error:
             raise UserError(
                 f"{stage.name} stage: its generator cannot be saved, loaded and used, given LQ {shape(pair.lq[:1])}: "
@@ -97,8 +97,8 @@ def take_iteration(trainer: L.Trainer, module: SuperResolution, pair: TrainingPa
 
 
 @torch.no_grad()
-def check_generator(module: SuperResolution, lq: Tensor, is_evaluated: bool) -> None:
-    """Save the averaged generator, load it as the next stage and the closing evaluation do, enlarge one image.
+def check_generator(module: SuperResolution, lq: Tensor) -> None:
+    """Save the averaged generator, load it as the next stage does, enlarge one image.
 
     Raises:
         ValueError: the result is not `scale` times the input.
@@ -108,9 +108,8 @@ def check_generator(module: SuperResolution, lq: Tensor, is_evaluated: bool) -> 
         file = Path(folder) / GENERATOR
         save_generator(average, file, {})
         load_weights(average, file)
-        network = load_generator(file) if is_evaluated else average.cpu()
     scale = int(average.scale)  # type: ignore[arg-type]
-    sr = upscale_batch(network, lq.cpu())
+    sr = upscale_batch(average.cpu(), lq.cpu())
     wanted = tuple(side * scale for side in lq.shape[-2:])
     if tuple(sr.shape[-2:]) != wanted:
         raise UserError(f"wanted {' x '.join(map(str, wanted))} pixels of scale={scale}, it gave {shape(sr)}")

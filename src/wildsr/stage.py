@@ -28,7 +28,7 @@ from wildsr.building import (
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
-from wildsr.metrics import METRICS
+from wildsr.metrics import display_of
 from wildsr.networks import load_weights, save_generator
 from wildsr.training.loggers import finish
 from wildsr.training.provenance import made_from
@@ -175,7 +175,8 @@ class Stage:
         """Evaluate what a stage starts from: the loggers get the scores at iteration 0, the screen the main set's."""
         self.trainer.validate(self.module, self.data, verbose=False)
         found = self.trainer.callback_metrics
-        words = [f"{METRICS[n].label} {float(found[f'val/{n}']):.4g}" for n in METRICS if f"val/{n}" in found]
+        names = [name for name in self.cfg.metrics if f"val/{name}" in found]
+        words = [f"{display_of(name).label} {float(found[f'val/{name}']):.4g}" for name in names]
         say(f"{self.name} stage, before its first iteration: {', '.join(words)}")
 
 

@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def train_stages(cfg: DictConfig, begin: float) -> Any:
     """Train in a folder that is this run's alone: as `train`."""
     stages = [Stage(cfg, name) for name in stage_names(cfg)]
     evaluate = build(cfg.evaluate, "evaluate")
-    evaluation = evaluate(sets=stages[-1].data.val) if evaluate else None
+    build_generator = partial(build, stages[-1].cfg.generator.network, "generator.network")
+    evaluation = evaluate(sets=stages[-1].data.val, build_generator=build_generator) if evaluate else None
     for stage in stages if is_rank_zero() else []:
         dry_run(stage)
     if cfg.resume == "never" and is_rank_zero():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -37,3 +39,10 @@ class ImageMetric(Metric):
         """Return the mean."""
         mean, self.left_out = finite_mean(dim_zero_cat(self.scores).tolist())
         return torch.tensor(mean, device=self.device)
+
+
+def needs_hq(metric: Metric) -> bool:
+    """Return whether a metric compares two images: its `update` wants two arguments."""
+    parameters = inspect.signature(type(metric).update).parameters.values()
+    wanted = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(wanted) > 2  # self, sr, hq

@@ -1,14 +1,18 @@
-"""The figures of merit by name: what `metrics` in the configuration, and validation, can choose from."""
+"""The metrics by name: what `metrics` in the configuration, and validation, can choose from."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from torchmetrics import Metric
 
+from wildsr.io import UserError
+from wildsr.metrics.base import needs_hq
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.learned import LearnedDistance, learned_network
 from wildsr.metrics.niqe import NIQE
 from wildsr.rules import one_of, several
+from wildsr.scores import LEFT_OUT
 
 
 class MetricDisplay(NamedTuple):
@@ -30,14 +34,54 @@ METRICS: Mapping[str, MetricDisplay] = {
     "niqe_rgb2gray": MetricDisplay("NIQE-rgb2gray", "lower looks more natural", 2),  # as NIQE's authors measured
 }
 WITHOUT_REFERENCE = ("niqe", "niqe_rgb2gray")
+BETTER = {True: "higher is better", False: "lower is better", None: ""}  # by torchmetrics' `higher_is_better`
+Displays = Mapping[str, MetricDisplay]
 FEW = 5  # images; the mean of fewer says more about the pictures than about what was done to them
 
 
-def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) -> dict[str, Metric]:
+def display_of(name: str, displays: Displays = METRICS) -> MetricDisplay:
+    """Return how a metric is shown; one that nothing is known of by its name, with 4 digits and no best value."""
+    return displays.get(name) or METRICS.get(name) or MetricDisplay(name, "", 4)
+
+
+def own_displays(own: Mapping[str, Metric]) -> dict[str, MetricDisplay]:
+    """Return how metrics of a user's own are shown: by their attributes `label`, `digits` and `higher_is_better`."""
+    return {
+        name: MetricDisplay(
+            str(getattr(metric, "label", name)), BETTER[metric.higher_is_better], int(getattr(metric, "digits", 4))
+        )
+        for name, metric in own.items()
+    }
+
+
+def metric_names(keys: Iterable[str]) -> list[str]:
+    """Return the names of metrics among the keys of scores: those of METRICS in their order, then the others."""
+    order = list(METRICS)
+    names = [name for name in dict.fromkeys(keys) if not name.endswith(LEFT_OUT)]
+    return sorted(names, key=lambda name: order.index(name) if name in METRICS else len(order))
+
+
+def check_own(own: Mapping[str, object]) -> None:
+    """Check metrics of a user's own.
+
+    Raises:
+        UserError: one is no torchmetrics Metric, or its name is taken or no word.
+    """
+    for name, metric in own.items():
+        if name in METRICS or name.endswith(LEFT_OUT) or not re.fullmatch(r"\w+", name):
+            raise UserError(f"metric.{name}: wanted another name, of letters, digits and _, than {', '.join(METRICS)}")
+        if not isinstance(metric, Metric):
+            raise UserError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
+
+
+def chosen_metrics(
+    names: Sequence[str], border: int, reference: bool = True, own: Mapping[str, Metric] | None = None
+) -> dict[str, Metric]:
     """Build metrics by name, in the order given, each measuring inside a border of so many pixels.
 
     Args:
         reference: whether there is an HQ to compare with; without one, those that need it are left out.
+        own: further metrics by name, of a user's own; they look after the border themselves.
 
     Returns:
         Without lpips and dists where their weights cannot be had, which one line on stderr says.
@@ -45,7 +89,9 @@ def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) ->
     Raises:
         UserError: there is no metric of such a name, or no name.
     """
-    several(one_of(*METRICS))("metrics", names if isinstance(names, str) else list(names))
+    own = own or {}
+    check_own(own)
+    several(one_of(*METRICS, *own))("metrics", names if isinstance(names, str) else list(names))
     makers: dict[str, Callable[[], Metric]] = {
         "psnr_y": lambda: PSNR("y", border),
         "ssim_y": lambda: SSIM("y", border),
@@ -56,6 +102,10 @@ def chosen_metrics(names: Sequence[str], border: int, reference: bool = True) ->
     }
     found: dict[str, Metric] = {}
     for name in names:
+        if name in own:
+            if reference or not needs_hq(own[name]):
+                found[name] = own[name].clone()
+            continue
         if not reference and name not in WITHOUT_REFERENCE:
             continue
         if name in makers:

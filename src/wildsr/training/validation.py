@@ -5,7 +5,6 @@ Shapes: B batch, C channels, h w LQ image, H = h * scale, W = w * scale. Images 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from wildsr.metrics import NIQE, PSNR, SSIM
+from wildsr.metrics.base import needs_hq
 from wildsr.networks.eager import Eager
 from wildsr.networks.tiling import in_its_channels, upscale
 from wildsr.training.pairs import ValidationPair
@@ -67,10 +67,3 @@ class SetMetrics:
         """Return how many images the last means of some metrics leave out, for want of a finite score."""
         counts = {name: int(getattr(metric, "left_out", 0)) for name, metric in self.metrics.items()}
         return {name: count for name, count in counts.items() if count}
-
-
-def needs_hq(metric: Metric) -> bool:
-    """Return whether a metric compares two images: its `update` wants two arguments."""
-    parameters = inspect.signature(type(metric).update).parameters.values()
-    wanted = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(wanted) > 2  # self, sr, hq

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from rich.progress import track
 from torch import Tensor
-from torchmetrics import MetricCollection
+from torchmetrics import Metric
 
 from wildsr.apps.common.logs import is_quiet, message_console
 from wildsr.config import ConfigError
@@ -25,6 +25,7 @@ from wildsr.images import most_detailed, to_pil
 from wildsr.images.sheets import Cell
 from wildsr.io import UserError
 from wildsr.metrics import chosen_metrics
+from wildsr.metrics.base import needs_hq
 from wildsr.scores import Scores, mean_row
 from wildsr.training.datamodule import MAIN
 from wildsr.training.pairs import ValidationPair, validation_pair
@@ -69,11 +70,12 @@ def judge(
     metrics: Sequence[str],
     border: int,
     device: torch.device,
+    own: Mapping[str, Metric] | None = None,
 ) -> EvalResult:
     """Judge every method on every picture of every set, `border` pixels left out on each side."""
     verdict = EvalResult([], [])
     for name, pictures in sets.items():
-        trial = Evaluator(name, pictures, methods, metrics, border, device)
+        trial = Evaluator(name, pictures, methods, metrics, border, device, own=own)
         bar = message_console()
         off = bar.is_jupyter or is_quiet()  # rich's bars want ipywidgets in Jupyter
         for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
@@ -92,6 +94,7 @@ class Evaluator:
         border: pixels left out on each side.
         device: where the inputs and the originals are.
         keep: is given the number, the pair and all methods' results of each picture that the comparison shows.
+        own: metrics of a user's own, by name.
     """
 
     def __init__(
@@ -103,12 +106,12 @@ class Evaluator:
         border: int,
         device: torch.device,
         keep: Keep | None = None,
+        own: Mapping[str, Metric] | None = None,
     ) -> None:
         self.keep = keep
         self.name, self.pictures, self.methods, self.device = name, pictures, methods, device
-        chosen = chosen_metrics(metrics, border, pictures.has_hq)
-        self.names = list(chosen)
-        self.metrics = MetricCollection(dict(chosen), compute_groups=False).to(device)
+        chosen = chosen_metrics(metrics, border, pictures.has_hq, own)
+        self.metrics = {name: metric.to(device) for name, metric in chosen.items()}
         self.shown = shown_of(pictures)
 
     @torch.no_grad()
@@ -123,8 +126,10 @@ class Evaluator:
         scores, seen = [], dict[str, Tensor]()
         for method, upscaled in self.methods.items():
             sr = upscaled(pair.lq)
-            figures = self.metrics(sr=sr, hq=pair.hq)  # of this picture alone
-            values = {name: float(figures[name]) for name in self.names}
+            values = {
+                name: float(metric(*((sr, pair.hq) if needs_hq(metric) else (sr,))))  # of this picture alone
+                for name, metric in self.metrics.items()
+            }
             scores.append(Score(self.name, *label, method, values, item.params))
             if index in self.shown:
                 seen[method] = sr

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from wildsr.apps.evaluate.tables import number
 from wildsr.images import read_image, to_pil
-from wildsr.metrics import METRICS
+from wildsr.metrics import METRICS, display_of, metric_names
+from wildsr.metrics.choice import Displays
 
 BOUND = 9_000_000  # bytes of all pictures in a page, which so stays below 10 MB
 QUALITY = 90  # of WebP, where the lossless files would surpass the bound
@@ -80,14 +81,16 @@ def _webp(file: Path) -> bytes:
     return content.getvalue()
 
 
+ABOUT = ("set", "picture", "version", "method", "recipe")  # the columns of images.csv that are no metric
 Key = tuple[str, str, str, str]  # set, picture, version, method
 
 
-def notes_of(images: Sequence[Mapping[str, str]]) -> dict[Key, str]:
+def notes_of(images: Sequence[Mapping[str, str]], displays: Displays = METRICS) -> dict[Key, str]:
     """Return what each method reached on each picture, in few words: its first figure."""
     notes: dict[Key, str] = {}
     for row in images:
-        found = [(METRICS[name], value) for name in METRICS if (value := number(row.get(name))) is not None]
+        names = metric_names(name for name in row if name not in ABOUT)
+        found = [(display_of(name, displays), value) for name in names if (value := number(row[name])) is not None]
         if found:
             key = (row.get("set", ""), row.get("picture", ""), row.get("version", ""), row.get("method", ""))
             figure, value = found[0]

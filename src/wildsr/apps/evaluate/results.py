@@ -8,6 +8,7 @@ where it is, the judgement is complete. A mean leaves out what is not finite; a 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,22 @@ from rich.table import Table
 
 from wildsr.apps.evaluate.evaluator import EvalResult, Score, means
 from wildsr.apps.evaluate.strata import Row, by_stratum, mean_figures
+from wildsr.apps.evaluate.tables import read_json
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import first_line, save_picture
+from wildsr.images import first_line, save_picture, write_whole
 from wildsr.images.sheets import sheet
 from wildsr.io import UserError, write_rows
-from wildsr.metrics import METRICS
+from wildsr.metrics import METRICS, MetricDisplay, display_of, metric_names
+from wildsr.metrics.choice import Displays
 from wildsr.scores import Scores, mean_text, write_scores
 from wildsr.training.datamodule import MAIN
 
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
 MEANS, PAGE = "means.csv", "index.html"  # of `wildsr evaluate`: scores.json for spreadsheets, and all of it to look at
 ABOUT = ("set", "picture", "version", "method")  # the columns of images.csv that say what was judged
+DISPLAYS = "metrics.json"  # how metrics of a user's own are shown; a run without any has none
+RECIPE = "recipe"  # its last column
 
 
 def write_findings(
@@ -46,6 +51,31 @@ def write_findings(
         save_picture(sheet(verdict.rows), folder / COMPARISON)
     write_scores(means(scores), folder / SCORES)
     return strata
+
+
+def write_displays(displays: Displays, folder: Path) -> None:
+    """Write how metrics of a user's own are shown: name -> label, meaning, digits."""
+    if displays:
+        content = json.dumps({name: display._asdict() for name, display in displays.items()}, indent=1)
+        write_whole(folder / DISPLAYS, lambda file: file.write(content.encode()))
+    else:
+        (folder / DISPLAYS).unlink(missing_ok=True)  # of an earlier evaluation
+
+
+def read_displays(folder: Path) -> dict[str, MetricDisplay]:
+    """Read what `write_displays` wrote; empty where there is no file.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    file = folder / DISPLAYS
+    try:
+        return {
+            str(name): MetricDisplay(str(row["label"]), str(row["meaning"]), min(12, max(0, int(row["digits"]))))
+            for name, row in read_json(file, dict).items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
 
 
 def mean_rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
@@ -81,22 +111,24 @@ def read_scores(path: Path) -> list[Score]:
 
 
 def _score(row: dict[str, str]) -> Score:
-    figures = {name: float(value) for name, value in row.items() if name in METRICS and value}
+    figures = {name: float(value) for name, value in row.items() if name not in (*ABOUT, RECIPE) and value}
     recipe = Recipe.from_json(row["recipe"]) if row["recipe"] else None
     return Score(row["set"], row["picture"], int(row["version"]), row["method"], figures, recipe)
 
 
-def table(scores: Scores, title: str, chosen: str = MAIN) -> Table:
+def table(scores: Scores, title: str, chosen: str = MAIN, displays: Displays = METRICS) -> Table:
     """Lay out the scores on one set as a table for the terminal, one row a method."""
     prefix = "" if chosen == MAIN else f"{chosen}/"
-    figures = [name for name in METRICS if any(f"{prefix}{name}" in row for row in scores.values())]
+    keys = [key for row in scores.values() for key in row if (key.rpartition("/")[0] or MAIN) == chosen]
+    figures = metric_names(key.removeprefix(prefix) for key in keys)
     result = Table(title=title, title_justify="left", caption_justify="left")
-    result.caption = "; ".join(f"{METRICS[name].label}: {METRICS[name].meaning}" for name in figures)
+    shown = {name: display_of(name, displays) for name in figures}
+    result.caption = "; ".join(f"{display.label}: {display.meaning}" for display in shown.values() if display.meaning)
     result.add_column("")
-    for name in figures:
-        result.add_column(METRICS[name].label, justify="right")
+    for display in shown.values():
+        result.add_column(display.label, justify="right")
     for method, row in scores.items():
-        result.add_row(method, *(mean_text(row, prefix + name, METRICS[name].digits) for name in figures))
+        result.add_row(method, *(mean_text(row, prefix + name, shown[name].digits) for name in figures))
     return result
 
 

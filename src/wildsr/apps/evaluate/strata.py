@@ -14,7 +14,8 @@ from rich.table import Table
 from wildsr.apps.evaluate.evaluator import Score
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
-from wildsr.metrics import FEW, METRICS
+from wildsr.metrics import FEW, METRICS, display_of
+from wildsr.metrics.choice import Displays
 from wildsr.scores import mean_row, mean_text
 
 Row = dict[str, Any]
@@ -74,16 +75,17 @@ def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
     return mean_row({name: [score.figures[name] for score in scores] for name in scores[0].figures})
 
 
-def strata_table(rows: Sequence[Row], figure: str, title: str) -> Table:
+def strata_table(rows: Sequence[Row], figure: str, title: str, displays: Displays = METRICS) -> Table:
     """Lay out one figure of every method by stratum; strata of fewer than FEW images are counted below the table."""
     methods = list(dict.fromkeys(row["method"] for row in rows if row["images"]))
-    table = Table(title=f"{title}, {METRICS[figure].label}", title_justify="left", caption_justify="left")
+    display = display_of(figure, displays)
+    table = Table(title=f"{title}, {display.label}", title_justify="left", caption_justify="left")
     for name in ("", "images", *methods):
         table.add_column(name, justify="left" if not name else "right")
     cells: dict[tuple[str, str, int], list[str]] = {}
     for row in rows:
         texts = cells.setdefault((row["axis"], row["stratum"], row["images"]), [])
-        texts += [mean_text(row, figure, METRICS[figure].digits)] if row["images"] else []
+        texts += [mean_text(row, figure, display.digits)] if row["images"] else []
     for (axis, stratum, images), texts in cells.items():
         if images >= FEW:
             table.add_row(_label(axis, stratum), str(images), *texts)

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 from wildsr.images import first_line
 from wildsr.io import UserError
-from wildsr.metrics import FEW, METRICS
+from wildsr.metrics import FEW, METRICS, MetricDisplay, display_of, metric_names
+from wildsr.metrics.choice import Displays
 from wildsr.scores import LEFT_OUT, finite_mean, mean_text
 
 MAIN = "main"  # the set whose figures bear their bare names
+ABOUT_STRATA = ("set", "axis", "stratum", "images", "method")  # the columns of strata.csv that are no metric
 LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
 
 
@@ -48,11 +50,11 @@ class Table:
     spread: bool
 
 
-def tables_of(rows: Sequence[Row]) -> list[Table]:
+def tables_of(rows: Sequence[Row], displays: Displays = METRICS) -> list[Table]:
     """Return a table a validation set, the main one first, each with the figures that any row has."""
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
     sets = sorted(dict.fromkeys(_set_of(key) for key in keys), key=lambda name: name != MAIN)
-    return [_table(name, rows, [key for key in keys if _set_of(key) == name]) for name in sets]
+    return [_table(name, rows, [key for key in keys if _set_of(key) == name], displays) for name in sets]
 
 
 def _set_of(key: str) -> str:
@@ -63,23 +65,24 @@ def _name(key: str) -> str:
     return key.rpartition("/")[2]
 
 
-def _table(name: str, rows: Sequence[Row], keys: Sequence[str]) -> Table:
-    order = list(METRICS)
-    known = sorted((key for key in keys if _name(key) in order), key=lambda key: order.index(_name(key)))
-    heads = [(METRICS[_name(key)].label, METRICS[_name(key)].meaning) for key in known]
-    columns = [_column(key, rows) for key in known]
+def _table(name: str, rows: Sequence[Row], keys: Sequence[str], displays: Displays) -> Table:
+    prefix = keys[0].removesuffix(_name(keys[0]))
+    known = metric_names(map(_name, keys))
+    heads = [display_of(name, displays)[:2] for name in known]
+    columns = [_column(prefix + name, rows, display_of(name, displays)) for name in known]
     title = "Held-out pictures" if name == MAIN else f"Set {name}"
     cells = [list(cells) for cells in zip(*columns, strict=True)] or [[] for _ in rows]
     return Table(title, heads, list(zip(rows, cells, strict=True)), any(cell.spread for row in cells for cell in row))
 
 
-def _column(key: str, rows: Sequence[Row]) -> list[Cell]:
-    figure = METRICS[_name(key)]
+def _column(key: str, rows: Sequence[Row], figure: MetricDisplay) -> list[Cell]:
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
     means = [finite_mean(values)[0] if values else math.nan for values in found]
     counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
     finite = [mean for mean in means if math.isfinite(mean)]
-    best = (min if "lower" in figure.meaning else max)(finite) if len(finite) > 1 else None
+    best = None
+    if figure.meaning and len(finite) > 1:
+        best = (min if "lower" in figure.meaning else max)(finite)
     cells = []
     for mean, count, values in zip(means, counts, found, strict=True):
         values = [value for value in values if math.isfinite(value)]
@@ -100,7 +103,7 @@ class Strata:
     few: str
 
 
-def strata_of(strata: Sequence[dict[str, str]]) -> list[Strata]:
+def strata_of(strata: Sequence[dict[str, str]], displays: Displays = METRICS) -> list[Strata]:
     """Return a table for each synthetic set and figure in the rows of a strata.csv.
 
     Strata of fewer than FEW images are only counted.
@@ -108,25 +111,26 @@ def strata_of(strata: Sequence[dict[str, str]]) -> list[Strata]:
     found = []
     for name in dict.fromkeys(row.get("set", "") for row in strata):
         rows = [row for row in strata if row.get("set", "") == name]
-        for key, figure in METRICS.items():
+        for key in metric_names(key for row in rows for key in row if key not in ABOUT_STRATA):
             if any(row.get(key) for row in rows):
-                found.append(_stratum_table(rows, key, f"{figure.label}{'' if name == MAIN else f', set {name}'}"))
+                found.append(_stratum_table(rows, key, display_of(key, displays), name))
     return found
 
 
-def _stratum_table(rows: Sequence[dict[str, str]], key: str, title: str) -> Strata:
+def _stratum_table(rows: Sequence[dict[str, str]], key: str, figure: MetricDisplay, name: str) -> Strata:
+    title = f"{figure.label}{'' if name == MAIN else f', set {name}'}"
     methods = list(dict.fromkeys(row["method"] for row in rows if row.get("method")))
     strata: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in rows:
         images = int(number(row.get("images")) or 0)
         texts = strata.setdefault((row.get("axis", ""), row.get("stratum", "").replace("_", " "), images), {})
         cell = {name: number(row.get(name)) for name in (key, f"{key}{LEFT_OUT}")}
-        texts[row.get("method", "")] = "" if cell[key] is None else mean_text(cell, key, METRICS[key].digits)
+        texts[row.get("method", "")] = "" if cell[key] is None else mean_text(cell, key, figure.digits)
     shown = [
         (*where, [texts.get(method, "") for method in methods]) for where, texts in strata.items() if where[2] >= FEW
     ]
     few = [f"{axis} {stratum}: {images}" for axis, stratum, images in strata if images < FEW]
-    return Strata(title, METRICS[key].meaning, methods, shown, ", ".join(few))
+    return Strata(title, figure.meaning, methods, shown, ", ".join(few))
 
 
 def read_table(file: Path) -> list[dict[str, str]]:

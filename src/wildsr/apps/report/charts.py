@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
-from wildsr.metrics import METRICS
+from wildsr.metrics import METRICS, display_of
+from wildsr.metrics.choice import Displays
 
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
@@ -60,7 +61,9 @@ class Curve(NamedTuple):
     buckets: list[Bucket]
 
 
-def charts_of(runs: Sequence[tuple[Run, int]], references: Mapping[str, Mapping[str, float]]) -> dict[str, list[Chart]]:
+def charts_of(
+    runs: Sequence[tuple[Run, int]], references: Mapping[str, Mapping[str, float]], displays: Displays = METRICS
+) -> dict[str, list[Chart]]:
     """Draw the charts of runs, each with the number of its colour: group -> a chart a scalar, the stages in a row.
 
     Args:
@@ -76,7 +79,7 @@ def charts_of(runs: Sequence[tuple[Run, int]], references: Mapping[str, Mapping[
             if (found := thinned(stage.points.get(key, []), MOST))
         ]
         dividers = [Tick(offset, stage.name) for offset, stage in offsets(runs[0][0])] if len(runs) == 1 else []
-        title, note = _title(key)
+        title, note = _title(key, displays)
         group = GROUPS.get(key.split("/")[0], "Further scalars")
         groups[group].append(chart(title, note, curves, references.get(key, {}), dividers))
     return {title: found for title, found in groups.items() if found}
@@ -99,11 +102,11 @@ def _order(key: str) -> tuple[bool, tuple[str, ...], int, str]:
     return (path[:1] != ["val"], tuple(path), names.index(name) if name in names else len(names), key)
 
 
-def _title(key: str) -> tuple[str, str]:
+def _title(key: str, displays: Displays) -> tuple[str, str]:
     group, *rest = key.split("/")
     name = rest[-1] if rest else key
-    if group == "val" and name in METRICS:
-        figure = METRICS[name]
+    if group == "val":
+        figure = display_of(name, displays)
         return f"{figure.label}{f', {rest[0]}' if len(rest) > 1 else ''}", figure.meaning
     return (f"{' '.join(rest)} loss" if group == "loss" and rest else key.replace("/", " ")), ""
 

@@ -50,17 +50,18 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     groups = grouped(runs)
     settings = [telling_of(group.runs[0]) for group in groups]
     coloured = [(run, group.tone) for group in groups for run in group.runs]
+    displays = {name: display for run in runs for name, display in run.displays.items()}
     text = render(
         "compare.html",
         title=file.stem,
         runs=runs,
         groups=groups,
         differing=differing(settings),
-        tables=tables_of(rows_of(groups)),
-        earlier=[(name, tables_of(stage_rows(groups, name))) for name in earlier_stages(groups)],
+        tables=tables_of(rows_of(groups), displays),
+        earlier=[(name, tables_of(stage_rows(groups, name), displays)) for name in earlier_stages(groups)],
         same_pictures=same_pictures(runs),
         found=embed(panels_of(groups)),
-        charts=charts_of(coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1)),
+        charts=charts_of(coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays),
     )
     write_whole(file, lambda stream: stream.write(text.encode()))
     return len(groups)
@@ -160,8 +161,8 @@ def _row(group: Group, stages: Sequence[str]) -> Row:
 def panels_of(groups: Sequence[Group]) -> list[Panel]:
     """Return a panel a window: LQ, bicubic, the last stage of each group's first run with the same LQ, HQ."""
     first = next((group.runs[0] for group in groups if group.runs[0].crops), groups[0].runs[0])
-    first_notes = notes_of(first.images)
-    notes = {id(group): notes_of(group.runs[0].images) for group in groups}
+    first_notes = notes_of(first.images, first.displays)
+    notes = {id(group): notes_of(group.runs[0].images, group.runs[0].displays) for group in groups}
     panels = []
     for crop in first.crops:
         where = (crop.set, crop.picture, str(crop.version))

@@ -36,10 +36,10 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         run=run,
         state=state_of(run),
         command=shlex.join(["python", "train.py", *run.overrides]) if run.overrides else "",
-        tables=tables_of(rows_of(run)),
+        tables=tables_of(rows_of(run), run.displays),
         found=found,
-        charts=charts_of([(run, 0)], references_of(run)),
-        strata=strata_of(run.strata),
+        charts=charts_of([(run, 0)], references_of(run), run.displays),
+        strata=strata_of(run.strata, run.displays),
         changed=changed(run),
         configs=[(stage.name, (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages],
     )
@@ -77,7 +77,7 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 def panels_of(run: Run) -> list[Panel]:
     """Return a panel a window: LQ, bicubic, starting weights, each stage, HQ; LQ beside the last stage at first."""
-    notes = notes_of(run.images)
+    notes = notes_of(run.images, run.displays)
     folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
     folders |= {"start": run.folder / CROPS / START} if run.start else {}
     folders |= {row_of(stage): stage.folder / CROPS for stage in run.stages}

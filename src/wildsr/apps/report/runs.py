@@ -12,12 +12,13 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
-from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA
+from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays
 from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.images import first_line
 from wildsr.io import UserError
+from wildsr.metrics import MetricDisplay
 from wildsr.scores import Scores, read_scores
 
 # What lies in a run's folder and in the folder of a stage, see wildsr.train and training/findings.py.
@@ -76,6 +77,11 @@ class Run:
     @property
     def scale(self) -> int:
         return int(number(self.config.get("scale")) or 0)
+
+    @cached_property
+    def displays(self) -> dict[str, MetricDisplay]:
+        """How metrics of a user's own are shown."""
+        return read_displays(self.folder)
 
     @property
     def start(self) -> str | None:
