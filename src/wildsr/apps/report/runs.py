@@ -80,7 +80,7 @@ class Run:
 
     @cached_property
     def displays(self) -> dict[str, MetricDisplay]:
-        """How metrics of a user's own are shown."""
+        """Return how metrics of a user's own are shown."""
         return read_displays(self.folder)
 
     @property
