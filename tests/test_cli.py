@@ -33,7 +33,19 @@ def test_help_names_every_verb(capsys):
     assert all(verb in text for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+def wildsr(*words, folder):
+    """The command in a process of its own: Hydra sets up all of a process's logging anew."""
+    call = [sys.executable, "-c", "import sys; from wildsr.cli import main; sys.exit(main())", *words]
+    return subprocess.run(call, cwd=folder, capture_output=True, text=True)
+
+
+def test_train_explains_itself_with_an_example(tmp_path):
+    done = wildsr("train", "--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert "  wildsr train" in done.stdout
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "train"])
 def test_each_verb_explains_itself_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
@@ -146,17 +158,18 @@ def test_train_shows_its_configuration_as_hydra_documents_and_writes_nothing(tmp
     assert not any(tmp_path.iterdir())
 
 
-def test_train_is_a_verb_that_runs_from_anywhere(photographs, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_train_is_a_verb_that_runs_from_anywhere(photographs, tmp_path):
     words = [
         "data=folder", f"data.train.root='{photographs}'", "data.val=null", "generator=tiny", "loss=no_perceptual",
         "data.crop=64", "data.patch=32", "data.batch_size=1", "stage=psnr", "stages.psnr.iterations=1", "name=mine",
     ]  # fmt: skip
-    assert main(["train", *words]) == 0
+    done = wildsr("train", *words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "mine" / "psnr" / "generator.safetensors").is_file()
-    assert capsys.readouterr().out.startswith("psnr stage starts from random weights; 1 iterations (runs/mine/psnr)\n")
-    assert main(["train"]) == 2
-    assert capsys.readouterr().err.startswith("error: nothing given; wanted for example experiment=quickstart")
+    assert done.stdout.startswith("psnr stage starts from random weights; 1 iterations (runs/mine/psnr)\n")
+    done = wildsr("train", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: nothing given; wanted for example experiment=quickstart")
 
 
 def test_train_explains_itself(tmp_path):

@@ -107,6 +107,9 @@ def stage_of(cfg: DictConfig) -> DictConfig:
         raise UserError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
     for key, rule in STAGE.items():
         rule(f"stages.{name}.{key}", list(cfg.stages[name][key]) if key == "losses" else cfg.stages[name][key])
+    for term, node in cfg.loss.items():
+        if not isinstance(node, DictConfig | None):
+            raise refuse(f"loss.{term}", node, f"a term with its _target_; its weight is loss.{term}.weight")
     return cfg.stages[name]
 
 

@@ -28,6 +28,7 @@ from wildsr.building import (
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
+from wildsr.io import UserError
 from wildsr.metrics import display_of
 from wildsr.networks import load_weights, save_generator
 from wildsr.training.loggers import finish
@@ -56,6 +57,8 @@ class Stage:
         self.cfg = cfg = stage_config(cfg, name)
         cfg.channels = channels_of(cfg)  # as the generator has them: what is kept of the configuration is true
         self.name, self.run = name, Path(cfg.paths.run)
+        if not cfg.name:
+            raise UserError("name: given nothing, wanted a name for the run's folder")
         self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
         self.checkpoints = self.folder / "checkpoints"
         self.start = find_start(str(cfg.resume), self.folder, name)
