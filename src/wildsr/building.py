@@ -248,6 +248,7 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
         num_sanity_val_steps=1,
         enable_model_summary=False,
     )
+    whole(1, 10**6)("data.batch_size", cfg.data.batch_size)
     processes = trainer.num_devices * trainer.num_nodes
     if cfg.data.batch_size % processes:
         raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
@@ -275,7 +276,7 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
     """
     name, predecessor = cfg.stage.name, cfg.stages[cfg.stage.name].predecessor
     if predecessor is None:
-        return cfg.generator.weights  # type: ignore[no-any-return]
+        return cfg.generator.weights
     handed_on = run / predecessor / GENERATOR
     if handed_on.is_file():
         return handed_on
@@ -284,7 +285,7 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
             f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
             f"stage={predecessor} or stage=full first, or generator.weights=FILE"
         )
-    return cfg.generator.weights  # type: ignore[no-any-return]
+    return cfg.generator.weights
 
 
 def has_own_start(cfg: DictConfig, run: Path) -> bool:

@@ -146,7 +146,7 @@ class Stage:
         trainer.loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
         origin = made_from(build(cfg.degradation, "degradation"), self.data.samples)
         for logger in trainer.loggers:
-            logger.log_hyperparams({**plain(cfg), "made_from": origin})  # type: ignore[arg-type]
+            logger.log_hyperparams({**plain(cfg), "made_from": origin})
         try:
             if cfg.validate_first and self.start is None and self.data.val:
                 self._validate_first()
