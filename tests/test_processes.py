@@ -66,21 +66,25 @@ def two(tmp_path_factory, lone):
     return folder, finish(folder, lone, *TWO)
 
 
-def gradients(folder: Path, stage: str) -> list[torch.Tensor]:
-    """Those of the first iteration: Adam's first moment starts as a tenth of them."""
+def gradients(folder: Path, stage: str) -> list[list[torch.Tensor]]:
+    """Those of the first iteration, by network: Adam's first moment starts as a tenth of them."""
     optimizers = state(folder, stage, "iteration_0000001.ckpt")["optimizer_states"]
-    return [slot["exp_avg"] * 10 for optimizer in optimizers for slot in optimizer["state"].values()]
+    return [[slot["exp_avg"] * 10 for slot in optimizer["state"].values()] for optimizer in optimizers]
+
+
+# Sums in another order, in float32. Of a new discriminator what real and what generated images ask for all but
+# cancels; in double precision both networks agree to 1e-10 (tests/training/test_plain_lightning.py).
+BOUNDS = {"psnr": [1e-4], "gan": [1e-4, 1e-3]}  # of the largest gradient: generator, discriminator
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(one, two):
-    for stage, networks in (("psnr", 1), ("gan", 2)):
-        pairs = list(zip(gradients(one, stage), gradients(two[0], stage), strict=True))
-        assert len(pairs) > 5 * networks
-        largest = max(alone.abs().max().item() for alone, _ in pairs)
-        assert (
-            max((alone - shared).abs().max().item() for alone, shared in pairs) < 1e-4 * largest
-        )  # sums in another order
+    for stage, bounds in BOUNDS.items():
+        networks = zip(gradients(one, stage), gradients(two[0], stage), bounds, strict=True)
+        for alone, shared, bound in networks:
+            assert len(alone) > 5
+            largest = max(gradient.abs().max().item() for gradient in alone)
+            assert max((a - s).abs().max().item() for a, s in zip(alone, shared, strict=True)) < bound * largest
 
 
 @pytest.mark.slow
