@@ -22,7 +22,8 @@ from wildsr.networks import load_generator
 from wildsr.networks.digest import weights_digest
 from wildsr.scores import Scores, read_scores
 
-# Of a run, see training/findings.py and fitting.py: NAME/scores.json, NAME/STAGE/config.yaml and generator.safetensors.
+# Of a run, see apps/evaluate/results.py and training/resume.py: NAME/scores.json, NAME/STAGE/config.yaml and
+# generator.safetensors.
 SCORES, CONFIG, GENERATOR = "scores.json", "config.yaml", "generator.safetensors"
 
 NO_LICENCE = "not stated"

@@ -21,7 +21,7 @@ from wildsr.io import UserError
 from wildsr.metrics import MetricDisplay
 from wildsr.scores import Scores, read_scores
 
-# What lies in a run's folder and in the folder of a stage, see wildsr.train and training/findings.py.
+# What lies in a run's folder and in the folder of a stage, see wildsr.train and apps/evaluate/results.py.
 OVERRIDES = "overrides.json"
 CONFIG, GENERATOR, CURVES = "config.yaml", "generator.safetensors", "csv"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
