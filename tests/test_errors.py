@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader
 
 from wildsr.apps.demo import cli as demo
 from wildsr.apps.prepare import workers
+from wildsr.checks import checked_number
 from wildsr.cli import main
 from wildsr.io import UserError, can_be_mended
-from wildsr.rules import number
 
 
 def failing(monkeypatch, error: BaseException) -> None:
@@ -71,7 +71,7 @@ def test_a_value_error_of_the_standard_library_is_a_bug():
         json.loads("{")
     assert not can_be_mended(caught.value)
     with pytest.raises(UserError) as caught:
-        number(0, 1)("strength", 2)
+        checked_number("strength", 2, 0, 1)
     assert can_be_mended(caught.value)
 
 

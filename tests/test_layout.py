@@ -11,7 +11,7 @@ FILES = sorted((SRC / "wildsr").rglob("*.py"))
 CORE = (
     "wildsr",  # the version
     "wildsr.io",
-    "wildsr.rules",
+    "wildsr.checks",
     "wildsr.locking",
     "wildsr.images",
     "wildsr.scores",

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torchmetrics import Metric
 
+from wildsr.checks import checked_choice, checked_integer, checked_list, checked_number, refuse
 from wildsr.config import build
 from wildsr.data import PairedFiles, PairedPictures, ValidationSet, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
@@ -30,7 +31,6 @@ from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
 from wildsr.networks import adapt_weights, freeze
-from wildsr.rules import number, one_of, optional, refuse, several, whole
 from wildsr.training import AtomicCheckpointIO, DegradedPhotographs, SuperResolution
 from wildsr.training.datamodule import MAIN
 from wildsr.training.resume import GENERATOR
@@ -38,12 +38,6 @@ from wildsr.training.stops import parse_duration
 
 EXECUTION = ("accumulate", "checkpoint_activations", "compile", "channels_last")
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
-COUNT = whole(1, 10**9)
-STAGE = {  # what the values of `stages.<name>` obey
-    "number": whole(0, 10**6), "iterations": COUNT, "iterations_per_epoch": COUNT, "checkpoint_every": COUNT,
-    "lr": number(0, 1), "ema_decay": number(0, 0.999999), "clip_gradients": optional(number(1e-12, 1e12)),
-    "losses": several(lambda key, name: name),
-}  # fmt: skip
 DELIBERATE = (  # parts of Lightning's warnings
     "does not have many workers",
     "resuming from a checkpoint that ended",
@@ -66,9 +60,9 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     data, stage, channels = cfg.data, stage_of(cfg), channels_of(cfg)
     check_networks(cfg)
     for key in ("crop", "patch", "batch_size", "val_recipes"):
-        whole(1, 10**6)(f"data.{key}", data[key])
-    seed = whole(0, 2**31 - 1)("seed", cfg.seed)
-    share = number(0, 1)("data.paired_share", data.paired_share)
+        checked_integer(f"data.{key}", data[key], 1, 10**6)
+    seed = checked_integer("seed", cfg.seed, 0, 2**31 - 1)
+    share = checked_number("data.paired_share", data.paired_share, 0, 1)
     if share < 1 and data.train is None:
         raise UserError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
@@ -105,12 +99,19 @@ def stage_of(cfg: DictConfig) -> DictConfig:
     name = cfg.stage.name
     if name not in cfg.stages:
         raise UserError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
-    for key, rule in STAGE.items():
-        rule(f"stages.{name}.{key}", list(cfg.stages[name][key]) if key == "losses" else cfg.stages[name][key])
+    stage, prefix = cfg.stages[name], f"stages.{name}"
+    checked_integer(f"{prefix}.number", stage.number, 0, 10**6)
+    for key in ("iterations", "iterations_per_epoch", "checkpoint_every"):
+        checked_integer(f"{prefix}.{key}", stage[key], 1, 10**9)
+    checked_number(f"{prefix}.lr", stage.lr, 0, 1)
+    checked_number(f"{prefix}.ema_decay", stage.ema_decay, 0, 0.999999)
+    if stage.clip_gradients is not None:
+        checked_number(f"{prefix}.clip_gradients", stage.clip_gradients, 1e-12, 1e12)
+    checked_list(f"{prefix}.losses", list(stage.losses))
     for term, node in cfg.loss.items():
         if not isinstance(node, DictConfig | None):
             raise refuse(f"loss.{term}", node, f"a term with its _target_; its weight is loss.{term}.weight")
-    return cfg.stages[name]
+    return stage
 
 
 def channels_of(cfg: DictConfig) -> int:
@@ -143,7 +144,7 @@ def check_networks(cfg: DictConfig) -> None:
 def photographs(cfg: DictConfig) -> Images:
     """Build the photographs to degrade, without the undersized ones where `data.undersized` says so."""
     images = build(cfg.data.train, "data.train")
-    leave_out = one_of("pad", "leave_out")("data.undersized", cfg.data.undersized) == "leave_out"
+    leave_out = checked_choice("data.undersized", cfg.data.undersized, ("pad", "leave_out")) == "leave_out"
     return large_enough(images, cfg.data.crop) if leave_out else images
 
 
@@ -171,7 +172,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for images in sets.values():
         side, path = images.smallest()
-        whole(least, 10**9)(f"shortest side of {path}, for validation", side)
+        checked_integer(f"shortest side of {path}, for validation", side, least, 10**9)
         images[0]
     return sets
 
@@ -188,10 +189,10 @@ def resolve_workers(workers: int | None, degrade_in: str | None) -> tuple[int, s
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if workers is None:
         workers = min(8, cores - 1) if has_gpu() else cores // 4
-    whole(0, 1024)("data.workers", workers)
+    checked_integer("data.workers", workers, 0, 1024)
     if degrade_in is None:
         degrade_in = "device" if has_gpu() or not workers else "worker"
-    return workers, one_of("worker", "device")("data.degrade_in", degrade_in)
+    return workers, checked_choice("data.degrade_in", degrade_in, ("worker", "device"))
 
 
 def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
@@ -299,7 +300,7 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
             "float32, of half precision the average's and Adam's small steps would be rounded away"
         )
     processes = trainer.num_devices * trainer.num_nodes
-    if whole(1, 10**6)("data.batch_size", cfg.data.batch_size) % processes:
+    if checked_integer("data.batch_size", cfg.data.batch_size, 1, 10**6) % processes:
         raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
     return trainer
 

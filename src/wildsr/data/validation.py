@@ -12,13 +12,13 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from wildsr.checks import checked_integer
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import crop_to_multiple, to_channels
 from wildsr.io import UserError
-from wildsr.rules import whole
 
 PAIR = 2  # a stream of random numbers beside those of samples.py
 
@@ -160,7 +160,7 @@ def validation_set(
             raise UserError("a paired set wants two folders, lq and hq")
         return PairedPictures(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
     if hq is not None:
-        whole(1, 10**6)("recipes", recipes)
+        checked_integer("recipes", recipes, 1, 10**6)
         return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
     if lq is not None:
         return RealPictures(_pictures(lq), scale, channels)

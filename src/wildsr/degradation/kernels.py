@@ -10,8 +10,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from wildsr.degradation import draws
-from wildsr.degradation.checks import (
+from wildsr.checks import (
     check_choice,
     check_integer,
     check_integer_range,
@@ -20,6 +19,7 @@ from wildsr.degradation.checks import (
     check_weights,
     refuse,
 )
+from wildsr.degradation import draws
 from wildsr.degradation.tensors import to_device
 
 # The widest that is drawn or replayed: far beyond what is released, and still no risk to memory.

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wildsr.checks import check_integer, check_type, refuse
 from wildsr.degradation import v01
-from wildsr.degradation.checks import check_integer, check_type, refuse
 from wildsr.degradation.operations import BUILT_IN
 from wildsr.io import UserError
 

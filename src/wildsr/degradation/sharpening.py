@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wildsr.degradation.checks import check_integer, check_number, check_type
+from wildsr.checks import check_integer, check_number, check_type
 from wildsr.degradation.kernels import LIMITS, Blur
 from wildsr.degradation.operations.blur import blur_image
 from wildsr.degradation.tensors import in_float32

@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.random import Generator
 
+from wildsr.checks import check_integer, check_number, check_type, refuse
 from wildsr.degradation import draws
-from wildsr.degradation.checks import check_integer, check_number, check_type, refuse
 from wildsr.degradation.operations import (
     BUILT_IN,
     BlurSpec,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wildsr.degradation.checks import refuse
+from wildsr.checks import refuse
 
 RECIPE = ("scale", "seed", "first", "second", "finish")
 ORDER = ("blur", "resize", "noise", "jpeg")

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.checks import checked_choice
 from wildsr.losses.features import BACKBONES, frozen_chain
 from wildsr.losses.terms import Target
-from wildsr.rules import one_of
 
 
 class PerceptualLoss(nn.Module):
@@ -53,7 +53,7 @@ class PerceptualLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.weight, self.target = weight, target
-        chosen = BACKBONES[one_of(*BACKBONES)("backbone", backbone)]
+        chosen = BACKBONES[checked_choice("backbone", backbone, BACKBONES)]
         if weight == 0:
             return
         layers = chosen.layers if layers is None else layers

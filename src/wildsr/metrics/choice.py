@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from torchmetrics import Metric
 
+from wildsr.checks import checked_choice, checked_list
 from wildsr.io import UserError
 from wildsr.metrics.base import needs_hq
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.learned import LearnedDistance, learned_network
 from wildsr.metrics.niqe import NIQE
-from wildsr.rules import one_of, several
 from wildsr.scores import LEFT_OUT
 
 
@@ -91,7 +91,8 @@ def chosen_metrics(
     """
     own = own or {}
     check_own(own)
-    several(one_of(*METRICS, *own))("metrics", names if isinstance(names, str) else list(names))
+    for name in checked_list("metrics", names if isinstance(names, str) else list(names)):
+        checked_choice("metrics", name, (*METRICS, *own))
     makers: dict[str, Callable[[], Metric]] = {
         "psnr_y": lambda: PSNR("y", border),
         "ssim_y": lambda: SSIM("y", border),

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.checks import checked_integer
 from wildsr.io import UserError
 from wildsr.networks.ends import averaged, check_channels, first_weight, mismatch, with_own
 from wildsr.networks.graph import GraphWriter
-from wildsr.rules import whole
 
 
 class CompactNet(nn.Module):
@@ -40,8 +40,8 @@ class CompactNet(nn.Module):
     def __init__(self, scale: int = 4, channels: int = 3, features: int = 64, convs: int = 16) -> None:
         super().__init__()
         for key, value in {"scale": scale, "channels": channels, "features": features}.items():
-            whole(1, 10**6)(key, value)
-        whole(0, 10**6)("convs", convs)
+            checked_integer(key, value, 1, 10**6)
+        checked_integer("convs", convs, 0, 10**6)
         self.scale, self.channels = scale, channels
         self.sizes = {"features": features, "convs": convs}
         self.architecture = f"CompactNet of {features} features, {convs} convolutions"

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.checks import checked_integer
 from wildsr.io import UserError
 from wildsr.networks.ends import averaged, check_channels, mismatch, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
-from wildsr.rules import whole
 
 RESIDUAL_SCALE = 0.2  # of a dense block and of a block of three, in the released networks
 SLOPE = 0.2  # of every leaky ReLU in the released networks
@@ -71,8 +71,8 @@ class RRDBNet(nn.Module):
             raise UserError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
         sizes = {"channels": channels, "features": features, "blocks": blocks, "growth": growth}
         for key, value in sizes.items():
-            whole(1, 10**6)(key, value)
-        whole(1, MOST_DILATION)("dilation", dilation)
+            checked_integer(key, value, 1, 10**6)
+        checked_integer("dilation", dilation, 1, MOST_DILATION)
         self.scale, self.channels, self.dilation = scale, channels, dilation
         self.sizes = {"features": features, "blocks": blocks, "growth": growth}
         self.architecture = f"RRDBNet of {features} features, {blocks} blocks, growth {growth}"

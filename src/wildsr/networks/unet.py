@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from wildsr.checks import checked_integer
 from wildsr.io import UserError
 from wildsr.networks.ends import first_weight
-from wildsr.rules import whole
 
 SLOPE = 0.2  # of every leaky ReLU in the released network
 SMALLEST = 8  # three halvings
@@ -45,7 +45,7 @@ class UNetDiscriminator(nn.Module):
     def __init__(self, channels: int = 3, features: int = 64, spectral_norm: bool = True) -> None:
         super().__init__()
         for key, value in {"channels": channels, "features": features}.items():
-            whole(1, 10**6)(key, value)
+            checked_integer(key, value, 1, 10**6)
 
         def conv(inputs: int, outputs: int, halve: bool = False) -> nn.Module:
             kernel, stride = (4, 2) if halve else (3, 1)

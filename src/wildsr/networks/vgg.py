@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wildsr.checks import checked_integer
 from wildsr.io import UserError
 from wildsr.networks.ends import first_weight
-from wildsr.rules import whole
 
 SLOPE = 0.2  # of every leaky ReLU in the released network
 STAGES = {128: 5, 256: 6}  # side of the image -> halvings, down to 4 × 4
@@ -38,7 +38,7 @@ class VGGDiscriminator(nn.Module):
     def __init__(self, channels: int = 3, features: int = 64, size: int = 256) -> None:
         super().__init__()
         for key, value in {"channels": channels, "features": features}.items():
-            whole(1, 10**6)(key, value)
+            checked_integer(key, value, 1, 10**6)
         if size not in STAGES:
             raise UserError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
         self.channels, self.size, self.stages = channels, size, STAGES[size]

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
 
+from wildsr.checks import checked_choice, checked_integer, checked_number, refuse
 from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
 from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
 from wildsr.io import UserError
-from wildsr.rules import number, one_of, refuse, whole
 from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
 from wildsr.training.stops import SIGNALS
 
@@ -70,12 +70,13 @@ class DegradedPhotographs(L.LightningDataModule):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        self.batch_size = whole(1, 10**6)("batch_size", batch_size)
-        self.iterations_per_epoch = whole(1, 10**9)("iterations_per_epoch", iterations_per_epoch)
-        self.workers = whole(0, 1024)("workers", workers)
-        self.degrade_in = one_of("device", "worker")("degrade_in", degrade_in)
+        self.batch_size = checked_integer("batch_size", batch_size, 1, 10**6)
+        self.iterations_per_epoch = checked_integer("iterations_per_epoch", iterations_per_epoch, 1, 10**9)
+        self.workers = checked_integer("workers", workers, 0, 1024)
+        self.degrade_in = checked_choice("degrade_in", degrade_in, ("device", "worker"))
         key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage, "channels": channels}
-        self.samples = training_samples(train, pairs, number(0, 1)("paired_share", paired_share), degradation, key)
+        checked_number("paired_share", paired_share, 0, 1)
+        self.samples = training_samples(train, pairs, paired_share, degradation, key)
         self.val: dict[str, ValidationSet] = {}
         if val is not None:
             self.val = dict(val) if isinstance(val, Mapping) else {MAIN: val}

@@ -16,10 +16,10 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from wildsr.checks import checked_integer, checked_number
 from wildsr.data import Batch
 from wildsr.images import write_image
 from wildsr.io import UserError, write_whole
-from wildsr.rules import number, optional, whole
 from wildsr.training.scalars import mean_scalars
 
 READINGS = 5  # of the scalars: what holds for so many in a row is no accident
@@ -76,10 +76,11 @@ class DivergenceMonitor(L.Callback):
     """
 
     def __init__(self, folder: str | Path, every: int = 100, limits: Mapping[str, float | None] | None = None) -> None:
-        self.folder, self.every = Path(folder), whole(1, 10**9)("every", every)
+        self.folder, self.every = Path(folder), checked_integer("every", every, 1, 10**9)
         self.limits = LIMITS | dict(limits or {})  # type: ignore[operator]
         for name, limit in self.limits.items():
-            optional(number(1e-6, 1e30))(f"callbacks.divergence.limits.{name}", limit)
+            if limit is not None:
+                checked_number(f"callbacks.divergence.limits.{name}", limit, 1e-6, 1e30)
         self.last: Reading | None = None
         self.discriminator: deque[float] = deque(maxlen=READINGS)
         self.pixel: deque[float] = deque(maxlen=READINGS)

@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
+from wildsr.checks import checked_integer
 from wildsr.data import Batch
 from wildsr.images import to_pil
 from wildsr.io import write_rows
-from wildsr.rules import whole
 
 
 class HardExamples(L.Callback):
@@ -27,7 +27,7 @@ class HardExamples(L.Callback):
     """
 
     def __init__(self, file: str | Path, count: int = 12) -> None:
-        self.file, self.count = Path(file), whole(1, 1000)("count", count)
+        self.file, self.count = Path(file), checked_integer("count", count, 1, 1000)
         self.seen: list[tuple[int, Tensor]] = []  # iteration, and the loss of each of its samples, on the device
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import Metric
 
+from wildsr.checks import checked_integer, checked_number, refuse
 from wildsr.losses import L1Loss
-from wildsr.rules import number, optional, refuse, whole
 from wildsr.training.accumulation import Scalars, microbatches, sum_losses
 from wildsr.training.memory import checkpoint_activations as recompute
 from wildsr.training.memory import set_memory_format
@@ -29,18 +29,6 @@ from wildsr.training.validation import SetMetrics, upscale_batch
 
 log = logging.getLogger(__name__)
 ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released gan stage's
-
-
-def switch(key: str, value: Any) -> None:
-    """Refuse a choice that is neither true nor false."""
-    if not isinstance(value, bool):
-        raise refuse(key, value, "true or false")
-
-
-PLAIN = {  # the arguments that a checkpoint keeps, and what they obey
-    "ema_decay": number(0, 0.999999), "clip_gradients": optional(number(1e-12, 1e12)), "accumulate": whole(1, 10**6),
-    "checkpoint_activations": switch, "compile": switch, "channels_last": switch,
-}  # fmt: skip
 
 
 class SuperResolution(L.LightningModule):
@@ -95,9 +83,19 @@ class SuperResolution(L.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.save_hyperparameters(*PLAIN)
-        for key, rule in PLAIN.items():
-            rule(key, self.hparams[key])
+        switches = {
+            "checkpoint_activations": checkpoint_activations,
+            "compile": compile,
+            "channels_last": channels_last,
+        }
+        self.save_hyperparameters("ema_decay", "clip_gradients", "accumulate", *switches)
+        checked_number("ema_decay", ema_decay, 0, 0.999999)
+        if clip_gradients is not None:
+            checked_number("clip_gradients", clip_gradients, 1e-12, 1e12)
+        checked_integer("accumulate", accumulate, 1, 10**6)
+        for key in switches:
+            if not isinstance(self.hparams[key], bool):
+                raise refuse(key, self.hparams[key], "true or false")
         self.generator, self.discriminator = generator, discriminator
         self.objective = Objective({"pixel": L1Loss()} if losses is None else losses)
         self.objective.require_discriminator(discriminator is not None)

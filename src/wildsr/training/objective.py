@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wildsr.checks import checked_choice, checked_number
 from wildsr.io import UserError
-from wildsr.rules import number, one_of
 from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
 
@@ -35,8 +35,8 @@ class Objective(nn.Module):
         if not terms:
             raise UserError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
         for name, term in terms.items():
-            number(0, 1e6)(f"losses.{name}.weight", getattr(term, "weight", None))
-            one_of(*TARGETS)(f"losses.{name}.target", getattr(term, "target", "pixel"))
+            checked_number(f"losses.{name}.weight", getattr(term, "weight", None), 0, 1e6)
+            checked_choice(f"losses.{name}.target", getattr(term, "target", "pixel"), TARGETS)
         if not any(term.weight for term in terms.values()):
             raise UserError(f"losses {', '.join(terms)}: each weighs 0, wanted one at least for the generator to learn")
         adversarial = [name for name, term in terms.items() if hasattr(term, "discriminator_loss")]

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
+from wildsr.checks import checked_integer
 from wildsr.images import most_detailed, save_picture, to_pil
 from wildsr.images.sheets import sheet
-from wildsr.rules import whole
 from wildsr.training.pairs import ValidationPair
 from wildsr.training.scalars import logged_step
 
@@ -33,11 +33,9 @@ class Panels(L.Callback):
     """
 
     def __init__(self, folder: str | Path, images: int = 3, side: int = 256) -> None:
-        self.folder, self.images, self.side = (
-            Path(folder),
-            whole(1, 1000)("images", images),
-            whole(8, 10**5)("side", side),
-        )
+        self.folder = Path(folder)
+        self.images = checked_integer("images", images, 1, 1000)
+        self.side = checked_integer("side", side, 8, 10**5)
         self.rows: list[list[Any]] = []
 
     def on_validation_batch_end(

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
-from wildsr.rules import whole
+from wildsr.checks import checked_integer
 from wildsr.training.scalars import logged_step
 
 MAX_LOGITS = 10_000  # of a histogram: more would not change its look
@@ -29,7 +29,7 @@ class ScalarLogger(L.Callback):
     """
 
     def __init__(self, every: int = 100) -> None:
-        self.every = whole(1, 10**9)("every", every)
+        self.every = checked_integer("every", every, 1, 10**9)
         self.begin = self.ended = self.waited = 0.0
         self.iterations = 0
 

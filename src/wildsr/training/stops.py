@@ -14,7 +14,7 @@ from typing import Any
 
 import lightning as L
 
-from wildsr.rules import refuse
+from wildsr.checks import refuse
 from wildsr.training.checkpoints import LAST
 
 # What a person sends, what ends a process, and what clusters send some time before they end it.

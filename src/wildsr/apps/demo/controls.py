@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from wildsr.checks import refuse
 from wildsr.degradation import DegradationSpec, Recipe
-from wildsr.degradation.checks import refuse
 from wildsr.degradation.kernels import BLUR_FIELDS
 from wildsr.degradation.operations.noise import STRENGTH
 from wildsr.degradation.operations.resize import MODES

@@ -21,11 +21,11 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count, noted, some
+from wildsr.checks import checked_integer, checked_number
 from wildsr.config import build
 from wildsr.data import PairedFiles, Photographs, Store
 from wildsr.data.photographs import CORRUPT_SHARE
 from wildsr.images import file_state, image_size, read_image
-from wildsr.rules import number, whole
 
 # Decoded without --all. Of 300 the one damaged in a hundred that stops a run is missed once in twenty (0.99 ** 300).
 SAMPLE = 300
@@ -90,8 +90,8 @@ def sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
     data, found = cfg.data, list[Source]()
     share, crop = 0.0, 0
     with noted(findings, "pictures"):
-        share = number(0, 1)("data.paired_share", data.paired_share)
-        crop = whole(1, 10**6)("data.crop", data.crop)
+        share = checked_number("data.paired_share", data.paired_share, 0, 1)
+        crop = checked_integer("data.crop", data.crop, 1, 10**6)
     if share < 1 and data.train is not None:
         with noted(findings, "pictures"):
             photographs = build(data.train, "data.train")

@@ -13,18 +13,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from wildsr.checks import check_type, checked_integer, checked_list
 from wildsr.data import ValidationSet
 from wildsr.degradation.drawn import in_words
 from wildsr.images import first_line, most_detailed, to_uint8, write_image, write_whole
 from wildsr.io import UserError
-from wildsr.rules import record, several, whole
 
 CROPS, LIST = "crops", "crops.json"
 LQ, HQ, BICUBIC, START = "lq", "hq", "bicubic", "start"  # folders of `crops`
@@ -33,7 +33,7 @@ PICTURES = 8  # of a run; five windows of 256 x 256 x 3 bytes each stay below 10
 PICTURES_OF_A_SET = 4
 
 
-@record
+@dataclass(frozen=True)
 class Crop:
     """One window: picture `index` of a validation set, `version` of the photograph `picture`, with its recipe in words.
 
@@ -44,11 +44,17 @@ class Crop:
     index: int
     picture: str
     version: int
-    window: Annotated[Sequence[int], several(whole(0, 10**6))]
+    window: Sequence[int]
     digest: str
     recipe: str
 
     def __post_init__(self) -> None:
+        for key, kind in (("set", str), ("index", int), ("picture", str), ("version", int)):
+            check_type(self, key, kind)
+        window = tuple(checked_integer("window", side, 0, 10**6) for side in checked_list("window", self.window))
+        object.__setattr__(self, "window", window)
+        for key in ("digest", "recipe"):
+            check_type(self, key, str)
         if not (re.fullmatch(r"[\w-]+", self.set) and re.fullmatch(r"[0-9a-f]{12}", self.digest)):
             raise ValueError(f"set {self.set!r}, digest {self.digest!r}: wanted a word and twelve hexadecimal digits")
         if len(self.window) != 4:

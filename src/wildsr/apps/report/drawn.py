@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
+from wildsr.checks import check_integer, check_number, check_type, checked_list, checked_number
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.images import first_line, write_whole
 from wildsr.io import UserError
-from wildsr.rules import number, record, several, whole
 
 DRAWN = "degradation.json"
 DRAWS = 2000  # recipes; a share of 3 % is then known to 0.4 %
 RECIPES = 4
 BINS = 30
 FEW_VALUES = 8
-Share = Annotated[float, number(0, 1)]
 
 
-@record
+@dataclass(frozen=True)
 class Histogram:
     """Spread of one drawn number: the share in [0, 1] of each of its values, or of equal steps between two ends.
 
@@ -32,22 +32,32 @@ class Histogram:
     """
 
     key: str
-    part: Share
-    shares: Annotated[Sequence[float], several(number(0, 1))]
-    labels: Annotated[Sequence[str], several(lambda key, value: str(value))]
+    part: float
+    shares: Sequence[float]
+    labels: Sequence[str]
+
+    def __post_init__(self) -> None:
+        check_type(self, "key", str)
+        check_number(self, "part", 0, 1)
+        shares = tuple(checked_number("shares", share, 0, 1) for share in checked_list("shares", self.shares))
+        object.__setattr__(self, "shares", shares)
+        object.__setattr__(self, "labels", tuple(map(str, checked_list("labels", self.labels))))
 
     @property
     def by_value(self) -> bool:
         return len(self.labels) == len(self.shares)
 
 
-@record
+@dataclass(frozen=True)
 class Drawn:
     """Content of `draws` recipes, and the first of them in words, a line an order."""
 
-    draws: Annotated[int, whole(1, 10**9)]
-    histograms: list  # of Histogram
-    recipes: list  # of texts
+    draws: int
+    histograms: list[Histogram]
+    recipes: list[str]
+
+    def __post_init__(self) -> None:
+        check_integer(self, "draws", 1, 10**9)
 
 
 def look_at(spec: DegradationSpec, draws: int = DRAWS, seed: int = 0) -> Drawn:

@@ -13,8 +13,8 @@ from numpy.random import Generator
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from wildsr.checks import check_number, check_range
 from wildsr.degradation import cpu
-from wildsr.degradation.checks import check_number, check_range
 from wildsr.degradation.kernels import LIMITS, Blur, Sinc, render_kernel, render_taps
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32, reflect, to_device

@@ -9,8 +9,8 @@ from typing import ClassVar
 from numpy.random import Generator
 from torch import Tensor
 
+from wildsr.checks import check_integer, check_integer_range
 from wildsr.degradation import draws, libjpeg
-from wildsr.degradation.checks import check_integer, check_integer_range
 from wildsr.degradation.operations.operation import DrawContext
 
 QUALITIES = (1, 100)

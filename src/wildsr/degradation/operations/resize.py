@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
+from wildsr.checks import check_choice, check_choices, check_number, check_range, check_weights
 from wildsr.degradation import cpu, draws
-from wildsr.degradation.checks import check_choice, check_choices, check_number, check_range, check_weights
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
 
