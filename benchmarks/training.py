@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.vgg import cfgs, make_layers
 
-from wildsr.building import build_data, build_module, filter_warnings
+from wildsr.building import build_data, build_module, filtered_warnings
 from wildsr.config import build, compose_config, stage_config
 from wildsr.data import Batch
 from wildsr.losses import features
@@ -236,9 +236,9 @@ def memory(words: list[str], name: str) -> float:
         return process.submit(_peak, with_option(words, name), torch.get_num_threads()).result()
 
 
+@filtered_warnings()
 def _peak(words: list[str], threads: int) -> float:
     torch.set_num_threads(threads)
-    filter_warnings()
     module, batches = ready(words), pairs(words, 1)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -309,6 +309,7 @@ def alone(clock: dict[str, float], name: str, function: Callable[..., Any], *giv
     return result
 
 
+@filtered_warnings()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", help=f"as train.py takes them (default: {' '.join(DEFAULT)})")
@@ -319,7 +320,6 @@ def main() -> None:
     if given.rounds < 2:
         parser.error(f"--rounds: given {given.rounds}, wanted 2 or more")
     torch.set_num_threads(given.threads)
-    filter_warnings()
     words = given.words or DEFAULT
     print(f"{' '.join(words)}, {given.threads} thread(s), {device()}", flush=True)
     try:

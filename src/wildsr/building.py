@@ -59,7 +59,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     """
     data, stage, channels = cfg.data, stage_of(cfg), channels_of(cfg)
     check_networks(cfg)
-    for key in ("crop", "patch", "batch_size", "val_recipes"):
+    for key in ("crop", "patch", "val_recipes"):
         checked_integer(f"data.{key}", data[key], 1, 10**6)
     seed = checked_integer("seed", cfg.seed, 0, 2**31 - 1)
     share = checked_number("data.paired_share", data.paired_share, 0, 1)

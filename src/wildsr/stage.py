@@ -90,9 +90,9 @@ class Stage:
             OSError: a file cannot be written.
             Interrupted: it stopped early; the same command goes on.
         """
-        done, generator = self.start.iteration if self.start else 0, self.folder / GENERATOR
+        generator = self.folder / GENERATOR
         if self.is_finished:
-            say(f"{self.name} stage: finished, {done} iterations ({self.folder})")
+            say(f"{self.name} stage: finished, {self.done} iterations ({self.folder})")
             return False
         self._take_over()
         if is_rank_zero():
@@ -101,7 +101,7 @@ class Stage:
                 broken.unlink(missing_ok=True)
             text = OmegaConf.to_yaml(self.cfg, resolve=True)
             write_whole(self.folder / CONFIG, lambda file: file.write(text.encode()))
-        if done < self.iterations:
+        if self.done < self.iterations:
             self.train(begin)
             if not (self.checkpoints / f"iteration_{self.iterations:07d}.ckpt").is_file():
                 self.trainer.save_checkpoint(self.checkpoints / LAST)  # ModelCheckpoint leaves some ends out
@@ -114,10 +114,14 @@ class Stage:
         return True
 
     @property
+    def done(self) -> int:
+        """Return how many iterations the checkpoint that it goes on from has behind it."""
+        return self.start.iteration if self.start else 0
+
+    @property
     def is_finished(self) -> bool:
         """Return whether there is nothing left to train, and the averaged generator is there."""
-        done = self.start.iteration if self.start else 0
-        return done >= self.iterations and (self.folder / GENERATOR).is_file()
+        return self.done >= self.iterations and (self.folder / GENERATOR).is_file()
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 # B batch, C = 1 or 3, H W image
 
-from typing import Literal
+from typing import Literal, get_args
 
 from kornia.metrics import ssim
 from torch import Tensor
@@ -17,7 +17,27 @@ Channels = Literal["y", "rgb"]
 WINDOW = 11
 
 
-class PSNR(ImageMetric):
+class Fidelity(ImageMetric):
+    """Compare images with their references, on 8-bit levels; higher is better.
+
+    Args:
+        channels: "y" compares the luma, "rgb" all channels with equal weight; the same for grey images.
+        border: pixels cut off each side before measuring; papers cut off as many as the scale.
+
+    Raises:
+        UserError: other channels.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, channels: Channels = "y", border: int = 0) -> None:
+        super().__init__()
+        if channels not in get_args(Channels):
+            raise UserError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
+        self.channels, self.border = channels, border
+
+
+class PSNR(Fidelity):
     """Mean peak signal-to-noise ratio over images, in dB; higher is better.
 
     The mean of each image's PSNR, not the PSNR of the pooled error. That of equal images is infinite, and left out.
@@ -27,17 +47,7 @@ class PSNR(ImageMetric):
         >>> black, dark = torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 0.1)
         >>> round(PSNR(channels="rgb")(dark, black).item(), 2)  # 20 log10(255 / 26): a file holds 0.1 as 26
         19.83
-
-    Args:
-        channels: "y" compares the luma, "rgb" all channels with equal weight; the same for grey images.
-        border: pixels cut off each side before measuring; papers cut off as many as the scale.
     """
-
-    higher_is_better = True
-
-    def __init__(self, channels: Channels = "y", border: int = 0) -> None:
-        super().__init__()
-        self.channels, self.border = _check_channels(channels), border
 
     def update(self, sr: Tensor, hq: Tensor) -> None:
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -51,7 +61,7 @@ class PSNR(ImageMetric):
         self.add(scores)
 
 
-class SSIM(ImageMetric):
+class SSIM(Fidelity):
     """Mean structural similarity over images, at most 1; higher is better.
 
     Example:
@@ -59,17 +69,7 @@ class SSIM(ImageMetric):
         >>> image = torch.rand(1, 3, 16, 16)
         >>> SSIM()(image, image).item()
         1.0
-
-    Args:
-        channels: "y" compares the luma, "rgb" all channels with equal weight; the same for grey images.
-        border: pixels cut off each side before measuring; papers cut off as many as the scale.
     """
-
-    higher_is_better = True
-
-    def __init__(self, channels: Channels = "y", border: int = 0) -> None:
-        super().__init__()
-        self.channels, self.border = _check_channels(channels), border
 
     def update(self, sr: Tensor, hq: Tensor) -> None:
         """Score each image; both (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -84,12 +84,6 @@ class SSIM(ImageMetric):
             raise UserError(f"SSIM got {height} x {width} px inside the border; wanted at least {WINDOW} px a side")
         scores = ssim(sr, hq, WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
         self.add(scores)
-
-
-def _check_channels(channels: str) -> str:
-    if channels not in ("y", "rgb"):
-        raise UserError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
-    return channels
 
 
 def _compared(sr: Tensor, hq: Tensor, channels: str, border: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Pixels that every figure is measured on: 8-bit levels, the luma of super-resolution papers, and MATLAB's rgb2gray."""
 
-# B batch, C = 1 or 3, H W image
+# B batch, C = 1 or 3, H W image; levels are (B, C, H, W) float64, whole numbers in [0, 255]
 
 from torch import Tensor
 
@@ -44,32 +44,21 @@ def to_levels(images: Tensor, border: int = 0) -> Tensor:
 
 
 def luma(levels: Tensor) -> Tensor:
-    """Return Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of 8-bit levels, not rounded; in [16, 235].
+    """Return Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of 8-bit levels, (B, 1, H, W), not rounded; in [16, 235].
 
     A grey image is its own luma.
-
-    Args:
-        levels: (B, C, H, W) float64, whole numbers in [0, 255].
-
-    Returns:
-        (B, 1, H, W).
     """
-    if levels.shape[1] == 1:
-        return levels
     # Whole weights: the sum is exact, so every device rounds the quotient alike.
-    weights = levels.new_tensor(_LUMA_WEIGHTS).view(1, 3, 1, 1)
-    return (levels * weights).sum(1, keepdim=True) / 255_000 + 16
+    return levels if levels.shape[1] == 1 else _weighted_sum(levels, _LUMA_WEIGHTS) / 255_000 + 16
 
 
 def rgb2gray(levels: Tensor) -> Tensor:
-    """Return 0.2989 R + 0.5870 G + 0.1140 B of 8-bit levels, not rounded; in [0, 255]. A grey image stays itself.
+    """Return 0.2989 R + 0.5870 G + 0.1140 B of 8-bit levels, (B, 1, H, W), not rounded; in [0, 255].
 
-    Args:
-        levels: (B, C, H, W) float64, whole numbers in [0, 255].
-
-    Returns:
-        (B, 1, H, W).
+    A grey image stays itself.
     """
-    if levels.shape[1] == 1:
-        return levels
-    return (levels * levels.new_tensor(_GREY_WEIGHTS).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return levels if levels.shape[1] == 1 else _weighted_sum(levels, _GREY_WEIGHTS)
+
+
+def _weighted_sum(levels: Tensor, weights: tuple[float, float, float]) -> Tensor:
+    return (levels * levels.new_tensor(weights).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -8,13 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
-from wildsr.io import UserError
-from wildsr.networks.ends import averaged, check_channels, first_weight, mismatch, with_own
+from wildsr.networks.ends import averaged, first_weight, require_same_architecture, with_own
 from wildsr.networks.graph import GraphWriter
 
 
@@ -72,11 +70,7 @@ class CompactNet(nn.Module):
         Raises:
             ValueError: another architecture, or numbers of channels of which neither is 1.
         """
-        with torch.device("meta"):
-            given = from_state(state)
-        if given is None or given.architecture != self.architecture:
-            raise UserError(mismatch(given.architecture if given else None, state, self.architecture))
-        check_channels(given.channels, self.channels)
+        given = require_same_architecture(self, state, from_state)
         adapted = dict(state) | first_weight(state, "body.0.weight", self.channels)
         last = f"body.{len(self.body) - 1}."
         if given.scale != self.scale:

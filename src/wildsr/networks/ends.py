@@ -9,11 +9,40 @@ Its errors, of type ValueError, begin with a verb: the file's name is put in fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from wildsr.io import UserError
+
+
+class Network(Protocol):
+    """Tell what must agree, and how many channels its images have."""
+
+    architecture: str
+    channels: int
+
+
+N = TypeVar("N", bound=Network)
+
+
+def require_same_architecture(
+    network: N, state: Mapping[str, Tensor], from_state: Callable[[Mapping[str, Tensor]], N | None]
+) -> N:
+    """Return the network that a state dict is of, without memory for its weights.
+
+    Raises:
+        UserError: it is of another architecture, or neither network's images are grey where their channels differ.
+    """
+    with torch.device("meta"):
+        given = from_state(state)
+    if given is None or given.architecture != network.architecture:
+        holds = given.architecture if given else f"another network ({', '.join(list(state)[:3])}, …)"
+        raise UserError(f"holds {holds}; wanted {network.architecture}")
+    check_channels(given.channels, network.channels)
+    return given
 
 
 def check_channels(given: int, wanted: int) -> None:
@@ -79,9 +108,3 @@ def with_own(state: Mapping[str, Tensor], own: Mapping[str, Tensor], beginnings:
 
     kept = {name: tensor for name, tensor in state.items() if not is_free(name)}
     return kept | {name: tensor for name, tensor in own.items() if is_free(name)}
-
-
-def mismatch(given: str | None, state: Mapping[str, Tensor], wanted: str) -> str:
-    """Word what a file holds where it is not what a network wants."""
-    first = ", ".join(list(state)[:3])
-    return f"holds {given or f'another network ({first}, …)'}; wanted {wanted}"

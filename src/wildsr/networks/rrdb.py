@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
 from wildsr.io import UserError
-from wildsr.networks.ends import averaged, check_channels, mismatch, share_inputs, with_own
+from wildsr.networks.ends import averaged, require_same_architecture, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
 
 RESIDUAL_SCALE = 0.2  # of a dense block and of a block of three, in the released networks
@@ -130,11 +130,7 @@ class RRDBNet(nn.Module):
         Raises:
             ValueError: another architecture, or numbers of channels of which neither is 1.
         """
-        with torch.device("meta"):
-            given = from_state(state)
-        if given is None or given.architecture != self.architecture:
-            raise UserError(mismatch(given.architecture if given else None, state, self.architecture))
-        check_channels(given.channels, self.channels)
+        given = require_same_architecture(self, state, from_state)
         sides = [(network.channels, network.unshuffle) for network in (given, self)]
         adapted = dict(state)
         if sides[0] != sides[1]:

@@ -70,8 +70,8 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
     if stage is None:
         return
     with noted(findings, "pictures") as said:
-        build_data(here)
         build_trainer(cfg, callbacks=[])
+        build_data(here)
     for line in said.getvalue().splitlines():
         if not line.startswith("left out: "):  # the pictures' own check counts those
             findings.append(Finding(WARNING, "pictures", line))
