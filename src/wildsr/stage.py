@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from wildsr.building import (
-    GENERATOR,
     build_callbacks,
     build_data,
     build_module,
@@ -19,10 +20,8 @@ from wildsr.building import (
     check_monitor,
     filtered_warnings,
     first_weights,
-    has_gpu,
     has_own_start,
     is_rank_zero,
-    say,
     stage_of,
 )
 from wildsr.config import build, stage_config
@@ -35,6 +34,7 @@ from wildsr.training.loggers import finish
 from wildsr.training.provenance import made_from
 from wildsr.training.resume import (
     CONFIG,
+    GENERATOR,
     LAST,
     file_digest,
     find_start,
@@ -43,6 +43,9 @@ from wildsr.training.resume import (
     warn_of_other_predecessor,
 )
 from wildsr.training.stops import Interrupted
+
+log = logging.getLogger(__name__)
+info = rank_zero_only(log.info)  # once for all processes
 
 
 class Stage:
@@ -92,7 +95,7 @@ class Stage:
         """
         generator = self.folder / GENERATOR
         if self.is_finished:
-            say(f"{self.name} stage: finished, {self.done} iterations ({self.folder})")
+            info(f"{self.name} stage: finished, {self.done} iterations ({self.folder})")
             return False
         self._take_over()
         if is_rank_zero():
@@ -140,22 +143,22 @@ class Stage:
         digests = {"data": fingerprint(self.data.samples), "predecessor": file_digest(handed_on_to_us)}
         self.module.origin = {"stage": self.name, "settings": self.settings, **digests}
         for report in self.reports if self.start is None else []:
-            say(report)
+            info(report)
         begins = f"starts from {handed_on_to_us or self.weights or 'random weights'};"
         if self.start is not None:
             begins = f"goes on after iteration {self.start.iteration} of"
             if self.start.origin["data"] != digests["data"]:
-                say(f"{self.name} stage: warning: other training images than before (names or sizes differ)")
+                info(f"{self.name} stage: warning: other training images than before (names or sizes differ)")
         for name in self.cfg.stages[self.name].losses:
             if name == "perceptual" and not self.cfg.loss[name].weight:
-                say(f"{self.name} stage: without the perceptual loss (loss.perceptual.weight=0)")
-        say(f"{self.name} stage {begins} {self.iterations} iterations ({self.folder})")
+                info(f"{self.name} stage: without the perceptual loss (loss.perceptual.weight=0)")
+        info(f"{self.name} stage {begins} {self.iterations} iterations ({self.folder})")
 
     @filtered_warnings()
     def train(self, begin: float) -> None:
         """Run the trainer, with the loggers open. Raises: Interrupted: as `fit`."""
         cfg, trainer, threads = self.cfg, self.trainer, torch.get_num_threads()
-        if not has_gpu():
+        if not torch.cuda.is_available():
             torch.set_num_threads(max(1, threads - self.data.workers))
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if hasattr(callback, "begin"):  # a time limit is the call's, which may train several stages
@@ -184,7 +187,7 @@ class Stage:
         found = self.trainer.callback_metrics
         names = [name for name in self.cfg.metrics if f"val/{name}" in found]
         words = [f"{display_of(name).label} {float(found[f'val/{name}']):.4g}" for name in names]
-        say(f"{self.name} stage, before its first iteration: {', '.join(words)}")
+        info(f"{self.name} stage, before its first iteration: {', '.join(words)}")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

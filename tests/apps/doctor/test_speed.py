@@ -15,7 +15,7 @@ FOUND = {
 @pytest.fixture
 def page(cfg, progress, monkeypatch):
     """The findings on a machine of four cores without a GPU, on which a burst gives these figures."""
-    monkeypatch.setattr(speed, "has_gpu", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr(speed, "available", lambda: 4)
 
     def check(
@@ -66,7 +66,7 @@ def test_waiting_for_pairs_is_a_warning_with_the_way_out(page, cfg, monkeypatch)
     assert late.level == WARNING
     assert late.advice == "data.workers=1, or a store, read without decoding (wildsr prepare --store)"
     assert relief(cfg("data.train._target_=wildsr.data.Store"), FOUND | {"workers": 1}).startswith("more or faster")
-    monkeypatch.setattr(speed, "has_gpu", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert relief(cfg(), FOUND | {"degrade_in": "worker"}).startswith("data.workers=3, or data.degrade_in=device")
 
 

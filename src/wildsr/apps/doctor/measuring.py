@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from wildsr.apps.evaluate.closing import device
 from wildsr.apps.evaluate.evaluator import shown_pair
-from wildsr.building import has_gpu, is_rank_zero
+from wildsr.building import is_rank_zero
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, write_whole
 from wildsr.networks.memory import free_memory, is_out_of_memory
@@ -81,7 +81,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         whatever a run would.
     """
-    free = free_memory(device()) if has_gpu() else free_memory(device()) + peak_memory()
+    free = free_memory(device()) if torch.cuda.is_available() else free_memory(device()) + peak_memory()
     limit_memory()
     stage = Stage(cfg, cfg.stage.name)
     data, trainer = stage.data, stage.trainer
@@ -112,7 +112,7 @@ def validation_time(module: SuperResolution, sets: dict[str, ValidationSet], pla
 
 def now() -> float:
     """Return the time in seconds, after all that the device was asked to do."""
-    if has_gpu():
+    if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.monotonic()
 
@@ -122,7 +122,7 @@ def limit_memory() -> None:
 
     On Linux, without a GPU, whose driver reserves more addresses than there is memory.
     """
-    if has_gpu():
+    if torch.cuda.is_available():
         return
     with suppress(OSError, ValueError, StopIteration, ImportError):
         import resource

@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.doctor.bursts import burst
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count
-from wildsr.building import has_gpu, stage_of
+from wildsr.building import stage_of
 
 TIGHT = 0.9  # of the free memory: later iterations and larger pictures of validation want some too
 WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
@@ -63,7 +64,7 @@ def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
     """Say what memory the stages took at most, of what was free."""
     taken = ", ".join(f"{name} {decimal(found['peak'])}" for name, found in ran.items())
     free = min(found["free"] for found in ran.values())
-    text = f"{taken} of {decimal(free)} free{' on the GPU' if has_gpu() else ', workers apart'}"
+    text = f"{taken} of {decimal(free)} free{' on the GPU' if torch.cuda.is_available() else ', workers apart'}"
     if any(found["peak"] > TIGHT * found["free"] for found in ran.values()):
         return Finding(WARNING, "memory", f"{text}: hardly anything is left", SHORTER)
     return Finding(OK, "memory", text)
@@ -115,10 +116,10 @@ def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Findi
 def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     """Say what to change where pairs come too slowly."""
     ways = []
-    spare = available() - 1 if has_gpu() else available() // 4
+    spare = available() - 1 if torch.cuda.is_available() else available() // 4
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
-    if has_gpu() and found["degrade_in"] == "worker":
+    if torch.cuda.is_available() and found["degrade_in"] == "worker":
         ways.append("data.degrade_in=device")
     if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")
@@ -131,7 +132,7 @@ def cores(found: Mapping[str, Any]) -> list[Finding]:
     text = f"{there} cores: {count(workers, 'worker')}, {count(threads, 'thread')} for the networks"
     if workers > there:
         return [Finding(WARNING, "cores", f"{text}: they take turns", f"data.workers={max(there - 1, 0)} or null")]
-    if not has_gpu() and workers + threads < there:
+    if not torch.cuda.is_available() and workers + threads < there:
         return [Finding(WARNING, "cores", f"{text}: some are idle", f"OMP_NUM_THREADS={there - workers}")]
     return [Finding(OK, "cores", text)]
 

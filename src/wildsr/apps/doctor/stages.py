@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from wildsr.apps.doctor.findings import OK, WARNING, Finding, count, noted
 from wildsr.apps.doctor.weights import metrics_here
 from wildsr.building import (
-    GENERATOR,
     build_callbacks,
     build_data,
     build_module,
@@ -23,7 +22,7 @@ from wildsr.building import (
 )
 from wildsr.stage import plain
 from wildsr.training import SuperResolution
-from wildsr.training.resume import find_start, refuse_other_settings, stage_settings
+from wildsr.training.resume import GENERATOR, find_start, refuse_other_settings, stage_settings
 
 MOMENTS = 2  # that Adam keeps of every parameter that it trains
 

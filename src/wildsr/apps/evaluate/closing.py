@@ -19,7 +19,6 @@ from wildsr.apps.evaluate.crops import CROPS, START, chosen, keep, keep_inputs, 
 from wildsr.apps.evaluate.evaluator import Method, bicubic, judge, last_score, objective_of, shown_pair
 from wildsr.apps.evaluate.results import COMPARISON, IMAGES, SCORES, STRATA, table, write_displays, write_findings
 from wildsr.apps.evaluate.strata import Row, strata_table
-from wildsr.building import GENERATOR
 from wildsr.data import ValidationSet
 from wildsr.io import UserError
 from wildsr.metrics import FEW
@@ -27,6 +26,7 @@ from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.scores import Scores, read_scores
 from wildsr.training.datamodule import MAIN
+from wildsr.training.resume import GENERATOR
 from wildsr.training.validation import upscale_batch
 
 

@@ -1,0 +1,74 @@
+"""What a stage's configuration says of it, checked: its values, channels and first weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from wildsr.checks import checked_integer, checked_list, checked_number, refuse
+from wildsr.io import UserError
+from wildsr.training.resume import GENERATOR
+
+
+def stage_of(cfg: DictConfig) -> DictConfig:
+    """Return the values of the stage that a configuration is of.
+
+    Raises:
+        UserError: there is no such stage, or a value is impossible.
+    """
+    name = cfg.stage.name
+    if name not in cfg.stages:
+        raise UserError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
+    stage, prefix = cfg.stages[name], f"stages.{name}"
+    checked_integer(f"{prefix}.number", stage.number, 0, 10**6)
+    for key in ("iterations", "iterations_per_epoch", "checkpoint_every"):
+        checked_integer(f"{prefix}.{key}", stage[key], 1, 10**9)
+    checked_number(f"{prefix}.lr", stage.lr, 0, 1)
+    checked_number(f"{prefix}.ema_decay", stage.ema_decay, 0, 0.999999)
+    if stage.clip_gradients is not None:
+        checked_number(f"{prefix}.clip_gradients", stage.clip_gradients, 1e-12, 1e12)
+    checked_list(f"{prefix}.losses", list(stage.losses))
+    for term, node in cfg.loss.items():
+        if not isinstance(node, DictConfig | None):
+            raise refuse(f"loss.{term}", node, f"a term with its _target_; its weight is loss.{term}.weight")
+    return stage
+
+
+def channels_of(cfg: DictConfig) -> int:
+    """Return the channels of networks and images: the generator's own key, which is `channels` unless overridden.
+
+    Raises:
+        UserError: neither 1 (grey) nor 3 (RGB).
+    """
+    # A network of another kind may have another key.
+    given = OmegaConf.select(cfg, "generator.network.channels", default=cfg.channels)
+    if type(given) is not int or given not in (1, 3):
+        raise refuse("channels", given, "1 (grey) or 3 (RGB) to train on")
+    return given
+
+
+def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
+    """Return what a stage's generator starts from: its predecessor's average, else `generator.weights`; None: random.
+
+    Raises:
+        UserError: a stage that has a predecessor finds neither.
+    """
+    name, predecessor = cfg.stage.name, cfg.stages[cfg.stage.name].predecessor
+    if predecessor is None:
+        return cfg.generator.weights
+    handed_on = run / predecessor / GENERATOR
+    if handed_on.is_file():
+        return handed_on
+    if cfg.generator.weights is None:
+        raise UserError(
+            f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
+            f"stage={predecessor} or stage=full first, or generator.weights=FILE"
+        )
+    return cfg.generator.weights
+
+
+def has_own_start(cfg: DictConfig, run: Path) -> bool:
+    """Return whether a stage starts from `generator.weights` or at random, not from what a stage before hands on."""
+    predecessor = stage_of(cfg).predecessor
+    return predecessor not in cfg.stage.sequence and not (run / str(predecessor) / GENERATOR).is_file()
