@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,12 @@ def picture(network: nn.Module) -> Tensor:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_trainers_file_upscales_and_starts_as_the_plain_one(
-    form: str, network: RRDBNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    form: str, network: RRDBNet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "wildsr")
     torch.save(FORMS[form](network.state_dict()), tmp_path / "a.pth")
     assert torch.equal(picture(load_generator(tmp_path / "a.pth")), picture(network))
-    said = capsys.readouterr().err
+    said = caplog.text
     start = RRDBNet(4, 3, 4, 2, 2).eval()
     transfer = adapt_weights(start, tmp_path / "a.pth")
     assert torch.equal(picture(start), picture(network))
@@ -100,10 +102,11 @@ def test_every_trainers_file_upscales_and_starts_as_the_plain_one(
         assert ("the averaged weights, not" in text) == (form in AVERAGED)
 
 
-def test_the_averaged_weights_taken_are_named_with_the_raw_ones(network: RRDBNet, tmp_path: Path, capsys) -> None:
+def test_the_averaged_weights_taken_are_named_with_the_raw_ones(network: RRDBNet, tmp_path: Path, caplog) -> None:
+    caplog.set_level(logging.INFO, "wildsr")
     torch.save(FORMS["net_g_ema"](network.state_dict()), tmp_path / "a.pth")
     load_generator(tmp_path / "a.pth")
-    assert capsys.readouterr().err == f"{tmp_path / 'a.pth'}: net_g_ema, the averaged weights, not net_g\n"
+    assert caplog.messages == [f"{tmp_path / 'a.pth'}: net_g_ema, the averaged weights, not net_g"]
 
 
 def test_flat_safetensors_and_odd_suffixes_are_read_by_their_content(network: RRDBNet, tmp_path: Path) -> None:

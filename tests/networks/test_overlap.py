@@ -1,15 +1,16 @@
 """How far tiles must overlap: said by a network, or measured once, kept, and right."""
 
 import json
+import logging
 
 import pytest
 import torch
 from torch import nn
 
 from wildsr.networks import CompactNet, RRDBNet, load_generator, overlap
-from wildsr.networks.digest import weights_digest
 from wildsr.networks.eager import Eager
 from wildsr.networks.overlap import LEVEL, Tiling, measure, tiling_of
+from wildsr.networks.states import weights_digest
 from wildsr.networks.tiling import upscale
 
 
@@ -58,14 +59,15 @@ def test_a_network_that_sees_so_far_needs_so_much(radius, found):
     assert measure(Own(radius)) == Tiling(found)
 
 
-def test_pooling_over_the_image_has_no_overlap_and_its_images_go_whole(capsys):
+def test_pooling_over_the_image_has_no_overlap_and_its_images_go_whole(caplog):
+    caplog.set_level(logging.INFO, "wildsr")
     network = Own(pooled=0.5)
     upscaler, image = Eager(network), torch.rand(3, 50, 70)
     image[:, :, :35] *= 0.2
     whole = network(image[None])[0].clamp(0, 1)
     assert torch.allclose(upscale(upscaler, image, 16), whole, atol=1e-6)
     assert upscaler.tiling == Tiling(None)
-    assert "Own: no overlap is enough: images go whole" in capsys.readouterr().err
+    assert "Own: no overlap is enough: images go whole" in caplog.messages
 
 
 def test_windows_are_kept_whole():
@@ -81,17 +83,17 @@ def test_windows_are_kept_whole():
     assert torch.equal(upscale(upscaler, image, 30), Windows()(image[None])[0])
 
 
-def test_a_measurement_is_kept_for_the_same_weights_and_layers(capsys, monkeypatch):
+def test_a_measurement_is_kept_for_the_same_weights_and_layers(caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "wildsr")
     network = Own()
     found = tiling_of(network)
-    assert capsys.readouterr().err.splitlines() == [
-        "Own: measuring how far its tiles must overlap, once", "Own: 8 pixels",
-    ]  # fmt: skip
+    assert caplog.messages == ["Own: measuring how far its tiles must overlap, once", "Own: 8 pixels"]
+    caplog.clear()
     (file,) = overlap.FOLDER.iterdir()
     assert json.loads(file.read_text()) == {"overlap": 8, "multiple": 4}
     monkeypatch.setattr(overlap, "measure", lambda network: Tiling(99))
     assert tiling_of(Own()) == found
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
     network.rows.weight.data *= 0.9
     assert tiling_of(network) == tiling_of(Own(7)) == Tiling(99)
     file.write_text("damaged")

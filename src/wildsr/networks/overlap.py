@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
-import sys
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import write_whole
-from wildsr.networks.digest import weights_digest
+from wildsr.networks.states import weights_digest
 
 GRID = 4  # tiles start and end at multiples of it: x2 and x1 networks see blocks of 2 and 4 pixels
 WINDOWS = 64  # and here, at multiples of it, where a network sees windows of 8, 16, 32 or 64 pixels
@@ -30,6 +30,8 @@ FAR = LEVEL / 4
 FRAME = 0.2  # brightness of what is cut off, to that of the rest: a mean over the image gives itself away
 VERSION = 1  # of the measurement; another one measures anew
 FOLDER = platformdirs.user_cache_path("wildsr", appauthor=False) / "overlaps"
+
+log = logging.getLogger(__name__)
 
 
 class Tiling(NamedTuple):
@@ -72,10 +74,10 @@ def tiling_of(network: nn.Module) -> Tiling:
         found = json.loads(file.read_text())
         return Tiling(found["overlap"], found["multiple"])
     name = getattr(network, "architecture", type(network).__name__)
-    print(f"{name}: measuring how far its tiles must overlap, once", file=sys.stderr)
+    log.info("%s: measuring how far its tiles must overlap, once", name)
     tiling = measure(network)
     found = "no overlap is enough: images go whole" if tiling.overlap is None else f"{tiling.overlap} pixels"
-    print(f"{name}: {found}", file=sys.stderr)
+    log.info("%s: %s", name, found)
     with suppress(OSError):  # a full or read-only disk: measured again next time
         write_whole(file, lambda stream: stream.write(json.dumps(tiling._asdict()).encode()))
     return tiling

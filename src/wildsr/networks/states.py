@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,14 @@ from torch import Tensor
 
 from wildsr.images import write_whole
 from wildsr.io import UserError
-from wildsr.networks.foreign import describe_foreign, is_safetensors
 from wildsr.networks.layouts import Found, Kind, find_network, is_training_state
 from wildsr.networks.ncnn import read_ncnn
 
 # Where a suffix is not .safetensors or .param, the content decides; net_g.pth.tar and files without one exist.
 READS = (".pth", ".pt", ".safetensors", ".ckpt", ".param", ".bin", ".tar", ".state", "")
 WRITES = (".pth", ".pt", ".safetensors")
+HEAD = 512  # bytes; enough to know a file by
+AGAIN = "download or copy it again"
 
 
 def read_state(path: Path, kind: Kind) -> Found:
@@ -89,10 +92,70 @@ def write_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, 
         write_whole(path, lambda file: file.write(memory.getbuffer()))
 
 
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over names, types and numbers, by name: the same for equal weights, whatever their file."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # Flat first: with channels last a 1 x 1 kernel counts as contiguous, and its bytes cannot be viewed.
+        digest.update(tensor.flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def some(names: list[Any], most: int = 3) -> str:
     """Return a few names for a message: "a, b, c and 4 more"."""
     shown = ", ".join(str(name)[:60] for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def describe_foreign(path: Path) -> str:
+    """Return what a file is that cannot hold weights, and what to do; empty for one that may.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    size = path.stat().st_size
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        return f"an empty file; {AGAIN}"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git-LFS pointer, not the file itself; git lfs pull brings that, or download it by its own link"
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page, not weights; download the file itself by its raw or download link"
+    if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x22", b":"):  # ir_version, then another field
+        return "an ONNX graph, made to be run; wanted the weights it was made from"
+    if is_safetensors(path):
+        start = 8 + int.from_bytes(head[:8], "little")
+        return f"cut short after {size} bytes, in the header of a .safetensors; {AGAIN}" if size < start else ""
+    if head.startswith(b"PK\x03\x04"):
+        return _archive(path, size)
+    return ""
+
+
+def is_safetensors(path: Path) -> bool:
+    """Return whether a file begins as .safetensors do: the length of a header, and a brace."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000  # the format's own limit
+
+
+def _archive(path: Path, size: int) -> str:
+    """Return what is wrong with a zip archive, as torch writes them."""
+    if not zipfile.is_zipfile(path):
+        return f"cut short after {size} bytes, without the end of a checkpoint; {AGAIN}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return ""
+    if "constants.pkl" in names:
+        return "a TorchScript program, made to be run; where it was made, save the network's state_dict() instead"
+    if "data.pkl" not in names:
+        return f"not a checkpoint, or damaged: a zip archive of {', '.join(sorted(names)[:3]) or 'nothing'}"
+    return ""
 
 
 def _read_torch(path: Path) -> object:

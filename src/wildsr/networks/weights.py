@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from wildsr.io import UserError
 from wildsr.networks import compact, rrdb
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
-from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, released_file, say_once
+from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, log_once, released_file
 from wildsr.networks.rrdb import RRDBNet
 from wildsr.networks.spandrel import SpandrelNet, load_spandrel
 from wildsr.networks.states import read_state, some, write_state
@@ -32,7 +33,7 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     Args:
         source: a path (.pth, .pt, .ckpt, … of any trainer; .safetensors; an ncnn .param), or a name in GENERATORS:
             see `released_file` for where those come from. Of averaged and raw weights the averaged ones are taken,
-            and a line on stderr says so.
+            and a line is logged that says so.
 
     Raises:
         ValueError: an unknown name, a released file that cannot be had, a file that is missing, damaged,
@@ -40,7 +41,7 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     """
     label, (state, taken) = _read(source, "generator")
     if taken:
-        say_once(f"{label}: {taken}")
+        log_once(logging.INFO, f"{label}: {taken}")
     network = _blank(state, label)
     if network is None:
         return load_spandrel(state, label)

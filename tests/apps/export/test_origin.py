@@ -13,7 +13,7 @@ from wildsr.apps.evaluate import results
 from wildsr.apps.export import origin
 from wildsr.apps.export.origin import find_origin
 from wildsr.networks import CompactNet, load_generator, save_generator
-from wildsr.networks.digest import weights_digest
+from wildsr.networks.states import weights_digest
 from wildsr.training import resume
 
 SCORES = {"bicubic": {"psnr_y": 22.44}, "gan stage": {"psnr_y": 23.1, "ssim_y": 0.667}}

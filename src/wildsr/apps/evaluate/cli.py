@@ -40,7 +40,7 @@ from wildsr.locking import lock_folder
 from wildsr.metrics import METRICS, chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.networks import load_generator
-from wildsr.networks.digest import weights_digest
+from wildsr.networks.states import weights_digest
 
 DEFAULT_METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
 log = logging.getLogger(__name__)

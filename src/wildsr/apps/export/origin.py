@@ -19,7 +19,7 @@ from wildsr.data import pictures_digest, sample_photographs
 from wildsr.images import expanded, find_images, first_line
 from wildsr.io import UserError
 from wildsr.networks import load_generator
-from wildsr.networks.digest import weights_digest
+from wildsr.networks.states import weights_digest
 from wildsr.scores import Scores, read_scores
 
 # Of a run, see apps/evaluate/results.py and training/resume.py: NAME/scores.json, NAME/STAGE/config.yaml and
