@@ -35,8 +35,8 @@ def photographs(tmp_path: Path) -> Path:
     (folder / "more").mkdir(parents=True)
     images = sample_photographs(["chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg"])
     for index, name in enumerate(["a.png", "b.jpg", "c.webp", "more/d.png"]):
-        picture = to_pil(images[index]).resize((192, 160), Image.Resampling.LANCZOS)
-        picture.save(folder / name)
+        image = to_pil(images[index]).resize((192, 160), Image.Resampling.LANCZOS)
+        image.save(folder / name)
     return folder
 
 
@@ -48,8 +48,8 @@ def pairs(photographs: Path, tmp_path: Path) -> Path:
         for side, factor in (("hq", 1), ("lq", 4)):
             target = tmp_path / "pairs" / side / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            with Image.open(source) as picture:
-                picture.convert("RGB").reduce(factor).save(target)
+            with Image.open(source) as image:
+                image.convert("RGB").reduce(factor).save(target)
     return tmp_path / "pairs"
 
 

@@ -189,7 +189,7 @@ def test_every_option_trains_twenty_iterations(train, group, option, features, t
         "stages.gan.iterations=20",
     ]
     if "vgg" in option:
-        words += ["data.crop=128", "data.patch=128"]  # the smallest that it judges
+        words += ["data.crop=128", "data.patch=128"]  # the smallest that it takes
     train(words, tmp_path)
     psnr, gan = (load_file(tmp_path / stage / "generator.safetensors") for stage in ("psnr", "gan"))
     assert all(torch.isfinite(tensor).all() for tensor in gan.values())

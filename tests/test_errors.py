@@ -96,7 +96,7 @@ def test_a_user_error_survives_a_worker():
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError])
-def test_a_bug_in_preparing_is_not_taken_for_a_damaged_picture(error):
+def test_a_bug_in_preparing_is_not_taken_for_a_damaged_image(error):
     with pytest.raises(UserError, match="a: wrong"):
         list(workers.run(Refusing(UserError), ["a"], 1))
     with pytest.raises(error, match="a: wrong") as caught:

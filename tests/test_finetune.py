@@ -70,7 +70,7 @@ def test_finetuning_is_the_gan_stage_at_its_rate_from_the_released_pair():
         assert (cfg.validate_first, cfg.data.paired_share) == (True, share)
 
 
-def test_a_finetune_judges_what_it_starts_from_before_its_first_iteration(train, photographs, start, tmp_path, capsys):
+def test_a_finetune_evaluates_its_start_before_its_first_iteration(train, photographs, start, tmp_path, capsys):
     overrides, generator, discriminator = start
     data = ["experiment=finetune", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'", *TINY]
     scores = train([*data, *overrides, "stages.psnr.lr=0", "stages.gan.lr=0"], tmp_path / "run")
@@ -155,7 +155,7 @@ def test_what_does_not_fit_is_one_line_before_anything_runs(train, pairs, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_too_small_to_be_judged_are_named(train, tmp_path):
+def test_images_too_small_to_be_evaluated_are_named(train, tmp_path):
     (tmp_path / "small").mkdir()
     write_image(torch.zeros(3, 25, 40), tmp_path / "small" / "a.png")
     overrides = [*TINY, "stage=psnr", f"+data.sets.real.lq='{tmp_path / 'small'}'"]

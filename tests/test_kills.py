@@ -101,13 +101,13 @@ def test_a_signal_to_a_run_and_its_workers_loses_nothing(tmp_path, number):
 
 @pytest.mark.slow
 def test_an_error_ends_a_run_that_has_workers(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    Image.effect_noise((128, 128), 50).convert("RGB").save(tmp_path / "pictures" / "a.png")
-    whole = (tmp_path / "pictures" / "a.png").read_bytes()
-    (tmp_path / "pictures" / "b.png").write_bytes(whole[: len(whole) // 2])
-    words = ["stage=psnr", "data=folder", f"data.train.root={tmp_path}/pictures", "data.workers=2"]
+    (tmp_path / "images").mkdir()
+    Image.effect_noise((128, 128), 50).convert("RGB").save(tmp_path / "images" / "a.png")
+    whole = (tmp_path / "images" / "a.png").read_bytes()
+    (tmp_path / "images" / "b.png").write_bytes(whole[: len(whole) // 2])
+    words = ["stage=psnr", "data=folder", f"data.train.root={tmp_path}/images", "data.workers=2"]
     done = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), *RUN, *words], cwd=tmp_path, capture_output=True, text=True, timeout=90
     )
     assert done.returncode == 1
-    assert "1 of 2 pictures not readable" in done.stderr.splitlines()[-1]
+    assert "1 of 2 images not readable" in done.stderr.splitlines()[-1]

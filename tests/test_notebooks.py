@@ -60,8 +60,8 @@ def test_a_notebook_runs_from_any_folder_without_a_warning(file, tmp_path, monke
     nbformat.validate(notebook)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(here)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    images = [output for output in outputs if "image/png" in output.get("data", {})]
     said = "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
-    assert len(pictures) >= 4
+    assert len(images) >= 4
     assert "warn" not in said.lower() and "\r" not in said and "━━ " not in said
     assert not list(here.iterdir())  # what it makes lies in a temporary folder

@@ -47,7 +47,7 @@ def state(folder: Path, stage: str, file: str = "last.ckpt") -> dict:
 
 @pytest.fixture(scope="module")
 def lone(tmp_path_factory):
-    """A validation set of one picture: fewer than there are processes."""
+    """A validation set of one image: fewer than there are processes."""
     folder = tmp_path_factory.mktemp("lone")
     write_image(sample_photographs(["astronaut.png"])[0][:, :200, :220], folder / "a.png")
     return f"+data.sets.lone={{hq: '{folder}'}}"
@@ -111,7 +111,7 @@ def test_validation_is_shared_and_its_figures_are_those_of_one_process(one, two)
 
 
 @pytest.mark.slow
-def test_a_process_without_a_picture_of_its_own_validates_with_the_others(tmp_path):
+def test_a_process_without_an_image_of_its_own_validates_with_the_others(tmp_path):
     words = ["stage=psnr", "data.val.names=[astronaut.png]", "data.sets.hard=null", "compare=false"]
     for name, more in (("one", []), ("two", TWO)):
         finish(tmp_path / name, *words, *more)
@@ -120,7 +120,7 @@ def test_a_process_without_a_picture_of_its_own_validates_with_the_others(tmp_pa
 
 
 @pytest.mark.slow
-def test_two_processes_judge_and_speak_as_one(one, two):
+def test_two_processes_validate_and_speak_as_one(one, two):
     folder, said = two
     assert said.count("psnr stage starts from") == said.count("gan stage starts from") == 1
     scores = [json.loads((run / "runs" / "quickstart" / "scores.json").read_text()) for run in (one, folder)]

@@ -27,8 +27,8 @@ def test_the_quickstart_does_what_it_says(tmp_path):
     assert gan["niqe"] < min(bicubic["niqe"], psnr["niqe"])
     assert "without the perceptual loss" in first.stdout
     assert "next:" in first.stdout
-    with Image.open(run / "comparison.png") as picture:
-        assert picture.width > 2000
+    with Image.open(run / "comparison.png") as image:
+        assert image.width > 2000
     again = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert "gan stage: finished, 100 iterations" in again.stdout

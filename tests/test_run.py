@@ -125,14 +125,14 @@ def test_the_gan_stage_starts_from_the_average_of_the_psnr_stage(train, folders,
     assert not all(torch.equal(psnr[name], raw[f"generator.{name}"]) for name in psnr)
 
 
-def test_grey_pictures_go_through_both_stages_and_all_that_follows_in_one_channel(
+def test_grey_images_go_through_both_stages_and_all_that_follows_in_one_channel(
     train, photographs, vgg_file, tmp_path, capsys
 ):
     grey = tmp_path / "grey"
     grey.mkdir()
     for name in ("a.png", "b.jpg"):
-        with Image.open(photographs / name) as picture:
-            picture.convert("L").save(grey / f"{name[0]}.png")
+        with Image.open(photographs / name) as image:
+            image.convert("L").save(grey / f"{name[0]}.png")
     save_generator(CompactNet(4, 3, features=8, convs=2), tmp_path / "colour.pth")  # the start, itself of colour
     overrides = [
         "data=folder", f"data.train.root='{grey}'", f"data.val.root='{grey}'", *TINY, "generator.network.channels=1",
@@ -147,7 +147,7 @@ def test_grey_pictures_go_through_both_stages_and_all_that_follows_in_one_channe
     assert checkpoint(run / "gan")["state_dict"]["discriminator.conv0.weight"].shape[1] == 1
     assert OmegaConf.load(run / "gan" / "config.yaml").channels == 1
 
-    # PSNR of grey pictures is that of their own levels, not of a luma in studio range.
+    # PSNR of grey images is that of their own levels, not of a luma in studio range.
     sets = validation_set(4, hq=grey, channels=1)
     found = []
     for index in range(2):
@@ -161,9 +161,9 @@ def test_grey_pictures_go_through_both_stages_and_all_that_follows_in_one_channe
     weights = str(run / "gan" / "generator.safetensors")
     words = [f"made=synthetic:{grey}", "-o", str(tmp_path / "report"), "--weights", f"gan={weights}"]
     assert main(["evaluate", "--set", *words]) == 0
-    judged = json.loads((tmp_path / "report" / "scores.json").read_text())
+    evaluated = json.loads((tmp_path / "report" / "scores.json").read_text())
     for method, row in (("bicubic", "bicubic"), ("gan", "gan stage")):
-        assert judged[method]["made/psnr_y"] == pytest.approx(scores[row]["psnr_y"], abs=1e-3)
+        assert evaluated[method]["made/psnr_y"] == pytest.approx(scores[row]["psnr_y"], abs=1e-3)
     assert main(["upscale", str(grey), "-o", f"{tmp_path}/large/", "--weights", weights]) == 0
     with Image.open(tmp_path / "large" / "a.png") as large:
         assert (large.mode, large.size) == ("L", (768, 640))

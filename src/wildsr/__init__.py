@@ -1,3 +1,3 @@
-"""wildsr: train, judge and run super-resolution for real, degraded photographs."""
+"""wildsr: train, evaluate and run super-resolution for real, degraded photographs."""
 
 __version__ = "0.1.0"

@@ -15,7 +15,7 @@ REFUSALS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EPIPE") if ha
 
 
 class UserError(ValueError):
-    """What a user can mend: shown as one line, where any other error is a bug and keeps its traceback."""
+    """Tell what a user can mend: shown as one line, where any other error is a bug and keeps its traceback."""
 
 
 def expanded(path: Path | str) -> Path:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class NameJobs(Callback):
-    """Names the jobs of a multirun by what differs between them: Hydra's override_dirname without the other keys."""
+    """Name the jobs of a multirun by what differs between them: Hydra's override_dirname without the other keys."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
@@ -28,7 +28,7 @@ class NameJobs(Callback):
 
 
 class Continue(Callback):
-    """Prepares the Optuna sweeper for its study on disk: Hydra calls it before the sweeper starts.
+    """Prepare the Optuna sweeper for its study on disk: Hydra calls it before the sweeper starts.
 
     The sweeper itself runs `n_trials` trials more with each command, forgets the one that was cut off, and draws the
     same first values again. Here `n_trials` counts the finished trials of all commands, trials that were cut off

@@ -49,7 +49,7 @@ info = rank_zero_only(log.info)  # once for all processes
 
 
 class Stage:
-    """A stage's data, module and trainer, as the whole configuration says.
+    """Build a stage's data, module and trainer, as the whole configuration says.
 
     Raises:
         UserError, ValueError, OSError: something does not fit; nothing was written.

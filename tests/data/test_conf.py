@@ -46,11 +46,11 @@ def test_a_list_file_is_given_as_names(photographs, tmp_path):
     assert [path.name for path in build_data(compose_config(words)).samples.images.paths] == ["d.png", "a.png"]
 
 
-def test_undersized_pictures_are_padded_or_left_out(photographs, caplog):
+def test_undersized_images_are_padded_or_left_out(photographs, caplog):
     write_image(torch.zeros(3, 40, 200, dtype=torch.uint8), photographs / "low.png")
     words = ["data=folder", f"data.train.root={photographs}", *FEW]
     assert len(build_data(compose_config(words)).samples.images) == 5
     assert len(build_data(compose_config([*words, "data.undersized=leave_out"])).samples.images) == 4
-    assert caplog.messages == ["left out: 1 of 5 pictures, below 64 pixels a side"]
+    assert caplog.messages == ["left out: 1 of 5 images, below 64 pixels a side"]
     with pytest.raises(ValueError, match=r"data\.undersized: given 'crop', wanted one of pad, leave_out"):
         build_data(compose_config([*words, "data.undersized=crop"]))

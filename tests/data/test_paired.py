@@ -26,8 +26,8 @@ def test_endings_as_published_sets_have_them_can_be_left_out_of_the_name(pairs):
 
 def test_what_does_not_pair_is_named_in_one_line_with_its_number(pairs):
     (pairs / "lq" / "a.png").unlink()
-    with Image.open(pairs / "hq" / "b.png") as picture:
-        picture.resize((191, 160)).save(pairs / "hq" / "b.png")
+    with Image.open(pairs / "hq" / "b.png") as image:
+        image.resize((191, 160)).save(pairs / "hq" / "b.png")
     (pairs / "hq" / "c.png").write_bytes(b"nothing")
     with pytest.raises(ValueError) as caught:
         paired_folders(pairs / "lq", pairs / "hq", scale=4)
@@ -43,8 +43,8 @@ def test_what_does_not_pair_is_named_in_one_line_with_its_number(pairs):
 
 
 def test_two_files_of_one_name_on_one_side_are_refused(pairs):
-    with Image.open(pairs / "hq" / "a.png") as picture:
-        picture.save(pairs / "hq" / "a.jpg")
+    with Image.open(pairs / "hq" / "a.png") as image:
+        image.save(pairs / "hq" / "a.jpg")
     with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png: one name for two files"):
         paired_folders(pairs / "lq", pairs / "hq", scale=4)
 
@@ -72,12 +72,12 @@ def test_a_missing_folder_says_what_to_give(pairs, tmp_path):
         paired_folders(None, pairs / "hq", 4)
 
 
-def test_sizes_from_the_header_are_those_of_the_picture_as_it_is_read(pairs, tmp_path):
-    with Image.open(pairs / "hq" / "a.png") as picture:
+def test_sizes_from_the_header_are_those_of_the_image_as_it_is_read(pairs, tmp_path):
+    with Image.open(pairs / "hq" / "a.png") as image:
         exif = Image.Exif()
         exif[0x0112] = 6  # turned by a quarter
         for name in ("turned.jpg", "turned.png", "turned.webp"):
-            picture.save(tmp_path / name, exif=exif)
+            image.save(tmp_path / name, exif=exif)
             assert image_size(tmp_path / name) == (192, 160)
             assert read_image(tmp_path / name).shape == (3, 192, 160)
     assert image_size(pairs / "hq" / "a.png") == (160, 192)

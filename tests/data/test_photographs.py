@@ -30,7 +30,7 @@ def test_a_damaged_file_is_named_once_and_replaced_by_the_next(photographs, capl
 def test_more_than_one_percent_of_damaged_files_stops(photographs):
     images = many(photographs, 150, broken=[5, 9])
     images[5]
-    with pytest.raises(ValueError, match="2 of 150 pictures not readable, more than 1%"):
+    with pytest.raises(ValueError, match="2 of 150 images not readable, more than 1%"):
         images[9]
 
 
@@ -53,16 +53,16 @@ def test_the_sample_photographs_are_there_without_a_download():
 
 
 def test_an_unknown_sample_photograph_is_refused():
-    with pytest.raises(ValueError, match=r"carries no picture 'atronaut\.png'"):
+    with pytest.raises(ValueError, match=r"carries no image 'atronaut\.png'"):
         sample_photographs(["atronaut.png"])
 
 
-def test_kept_pictures_are_decoded_once(photographs):
+def test_kept_images_are_decoded_once(photographs):
     images = Photographs(photographs, cache_size=4)
     assert images[0] is images[0]
 
 
-def test_the_smallest_picture_is_found_by_its_header(photographs):
+def test_the_smallest_image_is_found_by_its_header(photographs):
     (photographs / "broken.png").write_bytes(b"nothing")
     assert Photographs(photographs).smallest()[0] == 160
 
@@ -73,7 +73,7 @@ def test_photographs_travel_to_worker_processes_that_start_afresh(photographs):
     assert torch.equal(pickle.loads(pickle.dumps(images))[0], first)
 
 
-def test_pictures_are_called_by_their_place_and_a_damaged_ones_by_its_replacements(photographs):
+def test_images_are_called_by_their_place_and_a_damaged_ones_by_its_replacements(photographs):
     images = many(photographs, 120, broken=[5])
     images[5]
     assert [images.name(index) for index in (4, 5, 6)] == ["004.png", "006.png", "006.png"]
@@ -90,5 +90,5 @@ def test_workers_share_what_they_found_damaged(photographs, capfd):
     images[5]  # in this process: known, and not named again
     said = capfd.readouterr().err
     assert said.startswith("warning: left out: ") and said.count("005.png") == 1
-    with pytest.raises(UserError, match="2 of 150 pictures not readable, more than 1%"):
+    with pytest.raises(UserError, match="2 of 150 images not readable, more than 1%"):
         list(loaders[1])

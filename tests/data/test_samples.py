@@ -153,7 +153,7 @@ def averaged(image):
     return torch.nn.functional.avg_pool2d(image.float(), 4)
 
 
-@pytest.mark.parametrize("crop", [64, 256])  # inside the 160 x 192 pictures, and padded on both sides
+@pytest.mark.parametrize("crop", [64, 256])  # inside the 160 x 192 images, and padded on both sides
 def test_a_pairs_two_crops_show_the_same_place(pairs, crop):
     dataset = paired(pairs, crop=crop)
     for number in range(12):
@@ -177,7 +177,7 @@ def test_a_paired_sample_is_a_function_of_seed_and_number_alone(pairs):
 def test_crops_of_pairs_are_uniform(pairs):
     dataset = paired(pairs)
     drawn = [dataset[number].params for number in range(400)]
-    # 40 x 48 LQ pictures, 16 crops: 25 tops and 33 lefts, in steps of 4 HQ pixels; windows 0 … 8.
+    # 40 x 48 LQ images, 16 crops: 25 tops and 33 lefts, in steps of 4 HQ pixels; windows 0 … 8.
     for values, high in (
         ([sample.top // 4 for sample in drawn], 24),
         ([sample.left // 4 for sample in drawn], 32),

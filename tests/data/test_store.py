@@ -15,15 +15,15 @@ from wildsr.data.store import HEADER, write_frame
 from wildsr.degradation import DegradationSpec
 
 
-def made(path: Path, pictures: list[torch.Tensor], names: list[str], rows: list[tuple[int, ...]] | None = None) -> Path:
-    """A store of whole pictures, one behind the other; or with an index of its own."""
+def made(path: Path, images: list[torch.Tensor], names: list[str], rows: list[tuple[int, ...]] | None = None) -> Path:
+    """A store of whole images, one behind the other; or with an index of its own."""
     found, start = [], 0
     with path.open("w+b") as file:
         file.write(bytes(HEADER))
-        for picture in pictures:
-            height, width = picture.shape[1:]
+        for image in images:
+            height, width = image.shape[1:]
             found.append((start, height, width, width, height * width))
-            start += file.write(picture.numpy().tobytes())
+            start += file.write(image.numpy().tobytes())
         write_frame(file, np.array(rows or found), names)
     return path
 
@@ -40,7 +40,7 @@ def samples(images):
     return Samples(images, DegradationSpec(), crop=64, patch=32, seed=3)
 
 
-def test_a_store_gives_the_pictures_of_its_files_and_their_names(pair):
+def test_a_store_gives_the_images_of_its_files_and_their_names(pair):
     files, store = pair
     assert len(store) == len(files) == 4 and store.names == ["a.png", "b.jpg", "c.webp", "more/d.png"]
     assert all(torch.equal(store[i], files[i]) for i in range(4))
@@ -78,13 +78,13 @@ def test_a_store_travels_to_a_process_as_its_path(pair):
 
 @pytest.mark.parametrize("crop", [64, 160])
 def test_a_crop_is_a_copy_in_memory_of_its_own(tmp_path, crop):
-    picture = torch.randint(256, (3, 160, 160), dtype=torch.uint8)
-    store = Store(made(tmp_path / "one.store", [picture], ["a.png"]))
+    image = torch.randint(256, (3, 160, 160), dtype=torch.uint8)
+    store = Store(made(tmp_path / "one.store", [image], ["a.png"]))
     for number in range(8):
         hq = Samples(store, DegradationSpec(), crop=crop, patch=32, seed=0)[number].hq
         hq.fill_(0)  # into the file's own pages it would end the process
         assert hq.untyped_storage().nbytes() == 3 * crop * crop
-    assert torch.equal(store[0], picture)
+    assert torch.equal(store[0], image)
 
 
 def test_windows_of_one_canvas_take_no_room_of_their_own(tmp_path):
@@ -96,13 +96,13 @@ def test_windows_of_one_canvas_take_no_room_of_their_own(tmp_path):
         assert torch.equal(store[number], canvas[:, top : top + 8, left : left + 8])
 
 
-def test_a_list_names_the_pictures_that_are_taken(pair, tmp_path):
+def test_a_list_names_the_images_that_are_taken(pair, tmp_path):
     files, store = pair
     (tmp_path / "list.txt").write_text("more/d.png\na.png\n")
     chosen = Store(store.root, names=str(tmp_path / "list.txt"))
     assert chosen.names == ["more/d.png", "a.png"] and torch.equal(chosen[0], files[3])
     assert pickle.loads(pickle.dumps(chosen)).names == chosen.names
-    with pytest.raises(ValueError, match=r"train\.store: no picture 'e\.png' in this store"):
+    with pytest.raises(ValueError, match=r"train\.store: no image 'e\.png' in this store"):
         Store(store.root, names=["e.png"])
 
 
@@ -119,7 +119,7 @@ def memory() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's count of memory")
-def test_a_million_pictures_open_in_two_seconds_and_no_memory(tmp_path):
+def test_a_million_images_open_in_two_seconds_and_no_memory(tmp_path):
     count, each = 1_000_000, 3 * 400 * 400
     rows = np.tile(np.array([0, 400, 400, 400, 160_000]), (count, 1))
     rows[:, 0] = np.arange(count) * each
@@ -186,7 +186,7 @@ def test_a_header_that_describes_something_else_is_refused(pair, tmp_path):
 
 @pytest.mark.parametrize("row", [(10**9, 8, 8, 8, 64), (0, 8, 8, 8, 10**9), (-9, 8, 8, 8, 64), (0, -8, 8, 8, 64)])
 def test_an_index_that_leads_out_of_the_file_is_damage_and_no_crash(tmp_path, row):
-    picture = torch.zeros(3, 8, 8, dtype=torch.uint8)
-    store = Store(made(tmp_path / "bad.store", [picture], ["a.png"], [row]))
-    with pytest.raises(ValueError, match=r"bad\.store: damaged store: no such pixels for picture 0"):
+    image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    store = Store(made(tmp_path / "bad.store", [image], ["a.png"], [row]))
+    with pytest.raises(ValueError, match=r"bad\.store: damaged store: no such pixels for image 0"):
         store[0]

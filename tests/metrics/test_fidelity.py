@@ -22,7 +22,7 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
 
 
 def photograph_and_round_trip(name: str) -> tuple[Tensor, Tensor]:
-    """The whole picture, not cropped to a multiple of 4, as the reference figures were made."""
+    """The whole image, not cropped to a multiple of 4, as the reference figures were made."""
     pixels = getattr(skimage.data, name)()
     height, width = pixels.shape[:2]
     small = Image.fromarray(pixels).resize((width // 4, height // 4), Image.Resampling.BICUBIC)

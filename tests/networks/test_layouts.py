@@ -81,7 +81,7 @@ def network() -> RRDBNet:
     return RRDBNet(4, 3, 4, 2, 2).eval()
 
 
-def picture(network: nn.Module) -> Tensor:
+def image(network: nn.Module) -> Tensor:
     with torch.no_grad():
         return network(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
 
@@ -92,11 +92,11 @@ def test_every_trainers_file_upscales_and_starts_as_the_plain_one(
 ) -> None:
     caplog.set_level(logging.INFO, "wildsr")
     torch.save(FORMS[form](network.state_dict()), tmp_path / "a.pth")
-    assert torch.equal(picture(load_generator(tmp_path / "a.pth")), picture(network))
+    assert torch.equal(image(load_generator(tmp_path / "a.pth")), image(network))
     said = caplog.text
     start = RRDBNet(4, 3, 4, 2, 2).eval()
     transfer = adapt_weights(start, tmp_path / "a.pth")
-    assert torch.equal(picture(start), picture(network))
+    assert torch.equal(image(start), image(network))
     assert transfer.report.startswith(f"all {len(network.state_dict())} tensors taken from ")
     for text in (said, transfer.report):
         assert ("the averaged weights, not" in text) == (form in AVERAGED)
@@ -116,7 +116,7 @@ def test_flat_safetensors_and_odd_suffixes_are_read_by_their_content(network: RR
         torch.save(state, tmp_path / name)
     safetensors.torch.save_file(state, tmp_path / "misnamed.pth")
     for file in tmp_path.iterdir():
-        assert torch.equal(picture(load_generator(file)), picture(network)), file
+        assert torch.equal(image(load_generator(file)), image(network)), file
 
 
 def test_several_networks_without_a_word_for_the_wanted_one_are_refused(network: RRDBNet, tmp_path: Path) -> None:
@@ -127,13 +127,13 @@ def test_several_networks_without_a_word_for_the_wanted_one_are_refused(network:
 
 def test_a_compact_network_and_a_discriminator_are_found_likewise(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    compact, judge = CompactNet(2, 3, 4, 2).eval(), UNetDiscriminator(features=2)
-    content = wrap("net_g._orig_mod.", compact.state_dict()) | wrap("net_d.module.", judge.state_dict())
+    compact, discriminator = CompactNet(2, 3, 4, 2).eval(), UNetDiscriminator(features=2)
+    content = wrap("net_g._orig_mod.", compact.state_dict()) | wrap("net_d.module.", discriminator.state_dict())
     torch.save({"state_dict": content}, tmp_path / "a.ckpt")
-    assert torch.equal(picture(load_generator(tmp_path / "a.ckpt")), picture(compact))
+    assert torch.equal(image(load_generator(tmp_path / "a.ckpt")), image(compact))
     other = UNetDiscriminator(features=2)
     load_into(other, tmp_path / "a.ckpt")
-    assert all(map(torch.equal, other.state_dict().values(), judge.state_dict().values()))
+    assert all(map(torch.equal, other.state_dict().values(), discriminator.state_dict().values()))
 
 
 def test_older_names_and_released_ones_are_each_others_reverse() -> None:
@@ -164,7 +164,7 @@ def test_esrgan_plus_and_other_depths_go_to_spandrel_from_any_names(kind: str, n
     torch.save(bsrgan(state) if names == "second" else state, tmp_path / "a.pth")
     loaded = load_generator(tmp_path / "a.pth")
     assert isinstance(loaded, SpandrelNet) and loaded.scale == scale
-    assert torch.equal(picture(loaded), picture(theirs).clamp(0, 1))
+    assert torch.equal(image(loaded), image(theirs).clamp(0, 1))
 
 
 class Other(nn.Module):

@@ -144,7 +144,7 @@ def test_the_tiny_weights_do_need_padding(state: dict[str, Tensor]) -> None:
 
 
 def run_ncnn(param: Path, lq: Tensor) -> Tensor:
-    """The picture that ncnn itself makes on the CPU, all in float32: (C, H, W) -> (C, sH, sW)."""
+    """The image that ncnn itself makes on the CPU, all in float32: (C, H, W) -> (C, sH, sW)."""
     ncnn = pytest.importorskip("ncnn")
     net = ncnn.Net()
     net.opt.num_threads = 1
@@ -164,7 +164,7 @@ def run_ncnn(param: Path, lq: Tensor) -> Tensor:
     "name",
     ["realesrgan-x4plus-anime", "realesr-animevideov3", pytest.param("realesrgan-x4plus", marks=pytest.mark.slow)],
 )
-def test_the_released_networks_make_ncnns_picture_of_a_photograph(name: str) -> None:
+def test_the_released_networks_make_ncnns_image_of_a_photograph(name: str) -> None:
     param = in_wheel(GENERATORS[name])
     if param is None:
         pytest.skip("the released weights are not installed")
@@ -173,4 +173,4 @@ def test_the_released_networks_make_ncnns_picture_of_a_photograph(name: str) -> 
     with torch.no_grad():
         sr = load_generator(param)(lq[None])[0]
     torch.testing.assert_close(sr, run_ncnn(param, lq), rtol=0, atol=1e-4)
-    assert sr.std() > 0.1  # a picture, and not two times nothing
+    assert sr.std() > 0.1  # an image, and not two times nothing

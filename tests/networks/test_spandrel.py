@@ -1,4 +1,4 @@
-"""Networks that spandrel knows: saved from its own classes, loaded here, the same picture."""
+"""Networks that spandrel knows: saved from its own classes, loaded here, the same image."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plksr() -> nn.Module:
 
 @pytest.mark.parametrize("wrap", ["params_ema", "params", "params-ema", None])
 @pytest.mark.parametrize(("make", "scale"), [(swinir, 2), (span, 4), (plksr, 3)])
-def test_a_network_of_spandrel_gives_its_own_picture(make, scale: int, wrap: str | None, tmp_path: Path) -> None:
+def test_a_network_of_spandrel_gives_its_own_image(make, scale: int, wrap: str | None, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = make().eval()
     state = network.state_dict()

@@ -41,7 +41,7 @@ class Limited:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_tiles_of_a_compact_network_equal_the_whole_picture(scale):
+def test_tiles_of_a_compact_network_equal_the_whole_image(scale):
     upscaler = eager(CompactNet(scale=scale, features=4, convs=3))
     image = torch.rand(3, 37, 50)
     for tile in (8, 16, 64):
@@ -63,7 +63,7 @@ def test_a_networks_memory_is_that_of_its_widest_layer():
     assert bytes_per_pixel(Eager(CompactNet(convs=1))) == 5 * 4 * (64 + 48)
 
 
-def test_a_picture_that_fits_is_one_tile():
+def test_an_image_that_fits_is_one_tile():
     assert tile_side(Eager(CompactNet()), 300, 400, 4 * GB) == 400
 
 
@@ -113,7 +113,7 @@ def test_a_network_of_windows_gets_tiles_that_start_and_end_where_its_windows_do
     assert torch.allclose(upscale(Windows(most, tiling=Tiling(64, 64)), image, 130), expected, atol=1e-6)
 
 
-def test_tiles_cover_the_picture_once_and_are_about_equal():
+def test_tiles_cover_the_image_once_and_are_about_equal():
     for height, width, tile in [(1, 1, 8), (65, 64, 64), (100, 7, 33), (250, 131, 64), (5, 5, 1)]:
         covered = torch.zeros(height, width, dtype=torch.int)
         boxes = cut(height, width, tile)
@@ -194,12 +194,12 @@ def test_grey_passes_a_colour_network_and_colour_a_grey_one():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["realesr-animevideov3", "realesrgan-x4plus-anime", "realesrgan-x4plus"])
-def test_tiles_of_released_networks_equal_the_whole_picture_within_one_level(name):
+def test_tiles_of_released_networks_equal_the_whole_image_within_one_level(name):
     from wildsr.data import sample_photographs
     from wildsr.images import middle, to_float
 
     upscaler = Eager(load_generator(name))
-    # Wide enough for a tile that does not see the whole picture: 116 + 96 < 232.
+    # Wide enough for a tile that does not see the whole image: 116 + 96 < 232.
     image = middle(to_float(sample_photographs(["astronaut.png"])[0]), 232)[:, :160]
     difference = upscale(upscaler, image, 116) - whole(upscaler, image)
     assert float(difference.abs().max()) * 255 < 1

@@ -171,7 +171,7 @@ def test_incomplete_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda c: UNetDiscriminator(c, 2), lambda c: VGGDiscriminator(c, 2, 128)])
-def test_a_discriminator_for_grey_judges_as_the_one_for_rgb(make, source) -> None:
+def test_a_discriminator_for_grey_classifies_as_the_one_for_rgb(make, source) -> None:
     old, new = make(3), make(1).eval()
     run(old, torch.rand(1, 3, 128, 128))  # spectral norms are estimated by now
     old.eval()

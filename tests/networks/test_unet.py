@@ -124,7 +124,7 @@ def test_there_is_a_logit_for_every_pixel_of_any_size(size: tuple[int, int]) -> 
     assert tiny()(torch.rand(2, 3, *size)).shape == (2, 1, *size)
 
 
-def test_an_odd_size_is_judged_as_aligned_as_an_even_one() -> None:
+def test_an_odd_size_is_classified_as_aligned_as_an_even_one() -> None:
     network, image = tiny().eval(), torch.rand(1, 3, 97, 97)
     with torch.no_grad():
         whole, cropped = network(image), network(image[..., :96, :96])

@@ -124,12 +124,12 @@ def test_an_iteration_advances_the_power_iteration_three_times(gan, pair, parts)
 
 
 def test_a_batch_norm_discriminator_is_the_exception(gan, pair):
-    def judge():
+    def with_batch_norm():
         torch.manual_seed(0)
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 3))
 
-    whole = iterate(gan(discriminator=judge()), pair(4))
-    parts = iterate(gan(discriminator=judge(), accumulate=4), pair(4))
+    whole = iterate(gan(discriminator=with_batch_norm()), pair(4))
+    parts = iterate(gan(discriminator=with_batch_norm(), accumulate=4), pair(4))
     assert distance(gradients(parts.discriminator), gradients(whole.discriminator)) > 1e-3
 
 
@@ -288,12 +288,12 @@ def test_fp16_scales_both_losses_and_unscales_both_gradients_before_they_are_cli
 
 def test_fp16_skips_the_step_of_the_network_that_overflowed_and_lowers_the_scale(gan, pair):
     module, scaler = in_half(gan)
-    before = [p.clone() for p in module.generator.parameters()]
-    judge = [p.clone() for p in module.discriminator.parameters()]
+    generator = [p.clone() for p in module.generator.parameters()]
+    discriminator = [p.clone() for p in module.discriminator.parameters()]
     module.generator.body[0].weight.register_hook(lambda grad: grad * torch.inf)
     iterate(module, pair())
-    assert all(torch.equal(a, b) for a, b in zip(before, module.generator.parameters(), strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(judge, module.discriminator.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(generator, module.generator.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(discriminator, module.discriminator.parameters(), strict=True))
     assert scaler.get_scale() == 2.0**9
 
 

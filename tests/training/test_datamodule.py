@@ -183,7 +183,7 @@ def test_pairs_carry_no_gradient(batch):
     assert not any(tensor.requires_grad for tensor in pair)
 
 
-def test_validation_is_judged_against_the_photograph_itself(batch):
+def test_validation_compares_with_the_photograph_itself(batch):
     one = Batch(batch.hq[:1], [batch.params[0].recipe])
     pair = validation_pair(one)
     assert torch.equal(pair.hq[0], to_float(batch.hq[0]))

@@ -20,9 +20,9 @@ def exact(monkeypatch):
 
 def networks():
     torch.manual_seed(0)
-    judge = UNetDiscriminator(features=8)
-    torch.nn.init.ones_(judge.conv9.bias)  # decided: else the gradients of real and fake all but cancel
-    return {"generator": RRDBNet(features=16, blocks=6, growth=8), "discriminator": judge, "device": "cuda"}
+    discriminator = UNetDiscriminator(features=8)
+    torch.nn.init.ones_(discriminator.conv9.bias)  # decided: else the gradients of real and fake all but cancel
+    return {"generator": RRDBNet(features=16, blocks=6, growth=8), "discriminator": discriminator, "device": "cuda"}
 
 
 def iterate(module, batch):

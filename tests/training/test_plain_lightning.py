@@ -83,8 +83,8 @@ def whole(photographs, tmp_path):
 @pytest.mark.parametrize(("step", "workers"), [(2, 0), (3, 0), (4, 0), (4, 2), (5, 0)])
 def test_a_fit_resumed_anywhere_is_the_uninterrupted_one_bit_for_bit(photographs, tmp_path, whole, step, workers):
     """After 3 iterations an epoch is at its end, and Lightning does not make up for its validation; else inside one."""
-    module, seen, judged = make_module(), Seen(), []
-    seen.on_validation_start = lambda *_: judged.append(module.iteration)
+    module, seen, validated = make_module(), Seen(), []
+    seen.on_validation_start = lambda *_: validated.append(module.iteration)
     make_trainer(tmp_path, 8, [seen], num_sanity_val_steps=0).fit(
         module,
         make_data(photographs, validation_set(4, hq=photographs), workers=workers),
@@ -93,7 +93,7 @@ def test_a_fit_resumed_anywhere_is_the_uninterrupted_one_bit_for_bit(photographs
     )
     assert seen.numbers == list(range(2 * step, 16))
     assert whole.iteration == module.iteration == module.trainer.global_step == 8
-    assert judged == [end for end in (3, 6) if end > step]
+    assert validated == [end for end in (3, 6) if end > step]
     assert_same(whole, module)
 
 

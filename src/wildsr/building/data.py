@@ -12,7 +12,7 @@ from wildsr.building.module import build_metrics
 from wildsr.building.stages import channels_of, stage_of
 from wildsr.checks import checked_choice, checked_integer, checked_number
 from wildsr.config import build
-from wildsr.data import PairedFiles, PairedPictures, ValidationSet, large_enough, validation_set
+from wildsr.data import PairedFiles, PairedImages, ValidationSet, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
 from wildsr.io import UserError
@@ -79,7 +79,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     build_metrics(cfg)
     val, channels = build(cfg.data.val, "data.val"), channels_of(cfg)
     sets: dict[str, ValidationSet] = {
-        MAIN: PairedPictures(val, channels)
+        MAIN: PairedImages(val, channels)
         if isinstance(val, PairedFiles)
         else validation_set(cfg.scale, hq=val, recipes=cfg.data.val_recipes, channels=channels)
     }

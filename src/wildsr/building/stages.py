@@ -1,4 +1,4 @@
-"""What a stage's configuration says of it, checked: its values, channels and first weights."""
+"""Read a stage's configuration, checked: its values, its channels and its first weights."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""From pictures on disk to the n-th training sample and to validation sets."""
+"""From images on disk to the n-th training sample and to validation sets."""
 
 from wildsr.data.batches import Batch, Item, RunBatches
-from wildsr.data.fingerprints import fingerprint, pictures_digest
+from wildsr.data.fingerprints import fingerprint, images_digest
 from wildsr.data.hard import HardCases
 from wildsr.data.paired import PairedFiles, find_pairs, pair_fault, paired_folders
 from wildsr.data.photographs import Photographs, sample_photographs
 from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, TrainingSamples
 from wildsr.data.selection import large_enough
 from wildsr.data.store import Store
-from wildsr.data.validation import PairedPictures, Pairs, RealPictures, ValidationSet, validation_set
+from wildsr.data.validation import PairedImages, Pairs, RealImages, ValidationSet, validation_set
 
 __all__ = [
     "Batch",
@@ -16,11 +16,11 @@ __all__ = [
     "Item",
     "MixedSamples",
     "PairedFiles",
-    "PairedPictures",
+    "PairedImages",
     "PairedSamples",
     "Pairs",
     "Photographs",
-    "RealPictures",
+    "RealImages",
     "RunBatches",
     "Sample",
     "Samples",
@@ -29,10 +29,10 @@ __all__ = [
     "ValidationSet",
     "find_pairs",
     "fingerprint",
+    "images_digest",
     "large_enough",
     "pair_fault",
     "paired_folders",
-    "pictures_digest",
     "sample_photographs",
     "validation_set",
 ]

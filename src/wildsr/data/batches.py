@@ -17,7 +17,7 @@ Drawn = TypeVar("Drawn")
 
 
 class Item(NamedTuple, Generic[Drawn]):
-    """One picture, uint8, and what was drawn for it: a Sample in training, a Recipe or nothing in validation.
+    """Hold one image, uint8, and what was drawn for it: a Sample in training, a Recipe or nothing in validation.
 
     hq (C, H, W); None for a real photograph, which has none. lq (C, h, w); None where the recipe makes it.
     """
@@ -28,7 +28,7 @@ class Item(NamedTuple, Generic[Drawn]):
 
 
 class Batch(Generic[Drawn]):
-    """HQ images (B, C, H, W), what was drawn for each, and the LQ images that no recipe makes, in their order.
+    """Hold HQ images (B, C, H, W), what was drawn for each, and the LQ images that no recipe makes, in their order.
 
     HQ is None for real photographs, LQ where a recipe makes every one. A plain object with `to`, because Lightning
     tries to write into dataclasses that it moves to a device.
@@ -57,7 +57,7 @@ class Batch(Generic[Drawn]):
 
 
 class RunBatches:
-    """Batch sampler: the numbers of the samples of one process, from iteration `start` on, without an end.
+    """List, as a batch sampler, the numbers of the samples of one process, from iteration `start` on, without an end.
 
     Iteration i of a run takes samples i * batch_size … (i + 1) * batch_size - 1, whatever the number of
     processes; process `rank` of `world` takes an equal, contiguous share.

@@ -1,4 +1,4 @@
-"""Digests that tell one set of pictures from another, without reading their pixels."""
+"""Digests that tell one set of images from another, without reading their pixels."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from wildsr.images import file_state
 
 
 def fingerprint(train: TrainingSamples) -> str:
-    """Compute SHA-256 over the names of the pictures that samples are cut from, and over the sizes of single files."""
+    """Compute SHA-256 over the names of the images that samples are cut from, and over the sizes of single files."""
     if isinstance(train, MixedSamples):
         return _sha256(fingerprint(part) for part in (train.paired, train.synthetic))
     source: Images | PairedFiles = train.files if isinstance(train, PairedSamples) else train.images
     if isinstance(source, Photographs):
-        return pictures_digest(source.paths, source.root)
+        return images_digest(source.paths, source.root)
     names = source.names if isinstance(source, Store | PairedFiles) else [source.name(i) for i in range(len(source))]
     return _sha256(f"{name}\n" for name in names)
 
 
-def pictures_digest(files: Sequence[Path], root: Path) -> str:
-    """Compute SHA-256 over the pictures' paths under `root` and their sizes in bytes, in the order of the paths."""
+def images_digest(files: Sequence[Path], root: Path) -> str:
+    """Compute SHA-256 over the images' paths under `root` and their sizes in bytes, in the order of the paths."""
     return _sha256(sorted(f"{file.relative_to(root).as_posix()} {file_state(file).st_size}\n" for file in files))
 
 

@@ -21,7 +21,7 @@ DRAWING_SCALE = 4  # the drawing is made so many times larger and averaged: Pill
 
 
 class HardCases:
-    """The hard cases by number: `cases[i]` is (3, H, W) uint8, always the same.
+    """Draw the hard cases, by number: `cases[i]` is (3, H, W) uint8, always the same.
 
     Raises:
         UserError: scikit-image, which carries three of them, is not installed.
@@ -30,7 +30,7 @@ class HardCases:
     def __init__(self) -> None:
         folder = sample_folder()
         text, page, brick = (read_image(folder / name)[:, :SIDE, :SIDE] for name in SCANS)
-        self.pictures = {
+        self.images = {
             "page": page,
             "lines": lines(),
             "mesh": mesh(),
@@ -38,20 +38,20 @@ class HardCases:
             "drawing": drawing(),
             "text": text,
         }
-        self.names = list(self.pictures)
+        self.names = list(self.images)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.pictures[self.names[index]]
+        return self.images[self.names[index]]
 
     def name(self, index: int) -> str:
         return self.names[index]
 
     def smallest(self) -> tuple[int, Path]:
-        """Return the shortest side, in pixels, and the picture's name."""
-        return min((min(picture.shape[-2:]), Path(name)) for name, picture in self.pictures.items())
+        """Return the shortest side, in pixels, and the image's name."""
+        return min((min(image.shape[-2:]), Path(name)) for name, image in self.images.items())
 
 
 def lines() -> Tensor:
@@ -68,14 +68,14 @@ def lines() -> Tensor:
 def mesh() -> Tensor:
     """Draw a wire fence before a sky: threads 1.5 pixels wide, 9 apart, at 30 and 150 degrees."""
     y, x = _grid()
-    picture = 0.5 + 0.4 * y / SIDE
+    image = 0.5 + 0.4 * y / SIDE
     for degrees in (30, 150):
         angle = math.radians(degrees)
         across = x * math.sin(angle) - y * math.cos(angle)
         distance = (across.remainder(9) - 4.5).abs()
         cover = (0.75 + 0.5 - distance).clamp(0, 1)  # half a width, and half a pixel of smoothing
-        picture = picture * (1 - cover) + 0.1 * cover
-    return _grey(picture)
+        image = image * (1 - cover) + 0.1 * cover
+    return _grey(image)
 
 
 def drawing() -> Tensor:

@@ -1,6 +1,6 @@
 """Pairs on disk: LQ and HQ files that belong together, checked pair by pair before anything runs.
 
-Shapes: h w LQ picture, H = h * scale, W = w * scale, uint8 (3, H, W) as `images.read_image` gives it.
+Shapes: h w LQ image, H = h * scale, W = w * scale, uint8 (3, H, W) as `images.read_image` gives it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PROGRESS_FROM = 2000  # pairs; fewer are checked within a second
 
 
 class PairedFiles:
-    """Pairs by number: `files[i]` is (lq (3, h, w), hq (3, H, W)) uint8.
+    """Read pairs by number: `files[i]` is (lq (3, h, w), hq (3, H, W)) uint8.
 
     Args:
         files: LQ and HQ file by the name that they share.
         scale: HQ side / LQ side.
         replace: answer a file whose damage lies behind its header as `Photographs` answers it, the pair being left
-            out whole; else refuse it by name, as judging wants it.
+            out whole; else refuse it by name, as an evaluation wants it.
     """
 
     def __init__(self, files: Mapping[str, tuple[Path, Path]], scale: int, replace: bool = True) -> None:
@@ -79,7 +79,7 @@ def paired_folders(
             line with the first few of them and their number.
     """
     if lq is None or hq is None:
-        raise UserError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ pictures'}")
+        raise UserError(f"lq={lq}, hq={hq}: wanted two folders; {hint or 'one of LQ, one of HQ images'}")
     lq, hq = (expanded(folder) for folder in (lq, hq))
     for folder in (lq, hq):
         if hint and not folder.is_dir():

@@ -27,17 +27,17 @@ Read = TypeVar("Read")
 
 
 class Photographs:
-    """Image files by number: `photographs[i]` decodes the i-th one, (3, H, W) uint8.
+    """Decode image files by number: `photographs[i]` is the i-th one, (3, H, W) uint8.
 
     A damaged file is named in a warning, counted, and replaced by the next readable one, so that the
-    picture behind a number depends on the files alone.
+    image behind a number depends on the files alone.
 
     Args:
         root: a folder (searched with its sub-folders), or with `names` the folder they stand in.
         names: file names under `root`, or a file that lists them, one a line; None takes every image found there.
-        cache_size: how many decoded pictures stay in memory, for sets smaller than that.
+        cache_size: how many decoded images stay in memory, for sets smaller than that.
         hint: what to say where the folder is missing, such as the command that brings the data.
-        replace: how a damaged file is answered; False refuses it by name, as judging wants it.
+        replace: how a damaged file is answered; False refuses it by name, as an evaluation wants it.
 
     Raises:
         UserError: the folder is missing or holds no image, or `names` names what is not in it; on reading,
@@ -65,7 +65,7 @@ class Photographs:
 
     def __getitem__(self, index: int) -> Tensor:
         if index >= len(self):
-            raise IndexError(index)  # or a loop over the pictures would have no end
+            raise IndexError(index)  # or a loop over the images would have no end
         return first_readable(self._read, index, len(self), self.corrupt)
 
     def _read(self, index: int) -> Tensor:
@@ -85,7 +85,7 @@ class Photographs:
         return self.paths[place].relative_to(self.root).as_posix()
 
     def sides(self) -> np.ndarray:
-        """Return the shortest side of every picture in pixels, by its header; 0 where that is not readable."""
+        """Return the shortest side of every image in pixels, by its header; 0 where that is not readable."""
         found = np.zeros(len(self), dtype=np.int64)
         for place, path in enumerate(self.paths):
             with suppress(UserError):
@@ -104,9 +104,9 @@ def corrupt_mask(count: int) -> Tensor:
 
 
 def check_corrupt_share(damaged: int, total: int, last: object) -> None:
-    """Refuse a set of which more pictures are damaged than of a sound one; `last` names one. Raises: UserError."""
+    """Refuse a set of which more images are damaged than of a sound one; `last` names one. Raises: UserError."""
     if damaged > CORRUPT_SHARE * total:
-        raise UserError(f"{damaged} of {total} pictures not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
+        raise UserError(f"{damaged} of {total} images not readable, more than {CORRUPT_SHARE:.0%}; the last: {last}")
 
 
 def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt: Tensor | None) -> Read:
@@ -143,17 +143,17 @@ def sample_photographs(names: Sequence[str], cache_size: int = 16) -> Photograph
     """Open photographs that the scikit-image wheel carries, by file name: no download.
 
     Raises:
-        UserError: scikit-image is not installed, or has no such picture.
+        UserError: scikit-image is not installed, or has no such image.
     """
     folder = sample_folder()
     for name in names:
         if not (folder / name).is_file():
-            raise UserError(f"scikit-image carries no picture {name!r}; wanted one of its data folder")
+            raise UserError(f"scikit-image carries no image {name!r}; wanted one of its data folder")
     return Photographs(folder, names, cache_size)
 
 
 def sample_folder() -> Path:
-    """Return where the scikit-image wheel keeps its pictures.
+    """Return where the scikit-image wheel keeps its images.
 
     Raises:
         UserError: scikit-image is not installed.

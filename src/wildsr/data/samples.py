@@ -28,7 +28,7 @@ ORDER, SAMPLE, PAIRED_ORDER, PAIRED_SAMPLE, MIX = 0, 1, 3, 4, 5
 
 
 class Images(Protocol):
-    """Pictures by number, each (3, H, W) uint8."""
+    """Give images by number, each (3, H, W) uint8."""
 
     def __len__(self) -> int: ...
 
@@ -39,7 +39,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """Record of what was drawn for one training pair.
+    """Record what was drawn for one training pair.
 
     `top`, `left` place the S x S crop in the (padded) HQ image; `window_top`, `window_left` the patch in
     the crop's LQ version, in LQ pixels. Without a recipe the LQ was found beside the HQ, as it is: then
@@ -61,12 +61,12 @@ class Sample:
 
 
 class Samples(Dataset[Item[Sample]]):
-    """The endless list of synthetic samples: `samples[n]` is ((C, S, S) uint8, Sample), its LQ still to be made.
+    """Cut the endless list of synthetic samples: `samples[n]` is ((C, S, S) uint8, Sample), its LQ still to be made.
 
     Every image comes once in each round of len(images) samples, in an order that the round's number gives.
 
     Args:
-        images: the HQ pictures.
+        images: the HQ images.
         spec: what a recipe is drawn from.
         crop: S, the side of the HQ crop that is degraded, a multiple of the scale.
         patch: P, the side of the HQ patch that the networks see, a multiple of the scale, at most S.
@@ -110,14 +110,14 @@ class Samples(Dataset[Item[Sample]]):
         return Item(to_channels(hq, self.channels), sample)
 
     def name(self, sample: Sample) -> str:
-        """Return the picture that a sample was cut from."""
+        """Return the image that a sample was cut from."""
         return self.images.name(sample.image)
 
 
 class PairedSamples(Dataset[Item[Sample]]):
-    """The endless list of samples from pairs on disk: `samples[n]` is ((C, S, S), Sample, (C, s, s)), uint8.
+    """Cut the endless list of samples from pairs on disk: `samples[n]` is ((C, S, S), Sample, (C, s, s)), uint8.
 
-    As `Samples`, but the LQ is cut from the pair's own LQ picture, in register with the HQ, and nothing degrades it.
+    As `Samples`, but the LQ is cut from the pair's own LQ image, in register with the HQ, and nothing degrades it.
     """
 
     def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int, stage: int = 0, channels: int = 3) -> None:
@@ -152,7 +152,7 @@ class PairedSamples(Dataset[Item[Sample]]):
 
 
 class MixedSamples(Dataset[Item[Sample]]):
-    """Samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw.
+    """Mix samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw.
 
     Args:
         paired: samples from pairs on disk.
@@ -171,7 +171,7 @@ class MixedSamples(Dataset[Item[Sample]]):
         return self.paired[number] if paired else self.synthetic[number]
 
     def name(self, sample: Sample) -> str:
-        """Return the pair or the picture that a sample was cut from."""
+        """Return the pair or the image that a sample was cut from."""
         return (self.paired if sample.recipe is None else self.synthetic).name(sample)
 
 

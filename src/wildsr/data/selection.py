@@ -1,4 +1,4 @@
-"""Selection of the pictures that a run takes: those that a list names, those that are large enough."""
+"""Selection of the images that a run takes: those that a list names, those that are large enough."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def names_of(names: Sequence[str] | str) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{names}: no readable list, wanted a text file, a name a line ({error})") from None
     if not found:
-        raise UserError(f"names: given {names or 'nothing'}, which names no picture; wanted one at least")
+        raise UserError(f"names: given {names or 'nothing'}, which names no image; wanted one at least")
     return list(found)
 
 
@@ -46,9 +46,9 @@ def listed(root: Path, names: Sequence[str] | str) -> list[Path]:
     for name in names_of(names):
         path = root / name
         if not _stands_in(root, path):
-            raise UserError(f"{name}: given as a picture in {root}, and leads out of it")
+            raise UserError(f"{name}: given as an image in {root}, and leads out of it")
         if not path.is_file():
-            raise UserError(f"{path}: no such file; wanted every picture that the list names")
+            raise UserError(f"{path}: no such file; wanted every image that the list names")
         paths.append(path)
     return paths
 
@@ -63,19 +63,19 @@ def _stands_in(root: Path, path: Path) -> bool:
 def large_enough(images: Any, side: int) -> Any:
     """Return `images` without those whose shortest side is below `side` pixels; how many that are is logged.
 
-    Pictures whose size cannot be read stay: they are named and counted when it is their turn.
+    Images whose size cannot be read stay: they are named and counted when it is their turn.
 
     Args:
-        images: pictures that know their `sides`: Photographs, a Store.
+        images: images that know their `sides`: Photographs, a Store.
 
     Raises:
         UserError: none is large enough.
     """
     sides = images.sides()
-    keep = np.flatnonzero((sides >= side) | (sides == 0))
-    if not keep.size:
-        raise UserError(f"data.undersized=leave_out leaves nothing: all {len(sides)} pictures are below {side} pixels")
-    if keep.size == len(sides):
+    selected = np.flatnonzero((sides >= side) | (sides == 0))
+    if not selected.size:
+        raise UserError(f"data.undersized=leave_out leaves nothing: all {len(sides)} images are below {side} pixels")
+    if selected.size == len(sides):
         return images
-    log.warning("left out: %d of %d pictures, below %d pixels a side", len(sides) - keep.size, len(sides), side)
-    return Subset(images, keep)  # type: ignore[arg-type]
+    log.warning("left out: %d of %d images, below %d pixels a side", len(sides) - selected.size, len(sides), side)
+    return Subset(images, selected)  # type: ignore[arg-type]

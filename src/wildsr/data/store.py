@@ -1,11 +1,11 @@
-"""A prepared store: pictures as plain levels in one file, of which a crop reads only its own pages.
+"""A prepared store: images as plain levels in one file, of which a crop reads only its own pages.
 
 On disk it is a safetensors file with three tensors: `pixels`, a row of canvases, each of three planes; `index`,
-a row of five numbers a picture: where its first level stands, height, width, and the steps from row to row and
-plane to plane; `names`, the pictures' file names. Pictures may be windows of one canvas: sub-images that overlap
+a row of five numbers an image: where its first level stands, height, width, and the steps from row to row and
+plane to plane; `names`, the images' file names. Images may be windows of one canvas: sub-images that overlap
 take no room twice.
 
-Shapes: N pictures, H W picture.
+Shapes: N images, H W image.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ HEADER = 512  # bytes before the pixels, enough for any lengths; blanks fill it 
 
 
 class Store:
-    """Pictures by number: `store[i]` is (3, H, W) uint8, a view of the file that may not be written to.
+    """Read images by number: `store[i]` is (3, H, W) uint8, a view of the file that may not be written to.
 
     Nothing is read before it is touched, so that a store opens at once whatever its size, and all processes of a
     machine share the system's one copy of what was read.
 
     Args:
         root: the file that `wildsr prepare --store` made.
-        names: of the pictures to take, or a file that lists them, one a line; None takes all.
+        names: of the images to take, or a file that lists them, one a line; None takes all.
         hint: what to say where it is missing, such as the command that makes it.
 
     Raises:
-        UserError: the file is missing, no store, of another version, damaged or cut short, or has no picture
+        UserError: the file is missing, no store, of another version, damaged or cut short, or has no image
             of a name.
     """
 
@@ -65,7 +65,7 @@ class Store:
         places = {name: place for place, name in enumerate(self.names)}
         unknown = next((name for name in names if name not in places), None)
         if unknown is not None:
-            raise UserError(f"{self.root}: no picture {unknown!r} in this store, which the list names")
+            raise UserError(f"{self.root}: no image {unknown!r} in this store, which the list names")
         self._index = self._index[[places[name] for name in names]]
         self._names = np.frombuffer("\0".join(names).encode(errors="surrogateescape"), dtype="u1")
 
@@ -77,11 +77,11 @@ class Store:
         try:
             return self._pixels.as_strided((3, height, width), (plane, row, 1), start)
         except RuntimeError:  # it would reach outside of the file
-            raise UserError(f"{self.root}: damaged store: no such pixels for picture {index}") from None
+            raise UserError(f"{self.root}: damaged store: no such pixels for image {index}") from None
 
     @property
     def names(self) -> list[str]:
-        """Return the pictures' file names, in order, as the prepared folder would have them."""
+        """Return the images' file names, in order, as the prepared folder would have them."""
         return self._names.tobytes().decode(errors="surrogateescape").split("\0")
 
     def name(self, index: int) -> str:
@@ -89,11 +89,11 @@ class Store:
         return self.names[index]
 
     def sides(self) -> np.ndarray:
-        """Return the shortest side of every picture in pixels, (N,)."""
+        """Return the shortest side of every image in pixels, (N,)."""
         return self._index[:, 1:3].min(axis=1)
 
     def smallest(self) -> tuple[int, Path]:
-        """Return the shortest side, in pixels, among all pictures, and the name of the one it belongs to."""
+        """Return the shortest side, in pixels, among all images, and the name of the one it belongs to."""
         sides = self.sides()
         return int(sides.min()), self.root / self.names[sides.argmin()]
 
@@ -131,7 +131,7 @@ def write_frame(file: IO[bytes], rows: np.ndarray, names: Sequence[str]) -> None
     Args:
         file: open for reading and writing.
         rows: the index, (N, 5).
-        names: of the pictures, N.
+        names: of the images, N.
     """
     end = file.seek(0, os.SEEK_END)
     text = "\0".join(names).encode(errors="surrogateescape")

@@ -23,8 +23,8 @@ from wildsr.io import UserError
 PAIR = 2  # a stream of random numbers beside those of samples.py
 
 
-class Pictures(Protocol):
-    """Pictures by number, each (3, H, W) uint8, what they are called, and the shortest side among them."""
+class NamedImages(Protocol):
+    """Give images by number, each (3, H, W) uint8, what they are called, and the shortest side among them."""
 
     def __len__(self) -> int: ...
 
@@ -36,27 +36,27 @@ class Pictures(Protocol):
 
 
 class Label(NamedTuple):
-    """Picture of a set that an item shows, and the number of its degraded version; 0 where there is one."""
+    """Name the image of a set that an item shows, and the number of its degraded version; 0 where there is one."""
 
     picture: str
     version: int
 
 
 class Pairs(Dataset[Item[Recipe]]):
-    """Synthetic: photographs with frozen recipes. `pairs[i]` is ((C, H, W), Recipe), the LQ still to be made.
+    """Hold photographs with frozen recipes: a synthetic set. `pairs[i]` is ((C, H, W), Recipe), its LQ to be made.
 
     Args:
-        images: whole HQ pictures; their sides are cropped at the right and bottom to multiples of the scale.
+        images: whole HQ images; their sides are cropped at the right and bottom to multiples of the scale.
         spec: what the recipes are drawn from.
-        recipes: how many degraded versions of each picture.
-        seed: of the recipes; not the run's seed, so that runs are judged on the same pairs.
+        recipes: how many degraded versions of each image.
+        seed: of the recipes; not the run's seed, so that runs are evaluated on the same pairs.
         channels: C, 1 (grey, colour by its luma) or 3 (RGB).
     """
 
     has_hq = True
 
     def __init__(
-        self, images: Pictures, spec: DegradationSpec, recipes: int = 1, seed: int = 0, channels: int = 3
+        self, images: NamedImages, spec: DegradationSpec, recipes: int = 1, seed: int = 0, channels: int = 3
     ) -> None:
         self.images, self.spec, self.recipes, self.seed = images, spec, recipes, seed
         self.scale, self.channels = spec.scale, channels
@@ -75,12 +75,12 @@ class Pairs(Dataset[Item[Recipe]]):
         return Label(self.images.name(index // self.recipes), index % self.recipes)
 
     def smallest(self) -> tuple[int, Path]:
-        """Return the shortest HQ side, in pixels, and the picture it belongs to."""
+        """Return the shortest HQ side, in pixels, and the image it belongs to."""
         return self.images.smallest()
 
 
-class PairedPictures(Dataset[Item[None]]):
-    """Paired: LQ and HQ as they were found. `pictures[i]` is ((C, H, W), None, (C, h, w))."""
+class PairedImages(Dataset[Item[None]]):
+    """Read LQ and HQ as they were found: a paired set. `images[i]` is ((C, H, W), None, (C, h, w))."""
 
     has_hq = True
 
@@ -100,16 +100,16 @@ class PairedPictures(Dataset[Item[None]]):
         return Label(self.files.name(index), 0)
 
     def smallest(self) -> tuple[int, Path]:
-        """Return the shortest HQ side, in pixels, and the picture it belongs to."""
+        """Return the shortest HQ side, in pixels, and the image it belongs to."""
         return self.files.smallest()
 
 
-class RealPictures(Dataset[Item[None]]):
-    """Real: LQ alone, judged without a reference. `pictures[i]` is (None, None, (C, h, w))."""
+class RealImages(Dataset[Item[None]]):
+    """Read LQ alone, evaluated without a reference: a real set. `images[i]` is (None, None, (C, h, w))."""
 
     has_hq = False
 
-    def __init__(self, images: Pictures, scale: int, channels: int = 3) -> None:
+    def __init__(self, images: NamedImages, scale: int, channels: int = 3) -> None:
         self.images, self.scale, self.channels = images, scale, channels
 
     def __len__(self) -> int:
@@ -124,18 +124,18 @@ class RealPictures(Dataset[Item[None]]):
         return Label(self.images.name(index), 0)
 
     def smallest(self) -> tuple[int, Path]:
-        """Return the shortest side once upscaled, in pixels, and the picture it belongs to."""
+        """Return the shortest side once upscaled, in pixels, and the image it belongs to."""
         side, path = self.images.smallest()
         return side * self.scale, path
 
 
-ValidationSet = Pairs | PairedPictures | RealPictures
+ValidationSet = Pairs | PairedImages | RealImages
 
 
 def validation_set(
     scale: int,
-    lq: str | Path | Pictures | None = None,
-    hq: str | Path | Pictures | None = None,
+    lq: str | Path | NamedImages | None = None,
+    hq: str | Path | NamedImages | None = None,
     recipes: int = 1,
     degradation: DegradationSpec | None = None,
     lq_ending: str = "",
@@ -145,8 +145,8 @@ def validation_set(
     """Build a set by what there is of it: HQ alone is synthetic, LQ and HQ are paired, LQ alone is real.
 
     Args:
-        lq, hq: folders, or for synthetic and real sets the pictures themselves.
-        recipes: degraded versions of each picture of a synthetic set.
+        lq, hq: folders, or for synthetic and real sets the images themselves.
+        recipes: degraded versions of each image of a synthetic set.
         degradation: of a synthetic set; None is the released recipe, whatever a run trains on, so that runs can be
             compared.
         lq_ending, hq_ending: as `paired_folders` takes them.
@@ -158,14 +158,14 @@ def validation_set(
     if hq is not None and lq is not None:
         if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
             raise UserError("a paired set wants two folders, lq and hq")
-        return PairedPictures(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
+        return PairedImages(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
     if hq is not None:
         checked_integer("recipes", recipes, 1, 10**6)
-        return Pairs(_pictures(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
+        return Pairs(_images(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
     if lq is not None:
-        return RealPictures(_pictures(lq), scale, channels)
+        return RealImages(_images(lq), scale, channels)
     raise UserError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
 
 
-def _pictures(given: str | Path | Pictures) -> Pictures:
+def _images(given: str | Path | NamedImages) -> NamedImages:
     return Photographs(given) if isinstance(given, str | Path) else given

@@ -10,7 +10,7 @@ from wildsr.losses.terms import Target
 
 
 class AdversarialLoss(nn.Module):
-    """Vanilla GAN loss: mean binary cross-entropy, in nats, of logits of any shape.
+    """Compute the vanilla GAN loss: mean binary cross-entropy, in nats, of logits of any shape.
 
     The generator asks for "real" of its own images; the discriminator for "real" of real ones, plus "fake" of the
     generator's.

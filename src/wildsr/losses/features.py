@@ -34,7 +34,7 @@ SEGMENTATION_LAYERS: Mapping[str, float] = MappingProxyType(
 
 
 class Backbone(NamedTuple):
-    """A network of torchvision's, as far as it is a chain of modules that computes features.
+    """Describe a network of torchvision's, as far as it is a chain of modules that computes features.
 
     Attributes:
         title: its name in messages.

@@ -83,9 +83,9 @@ class PerceptualLoss(nn.Module):
     def _activations(self, image: Tensor) -> dict[int, Tensor]:
         """Map places in `features` to what comes out there, for each layer asked for."""
         x = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
-        kept = {}
+        features = {}
         for place, module in enumerate(self.features):
             x = module(x)
             if place in self.layer_weights:
-                kept[place] = x
-        return kept
+                features[place] = x
+        return features

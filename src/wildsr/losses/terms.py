@@ -11,7 +11,7 @@ Target = Literal["pixel", "perceptual", "adversarial"]
 
 
 class LossTerm(Protocol):
-    """Any callable object that compares two batches, with a weight and, unless it is "pixel", the target it wants.
+    """Compare two batches: any callable object with a weight and, unless it is "pixel", the target it wants.
 
     A term with a method `discriminator_loss(real_logits, fake_logits)` is adversarial: it is called with the
     discriminator's logits for the generator's images, and its method gives the discriminator's own loss.

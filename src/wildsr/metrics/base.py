@@ -13,7 +13,7 @@ from wildsr.scores import finite_mean
 
 
 class ImageMetric(Metric):
-    """The mean of the images' scores; over all images, of all processes.
+    """Average the images' scores, over all images, of all processes.
 
     A score that is not finite (the PSNR of equal images, the NIQE of a flat one) is left out and counted in
     `left_out`; where none is finite, the mean is infinite or NaN.

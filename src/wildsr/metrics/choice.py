@@ -16,7 +16,7 @@ from wildsr.scores import LEFT_OUT
 
 
 class MetricDisplay(NamedTuple):
-    """How a metric is shown: its label, what a better value is, and its digits behind the point."""
+    """Say how a metric is shown: its label, what a better value is, and its digits behind the point."""
 
     label: str
     meaning: str
@@ -36,7 +36,7 @@ METRICS: Mapping[str, MetricDisplay] = {
 WITHOUT_REFERENCE = ("niqe", "niqe_rgb2gray")
 BETTER = {True: "higher is better", False: "lower is better", None: ""}  # by torchmetrics' `higher_is_better`
 Displays = Mapping[str, MetricDisplay]
-FEW = 5  # images; the mean of fewer says more about the pictures than about what was done to them
+FEW = 5  # images; the mean of fewer says more about the images than about what was done to them
 
 
 def display_of(name: str, displays: Displays = METRICS) -> MetricDisplay:

@@ -38,7 +38,7 @@ class Fidelity(ImageMetric):
 
 
 class PSNR(Fidelity):
-    """Mean peak signal-to-noise ratio over images, in dB; higher is better.
+    """Measure the mean peak signal-to-noise ratio over images, in dB; higher is better.
 
     The mean of each image's PSNR, not the PSNR of the pooled error. That of equal images is infinite, and left out.
 
@@ -62,7 +62,7 @@ class PSNR(Fidelity):
 
 
 class SSIM(Fidelity):
-    """Mean structural similarity over images, at most 1; higher is better.
+    """Measure the mean structural similarity over images, at most 1; higher is better.
 
     Example:
         >>> import torch

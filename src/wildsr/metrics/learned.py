@@ -32,7 +32,7 @@ TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever w
 
 
 class LearnedDistance(ImageMetric):
-    """Mean distance over images, as a network sees it; lower is closer.
+    """Measure the mean distance over images, as a network sees it; lower is closer.
 
     Args:
         network: (1, 3, H, W) twice, in [0, 1], to the distance of the two.
@@ -62,7 +62,7 @@ class LearnedDistance(ImageMetric):
 
 
 class LpipsNetwork(nn.Module):
-    """torchmetrics' LPIPS network, fed with images in [0, 1]."""
+    """Compute torchmetrics' LPIPS of images in [0, 1]."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ Letters 20 (3), 2013. Names as there: MSCN coefficients (mean-subtracted, contra
 
 Two figures bear the name, by the grey that they are measured on. BasicSR, whose figures super-resolution papers quote,
 takes the luma in studio range, MATLAB's rgb2ycbcr. The authors' release takes MATLAB's rgb2gray: the figures that it
-records are within 0.3 % of that on four of five pictures, and 0.6 to 3.8 % from the luma's. Never compare one with the
+records are within 0.3 % of that on four of five images, and 0.6 to 3.8 % from the luma's. Never compare one with the
 other.
 """
 
@@ -35,7 +35,7 @@ _HALVING_TAPS = tuple(tap / 256 for tap in (-3, -9, 29, 111, 111, 29, -9, -3))
 
 
 class NIQE(ImageMetric):
-    """Mean NIQE over images; lower is better. Deterministic.
+    """Measure the mean NIQE over images; lower is better. Deterministic.
 
     Example:
         >>> import torch

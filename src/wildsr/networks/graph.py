@@ -1,4 +1,4 @@
-"""What a network tells a writer of graphs, such as ONNX's: operation after operation, each with its layer.
+"""Tell a writer of graphs, such as ONNX's, what a network does: operation after operation, each with its layer.
 
 A network that has `write_graph(writer, lq)` runs on every backend and is exported in every format alike: it tells the
 writer what it does to the tensor named `lq`, and the last operation told makes the result. What pads odd sides may
@@ -17,7 +17,7 @@ from torch import nn
 
 
 class GraphWriter(Protocol):
-    """Adds operations to a graph. What flows between them is known by its name."""
+    """Add operations to a graph. What flows between them is known by its name."""
 
     def conv(self, x: str, layer: nn.Conv2d, slope: float | None = None) -> str:
         """Apply the convolution, then a leaky ReLU where there is a slope."""

@@ -44,7 +44,7 @@ _SECOND = {"trunk_conv": "conv_body", "HRconv": "conv_hr"}
 
 
 class Found(NamedTuple):
-    """A network in a file.
+    """Hold a network of a file.
 
     Attributes:
         state: its weights, in the released names where it is an RRDBNet.

@@ -82,7 +82,7 @@ def _read_graph(param: Path) -> list[Layer]:
 
 
 class _Blob:
-    """The .bin file, read from front to back; every read is checked against what is left."""
+    """Read the .bin file from front to back; every read is checked against what is left."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""How far the tiles of a network must overlap: said by the network, or measured once and kept in the user's cache.
+"""Find how far the tiles of a network must overlap: said by it, or measured once and stored in the user's cache.
 
 Shapes: C channels, S side of the test image, s scale; distances and sides in LQ pixels.
 """
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Tiling(NamedTuple):
-    """How an image may be cut for a network.
+    """Say how an image may be cut for a network.
 
     Attributes:
         overlap: pixels around a tile that it must see, so that it is within LEVEL of the whole; None where no
@@ -48,7 +48,7 @@ class Tiling(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A measurement: so many pixels are cut off an image of a side, and an overlap up to `most` is believed."""
+    """Describe a measurement: pixels cut off an image of a side, and an overlap up to `most` is believed."""
 
     side: int
     cut: int
@@ -65,7 +65,7 @@ def tiling_of(network: nn.Module) -> Tiling:
     """Return how images are cut for a network in eval mode.
 
     A network may say so by the attributes `overlap` (pixels, or None) and `multiple`. Any other is measured, once:
-    what was found is kept under FOLDER, by a digest of its weights and layers.
+    what was found is stored under FOLDER, by a digest of its weights and layers.
     """
     if hasattr(network, "overlap"):
         return Tiling(network.overlap, getattr(network, "multiple", GRID))  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ _failed: dict[str, str] = {}  # address, or PUBLISHED for all of them -> why; no
 
 
 class Released(NamedTuple):
-    """A released file.
+    """Describe a released file.
 
     `address` lies under PUBLISHED; `description` says in a few words what the network is for; `digest` is as much of
     its sha256, in hexadecimal digits, as public sources or its own name state; `stem` names its files in the wheel.
@@ -132,7 +132,7 @@ def in_wheel(released: Released) -> Path | None:
 
 
 def cached_file(url: str) -> Path:
-    """Return where torch hub's cache keeps, or would keep, what comes from an address."""
+    """Return where torch hub's cache has, or would have, what comes from an address."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 

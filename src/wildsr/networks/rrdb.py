@@ -117,7 +117,7 @@ class RRDBNet(nn.Module):
         return self.enlarge(x)[..., : height * self.scale, : width * self.scale]
 
     def enlarge(self, x: Tensor) -> Tensor:
-        """Compute what comes after the trunk, at most a tenth of the work: (B, F, h, w) -> (B, C, …), a picture."""
+        """Compute what comes after the trunk, at most a tenth of the work: (B, F, h, w) -> (B, C, …), an image."""
         for conv_up in (self.conv_up1, self.conv_up2, self.conv_up3):
             if conv_up is not None:
                 x = _leaky(conv_up(F.interpolate(x, scale_factor=2, mode="nearest")))
@@ -159,7 +159,7 @@ class RRDBNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Three dense blocks in a row, added to their input at a fifth: (B, F, H, W) -> (B, F, H, W)."""
+    """Run three dense blocks in a row, added to their input at a fifth: (B, F, H, W) -> (B, F, H, W)."""
 
     def __init__(self, features: int, growth: int, dilation: int = 1) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class ResidualBlock(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each seeing all before it, added to the input at a fifth: (B, F, H, W) likewise.
+    """Run five convolutions, each seeing all before it, added to the input at a fifth: (B, F, H, W) likewise.
 
     Weights start as Kaiming normal × 0.1, biases at 0. `dilation` applies to `conv2` and `conv4`.
     """

@@ -1,4 +1,4 @@
-"""Networks of other architectures, through spandrel: to be judged and used beside ours.
+"""Networks of other architectures, through spandrel: to be evaluated and used beside ours.
 
 Shapes: B batch, C channels of the image (1, 3, or 4 with alpha), H W image, s scale.
 """
@@ -84,7 +84,7 @@ def load_spandrel(state: State, label: str) -> SpandrelNet:
             raise UserError(f"{neither}, and spandrel cannot load it ({first_line(error)[:200]})") from error
     name = descriptor.architecture.name
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.purpose == "FaceSR":
-        raise UserError(f"{label}: {name} is for {descriptor.purpose}; wanted one picture in, one picture out")
+        raise UserError(f"{label}: {name} is for {descriptor.purpose}; wanted one image in, one image out")
     if descriptor.input_channels != descriptor.output_channels:
         raise UserError(
             f"{label}: {name} makes {descriptor.output_channels} channels of {descriptor.input_channels}; "

@@ -16,7 +16,7 @@ from wildsr.networks.weights import check_fit, read_for
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the weights in a source.
+    """Report what became of the weights in a source.
 
     Attributes:
         source: the file or the name.
@@ -53,7 +53,7 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
 
     - More pixels gathered in front (x4 to x2): each weight of the first convolution is shared equally among its
       copies, so the network starts as the old one on the means of 2 × 2 pixels (x4 to x1: of 4 × 4). Fewer
-      (x2 to x4): the copies are summed, so it starts as the old one on the picture with every pixel doubled.
+      (x2 to x4): the copies are summed, so it starts as the old one on the image with every pixel doubled.
     - RGB to grey: the first convolution is summed over R, G, B, the last one averaged; the network starts as the
       mean output of the old one on R = G = B. Grey to RGB: the first convolution is shared equally, the last one
       repeated; it starts as the old one on the mean of R, G, B, three times. No weights of luma are involved.

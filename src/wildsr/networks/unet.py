@@ -21,7 +21,7 @@ SMALLEST = 8  # three halvings
 
 
 class UNetDiscriminator(nn.Module):
-    """Judge (B, C, H, W) images in [0, 1]: (B, 1, H, W) logits, high where a pixel looks real.
+    """Classify (B, C, H, W) images in [0, 1]: (B, 1, H, W) logits, high where a pixel looks real.
 
     The layers bear the released names, `conv0` to `conv9`; the defaults have 4,376,897 parameters. Any size
     from 8 × 8 on. Sides that are multiples of 8 are the released network exactly; with others a

@@ -20,10 +20,10 @@ HIDDEN = 100  # between the two linear layers, as released
 
 
 class VGGDiscriminator(nn.Module):
-    """Judge (B, C, S, S) images in [0, 1]: (B, 1) logits, high where an image looks real.
+    """Classify (B, C, S, S) images in [0, 1]: (B, 1) logits, high where an image looks real.
 
     Each stage i is `conv{i}_0` (3 × 3) and `conv{i}_1` (4 × 4, halving), with BatchNorm after all but the
-    first convolution; `linear1` and `linear2` judge the 4 × 4 that remain. The names are the released ones.
+    first convolution; `linear1` and `linear2` classify the 4 × 4 that remain. The names are the released ones.
     BatchNorm makes the logits of a batch depend on one another in train mode.
 
     Args:

@@ -14,7 +14,7 @@ Scalars = dict[str, Tensor]
 
 
 class MicroBatch(NamedTuple):
-    """A part of a batch: the same images of each of several tensors, and the part's share of the batch."""
+    """Hold a part of a batch: the same images of each of several tensors, and the part's share of the batch."""
 
     tensors: tuple[Tensor, ...]
     share: float

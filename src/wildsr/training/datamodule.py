@@ -24,7 +24,7 @@ MAIN = "main"  # the name of a validation set that stands alone
 
 
 class DegradedPhotographs(L.LightningDataModule):
-    """Training pairs by number, and validation sets by name.
+    """Give training pairs by number, and validation sets by name.
 
     The n-th sample is always the same. Iteration i of the module takes the samples i * batch_size to
     (i + 1) * batch_size - 1, whatever the number of processes: no sample comes twice, neither in another epoch nor

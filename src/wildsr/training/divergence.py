@@ -46,7 +46,7 @@ class RunawayError(UserError):
 
 
 class Reading(NamedTuple):
-    """Losses of an iteration on their way to the host: all finite or not, and the same for each sample (B,)."""
+    """Hold losses of an iteration on their way to the host: all finite or not, and the same for each sample (B,)."""
 
     iteration: int
     finite: Tensor

@@ -20,7 +20,7 @@ TARGETS = ("pixel", "perceptual", "adversarial")
 
 
 class Objective(nn.Module):
-    """A sum of terms, of which one may be adversarial. Terms that are modules move with it, and are frozen.
+    """Sum terms, of which one may be adversarial. Terms that are modules move with it, and are frozen.
 
     Args:
         terms: as `wildsr.losses.LossTerm` describes them. One of weight 0 is not computed; an adversarial one of

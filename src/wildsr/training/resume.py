@@ -35,7 +35,7 @@ Settings = dict[str, Any]
 
 
 class Start(NamedTuple):
-    """A whole checkpoint: where it is, after how many iterations, and what its module's `origin` says.
+    """Describe a whole checkpoint: where it is, after how many iterations, and what its module's `origin` says.
 
     `origin` has `stage`, `settings`, and the digests `data` of the training images and `predecessor` of the
     generator that the stage before had handed on.

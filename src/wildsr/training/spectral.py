@@ -30,7 +30,7 @@ class SpectralNorms:
     def __init__(self, network: nn.Module | None) -> None:
         modules = [] if network is None else network.modules()
         self.norms = [module for module in modules if isinstance(module, NORMS)]
-        self.kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self.vectors: dict[str, list[tuple[Tensor, Tensor]]] = {}
         for norm in self.norms:
             norm.forward = partial(in_float32, norm.forward)  # type: ignore[method-assign]
 
@@ -40,10 +40,10 @@ class SpectralNorms:
         if part.first:
             yield
             if not part.last:
-                self.kept[name] = [(norm._u.clone(), norm._v.clone()) for norm in self.norms]
+                self.vectors[name] = [(norm._u.clone(), norm._v.clone()) for norm in self.norms]
             return
         own = [(norm._u, norm._v, norm.training) for norm in self.norms]
-        for norm, (u, v) in zip(self.norms, self.kept[name], strict=True):
+        for norm, (u, v) in zip(self.norms, self.vectors[name], strict=True):
             norm._u, norm._v, norm.training = u, v, False  # lent, not copied: a compiled backward may read them yet
         yield
         for norm, (u, v, training) in zip(self.norms, own, strict=True):

@@ -38,7 +38,7 @@ def released_metrics(border: int) -> dict[str, Metric]:
 
 
 class SetMetrics:
-    """The metrics of one validation set: copies, so that no set counts another's images.
+    """Hold the metrics of one validation set: copies, so that no set counts another's images.
 
     Args:
         metrics: by name, each with an `update` that takes (sr, hq), or (sr) alone; None: the released ones.

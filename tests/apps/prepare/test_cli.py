@@ -247,7 +247,7 @@ def test_more_than_one_percent_of_damaged_pictures_stops(photos, tmp_path, capsy
     for _ in range(2):
         assert main(words) == 1
         last = capsys.readouterr().err.splitlines()[-1]
-        assert last.startswith("error: 1 of 4 pictures not readable, more than 1%; the last: ") and "2.png" in last
+        assert last.startswith("error: 1 of 4 images not readable, more than 1%; the last: ") and "2.png" in last
     draw(photos / "2.png")
     assert main(words) == 0
 

@@ -13,10 +13,10 @@ from statistics import mode
 from wildsr.config import build, compose_config
 from wildsr.data import (
     PairedFiles,
-    PairedPictures,
+    PairedImages,
     Pairs,
     Photographs,
-    RealPictures,
+    RealImages,
     ValidationSet,
     find_pairs,
     pair_fault,
@@ -80,13 +80,13 @@ class EvalSet:
             photos = build(data.val, "data.val")
             return validation_set(scale, hq=photos, recipes=recipes or data.val_recipes, channels=channels)
         if self.lq is not None and self.hq is not None:
-            return PairedPictures(self._pairs(self.lq, self.hq, lq_ending, hq_ending), channels)
+            return PairedImages(self._pairs(self.lq, self.hq, lq_ending, hq_ending), channels)
         if self.hq is not None:
             return validation_set(
                 scale, hq=Photographs(self.hq, replace=False), recipes=recipes or 1, channels=channels
             )
         assert self.lq is not None
-        return RealPictures(Photographs(self.lq, replace=False), scale, channels)
+        return RealImages(Photographs(self.lq, replace=False), scale, channels)
 
     def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> PairedFiles:
         """Return all pairs, at the scale of most of them."""
@@ -142,7 +142,7 @@ def set_digest(pictures: ValidationSet) -> str:
     """Return a digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
     paths: Iterable[Path] = ()
     recipes = ""
-    if isinstance(pictures, PairedPictures):
+    if isinstance(pictures, PairedImages):
         paths = (path for pair in pictures.files.paths for path in pair)
     else:
         paths = getattr(pictures.images, "paths", ())

@@ -15,7 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from wildsr.data import pictures_digest, sample_photographs
+from wildsr.data import images_digest, sample_photographs
 from wildsr.images import expanded, find_images, first_line
 from wildsr.io import UserError
 from wildsr.networks import load_generator
@@ -110,6 +110,6 @@ def _data_facts(config: dict[str, Any]) -> dict[str, str]:
             folder = files[0].parent
         else:
             return {}
-        return {"pictures": str(len(files)), "data_sha256": pictures_digest(files, folder)}
+        return {"pictures": str(len(files)), "data_sha256": images_digest(files, folder)}
     except (UserError, OSError):
         return {}
