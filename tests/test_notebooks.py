@@ -48,6 +48,16 @@ def test_the_index_names_every_notebook():
     assert set(re.findall(r"\((\w+\.ipynb)\)", (FOLDER / "README.md").read_text())) == {file.name for file in FILES}
 
 
+def test_training_as_plain_lightning_takes_its_two_iterations(tmp_path, capsys):
+    cells = json.loads((FOLDER / "train_and_judge.ipynb").read_text())["cells"]
+    (source,) = ("".join(cell["source"]) for cell in cells if "import lightning as L" in "".join(cell["source"]))
+    made = {"folder": tmp_path}
+    exec(compile(source, "train_and_judge.ipynb", "exec"), made)
+    assert made["module"].iteration == made["trainer"].global_step == 2
+    said = capsys.readouterr().out
+    assert all(f"loss/{name}" in said for name in ("pixel", "adversarial", "discriminator"))
+
+
 @pytest.mark.slow
 @each_notebook
 def test_a_notebook_runs_from_any_folder_without_a_warning(file, tmp_path, monkeypatch):
