@@ -29,6 +29,7 @@ from wildsr.data import fingerprint
 from wildsr.images import write_whole
 from wildsr.io import UserError
 from wildsr.metrics import display_of
+from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
 from wildsr.training.loggers import finish
 from wildsr.training.provenance import made_from
@@ -186,7 +187,8 @@ class Stage:
         self.trainer.validate(self.module, self.data, verbose=False)
         found = self.trainer.callback_metrics
         names = [name for name in self.cfg.metrics if f"val/{name}" in found]
-        words = [f"{display_of(name).label} {float(found[f'val/{name}']):.4g}" for name in names]
+        displays = own_displays(self.module.metrics or {})
+        words = [f"{display_of(name, displays).label} {float(found[f'val/{name}']):.4g}" for name in names]
         info(f"{self.name} stage, before its first iteration: {', '.join(words)}")
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -13,10 +14,15 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from wildsr import train as program
-from wildsr.config import build, conf_folder
+from wildsr.apps.report import callback
+from wildsr.building import build_data
+from wildsr.config import build, conf_folder, stage_config
+from wildsr.data import Batch
 from wildsr.io import UserError
 from wildsr.metrics import chosen_metrics
 from wildsr.networks import load_generator, load_weights
+from wildsr.training.pairs import validation_pair
+from wildsr.training.validation import upscale_batch
 
 HERE = Path(__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -24,9 +30,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 @pytest.fixture
 def train_mine(photographs, tmp_path):
-    """train_mine(folder, iterations): train everything in mine.py in a folder, both stages."""
+    """train_mine(folder, iterations, …): train everything in mine.py in a folder, both stages."""
 
-    def run(folder, iterations):
+    def run(folder, iterations, *more):
         words = [
             f"stages.{stage}.{key}={value}"
             for stage in ("psnr", "gan")
@@ -42,7 +48,7 @@ def train_mine(photographs, tmp_path):
         folders = ["data=folder", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'"]
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             search = f"hydra.searchpath=['file://{HERE / 'conf'}']"
-            cfg = compose("train", [search, "experiment=mine", *folders, *tiny, *words])
+            cfg = compose("train", [search, "experiment=mine", *folders, *tiny, *words, *more])
         cfg.paths.run = str(folder)
         program.train(cfg)
         return cfg
@@ -54,9 +60,14 @@ def checkpoint(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
 
 
-def test_parts_of_ones_own_train_both_stages_are_evaluated_and_resume_exactly(train_mine, tmp_path, capsys):
+def test_parts_of_ones_own_train_both_stages_are_evaluated_and_resume_exactly(
+    train_mine, tmp_path, monkeypatch, capsys
+):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    pages, write = [], callback.write_report
+    monkeypatch.setattr(callback, "write_report", lambda *a, **k: pages.append(write(*a, **k).read_text()))
     train_mine(stopped, 2)
+    assert len(pages) == 4 and all("Sharpness: higher is better" in page for page in pages)  # while the run goes on
     screen = capsys.readouterr().out
     assert re.search(r"PSNR-Y\W+Sharpness", screen) and "Sharpness: higher is better" in screen
     scores = json.loads((stopped / "scores.json").read_text())
@@ -81,8 +92,12 @@ def test_parts_of_ones_own_train_both_stages_are_evaluated_and_resume_exactly(tr
     assert second["lr_schedulers"][0]["_last_lr"] == [1e-4]
 
 
-def test_weights_of_an_own_network_come_back_by_its_class_and_are_refused_where_none_is_given(train_mine, tmp_path):
-    cfg = train_mine(tmp_path, 1)
+def test_weights_of_an_own_network_come_back_by_its_class_and_are_refused_where_none_is_given(
+    train_mine, tmp_path, caplog
+):
+    caplog.set_level(logging.INFO, "wildsr")
+    cfg = train_mine(tmp_path, 1, "validate_first=true")
+    assert any(re.search(r"before its first iteration: PSNR-Y \S+, Sharpness \d", line) for line in caplog.messages)
     file = tmp_path / "gan" / "generator.safetensors"
     network = mine.Shuffler(4, 3, 4)
     load_weights(network, file)
@@ -92,10 +107,14 @@ def test_weights_of_an_own_network_come_back_by_its_class_and_are_refused_where_
     assert "\n" not in str(error.value)
     load_weights(build(cfg.generator.network, "generator.network"), file)
 
-    # The evaluated one is the run's own average: the scores are those of the network with these weights.
+    # They are the trained average, and the scores are those of the network with these weights.
+    trained = checkpoint(tmp_path / "gan")["state_dict"]
+    assert all(torch.equal(tensor, trained[f"ema.module.{name}"]) for name, tensor in network.state_dict().items())
+    sharpness = mine.Sharpness(border=4)
+    for item in build_data(stage_config(cfg, "gan")).val["main"]:
+        sharpness.update(upscale_batch(network.eval(), validation_pair(Batch.collate([item])).lq))
     scores = json.loads((tmp_path / "scores.json").read_text())
-    rows = (tmp_path / "images.csv").read_text().splitlines()
-    assert any("gan stage" in row for row in rows) and scores["gan stage"]["sharpness"] > 0
+    assert scores["gan stage"]["sharpness"] == pytest.approx(float(sharpness.compute()), rel=1e-6)
 
 
 @pytest.mark.parametrize(

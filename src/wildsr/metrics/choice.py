@@ -44,13 +44,14 @@ def display_of(name: str, displays: Displays = METRICS) -> MetricDisplay:
     return displays.get(name) or METRICS.get(name) or MetricDisplay(name, "", 4)
 
 
-def own_displays(own: Mapping[str, Metric]) -> dict[str, MetricDisplay]:
-    """Return how metrics of a user's own are shown: by their attributes `label`, `digits` and `higher_is_better`."""
+def own_displays(metrics: Mapping[str, Metric]) -> dict[str, MetricDisplay]:
+    """Return how those metrics are shown that are a user's own: by `label`, `digits` and `higher_is_better`."""
     return {
         name: MetricDisplay(
             str(getattr(metric, "label", name)), BETTER[metric.higher_is_better], int(getattr(metric, "digits", 4))
         )
-        for name, metric in own.items()
+        for name, metric in metrics.items()
+        if name not in METRICS
     }
 
 

@@ -13,11 +13,13 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 
 from wildsr.apps.evaluate.crops import CROPS, Crop, chosen, keep, keep_inputs, write_list
+from wildsr.apps.evaluate.results import write_displays
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, Samples, TrainingSamples
 from wildsr.images import first_line, write_whole
+from wildsr.metrics.choice import own_displays
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Report(L.Callback):
         if trainer.is_global_zero:
             with self._warning():
                 write_facts(self.folder, _data(trainer).samples)
+                write_displays(own_displays(module.metrics or {}), self.folder)
 
     def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
         self.chosen = chosen(_data(trainer).val) if trainer.is_global_zero and not trainer.sanity_checking else []
