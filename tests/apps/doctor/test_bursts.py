@@ -108,6 +108,29 @@ def test_a_burst_without_end_is_ended_with_all_that_it_started(tmp_path, monkeyp
     assert not runs(child)
 
 
+def test_a_burst_ends_with_the_doctor_that_is_killed(tmp_path):
+    """By SIGTERM, as by a cluster: its process ends, its scratch folder goes, and it is said."""
+    code = (
+        "import sys, tempfile\nfrom pathlib import Path\nfrom types import SimpleNamespace\nfrom wildsr import cli\n"
+        "from wildsr.apps.doctor.bursts import run\n"
+        "def burst(words):\n"
+        " with tempfile.TemporaryDirectory(dir='.', prefix='scratch'):\n"
+        "  return run(['sh', '-c', 'echo $$ > child; sleep 60'])\n"
+        "cli.importlib = SimpleNamespace(import_module=lambda name: SimpleNamespace(main=burst))\n"
+        "sys.exit(cli.main(['doctor']))"
+    )
+    doctor = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    number = tmp_path / "child"
+    deadline = time.monotonic() + 60
+    while not (number.is_file() and number.read_text().endswith("\n")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    doctor.terminate()
+    _, said = doctor.communicate(timeout=30)
+    assert (doctor.returncode, said) == (1, "stopped\n")
+    assert not runs(Path("/proc", number.read_text().strip(), "stat"))
+    assert [path.name for path in tmp_path.iterdir()] == ["child"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits memory on Linux only")
 def test_memory_that_is_not_there_is_refused_instead_of_taken():

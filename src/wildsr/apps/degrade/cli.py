@@ -15,7 +15,8 @@ import torch
 from rich.progress import track
 
 from wildsr.apps.common.arguments import Parser, refuse_clashes, refuse_inputs, whole
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
 from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
@@ -58,7 +59,7 @@ def main(words: Sequence[str]) -> int:
     if given.output.resolve() == given.folder.resolve():
         raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
     done = []
-    bar = track(jobs, "degrading", console=message_console(), transient=True, disable=is_quiet())
+    bar = track(jobs, "degrading", console=message_console(), transient=True, disable=not has_bars())
     try:
         for job, target in zip(bar, targets, strict=True):
             try:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from wildsr.apps.common.arguments import Parser
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.apps.doctor.disk import check_disk
 from wildsr.apps.doctor.findings import FAULT, WARNING, Finding, page, unique
 from wildsr.apps.doctor.loggers import check_loggers
@@ -56,7 +58,7 @@ def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
     """Run all checks; returns what they found, in the order of the page."""
     stages, run = [stage_config(cfg, name) for name in stage_names(cfg)], Path(cfg.paths.run)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=message_console(), transient=True, disable=not has_bars()) as progress:
         bar = progress.add_task("building every stage", total=None)
         weights, absent = check_weights(stages)
         built, sizes = check_stages(stages, run, absent)

@@ -10,7 +10,8 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from wildsr.apps.common.arguments import Parser, refuse_clashes
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.apps.export.bundle import FORMATS, Written, check_formats, describe, write_file
 from wildsr.apps.export.card import Shown, card_text, degraded, picture
 from wildsr.apps.export.origin import Origin, find_origin
@@ -87,7 +88,7 @@ def write_bundle(
     """
     weights, (image, text) = names[:-2], names[-2:]
     metadata = describe(generator) | origin.facts
-    with Progress(console=message_console(), transient=True, disable=is_quiet()) as progress:
+    with Progress(console=message_console(), transient=True, disable=not has_bars()) as progress:
         task = progress.add_task("", total=len(weights) + 1)
         files = []
         for name in weights:

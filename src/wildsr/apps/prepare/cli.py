@@ -12,7 +12,8 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.apps.common.arguments import Parser, positive
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.apps.prepare.cutting import Plan
 from wildsr.apps.prepare.ledger import Ledger
 from wildsr.apps.prepare.published import bring
@@ -62,9 +63,8 @@ def main(words: Sequence[str]) -> int:
     if given.store:
         options["store"] = True
     name, amount = TextColumn("{task.description}"), TextColumn("{task.fields[amount]}")
-    bar = message_console()
     columns = (name, BarColumn(), amount, TimeRemainingColumn())
-    progress = Progress(*columns, console=bar, disable=bar.is_jupyter or is_quiet())  # bars want ipywidgets in Jupyter
+    progress = Progress(*columns, console=message_console(), disable=not has_bars())
     with Ledger(given.output, options) as ledger:
         work = Preparation(given.output, ledger, plan, given.workers, progress, given.store)
         try:
