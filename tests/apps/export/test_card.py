@@ -28,11 +28,11 @@ def test_the_exported_row_of_the_scores_is_bold():
 
 
 def test_a_card_tells_what_is_known_and_says_what_is_not():
-    text = card_text("mine", CompactNet(2, 3, 4, 1), Origin(FACTS, remark="the run has not been judged"), FILES)
+    text = card_text("mine", CompactNet(2, 3, 4, 1), Origin(FACTS, remark="the run has not been evaluated"), FILES)
     assert "x2: CompactNet of 4 features, 1 convolutions; 712 parameters. Licence: not stated." in text
     assert "| `mine.pth` | 2.5 MB | 0.0000 | `cd34` |" in text
     assert "| `mine.onnx` | 0.0 MB | 0.0001 | `ef56` |" in text
-    assert "None: the run has not been judged." in text
+    assert "None: the run has not been evaluated." in text
     assert "| checkpoint | a\\|b.ckpt |" in text
     assert "(<mine.png>)" in text
     assert "license:" not in text

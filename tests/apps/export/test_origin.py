@@ -67,15 +67,15 @@ def test_a_checkpoint_of_the_same_run_with_other_weights_has_no_scores(stage):
     given = found(stage / "checkpoints" / "last.ckpt")
     assert given.facts["iterations"] == "50"
     assert given.scores == {}
-    assert given.remark == "the run was judged with other weights, those of its end"
+    assert given.remark == "the run was evaluated with other weights, those of its end"
     state = {f"ema.module.{name}": tensor for name, tensor in network().state_dict().items()}
     torch.save({"state_dict": state, "iteration": 100, "stage": "gan"}, stage / "checkpoints" / "last.ckpt")
     assert found(stage / "checkpoints" / "last.ckpt").scores == SCORES
 
 
-def test_a_run_that_was_not_judged_has_no_scores(stage):
+def test_a_run_that_was_not_evaluated_has_no_scores(stage):
     (stage.parent / "scores.json").unlink()
-    assert found(stage / "generator.safetensors").remark == "the run has not been judged"
+    assert found(stage / "generator.safetensors").remark == "the run has not been evaluated"
 
 
 def test_weights_outside_of_a_run_bring_only_themselves(tmp_path):

@@ -106,11 +106,15 @@ def test_lq_shows_its_own_pixels(browser, report):
 
 
 @pytest.mark.parametrize(("width", "touch"), [(1280, False), (390, True)])
-def test_pages_open_without_an_error_or_a_request_and_fit_the_window(browser, make_run, judged, tmp_path, width, touch):
+def test_pages_open_without_an_error_or_a_request_and_fit_the_window(
+    browser, make_run, evaluated, tmp_path, width, touch
+):
     runs = [make_run(f"a long name of a run, ablation={n}", [f"loss.pixel.weight={n}"]) for n in range(1, 9)]
     write_comparison(runs, tmp_path / "compare.html")
-    judgement = judged({"bicubic": 0.2} | {f"runs/a/long/path/of/weights-{n}.safetensors": n / 9 for n in range(1, 9)})
-    for page in (write_report(runs[0]), tmp_path / "compare.html", judgement):
+    evaluation = evaluated(
+        {"bicubic": 0.2} | {f"runs/a/long/path/of/weights-{n}.safetensors": n / 9 for n in range(1, 9)}
+    )
+    for page in (write_report(runs[0]), tmp_path / "compare.html", evaluation):
         tab = opened(browser, page, width=width, touch=touch)
         errors = [e for e in tab.events if e.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown")]
         assert errors == []

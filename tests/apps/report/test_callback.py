@@ -25,7 +25,7 @@ TINY = [
 
 @pytest.fixture
 def folders(photographs):
-    """Photographs to train and be judged on, real ones beside them."""
+    """Photographs to train and be evaluated on, real ones beside them."""
     return [
         "data=folder", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'",
         f"+data.sets.phone={{lq: '{photographs}/more'}}",

@@ -34,7 +34,7 @@ class UnpairedError(UserError):
     """Folders of LQ and HQ whose files do not pair: `faults` has a line for each."""
 
     def __init__(self, faults: list[str], pairs: int, asked: EvalSet) -> None:
-        super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was judged")
+        super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was evaluated")
         self.faults = faults
 
 

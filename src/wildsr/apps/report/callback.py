@@ -1,4 +1,4 @@
-"""The callback that keeps a run's pictures and writes its report at each validation."""
+"""The callback that writes windows of a run's validation images, and its report, at each validation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
 
-from wildsr.apps.evaluate.crops import CROPS, Crop, chosen, keep, keep_inputs, write_list
+from wildsr.apps.evaluate.crops import CROPS, Crop, chosen, write_crop, write_inputs, write_list
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
@@ -48,15 +48,14 @@ class Report(L.Callback):
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        name, pictures = list(_data(trainer).val.items())[dataloader_idx]
+        name, images = list(_data(trainer).val.items())[dataloader_idx]
         place = (name, batch_idx)
         if place not in self.chosen:
             return
-        scale = int(module.generator.scale)
         with self._warning():
             if place not in self.crops:
-                self.crops[place] = keep_inputs(self.folder, *place, pictures, scale, batch.lq, batch.hq)
-            keep(self.folder / module.origin.get("stage", "") / CROPS, self.crops[place], outputs[0])
+                self.crops[place] = write_inputs(self.folder, *place, images, batch.lq, batch.hq)
+            write_crop(self.folder / module.origin.get("stage", "") / CROPS, self.crops[place], outputs[0])
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if self.chosen:
@@ -75,7 +74,7 @@ class Report(L.Callback):
 
 
 def write_facts(run: Path, train: TrainingSamples) -> None:
-    """Write what a report tells of a run besides: its command line, and what its degradation draws."""
+    """Write the command line of a run and the draws of its degradation, for its report."""
     if HydraConfig.initialized():
         words = list(HydraConfig.get().overrides.task)
         write_whole(run / OVERRIDES, lambda file: file.write(json.dumps(words).encode()))
