@@ -9,7 +9,8 @@ import torch
 from rich.console import Console
 from torch import distributed, multiprocessing
 
-from wildsr.apps.evaluate.evaluator import ImageScores, finite_score, means
+from wildsr.apps.evaluate.closing import finite_score
+from wildsr.apps.evaluate.evaluator import ImageScores, means
 from wildsr.apps.evaluate.results import mean_rows, table_of_sets
 from wildsr.apps.evaluate.tables import TableRow, score_lines, tables_of
 from wildsr.metrics import PSNR

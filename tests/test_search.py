@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from wildsr.apps.evaluate.evaluator import finite_score, objective_of
+from wildsr.apps.evaluate.closing import finite_score, objective_of
 from wildsr.config import ConfigError, compose_config, conf_folder
 from wildsr.search import Continue, NameJobs
 

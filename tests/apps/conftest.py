@@ -55,8 +55,8 @@ def kept(tmp_path_factory):
     """What a run leaves for its report: images of a synthetic and of a real set, and what its degradation draws."""
     run, photographs = tmp_path_factory.mktemp("kept"), tmp_path_factory.mktemp("photographs")
     for number, name in enumerate(("chelsea.png", "coffee.png")):
-        picture = to_pil(sample_photographs([name])[0]).resize((192, 160), Image.Resampling.LANCZOS)
-        picture.save(photographs / f"{'ab'[number]}.png")
+        image = to_pil(sample_photographs([name])[0]).resize((192, 160), Image.Resampling.LANCZOS)
+        image.save(photographs / f"{'ab'[number]}.png")
     sets = {"main": validation_set(4, hq=photographs), "phone": validation_set(4, lq=photographs)}
     write_drawn(look_at(DegradationSpec(), draws=50), run / DRAWN)
     crops = []
@@ -192,7 +192,7 @@ class Browser:
         return found["x"], found["y"], found["width"], found["height"]
 
     def screenshot(self, box=None, whole=False):
-        """The visible picture, or a part of the window, as an array."""
+        """The visible image, or a part of the window, as an array."""
         return np.asarray(Image.open(io.BytesIO(self.png(box, whole))).convert("RGB")).astype(int)
 
     def png(self, box=None, whole=False):

@@ -52,7 +52,7 @@ def rows(file):
 
 
 def plain(folder, level, sides, count=1):
-    """Pictures of one grey level each."""
+    """Images of one grey level each."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         Image.new("RGB", sides, (level, level, level)).save(folder / f"{number}.png")
@@ -190,7 +190,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(run, w
     stop = 6
     code, _, said = run(*words)
     assert code == 1 and "the same command goes on" in said
-    assert len(rows(weights / "report" / "images.csv")) == 12  # six pictures, two methods
+    assert len(rows(weights / "report" / "images.csv")) == 12  # six images, two methods
     assert not (weights / "report" / "scores.json").exists() and not (weights / "report" / "index.html").exists()
     done, stop = [], 100
     assert run(*words)[0] == 0
@@ -214,7 +214,7 @@ def test_what_another_evaluation_left_is_not_replaced_unasked(run, weights, tmp_
         1,
         f"error: {weights}/report holds an evaluation with other border; --overwrite replaces it\n",
     )
-    plain(tmp_path / "lq", 120, (20, 20))  # other pictures under the same names
+    plain(tmp_path / "lq", 120, (20, 20))  # other images under the same names
     code, _, said = run(*words)
     assert code == 1 and "other sets" in said
     assert (weights / "report" / "images.csv").read_bytes() == before
@@ -281,7 +281,7 @@ def test_weights_are_called_as_asked_or_by_their_files(run, weights, tmp_path):
         assert stop.value.code == 2
 
 
-def test_results_do_not_lie_among_the_pictures_nor_where_nothing_can_be_written(tmp_path, weights, capsys):
+def test_results_do_not_lie_among_the_images_nor_where_nothing_can_be_written(tmp_path, weights, capsys):
     plain(tmp_path / "lq", 110, (20, 20))
     call = ["evaluate", "--weights", str(weights / "x4.pth"), "--set", f"phone={tmp_path}/lq", "-o"]
     assert main([*call, str(tmp_path / "lq" / "out")]) == 1

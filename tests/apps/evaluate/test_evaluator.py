@@ -60,7 +60,7 @@ def test_the_comparison_shows_each_set_and_no_original_where_there_is_none(sets,
     # Four images of each set, one version of each.
     assert [[caption for _, caption in row[1:]] for row in rows] == 8 * [[*real, "original"]] + 4 * [real]
     assert [row[0][1] for row in rows[::4]] == ["input: main, a.png", "input: found, a", "input: phone, a.png"]
-    assert {picture.size for row in rows for picture, _ in row} == {(384, 320)}  # 192 x 160, twice as large
+    assert {image.size for row in rows for image, _ in row} == {(384, 320)}  # 192 x 160, twice as large
     pair = shown_pair(sets["phone"][0], CPU)
     assert pair.hq is None and pair.lq.shape == (1, 3, 40, 48)
 

@@ -89,7 +89,7 @@ def test_weights_outside_of_a_run_bring_only_themselves(tmp_path):
     assert find_origin("realesr-animevideov3", network(), "").facts["source"] == "realesr-animevideov3"
 
 
-def test_training_pictures_that_are_gone_leave_their_digest_out(stage, photographs):
+def test_training_images_that_are_gone_leave_their_digest_out(stage, photographs):
     before = found(stage / "generator.safetensors").facts["data_sha256"]
     (photographs / "a.png").write_bytes(b"another")
     assert found(stage / "generator.safetensors").facts["data_sha256"] != before
@@ -103,7 +103,7 @@ def test_the_sample_photographs_have_a_digest_too(stage):
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "data: 3", "data: {train: null}", "data: {train: {root: 3}}"])
-def test_a_configuration_without_pictures_is_no_fault(stage, text):
+def test_a_configuration_without_images_is_no_fault(stage, text):
     (stage / "config.yaml").write_text(text or "{}")
     if text.startswith("["):
         with pytest.raises(ValueError, match=r"config\.yaml: damaged; wanted a run's configuration$"):

@@ -12,10 +12,10 @@ SLIDER = ".slider input"
 def brightness(tab):
     """Mean levels of the left and of the right half of the first slider, as they are seen."""
     x, y, width, height = tab.box(".slider")
-    picture = tab.screenshot((x, y, width, height))
+    image = tab.screenshot((x, y, width, height))
     # Without the border in the middle, and the rounded corners.
-    third = picture.shape[1] // 3
-    return picture[10:-10, 10:third].mean(), picture[10:-10, -third:-10].mean()
+    third = image.shape[1] // 3
+    return image[10:-10, 10:third].mean(), image[10:-10, -third:-10].mean()
 
 
 def place(tab):
@@ -98,9 +98,9 @@ def test_lq_shows_its_own_pixels(browser, report):
     tab.run(f"document.querySelector('{SLIDER}').value = 100")
     tab.run(f"document.querySelector('{SLIDER}').dispatchEvent(new Event('input'))")
     x, y, width, height = tab.box(".slider")
-    picture = tab.screenshot((x, y, width, height))
-    side = picture.shape[1] / 48  # a 192 pixel wide window at scale 4
-    inside = picture[round(20 * side) + 2 : round(21 * side) - 2, round(20 * side) + 2 : round(21 * side) - 2]
+    image = tab.screenshot((x, y, width, height))
+    side = image.shape[1] / 48  # a 192 pixel wide window at scale 4
+    inside = image[round(20 * side) + 2 : round(21 * side) - 2, round(20 * side) + 2 : round(21 * side) - 2]
     assert inside.shape[0] > 4
     assert np.ptp(inside, axis=(0, 1)).max() == 0  # one colour
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import shutil
 import sys
@@ -18,7 +19,7 @@ from torch import nn
 from torchmetrics import Metric
 
 from wildsr.apps.evaluate.crops import CROPS, START
-from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate, finite_score, objective_of
+from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
 from wildsr.apps.evaluate.results import (
     COMPARISON,
     IMAGES,
@@ -32,6 +33,7 @@ from wildsr.apps.evaluate.results import (
 from wildsr.apps.evaluate.tables import TableRow, read_table, score_lines, strata_lines, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.building import GENERATOR
+from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
 from wildsr.io import UserError, first_line
 from wildsr.metrics.choice import own_displays
@@ -132,6 +134,34 @@ class RunEvaluation:
         weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))
         log.info("images:   %s; their scores: %s", self.run / COMPARISON, self.run / IMAGES)
         log.info("next:     %s upscale YOUR_IMAGE -o OUT.png --weights %s", executable("wildsr"), weights)
+
+
+def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: bool) -> str | None:
+    """Return the metric that a search looks at, by its name in the scores; None outside of a search.
+
+    Raises:
+        ConfigError: there is no such metric, or the run will not be evaluated.
+    """
+    if objective is None:
+        return None
+    names = {f"val/{name}": name for name in metrics}
+    if objective not in names:
+        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
+    if not will_evaluate:
+        raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
+    return names[objective]
+
+
+def finite_score(scores: Scores, method: str, metric: str) -> float:
+    """Return a mean score of a method, for a search.
+
+    Raises:
+        UserError: it is not finite; Optuna takes nothing else.
+    """
+    score = scores[method][metric]
+    if not math.isfinite(score):
+        raise UserError(f"{metric} of the {method}: given {score}, wanted a finite number")
+    return score
 
 
 def finished_stages(run: Path, stages: Sequence[str]) -> list[str]:

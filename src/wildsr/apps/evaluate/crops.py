@@ -35,7 +35,7 @@ OF_A_SET = 4
 
 @record
 class Crop:
-    """One window: image `index` of a validation set, `version` of the photograph `picture`, with its recipe in words.
+    """One window: image `index` of a validation set, `version` of the photograph `image`, with its recipe in words.
 
     `window` is top, left, height and width in HQ pixels. The fields are the keys of crops.json.
     """

@@ -5,9 +5,8 @@ Shapes: C = 1 or 3, H W image, h = H // scale. Images are float32 in [0, 1].
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +17,8 @@ from torchmetrics import Metric
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
 from wildsr.apps.evaluate.windows import Windows
-from wildsr.config import ConfigError
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.io import UserError
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.base import needs_hq
 from wildsr.scores import Scores, mean_row
@@ -29,6 +26,7 @@ from wildsr.training.datamodule import MAIN
 from wildsr.training.pairs import ValidationPair, validation_pair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
+K = TypeVar("K")
 
 
 class ImageScores(NamedTuple):
@@ -60,13 +58,8 @@ def evaluate(
     found = []
     for name, images in sets.items():
         evaluator = Evaluator(name, images, methods, metrics, border, device, windows, own)
-        for index in track(
-            range(len(images)),
-            f"evaluating {name}",
-            transient=True,
-            console=message_console(),
-            disable=not has_bars(),
-        ):
+        bar = {"transient": True, "console": message_console(), "disable": not has_bars()}
+        for index in track(range(len(images)), f"evaluating {name}", **bar):
             found += evaluator.evaluate(index)
     return found
 
@@ -128,44 +121,26 @@ class Evaluator:
         return found
 
 
-def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: bool) -> str | None:
-    """Return the metric that a search looks at, by its name in the scores; None outside of a search.
-
-    Raises:
-        ConfigError: there is no such metric, or the run will not be evaluated.
-    """
-    if objective is None:
-        return None
-    names = {f"val/{name}": name for name in metrics}
-    if objective not in names:
-        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
-    if not will_evaluate:
-        raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
-    return names[objective]
-
-
-def finite_score(scores: Scores, method: str, metric: str) -> float:
-    """Return a mean score of a method, for a search.
-
-    Raises:
-        UserError: it is not finite; Optuna takes nothing else.
-    """
-    score = scores[method][metric]
-    if not math.isfinite(score):
-        raise UserError(f"{metric} of the {method}: given {score}, wanted a finite number")
-    return score
-
-
 def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
     """Return a set's item as methods see it: degraded where a recipe says so."""
     return validation_pair(Batch.collate([item]).to(device))
 
 
-def means(found: Sequence[ImageScores]) -> Scores:
-    """Return method to mean scores, see `mean_row`: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
-    values: dict[str, dict[str, list[float]]] = {}
+def mean_scores(found: Iterable[ImageScores], key: Callable[[ImageScores], K]) -> dict[K, tuple[int, dict[str, float]]]:
+    """Group scores by a key, in the order of its values; returns of each group its length and its `mean_row`."""
+    groups: dict[K, list[ImageScores]] = {}
     for one in found:
-        row = values.setdefault(one.method, {})
-        for metric, score in one.scores.items():
-            row.setdefault(metric if one.set == MAIN else f"{one.set}/{metric}", []).append(score)
-    return {method: mean_row(row) for method, row in values.items()}
+        groups.setdefault(key(one), []).append(one)
+    return {
+        value: (len(members), mean_row({name: [one.scores[name] for one in members] for name in members[0].scores}))
+        for value, members in groups.items()
+    }
+
+
+def means(found: Sequence[ImageScores]) -> Scores:
+    """Return method to mean scores: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
+    scores: Scores = {}
+    for (name, method), (_, row) in mean_scores(found, lambda one: (one.set, one.method)).items():
+        prefix = "" if name == MAIN else f"{name}/"
+        scores.setdefault(method, {}).update({f"{prefix}{metric}": mean for metric, mean in row.items()})
+    return scores

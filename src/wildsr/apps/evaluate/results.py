@@ -16,8 +16,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from wildsr.apps.evaluate.evaluator import ImageScores, means
-from wildsr.apps.evaluate.strata import by_stratum, mean_scores
+from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
+from wildsr.apps.evaluate.strata import by_stratum
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, read_json
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Pairs, ValidationSet
@@ -92,12 +92,9 @@ def read_displays(folder: Path) -> dict[str, MetricDisplay]:
 
 def mean_rows(found: Sequence[ImageScores]) -> list[dict[str, Any]]:
     """Return a row a set and method: how many images, and the mean of each metric."""
-    grouped: dict[tuple[str, str], list[ImageScores]] = {}
-    for one in found:
-        grouped.setdefault((one.set, one.method), []).append(one)
     return [
-        {"set": name, "images": len(members), "method": method, **mean_scores(members)}
-        for (name, method), members in grouped.items()
+        {"set": name, "images": images, "method": method, **row}
+        for (name, method), (images, row) in mean_scores(found, lambda one: (one.set, one.method)).items()
     ]
 
 

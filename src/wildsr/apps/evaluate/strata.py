@@ -5,14 +5,13 @@ Blur and noise are the first order's; JPEG and the order of JPEG and resize are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from wildsr.apps.evaluate.evaluator import ImageScores
+from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
-from wildsr.scores import mean_row
 
 
 def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
@@ -47,27 +46,17 @@ def all_strata(spec: DegradationSpec) -> dict[str, list[str]]:
     }
 
 
-def by_stratum(found: Iterable[ImageScores], spec: DegradationSpec) -> list[dict[str, Any]]:
+def by_stratum(found: Sequence[ImageScores], spec: DegradationSpec) -> list[dict[str, Any]]:
     """Return a row a stratum and method: the number of images and the means; a stratum without images has a bare 0."""
-    keys = [(axis, stratum) for axis, strata in all_strata(spec).items() for stratum in strata]
-    grouped: dict[tuple[str, str], dict[str, list[ImageScores]]] = {key: {} for key in keys}
-    for one in found:
-        assert one.recipe is not None
-        for key in strata_of(one.recipe, spec).items():
-            grouped[key].setdefault(one.method, []).append(one)
     rows: list[dict[str, Any]] = []
-    for (axis, stratum), methods in grouped.items():
-        head = {"axis": axis, "stratum": stratum}
-        rows += [
-            {**head, "images": len(members), "method": method, **mean_scores(members)}
-            for method, members in methods.items()
-        ] or [{**head, "images": 0}]
+    strata = [(one, strata_of(one.recipe, spec)) for one in found if one.recipe is not None]
+    for axis, names in all_strata(spec).items():
+        for stratum in names:
+            members = mean_scores([one for one, own in strata if own.get(axis) == stratum], lambda one: one.method)
+            head = {"axis": axis, "stratum": stratum}
+            rows += [{**head, "images": images, "method": method, **row} for method, (images, row) in members.items()]
+            rows += [] if members else [{**head, "images": 0}]
     return rows
-
-
-def mean_scores(found: Sequence[ImageScores]) -> dict[str, float]:
-    """Return the mean of each metric, see `mean_row`."""
-    return mean_row({name: [one.scores[name] for one in found] for name in found[0].scores})
 
 
 def _operation(spec: DegradationSpec, order: str, name: str) -> Any:

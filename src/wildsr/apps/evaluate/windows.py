@@ -48,7 +48,7 @@ class Windows:
         self, folder: Path, methods: Mapping[str, Path], sets: Mapping[str, ValidationSet], at_most: int = AT_MOST
     ) -> None:
         self.folder, self.methods, self.chosen = folder, dict(methods), chosen(sets, at_most)
-        self.crops: list[Crop] = []
+        self.crops: dict[tuple[str, int], Crop] = {}
 
     def write(
         self, name: str, index: int, images: ValidationSet, pair: ValidationPair, outputs: Mapping[str, Tensor]
@@ -56,22 +56,22 @@ class Windows:
         """Write the window with most detail of image `index` of the set `name`.
 
         Args:
-            outputs: method -> (1, C, H, W); bicubic's window is written with the input's.
+            outputs: method -> (1, C, H, W); those of bicubic and of the input are written once, with the first.
         """
-        crop = write_inputs(self.folder, name, index, images, pair.lq, pair.hq)
+        crop = self.crops.get((name, index)) or write_inputs(self.folder, name, index, images, pair.lq, pair.hq)
+        self.crops[name, index] = crop
         for method in self.methods.keys() & outputs.keys():
             write_crop(self.methods[method], crop, outputs[method][0])
-        self.crops.append(crop)
 
     def write_list(self) -> None:
         """Write the list of the windows, for the report of a run."""
-        write_list(self.folder, self.crops)
+        write_list(self.folder, list(self.crops.values()))
 
     def panels(self, notes: Notes) -> list[Panel]:
         """Return a panel a window: LQ, bicubic, each method, HQ."""
         inputs = {label: self.folder / CROPS / folder for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))}
         folders = inputs | self.methods | {"HQ": self.folder / CROPS / HQ}
-        return panels_of(self.folder, self.crops, folders, notes)
+        return panels_of(self.folder, list(self.crops.values()), folders, notes)
 
     def comparison(self) -> Image.Image:
         """Lay out a row a window, enlarged for the eye, and without smoothing, so that pixels show."""

@@ -34,7 +34,7 @@ class Origin:
 
     Attributes:
         facts: texts that travel with the weights: always `licence`, `source` and `weights_sha256`; of a run `stage`,
-            `iterations`, `config_sha256`, and `data_sha256` and `pictures` where the training pictures are there.
+            `iterations`, `config_sha256`, and `data_sha256` and `images` where the training images are there.
         scores: the run's closing table, if it was made with these very weights.
         row: the table's row that belongs to these weights.
         remark: why there are no scores.
@@ -85,7 +85,7 @@ def _iterations(path: Path) -> dict[str, str]:
 
 
 def _data_facts(config: dict[str, Any]) -> dict[str, str]:
-    """Return how many training pictures there are and their digest; nothing where they are not there."""
+    """Return how many training images there are and their digest; nothing where they are not there."""
     data = config.get("data")
     train = data.get("train") if isinstance(data, dict) else None
     root, names = (train.get(key) for key in ("root", "names")) if isinstance(train, dict) else (None, None)

@@ -12,7 +12,8 @@ from typing import Any
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
 
-from wildsr.apps.evaluate.crops import CROPS, Crop, chosen, write_crop, write_inputs, write_list
+from wildsr.apps.evaluate.crops import CROPS
+from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
@@ -33,8 +34,7 @@ class Report(L.Callback):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.chosen: list[tuple[str, int]] = []
-        self.crops: dict[tuple[str, int], Crop] = {}
+        self.windows: Windows | None = None
         self.warned = False
 
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
@@ -43,24 +43,23 @@ class Report(L.Callback):
                 write_facts(self.folder, _data(trainer).samples)
 
     def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
-        self.chosen = chosen(_data(trainer).val) if trainer.is_global_zero and not trainer.sanity_checking else []
+        if self.windows is None and trainer.is_global_zero and not trainer.sanity_checking:
+            stage = module.origin.get("stage", "")
+            self.windows = Windows(self.folder, {stage: self.folder / stage / CROPS}, _data(trainer).val)
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         name, images = list(_data(trainer).val.items())[dataloader_idx]
-        place = (name, batch_idx)
-        if place not in self.chosen:
-            return
-        with self._warning():
-            if place not in self.crops:
-                self.crops[place] = write_inputs(self.folder, *place, images, batch.lq, batch.hq)
-            write_crop(self.folder / module.origin.get("stage", "") / CROPS, self.crops[place], outputs[0])
+        if self.windows is not None and (name, batch_idx) in self.windows.chosen:
+            with self._warning():
+                sr = dict.fromkeys(self.windows.methods, outputs)
+                self.windows.write(name, batch_idx, images, batch, sr)
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
-        if self.chosen:
+        if self.windows is not None and self.windows.chosen:
             with self._warning():
-                write_list(self.folder, list(self.crops.values()))
+                self.windows.write_list()
                 write_report(self.folder, running=(module.origin.get("stage", ""), module.iteration))
 
     @contextmanager
