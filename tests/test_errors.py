@@ -98,7 +98,7 @@ def test_a_user_error_survives_a_worker():
 @pytest.mark.parametrize("error", [ValueError, RuntimeError])
 def test_a_bug_in_preparing_is_not_taken_for_a_damaged_image(error):
     with pytest.raises(UserError, match="a: wrong"):
-        list(workers.run(Refusing(UserError), ["a"], 1))
+        list(workers.run_tasks(Refusing(UserError), ["a"], 1))
     with pytest.raises(error, match="a: wrong") as caught:
-        list(workers.run(Refusing(error), ["a"], 1))
+        list(workers.run_tasks(Refusing(error), ["a"], 1))
     assert not can_be_mended(caught.value)

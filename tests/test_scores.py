@@ -9,16 +9,18 @@ import torch
 from rich.console import Console
 from torch import distributed, multiprocessing
 
-from wildsr.apps.evaluate.evaluator import Score, last_score, means
-from wildsr.apps.evaluate.results import mean_rows, table, table_of_sets
+from wildsr.apps.evaluate.closing import finite_score
+from wildsr.apps.evaluate.evaluator import ImageScores, means
+from wildsr.apps.evaluate.results import mean_rows, table_of_sets
+from wildsr.apps.evaluate.tables import TableRow, score_lines, tables_of
 from wildsr.metrics import PSNR
 from wildsr.scores import finite_mean, mean_row, mean_text, read_scores, write_scores
 
 INF, NAN = math.inf, math.nan
 
 
-def score(picture, method, **figures):
-    return Score("main", picture, 0, method, figures, None)
+def score(image, method, **scores):
+    return ImageScores("main", image, 0, method, scores, None)
 
 
 SCORES = [
@@ -49,7 +51,8 @@ def test_one_black_pair_decides_no_mean_of_a_set_and_is_counted_in_its_tables():
     }
     assert mean_rows(SCORES)[0] == {"set": "main", "images": 2, "method": "bicubic", **found["bicubic"]}
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(table(found, ""), table_of_sets(mean_rows(SCORES), ""))
+    (table,) = tables_of([TableRow(method, [row]) for method, row in found.items()])
+    console.print(score_lines(table, ""), table_of_sets(mean_rows(SCORES), ""))
     text = console.export_text()
     assert text.count("20.00 (1 left out)") == text.count("9.00 (1 left out)") == 2
 
@@ -64,7 +67,7 @@ def test_scores_without_a_finite_one_are_null_in_json_and_nan_when_read(tmp_path
     assert all(math.isnan(value) for value in found["bicubic"].values())
     assert mean_text(found["bicubic"], "psnr_y", 2) == mean_text({}, "psnr_y", 2) == "-"
     with pytest.raises(ValueError, match="niqe of the bicubic: given nan, wanted a finite number"):
-        last_score({"bicubic": found["bicubic"]}, "niqe")
+        finite_score(found, "bicubic", "niqe")
 
 
 def test_a_row_counts_what_each_figure_leaves_out_behind_all_figures():

@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from wildsr.apps.evaluate.evaluator import last_score, objective_of
+from wildsr.apps.evaluate.closing import finite_score, objective_of
 from wildsr.config import ConfigError, compose_config, conf_folder
 from wildsr.search import Continue, NameJobs
 
@@ -114,9 +114,9 @@ def test_the_objective_is_the_last_stages_score():
     assert objective_of("val/niqe", searched.metrics, will_evaluate=True) == "niqe"
     assert objective_of(None, searched.metrics, will_evaluate=False) is None
     scores = {"bicubic": {"niqe": 9.0}, "psnr stage": {"niqe": 8.0}, "gan stage": {"niqe": 7.0}}
-    assert last_score(scores, "niqe") == 7.0
+    assert finite_score(scores, "gan stage", "niqe") == 7.0
     with pytest.raises(ValueError, match="niqe of the gan stage: given nan, wanted a finite number"):
-        last_score(scores | {"gan stage": {"niqe": float("nan")}}, "niqe")
+        finite_score(scores | {"gan stage": {"niqe": float("nan")}}, "gan stage", "niqe")
 
 
 @pytest.mark.parametrize(

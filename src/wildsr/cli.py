@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
+# What ends a process without a word: sent by kill and by clusters, and where a terminal is closed.
+ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 VERBS = {
     "train": "train an upscaler: wildsr train experiment=quickstart; any choice and any value is one word more",
     "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
@@ -47,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from wildsr.io import can_be_mended
 
     try:
-        with nullcontext() if verb == "train" else show_messages():  # Hydra sets up what a training run logs
+        if verb == "train":  # which looks after its signals itself, and Hydra after what it logs
+            return int(run(rest))
+        with show_messages(), interrupt_on(*ENDINGS):
             return int(run(rest))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -58,6 +64,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         from wildsr.config import report_error
 
         return report_error(error, debug)
+
+
+@contextmanager
+def interrupt_on(*numbers: int) -> Iterator[None]:
+    """Turn signals that would end this process at once into a Ctrl-C: what it has begun is put away first."""
+
+    def interrupt(number: int, _: object) -> None:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()  # others may set no handlers
+    fatal = [n for n in numbers if is_main and signal.getsignal(n) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in fatal:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in fatal:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def take_debug(words: Sequence[str]) -> tuple[list[str], bool]:

@@ -16,13 +16,15 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import save_file
 
-from wildsr.apps.evaluate.crops import CROPS, chosen, keep, keep_inputs, write_list
-from wildsr.apps.evaluate.page import Windows, write_judgement
+from wildsr.apps.evaluate.crops import CROPS, chosen, write_crop, write_inputs, write_list
+from wildsr.apps.evaluate.page import write_page
+from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.config import compose_config, stage_config
 from wildsr.data import sample_photographs, validation_set
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import to_float, to_pil
+from wildsr.training.pairs import ValidationPair
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
@@ -50,11 +52,11 @@ def write_stage(run, name, overrides, *rows):
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory):
-    """What a run keeps for its report: pictures of a synthetic and of a real set, and what its degradation draws."""
+    """What a run leaves for its report: images of a synthetic and of a real set, and what its degradation draws."""
     run, photographs = tmp_path_factory.mktemp("kept"), tmp_path_factory.mktemp("photographs")
     for number, name in enumerate(("chelsea.png", "coffee.png")):
-        picture = to_pil(sample_photographs([name])[0]).resize((192, 160), Image.Resampling.LANCZOS)
-        picture.save(photographs / f"{'ab'[number]}.png")
+        image = to_pil(sample_photographs([name])[0]).resize((192, 160), Image.Resampling.LANCZOS)
+        image.save(photographs / f"{'ab'[number]}.png")
     sets = {"main": validation_set(4, hq=photographs), "phone": validation_set(4, lq=photographs)}
     write_drawn(look_at(DegradationSpec(), draws=50), run / DRAWN)
     crops = []
@@ -62,9 +64,9 @@ def kept(tmp_path_factory):
         hq, recipe, lq = sets[place[0]][place[1]]
         low = to_float(lq) if hq is None else degrade(to_float(hq), recipe)
         high = None if hq is None else to_float(hq)[None]
-        crops.append(keep_inputs(run, *place, sets[place[0]], 4, low[None], high))
+        crops.append(write_inputs(run, *place, sets[place[0]], low[None], high))
         for stage, level in (("psnr", 0.2), ("gan", 0.8)):  # dark and bright: easy to tell apart on a page
-            keep(run / stage / CROPS, crops[-1], torch.full((3, 4 * low.shape[1], 4 * low.shape[2]), level))
+            write_crop(run / stage / CROPS, crops[-1], torch.full((3, 4 * low.shape[1], 4 * low.shape[2]), level))
     write_list(run, crops)
     return run
 
@@ -89,24 +91,26 @@ def make_run(tmp_path, kept):
 
 
 @pytest.fixture
-def judged(tmp_path, kept):
-    """judged(methods, name): the page of a judgement of grey pictures, each method's a level of its own."""
+def evaluated(tmp_path, kept):
+    """evaluated(methods, name): the page of an evaluation on grey images, each method's a level of its own."""
 
     def make(methods, name="phone"):
-        folder, windows = tmp_path / "judged", Windows(tmp_path / "windows")
+        folder = tmp_path / "evaluated"
         folder.mkdir()
-        pictures = validation_set(4, hq=tmp_path / "hq")
-        hq, recipe, _ = pictures[0]
+        images = validation_set(4, hq=tmp_path / "hq")
+        hq, recipe, _ = images[0]
         low = degrade(to_float(hq), recipe)
         results = {method: torch.full((1, 3, 160, 192), level) for method, level in methods.items()}
-        windows.keep(name, 0, pictures, low[None], to_float(hq)[None], results)
+        folders = {method: tmp_path / "windows" / str(number) for number, method in enumerate(methods)}
+        windows = Windows(tmp_path / "windows", folders, {name: images})
+        windows.write(name, 0, images, ValidationPair(low[None], to_float(hq)[None]), results)
         (folder / "scores.json").write_text(json.dumps({method: {f"{name}/psnr_y": 20.0} for method in methods}))
         rows = [f'{name},a.png,0,"{method}",20.5' for method in methods]
         (folder / "images.csv").write_text("\n".join(["set,picture,version,method,psnr_y", *rows]))
         weights = {method: {"source": method, "scale": 4, "digest": "ab" * 32} for method in list(methods)[1:]}
         sets = {name: {"kind": "synthetic", "images": 1, "scale": 4, "digest": "cd" * 32}}
         settings = {"weights": weights, "sets": sets, "border": 4, "backend": "torch", "half": False}
-        write_judgement(folder, windows, settings | {"device": "cpu", "version": "0"}, folder / "index.html")
+        write_page(folder, windows, settings | {"device": "cpu", "version": "0"}, folder / "index.html")
         return folder / "index.html"
 
     (tmp_path / "hq").mkdir()
@@ -188,7 +192,7 @@ class Browser:
         return found["x"], found["y"], found["width"], found["height"]
 
     def screenshot(self, box=None, whole=False):
-        """The visible picture, or a part of the window, as an array."""
+        """The visible image, or a part of the window, as an array."""
         return np.asarray(Image.open(io.BytesIO(self.png(box, whole))).convert("RGB")).astype(int)
 
     def png(self, box=None, whole=False):

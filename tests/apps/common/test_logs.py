@@ -62,9 +62,9 @@ def test_every_verb_is_as_loud_as_asked_for(photographs, tmp_path, capsys, words
     (photographs / "b.jpg").write_bytes(b"broken")
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq"), *words]) == 1
     said = capsys.readouterr()
-    # A line of the damaged picture; verbose: and one of the recipe of each of the three others.
+    # A line of the damaged image; verbose: and one of the recipe of each of the three others.
     assert len(said.err.strip().splitlines()) == lines
-    assert said.out.count("3 of 4 pictures") == 1
+    assert said.out.count("3 of 4 images") == 1
     assert logging.getLogger("wildsr").level == logging.NOTSET
 
 

@@ -20,7 +20,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_each_picture_is_degraded_by_its_own_recipe(pairs):
+def test_each_image_is_degraded_by_its_own_recipe(pairs):
     hq, lq = pairs
     lines = [json.loads(line) for line in (lq / "recipes.jsonl").read_text().splitlines()]
     assert [line["file"] for line in lines] == ["a.png", "b.jpg", "c.webp", "more/d.png"]
@@ -87,10 +87,10 @@ def test_nothing_is_overwritten_unasked(pairs, capsys):
     assert contents(lq) == before
 
 
-def test_two_pictures_of_one_name_are_refused(photographs, tmp_path, capsys):
+def test_two_images_of_one_name_are_refused(photographs, tmp_path, capsys):
     (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 1
-    assert "two pictures would both be written" in capsys.readouterr().err
+    assert "two images would both be written" in capsys.readouterr().err
 
 
 def test_hq_files_are_never_replaced(photographs, capsys):
@@ -114,28 +114,28 @@ def test_results_inside_of_the_folder_are_no_input_of_the_next_call(photographs)
     assert contents(photographs) == first
 
 
-def test_a_damaged_picture_is_left_out_and_the_others_keep_their_recipes(pairs, tmp_path, capsys):
+def test_a_damaged_image_is_left_out_and_the_others_keep_their_recipes(pairs, tmp_path, capsys):
     hq, lq = pairs
     (hq / "b.jpg").write_bytes((hq / "b.jpg").read_bytes()[:300])
     capsys.readouterr()
     assert main(["degrade", str(hq), "-o", str(tmp_path / "again"), "--seed", "1"]) == 1
     said = capsys.readouterr()
     assert said.err.startswith(f"warning: left out: {hq / 'b.jpg'}") and said.err.strip().count("\n") == 0
-    assert "3 of 4 pictures" in said.out
+    assert "3 of 4 images" in said.out
     whole = (lq / "recipes.jsonl").read_text().splitlines()
     assert (tmp_path / "again" / "recipes.jsonl").read_text().splitlines() == [whole[0], *whole[2:]]
     assert (tmp_path / "again" / "c.png").read_bytes() == (lq / "c.png").read_bytes()
 
 
 def test_an_interrupted_call_leaves_the_recipes_of_what_is_there(photographs, tmp_path, monkeypatch):
-    complete = degrade_command.one
+    complete = degrade_command.degrade_file
 
     def interrupted(source, job, target):
         if source.name == "c.webp":
             raise KeyboardInterrupt
         complete(source, job, target)
 
-    monkeypatch.setattr(degrade_command, "one", interrupted)
+    monkeypatch.setattr(degrade_command, "degrade_file", interrupted)
     with suppress(KeyboardInterrupt, SystemExit):
         main(["degrade", str(photographs), "-o", str(tmp_path / "lq")])
     lines = (tmp_path / "lq" / "recipes.jsonl").read_text().splitlines()

@@ -73,7 +73,7 @@ def page(address):
 
 @pytest.fixture
 def screenshots(tmp_path):
-    """Where pictures of the page go: WILDSR_SCREENSHOTS, to be looked at, or nowhere that stays."""
+    """Where images of the page go: WILDSR_SCREENSHOTS, to be looked at, or nowhere that stays."""
     folder = Path(os.environ.get("WILDSR_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -84,12 +84,12 @@ def drop(page, photograph):
     page.locator("input[type=file]:visible, .tabitem:visible input[type=file]").first.set_input_files(photograph)
 
 
-def test_a_picture_is_upscaled_compared_and_downloaded(page, photographs, screenshots):
+def test_an_image_is_upscaled_compared_and_downloaded(page, photographs, screenshots):
     drop(page, photographs / "a.png")
     page.get_by_role("button", name="Upscale", exact=True).click()
     button = page.get_by_role("button", name="Download the PNG")
     button.wait_for()
-    page.wait_for_timeout(1000)  # the pictures fade in
+    page.wait_for_timeout(1000)  # the images fade in
     page.screenshot(path=screenshots / "demo_upscale.png")
     with page.expect_download() as download:
         button.click()
@@ -98,8 +98,8 @@ def test_a_picture_is_upscaled_compared_and_downloaded(page, photographs, screen
 
 def test_an_error_is_one_line_on_the_page(page, tmp_path):
     page.get_by_role("button", name="Upscale", exact=True).click()
-    page.get_by_text("no picture yet; wanted one of .png").wait_for()
-    (tmp_path / "damaged.png").write_bytes(b"no picture")
+    page.get_by_text("no image yet; wanted one of .png").wait_for()
+    (tmp_path / "damaged.png").write_bytes(b"no image")
     drop(page, tmp_path / "damaged.png")
     page.get_by_role("button", name="Upscale", exact=True).click()
     page.get_by_text("damaged.png: not a readable image").wait_for()

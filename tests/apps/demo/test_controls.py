@@ -108,7 +108,7 @@ def test_the_file_rebuilds_the_recipe_and_composes_to_a_degradation_that_always_
         assert spec.fixed_recipe == recipe
         drawn = [spec.draw(rng) for _ in range(3)]
         assert [replace(each, seed=recipe.seed) for each in drawn] == [recipe] * 3
-        assert len({each.seed for each in drawn}) == 3  # each picture has noise of its own
+        assert len({each.seed for each in drawn}) == 3  # each image has noise of its own
 
 
 def test_a_file_of_another_scale_is_refused_by_name(mine):

@@ -16,7 +16,7 @@ TINY = [
 
 
 def draw(path: Path, width: int = 48, height: int = 40, seed: int | None = None) -> Path:
-    """A picture of noise, of its own by its path."""
+    """An image of noise, of its own by its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(list(str(path).encode()) if seed is None else seed)
     Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
@@ -30,7 +30,7 @@ def draw_fixture():
 
 @pytest.fixture
 def words(tmp_path):
-    """Overrides of a run on four pictures, judged on two others."""
+    """Overrides of a run on four images, judged on two others."""
     for number in range(4):
         draw(tmp_path / "train" / f"{number}.png")
     for number in range(2):

@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from wildsr.apps.doctor import bursts, measuring
-from wildsr.apps.doctor.bursts import run, shortened, stand_in
+from wildsr.apps.doctor.bursts import run, shorten_config, write_random_weights
 from wildsr.losses import PerceptualLoss
 from wildsr.training import DivergenceMonitor
 
@@ -26,7 +26,7 @@ def measured(tmp_path, monkeypatch):
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
         file = scratch / f"{cfg.stage.name}.yaml"
-        file.write_text(OmegaConf.to_yaml(shortened(cfg, scratch, absent, seconds=0.05)))
+        file.write_text(OmegaConf.to_yaml(shorten_config(cfg, scratch, absent, seconds=0.05)))
         measuring.main(str(file))
         return json.loads(file.with_suffix(".json").read_text())
 
@@ -54,25 +54,25 @@ def test_an_error_of_the_first_iterations_is_told_in_one_line(cfg, measured, mon
 
 
 def test_a_burst_logs_nothing_saves_nothing_and_starts_from_no_weights(cfg, tmp_path):
-    own = shortened(cfg("logger=wandb", "generator.weights=none.pth", "validate_first=true"), tmp_path, set(), 1.0)
+    own = shorten_config(cfg("logger=wandb", "generator.weights=none.pth", "validate_first=true"), tmp_path, set(), 1.0)
     assert list(own.callbacks) == ["divergence", "meter"] and not own.logger
     assert own.generator.weights is None and not own.validate_first
     assert own.callbacks.divergence.folder.startswith(str(tmp_path))
 
 
 def test_the_share_of_other_machines_is_left_out(cfg, tmp_path):
-    own = shortened(cfg("trainer=ddp", "trainer.num_nodes=2", "data.batch_size=8"), tmp_path, set(), 1.0)
+    own = shorten_config(cfg("trainer=ddp", "trainer.num_nodes=2", "data.batch_size=8"), tmp_path, set(), 1.0)
     assert own.data.batch_size == 4 and "num_nodes" not in own.trainer
 
 
 def test_a_burst_that_takes_too_long_is_late(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(bursts, "PATIENCE", 0.01)
-    found = bursts.burst(cfg(), tmp_path, set())
+    found = bursts.run_burst(cfg(), tmp_path, set())
     assert found == {"error": "not measured within 0 minutes", "late": True}
 
 
 def test_random_weights_stand_in_for_those_that_are_not_here(tmp_path):
-    state = torch.load(stand_in("fcn_resnet50", tmp_path), weights_only=True)
+    state = torch.load(write_random_weights("fcn_resnet50", tmp_path), weights_only=True)
     assert state["backbone.conv1.weight"].shape == (64, 3, 7, 7)
     PerceptualLoss(backbone="fcn_resnet50", file=tmp_path / "fcn_resnet50.pth")
 
@@ -106,6 +106,29 @@ def test_a_burst_without_end_is_ended_with_all_that_it_started(tmp_path, monkeyp
     while runs(child) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not runs(child)
+
+
+def test_a_burst_ends_with_the_doctor_that_is_killed(tmp_path):
+    """By SIGTERM, as by a cluster: its process ends, its scratch folder goes, and it is said."""
+    code = (
+        "import sys, tempfile\nfrom pathlib import Path\nfrom types import SimpleNamespace\nfrom wildsr import cli\n"
+        "from wildsr.apps.doctor.bursts import run\n"
+        "def run_burst(words):\n"
+        " with tempfile.TemporaryDirectory(dir='.', prefix='scratch'):\n"
+        "  return run(['sh', '-c', 'echo $$ > child; sleep 60'])\n"
+        "cli.importlib = SimpleNamespace(import_module=lambda name: SimpleNamespace(main=run_burst))\n"
+        "sys.exit(cli.main(['doctor']))"
+    )
+    doctor = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    number = tmp_path / "child"
+    deadline = time.monotonic() + 60
+    while not (number.is_file() and number.read_text().endswith("\n")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    doctor.terminate()
+    _, said = doctor.communicate(timeout=30)
+    assert (doctor.returncode, said) == (1, "stopped\n")
+    assert not runs(Path("/proc", number.read_text().strip(), "stat"))
+    assert [path.name for path in tmp_path.iterdir()] == ["child"]
 
 
 @pytest.mark.slow

@@ -52,12 +52,12 @@ def test_warnings_are_exit_code_0_and_a_fault_is_1(words, tmp_path, capsys):
 def test_a_whole_examination_without_the_process_of_its_own(words, capsys, monkeypatch, tmp_path):
     asked = []
 
-    def burst(cfg, scratch, absent):
+    def run_burst(cfg, scratch, absent):
         asked.append((cfg.stage.name, scratch))
         return {"iterations": 2, "seconds": 1.0, "waited": 0.1, "validation": 0.0, "peak": 1, "free": 2, "workers": 0,
                 "threads": 64, "degrade_in": "device"}  # fmt: skip
 
-    monkeypatch.setattr("wildsr.apps.doctor.speed.burst", burst)
+    monkeypatch.setattr("wildsr.apps.doctor.speed.run_burst", run_burst)
     assert main(words) == 0
     said = capsys.readouterr().out
     assert [name for name, _ in asked] == ["psnr", "gan"] and not asked[0][1].exists()

@@ -38,7 +38,7 @@ def test_checkpoints_that_lie_there_will_make_room(cfg, tmp_path, disk):
 
 
 def test_panels_count_once_a_validation_and_once_more_a_logger(cfg):
-    panel = 3 * 1 * 4 * 3 * 256 * 256  # pictures, sets, columns, bytes a pixel, side x side
+    panel = 3 * 1 * 4 * 3 * 256 * 256  # images, sets, columns, bytes a pixel, side x side
     words = [
         "stages.psnr.iterations=1001",
         "stages.gan.iterations=1001",

@@ -4,7 +4,7 @@ import pytest
 
 from wildsr.apps.doctor import speed
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING
-from wildsr.apps.doctor.speed import check_speed, cores, duration, rate, relief
+from wildsr.apps.doctor.speed import check_speed, cores, format_duration, rate, relief
 
 FOUND = {
     "iterations": 20, "seconds": 10.0, "waited": 1.0, "validation": 30.0, "peak": 2 * 10**9, "free": 10**10,
@@ -23,7 +23,7 @@ def page(cfg, progress, monkeypatch):
         words=("stages.psnr.iterations=1000000", "stages.gan.iterations=1000000", "data.batch_size=48"),
         **figures,
     ):
-        monkeypatch.setattr(speed, "burst", lambda *_: FOUND | figures)
+        monkeypatch.setattr(speed, "run_burst", lambda *_: FOUND | figures)
         found = check_speed([cfg(*words)], {"psnr": done}, set(), progress)
         return {finding.topic: finding for finding in found}
 
@@ -43,9 +43,9 @@ def test_a_finished_stage_is_not_measured(page):
 
 def test_times_are_told_in_two_units():
     given = {5: "5 s", 89: "89 s", 90: "2 min", 3600: "1 h", 3660: "1 h 1 min", 86400 * 3 + 7200: "3 d 2 h"}
-    assert {seconds: duration(seconds) for seconds in given} == given
-    assert duration(86400 * 11574) == "11,574 d"
-    assert duration(3599) == "60 min"
+    assert {seconds: format_duration(seconds) for seconds in given} == given
+    assert format_duration(86400 * 11574) == "11,574 d"
+    assert format_duration(3599) == "60 min"
     assert rate(FOUND | {"iterations": 12345}, 1) == "1,234 iterations/s, 1,234 images/s"
     assert rate(FOUND | {"iterations": 2}, 48) == "5 s/iteration, 9.6 images/s"
 

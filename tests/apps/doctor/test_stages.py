@@ -56,7 +56,7 @@ def test_a_batch_that_cannot_be_divided_among_the_processes_is_a_fault(stages, t
     ]
 
 
-def test_a_setting_of_a_stage_is_no_fault_of_the_pictures(stages, tmp_path):
+def test_a_setting_of_a_stage_is_no_fault_of_the_images(stages, tmp_path):
     findings, _ = check_stages(stages("stages.psnr.lr=abc", "stages.gan.lr=abc"), tmp_path, set())
     assert {finding.topic for finding in findings} == {"stages"}
 

@@ -1,4 +1,4 @@
-"""What `wildsr evaluate` promises for one call; how sets are asked for is in tests/training/test_asked.py."""
+"""What `wildsr evaluate` promises for one call; how sets are given is in test_eval_sets.py."""
 
 import csv
 import json
@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.apps.evaluate.evaluator import Evaluator, bicubic, judge, means
-from wildsr.apps.evaluate.results import read_scores
+from wildsr.apps.evaluate.evaluator import Evaluator, bicubic, evaluate, means
+from wildsr.apps.evaluate.results import read_image_scores
 from wildsr.cli import main
 from wildsr.data import validation_set
 from wildsr.images import image_size
@@ -52,13 +52,13 @@ def rows(file):
 
 
 def plain(folder, level, sides, count=1):
-    """Pictures of one grey level each."""
+    """Images of one grey level each."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         Image.new("RGB", sides, (level, level, level)).save(folder / f"{number}.png")
 
 
-def test_bicubic_has_the_figures_that_one_computes_by_hand(run, tmp_path):
+def test_bicubic_has_the_scores_that_one_computes_by_hand(run, tmp_path):
     plain(tmp_path / "lq", 110, (20, 20))
     plain(tmp_path / "hq", 100, (80, 80))
     assert run("--set", f"flat={tmp_path}/lq:{tmp_path}/hq", "--metrics", "psnr_rgb", "psnr_y")[0] == 0
@@ -96,7 +96,7 @@ def test_the_border_is_as_wide_as_the_scale_or_as_asked(run, tmp_path):
         assert found["framed/psnr_rgb"] == pytest.approx(10 * math.log10(255**2 / error), abs=1e-3)
 
 
-def test_the_figures_are_those_of_a_runs_closing_judgement(run, pairs, weights):
+def test_the_scores_are_those_of_a_runs_closing_evaluation(run, pairs, weights):
     words = [f"found={pairs}/lq:{pairs}/hq", f"made=synthetic:{pairs}/hq", f"phone={pairs}/lq"]
     code, out, _ = run("--set", *words, "--recipes", 2, "--backend", "torch")
     assert code == 0 and all(text in out for text in ("bicubic", "PSNR-Y", "SSIM-Y", "NIQE"))
@@ -106,24 +106,24 @@ def test_the_figures_are_those_of_a_runs_closing_judgement(run, pairs, weights):
         "phone": validation_set(4, lq=pairs / "lq"),
     }
     methods = {"bicubic": bicubic(4), "x4": partial(upscale_batch, load_generator(weights / "x4.pth"))}
-    verdict = judge(methods, sets, ["psnr_y", "ssim_y", "niqe"], 4, torch.device("cpu"))
+    wanted_scores = evaluate(methods, sets, ["psnr_y", "ssim_y", "niqe"], 4, torch.device("cpu"))
     found = json.loads((weights / "report" / "scores.json").read_text())
-    for method, wanted in means(verdict.scores).items():
+    for method, wanted in means(wanted_scores).items():
         assert found[method] == pytest.approx(wanted, abs=2e-3)
     assert [name for name in found["x4"] if "phone" in name] == ["phone/niqe"]
-    made = read_scores(weights / "report" / "images.csv")
-    assert [score[:4] for score in made] == [score[:4] for score in verdict.scores]
-    assert [score.recipe for score in made] == [score.recipe for score in verdict.scores]
+    made = read_image_scores(weights / "report" / "images.csv")
+    assert [score[:4] for score in made] == [score[:4] for score in wanted_scores]
+    assert [score.recipe for score in made] == [score.recipe for score in wanted_scores]
     assert {row["set"] for row in rows(weights / "report" / "strata.csv")} == {"made"}
     assert len({row["method"] for row in rows(weights / "report" / "means.csv")}) == 2
     assert image_size(weights / "report" / "comparison.png")[1] > 3 * 384
 
 
-def test_tiles_do_not_show_in_the_figures(run, pairs, weights, monkeypatch):
+def test_tiles_do_not_show_in_the_scores(run, pairs, weights, monkeypatch):
     words = ("--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "psnr_y", "--overwrite")
     found = []
     for side in (400, 16):
-        monkeypatch.setattr("wildsr.apps.evaluate.trials.tile_side", lambda *_, side=side: side)
+        monkeypatch.setattr("wildsr.apps.evaluate.methods.tile_side", lambda *_, side=side: side)
         assert run(*words)[0] == 0
         found.append(json.loads((weights / "report" / "scores.json").read_text())["x4"]["found/psnr_y"])
     assert found[0] == pytest.approx(found[1], abs=1e-3)
@@ -142,21 +142,21 @@ def test_a_network_of_another_scale_is_left_out_of_a_set_and_said(run, pairs, we
     assert (code, said) == (1, "error: the set found is x4: given x2 (x2), wanted weights of its scale\n")
 
 
-def test_a_damaged_picture_is_named_and_the_others_are_judged(run, pairs, weights):
+def test_a_damaged_image_is_named_and_the_others_are_evaluated(run, pairs, weights):
     file = pairs / "lq" / "b.png"
     file.write_bytes(file.read_bytes()[:900])
     code, _, said = run("--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "psnr_y")
     assert code == 1
-    assert "b.png" in said and said.endswith("1 of 4 pictures left out of all means\n")
+    assert "b.png" in said and said.endswith("1 of 4 images left out of all means\n")
     assert {row["picture"] for row in rows(weights / "report" / "images.csv")} == {"a", "c", "more/d"}
     assert {row["images"] for row in rows(weights / "report" / "means.csv")} == {"3"}
 
 
-def test_a_bug_is_not_taken_for_a_damaged_picture(pairs, weights, monkeypatch):
+def test_a_bug_is_not_taken_for_a_damaged_image(pairs, weights, monkeypatch):
     def broken(self, index):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(Evaluator, "judge", broken)
+    monkeypatch.setattr(Evaluator, "evaluate", broken)
     with pytest.raises(ValueError, match="a bug"):
         main(["evaluate", "--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "psnr_y", "-o", str(weights / "report"),
               "--weights", str(weights / "x4.pth")])  # fmt: skip
@@ -169,41 +169,41 @@ def test_pairs_are_checked_before_with_a_line_a_fault(run, pairs, weights):
     assert code == 1 and said.splitlines() == [
         f"error: {pairs}/hq/0.png has no LQ",
         f"error: {pairs}/lq/a.png has no HQ",
-        "error: found: 2 of 5 do not pair; nothing was judged",
+        "error: found: 2 of 5 do not pair; nothing was evaluated",
     ]
     assert not (weights / "report").exists()
 
 
-def test_an_interrupted_judgement_goes_on_and_ends_as_if_it_had_not_been(run, weights, tmp_path, monkeypatch):
+def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(run, weights, tmp_path, monkeypatch):
     plain(tmp_path / "lq", 110, (20, 20), count=7)
     plain(tmp_path / "hq", 100, (80, 80), count=7)
-    judged, complete = [], Evaluator.judge
+    done, complete = [], Evaluator.evaluate
 
-    def judge_some(trial, index):
-        if len(judged) == stop:
+    def evaluate_some(evaluator, index):
+        if len(done) == stop:
             raise KeyboardInterrupt
-        judged.append(index)
-        return complete(trial, index)
+        done.append(index)
+        return complete(evaluator, index)
 
-    monkeypatch.setattr(Evaluator, "judge", judge_some)
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate_some)
     words = ("--set", f"flat={tmp_path}/lq:{tmp_path}/hq", "--metrics", "psnr_y")
     stop = 6
     code, _, said = run(*words)
     assert code == 1 and "the same command goes on" in said
-    assert len(rows(weights / "report" / "images.csv")) == 12  # six pictures, two methods
+    assert len(rows(weights / "report" / "images.csv")) == 12  # six images, two methods
     assert not (weights / "report" / "scores.json").exists() and not (weights / "report" / "index.html").exists()
-    judged, stop = [], 100
+    done, stop = [], 100
     assert run(*words)[0] == 0
-    assert judged == [0, 1, 2, 3, 6]  # those of the comparison, whose crops are not kept, and the one that was missing
+    assert done == [0, 1, 2, 3, 6]  # those that are shown, whose windows are not saved, and the one that was missing
     table = rows(weights / "report" / "images.csv")
     assert [row["picture"] for row in table] == [str(number) for number in range(7) for _ in range(2)]
-    judged = []
+    done = []
     code, out, said = run(*words)
-    assert code == 0 and judged == [] and "judged already" in said and "29.45" in out
+    assert code == 0 and done == [] and "evaluated already" in said and "29.45" in out
     assert (weights / "report" / "index.html").read_text().count("data-panel>") == 4
 
 
-def test_what_another_judgement_left_is_not_replaced_unasked(run, weights, tmp_path):
+def test_what_another_evaluation_left_is_not_replaced_unasked(run, weights, tmp_path):
     plain(tmp_path / "lq", 110, (20, 20))
     plain(tmp_path / "hq", 100, (80, 80))
     words = ("--set", f"flat={tmp_path}/lq:{tmp_path}/hq", "--metrics", "psnr_y")
@@ -212,9 +212,9 @@ def test_what_another_judgement_left_is_not_replaced_unasked(run, weights, tmp_p
     code, _, said = run(*words, "--border", 8)
     assert (code, said) == (
         1,
-        f"error: {weights}/report holds a judgement with other border; --overwrite replaces it\n",
+        f"error: {weights}/report holds an evaluation with other border; --overwrite replaces it\n",
     )
-    plain(tmp_path / "lq", 120, (20, 20))  # other pictures under the same names
+    plain(tmp_path / "lq", 120, (20, 20))  # other images under the same names
     code, _, said = run(*words)
     assert code == 1 and "other sets" in said
     assert (weights / "report" / "images.csv").read_bytes() == before
@@ -281,7 +281,7 @@ def test_weights_are_called_as_asked_or_by_their_files(run, weights, tmp_path):
         assert stop.value.code == 2
 
 
-def test_results_do_not_lie_among_the_pictures_nor_where_nothing_can_be_written(tmp_path, weights, capsys):
+def test_results_do_not_lie_among_the_images_nor_where_nothing_can_be_written(tmp_path, weights, capsys):
     plain(tmp_path / "lq", 110, (20, 20))
     call = ["evaluate", "--weights", str(weights / "x4.pth"), "--set", f"phone={tmp_path}/lq", "-o"]
     assert main([*call, str(tmp_path / "lq" / "out")]) == 1

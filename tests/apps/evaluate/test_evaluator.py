@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from wildsr.apps.evaluate.evaluator import bicubic, judge, means, shown_pair
+from wildsr.apps.evaluate.evaluator import bicubic, evaluate, means, shown_pair
+from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import validation_set
 from wildsr.degradation import degrade
 from wildsr.images import most_detailed, read_image, to_float
@@ -25,37 +26,41 @@ def methods():
     return {"bicubic": bicubic(4), "nearest": lambda lq: F.interpolate(lq, scale_factor=4)}
 
 
-def test_every_method_is_judged_on_the_same_picture_of_every_set(sets, methods, pairs):
-    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU).scores
+def test_every_method_is_evaluated_on_the_same_image_of_every_set(sets, methods, pairs):
+    scores = evaluate(methods, sets, ["psnr_y", "niqe"], 4, CPU)
     assert len(scores) == 2 * (8 + 4 + 4)
-    found = {(score.set, score.picture, score.version, score.method): score for score in scores}
+    found = {(score.set, score.image, score.version, score.method): score for score in scores}
     hq = to_float(read_image(pairs / "hq" / "b.png"))[None]
     lq = to_float(read_image(pairs / "lq" / "b.png"))[None]
     second = found["main", "b.png", 1, "nearest"]
     sr = methods["nearest"](degrade(hq[0], second.recipe)[None])
-    assert second.figures == pytest.approx({"psnr_y": PSNR("y", 4)(sr, hq).item(), "niqe": NIQE(4)(sr).item()})
+    assert second.scores == pytest.approx({"psnr_y": PSNR("y", 4)(sr, hq).item(), "niqe": NIQE(4)(sr).item()})
     sr = methods["bicubic"](lq)
-    assert found["found", "b", 0, "bicubic"].figures["psnr_y"] == pytest.approx(PSNR("y", 4)(sr, hq).item())
+    assert found["found", "b", 0, "bicubic"].scores["psnr_y"] == pytest.approx(PSNR("y", 4)(sr, hq).item())
     assert found["found", "b", 0, "bicubic"].recipe is None
-    assert found["phone", "b.png", 0, "bicubic"].figures == pytest.approx({"niqe": NIQE(4)(sr).item()})
+    assert found["phone", "b.png", 0, "bicubic"].scores == pytest.approx({"niqe": NIQE(4)(sr).item()})
 
 
 def test_means_are_named_by_set(sets, methods):
-    scores = judge(methods, sets, ["psnr_y", "niqe"], 4, CPU).scores
+    scores = evaluate(methods, sets, ["psnr_y", "niqe"], 4, CPU)
     summary = means(scores)
     assert list(summary) == ["bicubic", "nearest"]
     assert list(summary["nearest"]) == ["psnr_y", "niqe", "found/psnr_y", "found/niqe", "phone/niqe"]
-    values = [s.figures["psnr_y"] for s in scores if s.set == "found" and s.method == "nearest"]
+    values = [s.scores["psnr_y"] for s in scores if s.set == "found" and s.method == "nearest"]
     assert summary["nearest"]["found/psnr_y"] == pytest.approx(sum(values) / 4)
 
 
-def test_the_picture_shows_each_set_and_no_original_where_there_is_none(sets, methods):
-    rows = judge(methods, sets, ["niqe"], 4, CPU).rows
+def test_the_comparison_shows_each_set_and_no_original_where_there_is_none(sets, methods, tmp_path, monkeypatch):
+    rows = []
+    monkeypatch.setattr("wildsr.apps.evaluate.windows.sheet", rows.extend)
+    windows = Windows(tmp_path, {"nearest": tmp_path / "nearest"}, sets, at_most=12)
+    evaluate(methods, sets, ["niqe"], 4, CPU, windows)
+    windows.comparison()
     real = ["bicubic", "nearest"]
-    # Four pictures of each set, one version of each.
+    # Four images of each set, one version of each.
     assert [[caption for _, caption in row[1:]] for row in rows] == 8 * [[*real, "original"]] + 4 * [real]
     assert [row[0][1] for row in rows[::4]] == ["input: main, a.png", "input: found, a", "input: phone, a.png"]
-    assert {picture.size for row in rows for picture, _ in row} == {(384, 320)}  # 192 x 160, twice as large
+    assert {image.size for row in rows for image, _ in row} == {(384, 320)}  # 192 x 160, twice as large
     pair = shown_pair(sets["phone"][0], CPU)
     assert pair.hq is None and pair.lq.shape == (1, 3, 40, 48)
 

@@ -9,16 +9,16 @@ from PIL import Image
 EVIL = '<script>alert("x")</script>'
 
 
-def pictures(page):
-    """The pictures of a page by their labels."""
+def images(page):
+    """The images of a page by their labels."""
     found = re.findall(r'<img src="data:image/png;base64,([^"]*)"[^>]* alt="([^"]*)"', page)
     content = {html.unescape(label): io.BytesIO(base64.b64decode(data)) for data, label in found}
     return {label: np.asarray(Image.open(data)) for label, data in content.items()}
 
 
-def test_a_page_shows_each_method_as_it_was(judged):
-    page = judged({"bicubic": 0.2, "mine": 0.4, "theirs": 0.8}).read_text()
-    found = pictures(page)
+def test_a_page_shows_each_method_as_it_was(evaluated):
+    page = evaluated({"bicubic": 0.2, "mine": 0.4, "theirs": 0.8}).read_text()
+    found = images(page)
     assert list(found) == ["LQ", "bicubic", "mine", "theirs", "HQ"]
     assert [found[name].mean() for name in ("bicubic", "mine", "theirs")] == [51, 102, 204]
     assert found["HQ"].shape == (160, 192, 3) and found["LQ"].shape == (40, 48, 3)
@@ -27,7 +27,7 @@ def test_a_page_shows_each_method_as_it_was(judged):
         assert words in text, words
 
 
-def test_nothing_that_a_judgement_says_becomes_markup(judged):
-    page = judged({"bicubic": 0.2, EVIL: 0.4, "'>&": 0.8}).read_text()
+def test_nothing_that_an_evaluation_says_becomes_markup(evaluated):
+    page = evaluated({"bicubic": 0.2, EVIL: 0.4, "'>&": 0.8}).read_text()
     assert page.count("<script") == 1
-    assert list(pictures(page)) == ["LQ", "bicubic", EVIL, "'>&", "HQ"]
+    assert list(images(page)) == ["LQ", "bicubic", EVIL, "'>&", "HQ"]

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from wildsr.apps.evaluate.evaluator import Score
-from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of, strata_table
+from wildsr.apps.evaluate.evaluator import ImageScores
+from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of
+from wildsr.apps.evaluate.tables import strata_lines, strata_tables
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
 
@@ -18,9 +19,9 @@ def recipes(count, spec=SPEC):
 
 
 def scores(count, spec=SPEC):
-    """Two methods whose figure is the picture's number, and that plus 100."""
+    """Two methods whose score is the image's number, and that plus 100."""
     return [
-        Score("main", f"{number}.png", 0, method, {"psnr_y": number + more}, recipe)
+        ImageScores("main", f"{number}.png", 0, method, {"psnr_y": number + more}, recipe)
         for number, recipe in enumerate(recipes(count, spec))
         for method, more in (("bicubic", 0.0), ("ours", 100.0))
     ]
@@ -68,10 +69,12 @@ def test_a_stratum_too_small_says_how_many_images_it_has():
     assert {"axis": "blur", "stratum": "sinc", "images": 0} in rows
     assert max(row["images"] for row in rows) >= 5
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(strata_table(rows, "psnr_y", "test"))
+    (table,) = strata_tables([{"set": "main", **row} for row in rows])
+    console.print(strata_lines(table, "test"))
     text = " ".join(console.export_text().split())
     for row in rows:
-        label = f"blur {row['stratum']}" if row["axis"] == "blur" else row["stratum"]
+        stratum = row["stratum"].replace("_", " ")
+        label = f"blur {stratum}" if row["axis"] == "blur" else stratum
         assert (f"{label}: {row['images']}" in text) == (row["images"] < 5)
         assert (f"│ {label} │" in text) == (row["images"] >= 5)
 

@@ -54,7 +54,7 @@ def test_a_file_is_compared_and_carries_its_metadata(kind, generator, lqs, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
-def test_spandrel_loads_it_and_gives_the_same_picture(kind, generator, lqs, tmp_path):
+def test_spandrel_loads_it_and_gives_the_same_image(kind, generator, lqs, tmp_path):
     spandrel = pytest.importorskip("spandrel")
     write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
     model = spandrel.ModelLoader().load_from_file(tmp_path / f"a.{kind}")
@@ -77,7 +77,7 @@ def test_onnxruntime_gives_the_same_within_1e_5_on_two_sizes(generator, lqs, tmp
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_file_that_gives_another_picture_is_refused(kind, lqs, tmp_path, monkeypatch):
+def test_a_file_that_gives_another_image_is_refused(kind, lqs, tmp_path, monkeypatch):
     generator = CompactNet(2, 3, features=4, convs=1).eval()
     monkeypatch.setattr(bundle, "_opened", lambda file: lambda lq: generator(lq) + 2e-5)
     with pytest.raises(ValueError, match=r"^a\.\w+: loaded again it differs by 0\.0051\d* levels on a photograph$"):

@@ -34,8 +34,8 @@ def test_a_bundle_is_whole(weights, tmp_path, photographs, capsys):
     text = (tmp_path / "out" / "mine.md").read_text()
     assert 'license: "CC0-1.0"' in text
     assert "| checkpoint | a b.pth |" in text
-    with Image.open(tmp_path / "out" / "mine.png") as picture:
-        assert picture.height < 300  # one photograph, of 160 pixels
+    with Image.open(tmp_path / "out" / "mine.png") as image:
+        assert image.height < 300  # one photograph, of 160 pixels
     assert load_generator(tmp_path / "out" / "mine.safetensors").scale == 2
 
 

@@ -67,15 +67,15 @@ def test_a_checkpoint_of_the_same_run_with_other_weights_has_no_scores(stage):
     given = found(stage / "checkpoints" / "last.ckpt")
     assert given.facts["iterations"] == "50"
     assert given.scores == {}
-    assert given.remark == "the run was judged with other weights, those of its end"
+    assert given.remark == "the run was evaluated with other weights, those of its end"
     state = {f"ema.module.{name}": tensor for name, tensor in network().state_dict().items()}
     torch.save({"state_dict": state, "iteration": 100, "stage": "gan"}, stage / "checkpoints" / "last.ckpt")
     assert found(stage / "checkpoints" / "last.ckpt").scores == SCORES
 
 
-def test_a_run_that_was_not_judged_has_no_scores(stage):
+def test_a_run_that_was_not_evaluated_has_no_scores(stage):
     (stage.parent / "scores.json").unlink()
-    assert found(stage / "generator.safetensors").remark == "the run has not been judged"
+    assert found(stage / "generator.safetensors").remark == "the run has not been evaluated"
 
 
 def test_weights_outside_of_a_run_bring_only_themselves(tmp_path):
@@ -89,7 +89,7 @@ def test_weights_outside_of_a_run_bring_only_themselves(tmp_path):
     assert find_origin("realesr-animevideov3", network(), "").facts["source"] == "realesr-animevideov3"
 
 
-def test_training_pictures_that_are_gone_leave_their_digest_out(stage, photographs):
+def test_training_images_that_are_gone_leave_their_digest_out(stage, photographs):
     before = found(stage / "generator.safetensors").facts["data_sha256"]
     (photographs / "a.png").write_bytes(b"another")
     assert found(stage / "generator.safetensors").facts["data_sha256"] != before
@@ -103,7 +103,7 @@ def test_the_sample_photographs_have_a_digest_too(stage):
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "data: 3", "data: {train: null}", "data: {train: {root: 3}}"])
-def test_a_configuration_without_pictures_is_no_fault(stage, text):
+def test_a_configuration_without_images_is_no_fault(stage, text):
     (stage / "config.yaml").write_text(text or "{}")
     if text.startswith("["):
         with pytest.raises(ValueError, match=r"config\.yaml: damaged; wanted a run's configuration$"):

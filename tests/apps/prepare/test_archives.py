@@ -37,7 +37,7 @@ def pack(request):
     return request.param
 
 
-def test_only_pictures_are_taken_without_the_folders_they_share(pack, tmp_path):
+def test_only_images_are_taken_without_the_folders_they_share(pack, tmp_path):
     files = {
         "Set/HR/1.png": b"one",
         "Set/HR/more/2.JPG": b"two",
@@ -54,7 +54,7 @@ def test_what_is_not_wanted_stays_inside(pack, tmp_path):
     assert written(tmp_path / "out") == {"1.png": b"one"}
 
 
-def test_pictures_keep_their_date_and_are_not_written_twice(pack, tmp_path):
+def test_images_keep_their_date_and_are_not_written_twice(pack, tmp_path):
     archive = pack(tmp_path / "set", {"1.png": b"one", "2.png": b"two"})
     unpack(archive, tmp_path / "out")
     assert (tmp_path / "out" / "1.png").stat().st_mtime == pytest.approx(1_488_369_600, abs=86_400)
@@ -123,7 +123,7 @@ def test_a_path_given_twice_is_refused(pack, tmp_path):
         unpack(archive, tmp_path / "out")
 
 
-def test_a_damaged_picture_in_a_zip_is_not_written(tmp_path):
+def test_a_damaged_image_in_a_zip_is_not_written(tmp_path):
     archive = zipped(tmp_path / "set", {"1.png": b"one" * 1000})
     archive.write_bytes(archive.read_bytes().replace(b"oneone", b"oneone"[::-1], 1))
     with pytest.raises(BadArchiveError, match=r"damaged archive.*1\.png"):
@@ -158,8 +158,8 @@ def test_a_zip_cut_off_and_a_page_that_is_no_archive_are_named(tmp_path):
             unpack(tmp_path / name, tmp_path / "out")
 
 
-def test_an_archive_without_pictures_says_so(pack, tmp_path):
-    with pytest.raises(BadArchiveError, match="no picture in it"):
+def test_an_archive_without_images_says_so(pack, tmp_path):
+    with pytest.raises(BadArchiveError, match="no image in it"):
         unpack(pack(tmp_path / "set", {"a.txt": b"text"}), tmp_path / "out")
     with pytest.raises(BadArchiveError, match="there are archives in it"):
         unpack(pack(tmp_path / "set", {"a.zip": b"text"}), tmp_path / "out")

@@ -20,9 +20,8 @@ import torch
 from PIL import Image
 
 from wildsr.apps.prepare import cli as prepare
-from wildsr.apps.prepare import cutting, disk, packing
-from wildsr.apps.prepare import published as bringing
-from wildsr.apps.prepare import work as preparation
+from wildsr.apps.prepare import cutting, disk, packing, preparation
+from wildsr.apps.prepare import published as archives
 from wildsr.apps.prepare.sources import DIV2K_TRAIN, DIV2K_VALID, FLICKR2K, OST
 from wildsr.apps.prepare.workers import MARGIN
 from wildsr.cli import main
@@ -33,7 +32,7 @@ SMALL = ["--size", "16", "--step", "8", "--scales", "1/2,20", "--workers", "1"]
 
 
 def draw(path: Path, width: int = 40, height: int = 30, seed: int = 0) -> Path:
-    """A picture of noise. 40 x 30 with SMALL: 4 x 3 squares; halved, 20 x 15, kept whole; 26 x 20: 3 x 2 squares."""
+    """An image of noise. 40 x 30 with SMALL: 4 x 3 squares; halved, 20 x 15, kept whole; 26 x 20: 3 x 2 squares."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
@@ -54,15 +53,15 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    pictures = (path for split in ("train", "val") for path in (folder / split).rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in pictures}
+    images = (path for split in ("train", "val") for path in (folder / split).rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in images}
 
 
 def test_a_folder_is_cut_counted_and_a_second_run_has_nothing_to_do(photos, tmp_path, capsys):
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    counts = "train: 4 pictures and 8 smaller copies of them in; 72 sub-images of 16 x 16 and 4 kept whole out; 0"
+    counts = "train: 4 images and 8 smaller copies of them in; 72 sub-images of 16 x 16 and 4 kept whole out; 0"
     assert lines == [f"{counts} damaged and left out", f"{tmp_path / 'out'} is ready"]
     assert len(Photographs(tmp_path / "out" / "train")) == 76
     before = state(tmp_path / "out")
@@ -72,10 +71,10 @@ def test_a_folder_is_cut_counted_and_a_second_run_has_nothing_to_do(photos, tmp_
     assert state(tmp_path / "out") == before
 
 
-def test_held_out_pictures_stay_whole_and_out_of_training_for_ever(photos, tmp_path, capsys):
+def test_held_out_images_stay_whole_and_out_of_training_for_ever(photos, tmp_path, capsys):
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), "--val", "2", *SMALL]
     assert main(words) == 0
-    assert "val: 2 pictures in; 2 out, whole; 0 damaged and left out" in capsys.readouterr().out
+    assert "val: 2 images in; 2 out, whole; 0 damaged and left out" in capsys.readouterr().out
     held = {path.name for path in (tmp_path / "out" / "val").iterdir()}
     assert len(held) == 2
     for name in held:
@@ -85,18 +84,18 @@ def test_held_out_pictures_stay_whole_and_out_of_training_for_ever(photos, tmp_p
         draw(photos / "more" / f"{number}.png", 16, 16, seed=number)
     assert main(words) == 0
     assert {path.name for path in (tmp_path / "out" / "val").iterdir()} == held
-    assert "train: 28 pictures" in capsys.readouterr().out
+    assert "train: 28 images" in capsys.readouterr().out
 
 
 def test_every_format_is_read_upright_and_as_rgb_by_two_processes(tmp_path, capsys):
     folder = tmp_path / "photos"
-    picture = Image.open(draw(folder / "plain.png", 16, 20))
+    image = Image.open(draw(folder / "plain.png", 16, 20))
     upright = Image.Exif()
     upright[0x0112] = 6
     for name, converted in {
-        "turned.jpg": picture, "cmyk.jpg": picture.convert("CMYK"), "palette.png": picture.convert("P"),
-        "alpha.webp": picture.convert("RGBA"), "deep.png": picture.convert("I;16"), "grey.tif": picture.convert("L"),
-        "b.bmp": picture,
+        "turned.jpg": image, "cmyk.jpg": image.convert("CMYK"), "palette.png": image.convert("P"),
+        "alpha.webp": image.convert("RGBA"), "deep.png": image.convert("I;16"), "grey.tif": image.convert("L"),
+        "b.bmp": image,
     }.items():  # fmt: skip
         converted.save(folder / name, **({"exif": upright} if name == "turned.jpg" else {}))
     assert (
@@ -116,7 +115,7 @@ def test_every_format_is_read_upright_and_as_rgb_by_two_processes(tmp_path, caps
         )
         == 0
     )
-    counts = "8 pictures and 0 smaller copies of them in; 16 sub-images of 16 x 16 and 0 kept whole out"
+    counts = "8 images and 0 smaller copies of them in; 16 sub-images of 16 x 16 and 0 kept whole out"
     assert counts in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "out" / "train" / "turned_jpg").iterdir()} == {"s001.png", "s002.png"}
     for path in (tmp_path / "out" / "train").rglob("*.png"):
@@ -140,7 +139,7 @@ def test_a_run_stopped_in_the_middle_goes_on_and_ends_as_if_it_had_not(photos, t
     before = state(tmp_path / "out")
     assert main(words) == 0
     after = state(tmp_path / "out")
-    done = files // 19  # pictures that were finished: 19 files each
+    done = files // 19  # images that were finished: 19 files each
     assert sum(after[name] == before[name] for name in before if name.startswith("train")) == 19 * done
     assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "once"), *SMALL]) == 0
     assert content(tmp_path / "out") == content(tmp_path / "once")
@@ -168,8 +167,8 @@ def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path, capsys, store):
     words = ["prepare", "folder", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), *SMALL[:4], *store]
     call = [sys.executable, "-c", "import sys; from wildsr.cli import main; sys.exit(main(sys.argv[1:]))"]
     process = subprocess.Popen([*call, *words, "--workers", "2"], start_new_session=True, stderr=subprocess.DEVNULL)
-    ledger, deadline = tmp_path / "out" / "prepared.jsonl", time.monotonic() + 60
-    while not (ledger.exists() and ledger.read_bytes().count(b"\n") > 3) and time.monotonic() < deadline:
+    manifest, deadline = tmp_path / "out" / "prepared.jsonl", time.monotonic() + 60
+    while not (manifest.exists() and manifest.read_bytes().count(b"\n") > 3) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(processes_of(process.pid)) >= 3
     os.kill(process.pid, signal.SIGKILL)
@@ -177,16 +176,16 @@ def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path, capsys, store):
     while processes_of(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not processes_of(process.pid)
-    done = ledger.read_bytes().count(b'"picture"')
+    done = manifest.read_bytes().count(b'"picture"')
     assert 0 < done < 300
     assert not [path for path in (tmp_path / "out").rglob("*.png") if path.stat().st_size == 0]
     for number in range(done, 300):  # the rest would take seconds
         (tmp_path / "photos" / f"{number}.png").unlink()
     assert main([*words, "--workers", "1"]) == 0
-    assert f"{len(list((tmp_path / 'photos').iterdir()))} pictures and" in capsys.readouterr().out
+    assert f"{len(list((tmp_path / 'photos').iterdir()))} images and" in capsys.readouterr().out
 
 
-def test_a_picture_that_changed_is_cut_anew_and_its_old_squares_go(photos, tmp_path, capsys):
+def test_an_image_that_changed_is_cut_anew_and_its_old_squares_go(photos, tmp_path, capsys):
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]
     assert main(words) == 0
     before = state(tmp_path / "out")
@@ -205,15 +204,15 @@ def test_a_sub_image_that_was_deleted_comes_back(photos, tmp_path):
     assert main(words) == 0 and content(tmp_path / "out") == before
 
 
-def test_pictures_that_left_the_folder_are_told(photos, tmp_path, capsys):
+def test_images_that_left_the_folder_are_told(photos, tmp_path, capsys):
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]
     main(words)
     (photos / "1.png").unlink()
     assert main(words) == 0
-    assert "1 pictures are no longer in" in capsys.readouterr().err
+    assert "1 images are no longer in" in capsys.readouterr().err
 
 
-def test_a_damaged_picture_is_named_counted_and_left_out(tmp_path, capsys):
+def test_a_damaged_image_is_named_counted_and_left_out(tmp_path, capsys):
     for number in range(100):
         draw(tmp_path / "photos" / f"{number:03d}.png", 8, 8)
     (tmp_path / "photos" / "050.png").write_bytes(b"nothing")
@@ -226,7 +225,7 @@ def test_a_damaged_picture_is_named_counted_and_left_out(tmp_path, capsys):
     assert "nothing left to do" in out
 
 
-def test_linked_pictures_are_prepared_and_one_that_leads_nowhere_is_left_out_by_name(tmp_path, capsys):
+def test_linked_images_are_prepared_and_one_that_leads_nowhere_is_left_out_by_name(tmp_path, capsys):
     for number in range(103):
         draw(tmp_path / "disk" / f"{number}.png", 16, 16, seed=number)
     photos = tmp_path / "photos"
@@ -241,7 +240,7 @@ def test_linked_pictures_are_prepared_and_one_that_leads_nowhere_is_left_out_by_
     assert len(Photographs(tmp_path / "out" / "val" / "set")) == 3
 
 
-def test_more_than_one_percent_of_damaged_pictures_stops(photos, tmp_path, capsys):
+def test_more_than_one_percent_of_damaged_images_stops(photos, tmp_path, capsys):
     (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:500])
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]
     for _ in range(2):
@@ -256,7 +255,7 @@ def test_too_small_a_disk_is_told_before_the_work(photos, tmp_path, capsys, monk
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
     assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "preparing 4 pictures takes about" in line and "10.0 kB is free there" in line
+    assert "preparing 4 images takes about" in line and "10.0 kB is free there" in line
     assert not (tmp_path / "out" / "train").exists()
 
 
@@ -268,10 +267,10 @@ def test_the_room_it_takes_is_estimated_within_a_fifth(photos, tmp_path, monkeyp
     assert asked[0] / MARGIN == pytest.approx(taken, rel=0.2)
 
 
-# ---- The store: the same pictures in one file ----
+# ---- The store: the same images in one file ----
 
 
-def pictures(images) -> list[torch.Tensor]:
+def images(images) -> list[torch.Tensor]:
     return [images[i].clone() for i in range(len(images))]
 
 
@@ -279,7 +278,7 @@ def equal(store: Store, files: Photographs) -> bool:
     """Whether a store holds the files of a prepared folder: as many, in their order, by their names, bit for bit."""
     root = next(parent for parent in files.paths[0].parents if parent.name in ("train", "photos"))
     same = store.names == [path.relative_to(root).as_posix() for path in files.paths]
-    return same and all(map(torch.equal, pictures(store), pictures(files)))
+    return same and all(map(torch.equal, images(store), images(files)))
 
 
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
@@ -293,7 +292,7 @@ def test_a_store_holds_the_sub_images_of_the_files_bit_for_bit(photos, tmp_path,
     files, store = Photographs(tmp_path / "files" / "train"), Store(root)
     assert equal(store, files)
     size = f"{root.stat().st_size / 1000:.1f} kB"
-    assert out == [*counts, f"{root}: {len(files)} pictures to train on, {size}", f"{tmp_path / 'out'} is ready"]
+    assert out == [*counts, f"{root}: {len(files)} images to train on, {size}", f"{tmp_path / 'out'} is ready"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.jsonl", "train.store", "val"]
     for number in (0, 17, 60):
         one, other = (Samples(images, DegradationSpec(), 16, 8, seed=1)[number] for images in (store, files))
@@ -305,15 +304,15 @@ def test_a_store_holds_the_sub_images_of_the_files_bit_for_bit(photos, tmp_path,
 
 def test_overlap_takes_no_room_in_a_store(photos, tmp_path):
     main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"])
-    levels = 4 * 3 * (40 * 30 + 20 * 15 + 26 * 20)  # of the pictures and of their smaller copies
+    levels = 4 * 3 * (40 * 30 + 20 * 15 + 26 * 20)  # of the images and of their smaller copies
     rest = (tmp_path / "out" / "train.store").stat().st_size - levels
     assert 76 * 40 < rest < 76 * (40 + 30) + 1000  # the index, the names, the header
 
 
-def test_pictures_left_whole_are_a_store_of_the_folder_as_it_is(photos, tmp_path, capsys):
+def test_images_left_whole_are_a_store_of_the_folder_as_it_is(photos, tmp_path, capsys):
     draw(photos / "1-b.webp"), draw(photos / "10.jpg"), draw(photos / "1" / "x.bmp")
     assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), "--size", "whole", "--store"]) == 0
-    assert "train: 7 pictures in; 7 out, whole; 0 damaged and left out" in capsys.readouterr().out
+    assert "train: 7 images in; 7 out, whole; 0 damaged and left out" in capsys.readouterr().out
     assert equal(Store(tmp_path / "out" / "train.store"), Photographs(photos))
 
 
@@ -323,11 +322,11 @@ def test_a_store_that_was_stopped_goes_on_and_ends_as_if_it_had_not(photos, tmp_
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
     levels, called = preparation.levels, []
 
-    def stop(job):
-        called.append(job.key)
+    def stop(task):
+        called.append(task.key)
         if len(called) > done:
             raise KeyboardInterrupt
-        return levels(job)
+        return levels(task)
 
     monkeypatch.setattr(preparation, "levels", stop)
     assert main(words) == 1 and not (tmp_path / "out" / "train.store").exists()
@@ -335,7 +334,7 @@ def test_a_store_that_was_stopped_goes_on_and_ends_as_if_it_had_not(photos, tmp_
     if done:  # what a power cut may do to bytes that were not on the disk yet
         os.truncate(part, max(part.stat().st_size - lost, 0))
     called.clear()
-    monkeypatch.setattr(preparation, "levels", lambda job: called.append(job.key) or levels(job))
+    monkeypatch.setattr(preparation, "levels", lambda task: called.append(task.key) or levels(task))
     assert main(words) == 0 and not part.exists()
     kept = {0: done, 1: max(done - 1, 0), 100_000: 0}[lost]
     assert len(called) == 4 - kept
@@ -352,17 +351,17 @@ def test_a_store_that_only_lacked_its_index_gets_it(photos, tmp_path, capsys, mo
     assert len(Store(tmp_path / "out" / "train.store")) == 76
 
 
-def test_pictures_that_are_added_or_change_go_into_the_store_and_open_ones_stay_readable(photos, tmp_path):
+def test_images_that_are_added_or_change_go_into_the_store_and_open_ones_stay_readable(photos, tmp_path):
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *SMALL, "--store"]
     main(words)
     opened = Store(tmp_path / "out" / "train.store")
-    before = pictures(opened)
+    before = images(opened)
     draw(photos / "2.png", 16, 16, seed=9)
     draw(photos / "between.png", 30, 30, seed=5)
     assert main(words) == 0
     main(["prepare", "folder", str(photos), "-o", str(tmp_path / "files"), *SMALL])
     assert equal(Store(tmp_path / "out" / "train.store"), Photographs(tmp_path / "files" / "train"))
-    assert all(map(torch.equal, pictures(opened), before))
+    assert all(map(torch.equal, images(opened), before))
 
 
 def test_a_store_that_was_removed_is_made_anew(photos, tmp_path, capsys):
@@ -373,7 +372,7 @@ def test_a_store_that_was_removed_is_made_anew(photos, tmp_path, capsys):
     assert main(words) == 0 and (tmp_path / "out" / "train.store").read_bytes() == first
 
 
-def test_a_damaged_picture_is_named_and_not_in_the_store(tmp_path, capsys):
+def test_a_damaged_image_is_named_and_not_in_the_store(tmp_path, capsys):
     for number in range(100):
         draw(tmp_path / "photos" / f"{number:03d}.png", 8, 8)
     (tmp_path / "photos" / "050.png").write_bytes(b"nothing")
@@ -411,7 +410,7 @@ def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["folder"], "folder wants the folder with your pictures and -o OUTPUT"),
+        (["folder"], "folder wants the folder with your images and -o OUTPUT"),
         (["folder", "photos"], "-o OUTPUT"),
         (["folder", "photos", "-o", "photos/out"], "lie in each other"),
         (["folder", "out/train", "-o", "out"], "lie in each other"),
@@ -421,7 +420,7 @@ def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch
         (["div2k", "--scales", "2/0"], "wanted factors below 1"),
         (["div2k", "--scales", "1.5"], "wanted factors below 1"),
         (["div2k", "--size", "0"], "wanted a whole number of pixels, or whole"),
-        (["div2k", "--size", "whole", "--scales", "0.5"], "keeps pictures as they are"),
+        (["div2k", "--size", "whole", "--scales", "0.5"], "keeps images as they are"),
         (["ost", "--scales", "0.5"], "ost gets no smaller copies"),
         (["div3k"], "invalid choice: 'div3k'"),
     ],
@@ -445,7 +444,7 @@ def test_a_folder_that_is_not_there_or_empty_is_one_line_and_exit_code_1(tmp_pat
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """Two DIV2K pictures, one for validation, and one of Flickr2K with a degraded version, on a server."""
+    """Two DIV2K images, one for validation, and one of Flickr2K with a degraded version, on a server."""
     served = tmp_path / "served"
     for name, members in {
         "DIV2K_train_HR.zip": ["DIV2K_train_HR/0001.png", "DIV2K_train_HR/0002.png"],
@@ -469,25 +468,25 @@ def published(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
-        def local(source, suffix, pictures, checked=True):
+        def local(source, suffix, images, checked=True):
             file = served / f"{source.stem}{suffix}"
             digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" if checked else None
             url = f"http://127.0.0.1:{server.server_port}/{file.name}"
             size = file.stat().st_size if checked else None
-            return replace(source, url=url, size=size, digest=digest, pictures=pictures)
+            return replace(source, url=url, size=size, digest=digest, images=images)
 
         train, valid = local(DIV2K_TRAIN, ".zip", 2), local(DIV2K_VALID, ".zip", 1)
-        flickr, ost = local(FLICKR2K, ".tar", 1, checked=False), replace(OST, pictures=3)
+        flickr, ost = local(FLICKR2K, ".tar", 1, checked=False), replace(OST, images=3)
         sets = {"div2k": (train, valid), "flickr2k": (flickr,), "ost": (ost,), "df2k_ost": (ost, train, valid, flickr)}
         monkeypatch.setattr(prepare, "SETS", sets)
-        monkeypatch.setattr(bringing, "fetch", functools.partial(bringing.fetch, attempts=2, pause=0, timeout=5))
+        monkeypatch.setattr(archives, "fetch", functools.partial(archives.fetch, attempts=2, pause=0, timeout=5))
         monkeypatch.chdir(tmp_path)
         yield asked
         server.shutdown()
 
 
 def place_ost() -> None:
-    """What a person puts there by hand: a zip of one category, another category unpacked, and test pictures."""
+    """What a person puts there by hand: a zip of one category, another category unpacked, and test images."""
     place = Path("data/df2k_ost/archives/OutdoorSceneTrain_v2")
     draw(place / "sky" / "1.png", 20, 20)
     draw(place / "sky" / "2.png", 12, 12)
@@ -502,12 +501,12 @@ def test_the_released_set_lies_as_its_configuration_expects(published, capsys):
     assert main(["prepare", "df2k_ost", *SMALL]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "ost train: 3 pictures and 0 smaller copies of them in; 8 sub-images of 16 x 16 and 1 kept whole out; "
+        "ost train: 3 images and 0 smaller copies of them in; 8 sub-images of 16 x 16 and 1 kept whole out; "
         "0 damaged and left out",
-        "div2k train: 2 pictures and 4 smaller copies of them in; 36 sub-images of 16 x 16 and 2 kept whole out; "
+        "div2k train: 2 images and 4 smaller copies of them in; 36 sub-images of 16 x 16 and 2 kept whole out; "
         "0 damaged and left out",
-        "div2k val: 1 pictures in; 1 out, whole; 0 damaged and left out",
-        "flickr2k train: 1 pictures and 2 smaller copies of them in; 18 sub-images of 16 x 16 and 1 kept whole out; "
+        "div2k val: 1 images in; 1 out, whole; 0 damaged and left out",
+        "flickr2k train: 1 images and 2 smaller copies of them in; 18 sub-images of 16 x 16 and 1 kept whole out; "
         "0 damaged and left out",
         "data/df2k_ost is ready",
     ]
@@ -565,7 +564,7 @@ def test_categories_added_by_hand_later_are_prepared_too(published, capsys):
     capsys.readouterr()
     assert main(words) == 0
     out, err = capsys.readouterr()
-    assert "ost train: 4 pictures" in out and "ost train: 4 pictures, where 3 are published" in err
+    assert "ost train: 4 images" in out and "ost train: 4 images, where 3 are published" in err
     after = state(Path("data/ost/train"))
     assert set(after) - set(before) == {"water/1_png/s001.png"} and all(after[name] == before[name] for name in before)
 
@@ -575,7 +574,7 @@ def test_an_archive_placed_by_hand_is_used_and_never_removed(published, capsys):
     Path("served/Flickr2K.tar").rename("data/flickr2k/archives/Flickr2K_mirror.tar")
     assert main(["prepare", "flickr2k", *SMALL]) == 0
     assert Path("data/flickr2k/archives/Flickr2K_mirror.tar").exists() and not published
-    assert "flickr2k train: 1 pictures and 2 smaller copies" in capsys.readouterr().out
+    assert "flickr2k train: 1 images and 2 smaller copies" in capsys.readouterr().out
 
 
 def test_archives_are_kept_where_that_is_asked_for(published):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from wildsr.apps.prepare import cutting
-from wildsr.apps.prepare.cutting import Job, Outcome, Plan, copies, outputs, positions, prepare, squares, tally
+from wildsr.apps.prepare.cutting import Outcome, Plan, Task, copies, outputs, positions, prepare, squares, tally
 from wildsr.apps.prepare.sources import DF2K_SCALES
 
 RNG = np.random.default_rng(0)
@@ -14,9 +14,9 @@ def noise(height: int, width: int) -> np.ndarray:
 
 
 def read(path) -> np.ndarray:
-    with Image.open(path) as picture:
-        assert picture.mode == "RGB"
-        return np.array(picture)
+    with Image.open(path) as image:
+        assert image.mode == "RGB"
+        return np.array(image)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_squares_begin_every_step_and_the_last_is_flush_with_the_border(length, 
     assert positions(length, 400, 200) == expected
 
 
-def test_a_usual_picture_of_div2k_gives_119_sub_images_by_hand():
+def test_a_usual_image_of_div2k_gives_119_sub_images_by_hand():
     # 2040 x 1356: 10 columns, 6 rows. Copies: 1530 x 1017: 7, 5. 1020 x 678: 5, 3. 680 x 452: 3, 2. 601 x 400: 3, 1.
     assert copies(2040, 1356, DF2K_SCALES) == [
         ("", 2040, 1356),
@@ -47,7 +47,7 @@ def test_a_usual_picture_of_div2k_gives_119_sub_images_by_hand():
     assert tally(2040, 1356, Plan(scales=DF2K_SCALES)) == (4, 60 + 35 + 15 + 6 + 3, 0)
 
 
-def test_the_shortest_edge_is_exact_for_any_picture_and_never_enlarged():
+def test_the_shortest_edge_is_exact_for_any_image_and_never_enlarged():
     for width, height in [(2040, 648), (648, 2040), (401, 4000), (1999, 1333)]:
         assert min(copies(width, height, DF2K_SCALES)[-1][1:]) == 400
     assert copies(400, 900, DF2K_SCALES[3:]) == [("", 400, 900)]
@@ -68,17 +68,17 @@ def test_every_pixel_is_in_a_sub_image_and_none_reaches_outside(size):
 def test_the_files_and_the_count_are_what_the_names_say(tmp_path):
     plan = Plan(16, 8, DF2K_SCALES[:3])
     Image.fromarray(noise(37, 50)).save(tmp_path / "a.png")
-    assert prepare(Job("x/a.png", tmp_path / "a.png", tmp_path / "out", plan)) == Outcome(50, 37)
+    assert prepare(Task("x/a.png", tmp_path / "a.png", tmp_path / "out", plan)) == Outcome(50, 37)
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
     assert found == sorted(outputs("x/a.png", 50, 37, plan))
     smaller, cut, whole = tally(50, 37, plan)
     assert (smaller, cut + whole) == (3, len(found)) and whole == sum("whole" in name for name in found) == 1
 
 
-def test_sub_images_are_the_pictures_pixels_exactly(tmp_path):
+def test_sub_images_are_the_images_pixels_exactly(tmp_path):
     pixels = noise(37, 50)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    prepare(Job("a.png", tmp_path / "a.png", tmp_path / "out", Plan(16, 8)))
+    prepare(Task("a.png", tmp_path / "a.png", tmp_path / "out", Plan(16, 8)))
     tops, lefts = [0, 8, 16, 21], [0, 8, 16, 24, 32, 34]
     corners = [(top, left) for top in tops for left in lefts]
     for number, (top, left) in enumerate(corners, 1):
@@ -88,42 +88,42 @@ def test_sub_images_are_the_pictures_pixels_exactly(tmp_path):
 
 
 def test_smaller_copies_are_lanczos_and_small_ones_stay_whole(tmp_path):
-    picture = Image.fromarray(noise(40, 60))
-    picture.save(tmp_path / "a.png")
-    prepare(Job("a.png", tmp_path / "a.png", tmp_path / "out", Plan(30, 15, DF2K_SCALES[:2])))
-    expected = picture.resize((45, 30), Image.Resampling.LANCZOS)
+    image = Image.fromarray(noise(40, 60))
+    image.save(tmp_path / "a.png")
+    prepare(Task("a.png", tmp_path / "a.png", tmp_path / "out", Plan(30, 15, DF2K_SCALES[:2])))
+    expected = image.resize((45, 30), Image.Resampling.LANCZOS)
     assert np.array_equal(read(tmp_path / "out" / "a_png" / "T0_s002.png"), np.array(expected)[:, 15:45])
-    expected = picture.resize((30, 20), Image.Resampling.LANCZOS)
+    expected = image.resize((30, 20), Image.Resampling.LANCZOS)
     assert np.array_equal(read(tmp_path / "out" / "a_png" / "T1_whole.png"), np.array(expected))
 
 
-def test_a_picture_without_a_plan_stays_as_it_is_to_the_byte(tmp_path):
+def test_an_image_without_a_plan_stays_as_it_is_to_the_byte(tmp_path):
     Image.fromarray(noise(20, 30)).save(tmp_path / "a.jpg")
-    assert prepare(Job("val/a.jpg", tmp_path / "a.jpg", tmp_path / "out", None)) == Outcome(30, 20)
+    assert prepare(Task("val/a.jpg", tmp_path / "a.jpg", tmp_path / "out", None)) == Outcome(30, 20)
     assert (tmp_path / "out" / "val" / "a.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
 
 
-def test_two_pictures_never_share_a_path():
+def test_two_images_never_share_a_path():
     keys = ["a.png", "a.jpg", "a_png.png", "a/s001.png", "aT0.png", "a_png/s001.png", "T0_s001.png"]
     names = [name for key in keys for name in outputs(key, 100, 100, Plan(16, 8, DF2K_SCALES))]
     assert len(set(names)) == len(names)
 
 
-def test_a_damaged_picture_is_an_outcome_and_writes_nothing(tmp_path):
+def test_a_damaged_image_is_an_outcome_and_writes_nothing(tmp_path):
     Image.fromarray(noise(40, 60)).save(tmp_path / "a.png")
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:2000])
-    outcome = prepare(Job("a.png", tmp_path / "a.png", tmp_path / "out", Plan(16, 8)))
+    outcome = prepare(Task("a.png", tmp_path / "a.png", tmp_path / "out", Plan(16, 8)))
     assert "a.png: not a readable image" in outcome.damaged and not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_no_damaged_picture(tmp_path, monkeypatch):
+def test_a_full_disk_is_no_damaged_image(tmp_path, monkeypatch):
     def full(path, write):
         raise OSError(28, "No space left on device")
 
     Image.fromarray(noise(40, 60)).save(tmp_path / "a.png")
     monkeypatch.setattr(cutting, "write_whole", full)
     with pytest.raises(OSError, match="No space left"):
-        prepare(Job("a.png", tmp_path / "a.png", tmp_path / "out", Plan(16, 8)))
+        prepare(Task("a.png", tmp_path / "a.png", tmp_path / "out", Plan(16, 8)))
 
 
 @pytest.mark.parametrize("wrong", [{"step": 401}, {"size": 100}, {"scales": (1,)}, {"scales": (0,)}])

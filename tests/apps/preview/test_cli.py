@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wildsr.apps.preview.figures import kernel_picture
+from wildsr.apps.preview.figures import draw_kernel
 from wildsr.cli import main
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.drawn import numbers_of
@@ -10,16 +10,16 @@ from wildsr.degradation.operations import Blur
 
 
 @pytest.mark.parametrize("words", [[], ["--steps"], ["--kernels"], ["--statistics"]])
-def test_every_picture_is_drawn_and_depends_on_the_overrides(photographs, tmp_path, words):
-    pictures = []
+def test_every_image_is_drawn_and_depends_on_the_overrides(photographs, tmp_path, words):
+    images = []
     for overrides in ([], ["degradation=first_order", "kernels=gaussian_only"]):
         sheet = tmp_path / "sheet.png"
         call = ["preview", str(photographs / "a.png"), *overrides, "-n", "2", "-o", str(sheet), *words]
         assert main(call) == 0
-        with Image.open(sheet) as picture:
-            pictures.append(np.asarray(picture))
-    assert all(picture.shape[1] > 300 for picture in pictures)
-    assert pictures[0].shape != pictures[1].shape or (pictures[0] != pictures[1]).any()
+        with Image.open(sheet) as image:
+            images.append(np.asarray(image))
+    assert all(image.shape[1] > 300 for image in images)
+    assert images[0].shape != images[1].shape or (images[0] != images[1]).any()
 
 
 def test_the_sheet_is_the_same_for_the_same_seed(tmp_path):
@@ -28,11 +28,11 @@ def test_the_sheet_is_the_same_for_the_same_seed(tmp_path):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
 
 
-def test_a_kernels_picture_is_brightest_in_the_middle_and_red_below_zero():
-    gaussian = np.asarray(kernel_picture(Blur("iso", 7, sigma_x=1.0), 70))
+def test_a_kernels_image_is_brightest_in_the_middle_and_red_below_zero():
+    gaussian = np.asarray(draw_kernel(Blur("iso", 7, sigma_x=1.0), 70))
     assert gaussian[35, 35].tolist() == [255, 255, 255]
     assert (gaussian[..., 0] == gaussian[..., 1]).all()
-    sinc = np.asarray(kernel_picture(Blur("sinc", 21, cutoff=1.2), 210))
+    sinc = np.asarray(draw_kernel(Blur("sinc", 21, cutoff=1.2), 210))
     # Four taps from the middle it is 2 J1(4.8) / 4.8 = -0.1244 of the maximum, and shown four times as bright.
     assert sinc[105, 145].tolist() == [round(255 * 4 * 0.12437), 0, 0]
 

@@ -12,10 +12,10 @@ SLIDER = ".slider input"
 def brightness(tab):
     """Mean levels of the left and of the right half of the first slider, as they are seen."""
     x, y, width, height = tab.box(".slider")
-    picture = tab.screenshot((x, y, width, height))
+    image = tab.screenshot((x, y, width, height))
     # Without the border in the middle, and the rounded corners.
-    third = picture.shape[1] // 3
-    return picture[10:-10, 10:third].mean(), picture[10:-10, -third:-10].mean()
+    third = image.shape[1] // 3
+    return image[10:-10, 10:third].mean(), image[10:-10, -third:-10].mean()
 
 
 def place(tab):
@@ -98,19 +98,23 @@ def test_lq_shows_its_own_pixels(browser, report):
     tab.run(f"document.querySelector('{SLIDER}').value = 100")
     tab.run(f"document.querySelector('{SLIDER}').dispatchEvent(new Event('input'))")
     x, y, width, height = tab.box(".slider")
-    picture = tab.screenshot((x, y, width, height))
-    side = picture.shape[1] / 48  # a 192 pixel wide window at scale 4
-    inside = picture[round(20 * side) + 2 : round(21 * side) - 2, round(20 * side) + 2 : round(21 * side) - 2]
+    image = tab.screenshot((x, y, width, height))
+    side = image.shape[1] / 48  # a 192 pixel wide window at scale 4
+    inside = image[round(20 * side) + 2 : round(21 * side) - 2, round(20 * side) + 2 : round(21 * side) - 2]
     assert inside.shape[0] > 4
     assert np.ptp(inside, axis=(0, 1)).max() == 0  # one colour
 
 
 @pytest.mark.parametrize(("width", "touch"), [(1280, False), (390, True)])
-def test_pages_open_without_an_error_or_a_request_and_fit_the_window(browser, make_run, judged, tmp_path, width, touch):
+def test_pages_open_without_an_error_or_a_request_and_fit_the_window(
+    browser, make_run, evaluated, tmp_path, width, touch
+):
     runs = [make_run(f"a long name of a run, ablation={n}", [f"loss.pixel.weight={n}"]) for n in range(1, 9)]
     write_comparison(runs, tmp_path / "compare.html")
-    judgement = judged({"bicubic": 0.2} | {f"runs/a/long/path/of/weights-{n}.safetensors": n / 9 for n in range(1, 9)})
-    for page in (write_report(runs[0]), tmp_path / "compare.html", judgement):
+    evaluation = evaluated(
+        {"bicubic": 0.2} | {f"runs/a/long/path/of/weights-{n}.safetensors": n / 9 for n in range(1, 9)}
+    )
+    for page in (write_report(runs[0]), tmp_path / "compare.html", evaluation):
         tab = opened(browser, page, width=width, touch=touch)
         errors = [e for e in tab.events if e.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown")]
         assert errors == []

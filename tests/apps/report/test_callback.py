@@ -25,7 +25,7 @@ TINY = [
 
 @pytest.fixture
 def folders(photographs):
-    """Photographs to train and be judged on, real ones beside them."""
+    """Photographs to train and be evaluated on, real ones beside them."""
     return [
         "data=folder", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'",
         f"+data.sets.phone={{lq: '{photographs}/more'}}",
@@ -52,8 +52,8 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(train, folder
     assert [state for state, _, _ in states] == [
         f"Running: {stage} stage, iteration {done} of 4." for stage in ("psnr", "gan") for done in (2, 4)
     ]
-    # Five pictures: four with LQ, bicubic, HQ and one version a stage; one without HQ.
-    assert [pictures for _, pictures, _ in states] == [4 * 4 + 3, 4 * 4 + 3, 4 * 5 + 4, 4 * 5 + 4]
+    # Five images: four with LQ, bicubic, HQ and one version a stage; one without HQ.
+    assert [images for _, images, _ in states] == [4 * 4 + 3, 4 * 4 + 3, 4 * 5 + 4, 4 * 5 + 4]
     assert [stages for _, _, stages in states] == [1, 1, 2, 2]  # whose latest validation stands in the table
     text = (run / "report.html").read_text()
     assert "Finished: psnr stage, 4 iterations, gan stage, 4 iterations." in text
@@ -62,7 +62,7 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(train, folder
     assert [crop.set for crop in read_crops(run)] == 4 * ["main"] + ["phone"]
     for crop in read_crops(run)[:4]:
         lq = to_float(read_image(run / "crops" / "lq" / crop.file))
-        assert crop.window == (0, 0, 4 * lq.shape[1], 4 * lq.shape[2])  # the pictures are smaller than the window
+        assert crop.window == (0, 0, 4 * lq.shape[1], 4 * lq.shape[2])  # the images are smaller than the window
         for generator, folder in (
             (tmp_path / "start.pth", run / "crops" / "start"),
             (run / "psnr" / "generator.safetensors", run / "psnr" / "crops"),

@@ -5,7 +5,7 @@ import pytest
 
 from wildsr.apps.evaluate.tables import tables_of
 from wildsr.apps.report import find_runs, write_comparison
-from wildsr.apps.report.comparing import grouped, names_of, panels_of, rows_of, same_pictures
+from wildsr.apps.report.comparing import grouped, has_same_images, names_of, panels_of, rows_of
 from wildsr.apps.report.runs import read_run
 
 
@@ -50,7 +50,7 @@ def test_the_page_says_what_differs_and_shows_each_run_on_the_same_crops(make_ru
     assert [version.file.parent.parent.parent.name for version in panel.versions] == ["a", "a", "a", "b", "a"]
 
 
-def test_pictures_of_other_inputs_are_not_shown_side_by_side(make_run):
+def test_images_of_other_inputs_are_not_shown_side_by_side(make_run):
     folders = [make_run("a"), make_run("b", ["loss.pixel.weight=2"])]
     for file in (folders[1] / "gan" / "crops").iterdir():
         file.rename(file.with_name(file.name.replace(file.stem[-12:], "0" * 12)))
@@ -58,15 +58,15 @@ def test_pictures_of_other_inputs_are_not_shown_side_by_side(make_run):
     assert [version.label for version in panel.versions] == ["LQ", "bicubic", "a", "HQ"]
 
 
-def test_runs_that_were_judged_on_other_pictures_are_not_to_be_compared(make_run, tmp_path):
+def test_runs_that_were_evaluated_on_other_images_are_not_to_be_compared(make_run, tmp_path):
     folders = [make_run("a"), make_run("b", ["loss.pixel.weight=2"])]
-    assert same_pictures(runs_of(folders))
+    assert has_same_images(runs_of(folders))
     scores = json.loads((folders[1] / "scores.json").read_text())
     scores["bicubic"]["psnr_y"] += 0.5
     (folders[1] / "scores.json").write_text(json.dumps(scores))
-    assert not same_pictures(runs_of(folders))
+    assert not has_same_images(runs_of(folders))
     write_comparison(folders, tmp_path / "compare.html")
-    assert "judged on different pictures" in (tmp_path / "compare.html").read_text()
+    assert "evaluated on different images" in (tmp_path / "compare.html").read_text()
 
 
 def test_runs_that_are_not_finished_stand_there_with_their_latest_validation(make_run):

@@ -102,7 +102,7 @@ def test_a_run_that_has_just_begun_has_a_page(make_run, tmp_path):
     (run / "psnr").mkdir(parents=True)
     (run / "psnr" / "config.yaml").write_text((make_run() / "psnr" / "config.yaml").read_text())
     text = text_of(write_report(run).read_text())
-    for words in ("No validation yet", "No pictures yet", "No curves yet", "iteration 0 of 4"):
+    for words in ("No validation yet", "No images yet", "No curves yet", "iteration 0 of 4"):
         assert words in text
 
 

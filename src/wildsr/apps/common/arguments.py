@@ -81,7 +81,7 @@ def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
     seen: set[Path] = set()
     for file in files:
         if file in seen:
-            raise UserError(f"two pictures would both be written to {file}; rename one")
+            raise UserError(f"two images would both be written to {file}; rename one")
         if file.exists() and not overwrite:
             raise UserError(f"{file} is there already; --overwrite replaces it")
         seen.add(file)

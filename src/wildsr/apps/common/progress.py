@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import PREFIXES, is_quiet, message_console
+
+log = logging.getLogger(__name__)
 
 TICK = 0.016  # seconds between two values of the coarsest clock, that of Windows
 MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU may take half a minute
 
 
+def has_bars() -> bool:
+    """Return whether bars are shown: neither under --quiet, nor in Jupyter, where rich's bars want ipywidgets."""
+    return not (is_quiet() or message_console().is_jupyter)
+
+
 class Bar:
     """A bar of the inputs done, the speed in some unit a second, and the time left; on the standard error output.
+
+    What is logged while it is shown appears above it, for messages and bars have one console.
 
     Args:
         total: number of inputs.
@@ -21,15 +31,14 @@ class Bar:
     """
 
     def __init__(self, total: int, unit: str) -> None:
-        console = message_console()
         # Names are not markup: a file may be called [red].png.
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
-            console=console,
-            disable=console.is_jupyter or is_quiet(),  # rich's bars want ipywidgets in Jupyter
+            console=message_console(),
+            disable=not has_bars(),
             speed_estimate_period=MEMORY,
         )
         self.task = self.progress.add_task("upscaling", total=total, speed="")
@@ -56,9 +65,11 @@ class Bar:
         self.progress.update(self.task, advance=share, speed=f"{speed:.2f} {self.unit}/s")
 
     def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """Log a line at the level that it begins with, as in "error: …"; without one as information."""
+        level = next((level for level, prefix in PREFIXES.items() if line.startswith(prefix)), logging.INFO)
+        log.log(level, "%s", line.removeprefix(PREFIXES.get(level, "")))
 
 
 def shortened(name: str, most: int = 30) -> str:
+    """Cut a name at its beginning to `most` letters."""
     return name if len(name) <= most else f"…{name[1 - most :]}"

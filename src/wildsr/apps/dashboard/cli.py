@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 PLUGIN = "wandb-workspaces==0.4.13"
-DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves by what they tell, and pictures. Wants
+DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves by what they tell, and images. Wants
 an account (`wandb login`); what training logged without one is sent by `wandb sync`.
 
   wildsr dashboard --entity me --project wildsr"""
@@ -44,7 +44,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "peak memory in GB": ["memory/peak_gb"],
     },
 }
-PICTURES = ["panels", "hard examples"]
+IMAGE_KEYS = ["panels", "hard examples"]
 
 
 def main(words: Sequence[str]) -> int:
@@ -81,10 +81,10 @@ def workspace(entity: str, project: str, name: str) -> Workspace:
         )
         for title, plots in SECTIONS.items()
     ]
-    pictures = workspaces.Section(
-        name="Pictures", panels=[panels.MediaBrowser(media_keys=[key]) for key in PICTURES], is_open=True
+    images = workspaces.Section(
+        name="Images", panels=[panels.MediaBrowser(media_keys=[key]) for key in IMAGE_KEYS], is_open=True
     )
     settings = workspaces.WorkspaceSettings(x_axis="iteration")
     return workspaces.Workspace(
-        entity=entity, project=project, name=name, sections=[*sections, pictures], settings=settings
+        entity=entity, project=project, name=name, sections=[*sections, images], settings=settings
     )

@@ -1,4 +1,4 @@
-"""`wildsr degrade`: a synthetic set of pairs, with the recipe of every picture, to be made again byte for byte."""
+"""`wildsr degrade`: a synthetic set of pairs, with the recipe of every image, to be made again byte for byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import torch
 from rich.progress import track
 
 from wildsr.apps.common.arguments import Parser, refuse_clashes, refuse_inputs, whole
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
 from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
@@ -24,22 +25,22 @@ from wildsr.training.pairs import sharpened
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = """Degrade every picture of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
+DESCRIPTION = """Degrade every image of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
 
-  wildsr degrade photos/ -o lq/                          the released x4 recipe, its ranges drawn anew for each picture
+  wildsr degrade photos/ -o lq/                          the released x4 recipe, its ranges drawn anew for each image
   wildsr degrade photos/ -o lq/ --seed 1 degradation=first_order sharpen=none
   wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl    the same files again, byte for byte
   wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl degradation=mine     where it has operations of your own
 
-What was drawn is written to LQ_DIR/recipes.jsonl (or --recipes FILE): a line a picture, to be read, edited and
+What was drawn is written to LQ_DIR/recipes.jsonl (or --recipes FILE): a line an image, to be read, edited and
 replayed. KEY=VALUE are ordinary overrides, as train.py takes them. Sides that the scale does not divide lose their
-last pixels at the right and bottom before; the HQ files stay as they are. A damaged picture is named and left out,
+last pixels at the right and bottom before; the HQ files stay as they are. A damaged image is named and left out,
 and the exit code is 1."""
 
 
 def main(words: Sequence[str]) -> int:
     parser = Parser("degrade", DESCRIPTION)
-    parser.add_argument("folder", type=Path, metavar="HQ_DIR", help="a folder of pictures, sub-folders included")
+    parser.add_argument("folder", type=Path, metavar="HQ_DIR", help="a folder of images, sub-folders included")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices for the degradation")
     parser.add_argument("-o", "--output", type=Path, metavar="LQ_DIR", required=True, help="where the LQ files go")
     parser.add_argument("--seed", type=whole, default=0, help="of the recipes (default: %(default)s)")
@@ -50,34 +51,34 @@ def main(words: Sequence[str]) -> int:
     other = [word for word in given.overrides if not word.startswith("degradation=")]
     if given.replay is not None and other:
         parser.error(f"--replay takes no {other[0]}: the recipes are in the file")
-    jobs = list(replayed(given) if given.replay else drawn(given))
+    tasks = list(read_tasks(given) if given.replay else draw_tasks(given))
     recipes = given.recipes or given.output / "recipes.jsonl"
-    targets = [given.output / Path(job.file).with_suffix(".png") for job in jobs]
+    targets = [given.output / Path(task.file).with_suffix(".png") for task in tasks]
     refuse_clashes([*targets, recipes], given.overwrite)
-    refuse_inputs([*targets, recipes], [given.folder / job.file for job in jobs], "--output or --recipes")
+    refuse_inputs([*targets, recipes], [given.folder / task.file for task in tasks], "--output or --recipes")
     if given.output.resolve() == given.folder.resolve():
         raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
     done = []
-    bar = track(jobs, "degrading", console=message_console(), transient=True, disable=is_quiet())
+    bar = track(tasks, "degrading", console=message_console(), transient=True, disable=not has_bars())
     try:
-        for job, target in zip(bar, targets, strict=True):
+        for task, target in zip(bar, targets, strict=True):
             try:
-                one(given.folder / job.file, job, target)
-                done.append(job)
-                log.debug("%s: %s", job.file, job.recipe.describe())
+                degrade_file(given.folder / task.file, task, target)
+                done.append(task)
+                log.debug("%s: %s", task.file, task.recipe.describe())
             except UserError as error:
                 log.warning("left out: %s", first_line(error))
-    finally:  # also of the pictures before an interruption: without its recipe a picture cannot be made again
+    finally:  # also of the images before an interruption: without its recipe an image cannot be made again
         if done:
-            lines = "".join(json.dumps(job.to_dict()) + "\n" for job in done)
+            lines = "".join(json.dumps(task.to_dict()) + "\n" for task in done)
             write_whole(recipes, lambda file: file.write(lines.encode()))
-    print(f"{given.output}: {len(done)} of {len(jobs)} pictures; recipes: {recipes}")
-    return 0 if len(done) == len(jobs) else 1
+    print(f"{given.output}: {len(done)} of {len(tasks)} images; recipes: {recipes}")
+    return 0 if len(done) == len(tasks) else 1
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture: its file in the folder, how it is sharpened before, if at all, and its recipe."""
+class DegradeTask:
+    """One image: its file in the folder, how it is sharpened before, if at all, and its recipe."""
 
     file: str
     sharpen: SharpenSpec | None
@@ -89,10 +90,10 @@ class Job:
         return {"file": self.file, "sharpen": sharpen, "recipe": self.recipe.to_dict()}
 
 
-def drawn(given: argparse.Namespace) -> Iterator[Job]:
-    """Yield a job a picture, its recipe a function of the seed and its place.
+def draw_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
+    """Yield a task for each image, its recipe a function of the seed and its place.
 
-    What an earlier call left in an output folder that lies in the folder of pictures is none of them.
+    What an earlier call left in an output folder that lies in the folder of images is none of them.
     """
     cfg = compose_config(given.overrides)
     spec: DegradationSpec = build(cfg.degradation, "degradation")
@@ -104,11 +105,11 @@ def drawn(given: argparse.Namespace) -> Iterator[Job]:
     ]
     for number, file in enumerate(found):
         recipe = spec.draw(np.random.default_rng([given.seed, number]))
-        yield Job(file.relative_to(given.folder).as_posix(), sharpening if sharpening.source else None, recipe)
+        yield DegradeTask(file.relative_to(given.folder).as_posix(), sharpening if sharpening.source else None, recipe)
 
 
-def replayed(given: argparse.Namespace) -> Iterator[Job]:
-    """Yield the jobs of a file of recipes, of this version or of 0.1.
+def read_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
+    """Yield the tasks of a file of recipes, of this version or of 0.1.
 
     Raises:
         UserError: a line is damaged, a recipe impossible, or a name leads out of the folder.
@@ -123,19 +124,19 @@ def replayed(given: argparse.Namespace) -> Iterator[Job]:
             if not isinstance(values, dict) or set(values) != {"file", "sharpen", "recipe"}:
                 raise UserError("no recipe")
             recipe = Recipe.from_dict(values["recipe"], spec.operations.values())
-            job = Job(values["file"], values["sharpen"] and SharpenSpec(**values["sharpen"]), recipe)
-            name = Path(job.file)
+            task = DegradeTask(values["file"], values["sharpen"] and SharpenSpec(**values["sharpen"]), recipe)
+            name = Path(task.file)
             if name.is_absolute() or ".." in name.parts:
-                raise UserError(f"{job.file} leads out of {folder}")
+                raise UserError(f"{task.file} leads out of {folder}")
         except (ValueError, TypeError) as error:
             raise UserError(f"{file}, line {number}: {error}; wanted lines as wildsr degrade writes them") from error
-        yield job
+        yield task
 
 
 @torch.no_grad()
-def one(source: Path, job: Job, target: Path) -> None:
-    """Degrade one picture as its job says."""
-    hq = crop_to_multiple(to_float(read_image(source)), job.recipe.scale)
-    if job.sharpen is not None:
-        hq = sharpened(hq, job.sharpen)
-    write_image(degrade(hq, job.recipe), target)
+def degrade_file(source: Path, task: DegradeTask, target: Path) -> None:
+    """Degrade one image as its task says."""
+    hq = crop_to_multiple(to_float(read_image(source)), task.recipe.scale)
+    if task.sharpen is not None:
+        hq = sharpened(hq, task.sharpen)
+    write_image(degrade(hq, task.recipe), target)

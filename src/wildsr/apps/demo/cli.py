@@ -24,8 +24,8 @@ DESCRIPTION = """Open a page on this machine, in the browser.
   wildsr demo                                     then open http://127.0.0.1:7860
   wildsr demo --weights runs/mine/psnr/generator.safetensors runs/mine/gan/generator.safetensors
 
-Upscale: drop a picture, choose weights, or two to mix, and compare the result with Lanczos by a slider.
-Degrade: draw a recipe, change every number of it, see what it does to a picture, and copy it as a file for conf/.
+Upscale: drop an image, choose weights, or two to mix, and compare the result with Lanczos by a slider.
+Degrade: draw a recipe, change every number of it, see what it does to an image, and copy it as a file for conf/.
 
 Nobody but you can open the page, unless --host says otherwise; nothing is sent anywhere, and what was uploaded is
 deleted at the end. Released weights are downloaded when they are first chosen. Ctrl-C ends it. It needs gradio:

@@ -141,10 +141,10 @@ def used(values: Mapping[str, Any], controls: Sequence[Control] = CONTROLS) -> l
 
 
 def to_conf(recipe: Recipe) -> str:
-    """Write a recipe as a file for conf/degradation/: every picture has this recipe, but for the seed of its noise."""
+    """Write a recipe as a file for conf/degradation/: every image has this recipe, but for the seed of its noise."""
     fixed = yaml.safe_dump({"fixed_recipe": recipe.to_dict()}, sort_keys=False)
     return (
-        "# One recipe for every picture, but for the seed of its noise.\n"
+        "# One recipe for every image, but for the seed of its noise.\n"
         "# As conf/degradation/mine.yaml it is chosen by\n"
         f"#   python train.py degradation=mine scale={recipe.scale}\n"
         f"#   wildsr degrade photos/ -o lq/ degradation=mine scale={recipe.scale}\n"

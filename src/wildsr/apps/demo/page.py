@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from wildsr.apps.demo.controls import CONTROLS, PARTS, Control, draw, recipe_of, to_conf, used, values_of
-from wildsr.apps.demo.pictures import MOST_MEGAPIXELS, PART, damage, restore
+from wildsr.apps.demo.images import MOST_MEGAPIXELS, PART, damage, restore
 from wildsr.degradation import DegradationSpec
 from wildsr.images import SUFFIXES, first_line
 from wildsr.io import UserError, can_be_mended
@@ -76,7 +76,7 @@ def _degrade_tab(folder: Path) -> None:
                     for control, visible in zip(controls, used(start, controls), strict=True):
                         boxes[control.key] = _box(control, start[control.key], visible)
         with gr.Column(scale=2):
-            pair = gr.ImageSlider(label="the picture | degraded", interactive=False, max_height=640)
+            pair = gr.ImageSlider(label="the image | degraded", interactive=False, max_height=640)
             words = gr.Textbox(label="the recipe in words", interactive=False, lines=2)
             file = gr.DownloadButton("Download the degraded PNG", visible=False)
             code = gr.Code(label="for conf/degradation/", language="yaml", interactive=False)
@@ -104,8 +104,8 @@ def _degrade_tab(folder: Path) -> None:
 
 
 def _dropped() -> Any:
-    """Build a box whose picture's file is handed on unopened: gradio's own reading answers damage with many lines."""
-    image = gr.Image(label="a picture", sources=["upload", "clipboard"], height=260)
+    """Build a box whose image's file is handed on unopened: gradio's own reading answers damage with many lines."""
+    image = gr.Image(label="an image", sources=["upload", "clipboard"], height=260)
     image.preprocess = lambda payload: payload and payload.path  # type: ignore
     return image
 
@@ -121,7 +121,7 @@ def _box(control: Control, value: Any, visible: bool) -> Any:
 
 def _given(path: str | None) -> Path:
     if path is None:
-        raise UserError(f"no picture yet; wanted one of {', '.join(SUFFIXES)}")
+        raise UserError(f"no image yet; wanted one of {', '.join(SUFFIXES)}")
     return Path(path)
 
 

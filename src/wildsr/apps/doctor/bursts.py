@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from wildsr.apps.doctor.weights import metrics_here
+from wildsr.apps.doctor.weights import available_metrics
 from wildsr.losses.features import BACKBONES
 
 SECONDS = 10.0  # measured, after the first iterations: a dozen of the quickstart's on two cores
@@ -26,10 +26,10 @@ PATIENCE = 600.0  # seconds; a run that takes so long for a few iterations would
 ENDLESS = 10**9  # iterations: the meter ends it
 
 
-def burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float = SECONDS) -> dict[str, Any]:
+def run_burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float = SECONDS) -> dict[str, Any]:
     """Run one; returns what `measuring.measure` does, or `error`, and whether it is for want of memory, or late."""
     file = scratch / f"{cfg.stage.name}.yaml"
-    file.write_text(OmegaConf.to_yaml(shortened(cfg, scratch, absent, seconds)))
+    file.write_text(OmegaConf.to_yaml(shorten_config(cfg, scratch, absent, seconds)))
     try:
         trouble = run([sys.executable, "-m", "wildsr.apps.doctor", str(file)])
     except subprocess.TimeoutExpired:
@@ -41,7 +41,7 @@ def burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: floa
     return {"error": trouble, "out_of_memory": "SIGKILL" in trouble}
 
 
-def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float) -> DictConfig:
+def shorten_config(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float) -> DictConfig:
     """Return a stage's configuration for a burst, its interpolations resolved."""
     own = cfg.copy()
     own.paths.run = str(scratch / cfg.stage.name)
@@ -50,7 +50,7 @@ def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: 
     divergence = {key: node for key, node in plain["callbacks"].items() if key == "divergence"}
     meter = {"_target_": "wildsr.apps.doctor.measuring.Meter", "seconds": seconds}
     plain |= {"logger": {}, "callbacks": {**divergence, "meter": meter}, "validate_first": False, "resume": "never"}
-    plain["metrics"] = metrics_here(cfg, absent)
+    plain["metrics"] = available_metrics(cfg, absent)
     plain["stages"][name] |= {"iterations": ENDLESS, "iterations_per_epoch": ENDLESS, "predecessor": None}
     plain["trainer"]["enable_checkpointing"] = False  # Lightning would save one of its own
     plain["generator"]["weights"] = None
@@ -59,11 +59,11 @@ def shortened(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: 
     plain["data"]["batch_size"] //= nodes
     for term in (plain["loss"][key] for key in plain["stages"][name]["losses"]):
         if term.get("backbone") in absent and term["weight"]:
-            term["file"] = str(stand_in(term["backbone"], scratch))
+            term["file"] = str(write_random_weights(term["backbone"], scratch))
     return OmegaConf.create(plain)
 
 
-def stand_in(features: str, scratch: Path) -> Path:
+def write_random_weights(features: str, scratch: Path) -> Path:
     """Write a file of random weights for the perceptual loss's network, as large and as slow as the real ones."""
     backbone, file = BACKBONES[features], scratch / f"{features}.pth"
     if not file.is_file():

@@ -17,7 +17,7 @@ from wildsr.building import stage_of
 
 BESIDES = 2  # checkpoints beside the numbered ones: the best, and the one that is being written
 COLUMNS = 4  # of a panel, each window at most 3 bytes a pixel
-PICTURE_LOGGERS = ("wandb", "tensorboard")  # keep a copy of every panel
+IMAGE_LOGGERS = ("wandb", "tensorboard")  # keep a copy of every panel
 
 
 def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Sizes]) -> list[Finding]:
@@ -51,13 +51,13 @@ def checkpoint_bytes(cfg: DictConfig, sizes: Sizes) -> int:
 
 
 def panel_bytes(cfg: DictConfig) -> int:
-    """Return the size of a stage's panels, PNG sparing nothing: one a validation, here and in loggers of pictures."""
+    """Return the size of a stage's panels, PNG sparing nothing: one a validation, here and in loggers of images."""
     node = cfg.callbacks.get("panels")
     if node is None or cfg.data.val is None:
         return 0
     sets = 1 + sum(given is not None for given in cfg.data.sets.values())
     panels = math.ceil(stage_of(cfg).iterations / stage_of(cfg).iterations_per_epoch)
-    places = 1 + sum(name in cfg.logger for name in PICTURE_LOGGERS)
+    places = 1 + sum(name in cfg.logger for name in IMAGE_LOGGERS)
     return places * panels * node.images * sets * COLUMNS * 3 * node.side**2
 
 

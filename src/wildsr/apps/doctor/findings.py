@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 
 @contextmanager
-def noted(findings: list[Finding], topic: str) -> Iterator[io.StringIO]:
+def collect_findings(findings: list[Finding], topic: str) -> Iterator[io.StringIO]:
     """Turn the error of a block into a fault; what the block prints or logs is handed out."""
     said = io.StringIO()
     log = logging.getLogger("wildsr")
@@ -54,7 +54,7 @@ def unique(findings: Iterable[Finding]) -> list[Finding]:
     return list({finding.found: finding for finding in reversed(list(findings))}.values())[::-1]
 
 
-def page(title: str, findings: Sequence[Finding]) -> Group:
+def format_page(title: str, findings: Sequence[Finding]) -> Group:
     """Lay out all findings as one page, with what they come to."""
     rows = Table.grid(padding=(0, 1))
     rows.add_column(no_wrap=True)

@@ -6,7 +6,7 @@ import importlib.util
 
 from omegaconf import DictConfig
 
-from wildsr.apps.doctor.findings import FAULT, OK, Finding, noted
+from wildsr.apps.doctor.findings import FAULT, OK, Finding, collect_findings
 from wildsr.training.loggers import wandb_mode
 
 MEANING = {
@@ -24,7 +24,7 @@ def check_loggers(cfg: DictConfig) -> list[Finding]:
         if package and importlib.util.find_spec(package) is None:
             findings.append(Finding(FAULT, "logger", f"{name} is not installed", f"pip install 'wildsr[{package}]'"))
         elif name == "wandb":
-            with noted(findings, "logger"):
+            with collect_findings(findings, "logger"):
                 mode = wandb_mode()
                 findings.append(Finding(OK, "logger", f"wandb: {MEANING.get(mode, mode)}"))
         else:

@@ -1,4 +1,4 @@
-"""Inside the process of a burst: a few real iterations of a stage, and one validated picture of each set, measured.
+"""Inside the process of a burst: a few real iterations of a stage, and one validated image of each set, measured.
 
 Networks and optimisers start at random: neither time nor memory depends on their values.
 """
@@ -73,7 +73,7 @@ def main(file: str) -> None:
 
 
 def measure(cfg: DictConfig) -> dict[str, Any]:
-    """Fit for `meter.seconds`, validate a picture of each set; returns figures by name.
+    """Fit for `meter.seconds`, validate an image of each set; returns figures by name.
 
     `iterations` in `seconds`, `waited` of them for pairs; `validation` seconds for all sets; `peak` and `free`, bytes
     on the GPU, or without one in this process's memory and for it; `workers`, `threads`, and `degrade_in`.
@@ -98,7 +98,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
 
 @torch.no_grad()
 def validation_time(module: SuperResolution, sets: dict[str, ValidationSet], place: torch.device) -> float:
-    """Return the seconds for all pictures of all sets, by the first of each."""
+    """Return the seconds for all images of all sets, by the first of each."""
     network = module.ema.module.to(place)
     total = 0.0
     for images in sets.values():

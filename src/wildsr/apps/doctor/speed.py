@@ -14,11 +14,11 @@ from omegaconf import DictConfig
 from rich.filesize import decimal
 from rich.progress import Progress
 
-from wildsr.apps.doctor.bursts import burst
+from wildsr.apps.doctor.bursts import run_burst
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count
 from wildsr.building import stage_of
 
-TIGHT = 0.9  # of the free memory: later iterations and larger pictures of validation want some too
+TIGHT = 0.9  # of the free memory: later iterations and larger images of validation want some too
 WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
 SHORTER = "memory=gpu_8gb, accumulate=N (N parts), checkpoint_activations=true, or a smaller data.batch_size"
 
@@ -32,7 +32,7 @@ def check_speed(
     with tempfile.TemporaryDirectory(prefix="wildsr-doctor-") as scratch:
         for cfg in left:
             bar = progress.add_task(f"{cfg.stage.name} stage: measuring", total=None)
-            measured[cfg.stage.name] = burst(cfg, Path(scratch), absent)
+            measured[cfg.stage.name] = run_burst(cfg, Path(scratch), absent)
             progress.remove_task(bar)
     findings = [failed(name, found) for name, found in measured.items() if "error" in found]
     ran = {name: found for name, found in measured.items() if "error" not in found}
@@ -43,10 +43,10 @@ def check_speed(
              for cfg in left if cfg.stage.name in ran}  # fmt: skip
     size = stages[0].data.batch_size
     for name, found in ran.items():
-        findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {duration(sum(times[name]))}"
-                                f"{validating(times[name][1])}"))  # fmt: skip
+        left_text = f"{format_duration(sum(times[name]))}{validating(times[name][1])}"
+        findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {left_text}"))
     if len(times) == len(left) > 1:
-        findings.append(Finding(OK, "speed", f"to the end of the run {duration(sum(map(sum, times.values())))}"))
+        findings.append(Finding(OK, "speed", f"to the end of the run {format_duration(sum(map(sum, times.values())))}"))
     return [*findings, *waiting(left[0], ran), *cores(next(iter(ran.values())))]
 
 
@@ -73,11 +73,11 @@ def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
 def rate(found: Mapping[str, Any], batch_size: int) -> str:
     """Return iterations and images a second, or seconds an iteration where that is the larger number."""
     speed = found["iterations"] / found["seconds"]
-    text = f"{figure(speed)} iterations/s" if speed >= 1 else f"{figure(1 / speed)} s/iteration"
-    return f"{text}, {figure(speed * batch_size)} images/s"
+    text = f"{format_number(speed)} iterations/s" if speed >= 1 else f"{format_number(1 / speed)} s/iteration"
+    return f"{text}, {format_number(speed * batch_size)} images/s"
 
 
-def figure(number: float) -> str:
+def format_number(number: float) -> str:
     """Write a number in three digits, and in more only before the point."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
@@ -92,10 +92,10 @@ def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[
 
 def validating(seconds: float) -> str:
     """Word the share of validation, where it is worth a word."""
-    return f", {duration(seconds)} of it validation" if seconds >= 1 else ""
+    return f", {format_duration(seconds)} of it validation" if seconds >= 1 else ""
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write seconds in the two largest units that say something."""
     for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
         if seconds >= size:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from wildsr.apps.doctor.findings import OK, WARNING, Finding, count, noted
-from wildsr.apps.doctor.weights import metrics_here
+from wildsr.apps.doctor.findings import OK, WARNING, Finding, collect_findings, count
+from wildsr.apps.doctor.weights import available_metrics
 from wildsr.building import (
     build_callbacks,
     build_data,
@@ -50,8 +50,8 @@ def check_stages(
     for number, cfg in enumerate(stages):
         if number == 0 or cfg.data != stages[0].data:
             check_data(cfg, absent, findings)
-        with noted(findings, "stages"):
-            module = rehearsed(cfg, run, [before.stage.name for before in stages[:number]], absent)
+        with collect_findings(findings, "stages"):
+            module = build_networks(cfg, run, [before.stage.name for before in stages[:number]], absent)
             build_callbacks(cfg)
             sizes[cfg.stage.name] = sizes_of(module)
     if len(sizes) == len(stages):
@@ -62,36 +62,36 @@ def check_stages(
 def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]) -> None:
     """Build the data as the run would; what it would say of them besides damage is a warning."""
     here = cfg.copy()
-    here.metrics = metrics_here(cfg, absent)
+    here.metrics = available_metrics(cfg, absent)
     stage = None
-    with noted(findings, "stages"):
+    with collect_findings(findings, "stages"):
         stage = stage_of(cfg)
     if stage is None:
         return
-    with noted(findings, "pictures") as said:
+    with collect_findings(findings, "images") as said:
         build_trainer(cfg, callbacks=[])
         build_data(here)
     for line in said.getvalue().splitlines():
-        if not line.startswith("left out: "):  # the pictures' own check counts those
-            findings.append(Finding(WARNING, "pictures", line))
+        if not line.startswith("left out: "):  # the images' own check counts those
+            findings.append(Finding(WARNING, "images", line))
 
 
-def rehearsed(cfg: DictConfig, run: Path, planned: Collection[str], absent: Collection[str]) -> SuperResolution:
+def build_networks(cfg: DictConfig, run: Path, planned: Collection[str], absent: Collection[str]) -> SuperResolution:
     """Build a stage's networks with the weights that they start from, as far as those are here.
 
     Raises:
         ValueError, OSError: as `wildsr.stage.Stage`.
     """
     start = None if stage_of(cfg).predecessor in planned else first_weights(cfg, run)
-    return build_module(without(cfg, absent), None if start in absent else start)
+    return build_module(drop_weights(cfg, absent), None if start in absent else start)
 
 
-def without(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
+def drop_weights(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
     """Return a stage's configuration without those weights of discriminator and losses that are not here."""
     here = cfg.copy()
     if OmegaConf.select(cfg, "discriminator.weights") in absent:
         here.discriminator.weights = None
-    here.metrics = metrics_here(cfg, absent)
+    here.metrics = available_metrics(cfg, absent)
     for term in here.loss.values():
         if term.get("backbone") in absent:
             term.weight = 0.0
@@ -115,21 +115,21 @@ def check_folder(stages: Sequence[DictConfig], run: Path) -> tuple[list[Finding]
     for cfg in stages:
         name, folder, aside = cfg.stage.name, run / cfg.stage.name, ""
         done[name] = 0
-        with noted(findings, "run") as said:
+        with collect_findings(findings, "run") as said:
             start = find_start(str(cfg.resume), folder, name)
             if cfg.resume == "never":
                 aside = " anew, what is there is set aside" if folder.exists() else ""
             else:
                 refuse_other_settings(stage_settings(plain(cfg), name, has_own_start(cfg, run)), folder, start)
             done[name] = start.iteration if start else 0
-            texts.append(f"{name} {outlook(done[name], stage_of(cfg).iterations, folder)}{aside}")
+            texts.append(f"{name} {describe_progress(done[name], stage_of(cfg).iterations, folder)}{aside}")
         findings += [Finding(WARNING, "run", line.removeprefix("warning: ")) for line in said.getvalue().splitlines()]
     if texts:
         findings.insert(0, Finding(OK, "run", f"{run}: {'; '.join(texts)}"))
     return findings, done
 
 
-def outlook(done: int, iterations: int, folder: Path) -> str:
+def describe_progress(done: int, iterations: int, folder: Path) -> str:
     """Say what a stage would do after so many iterations."""
     if done >= iterations and (folder / GENERATOR).is_file():
         return f"is finished ({count(done, 'iteration')})"

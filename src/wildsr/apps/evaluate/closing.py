@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import shlex
 import shutil
 import sys
@@ -11,23 +13,36 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from rich.console import Console
 from torch import nn
 from torchmetrics import Metric
 
-from wildsr.apps.evaluate.crops import CROPS, START, chosen, keep, keep_inputs, write_list
-from wildsr.apps.evaluate.evaluator import Method, bicubic, judge, last_score, objective_of, shown_pair
-from wildsr.apps.evaluate.results import COMPARISON, IMAGES, SCORES, STRATA, table, write_displays, write_findings
-from wildsr.apps.evaluate.strata import Row, strata_table
+from wildsr.apps.evaluate.crops import CROPS, START
+from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
+from wildsr.apps.evaluate.results import (
+    COMPARISON,
+    IMAGES,
+    SCORES,
+    STRATA,
+    stage_row,
+    start_row,
+    write_displays,
+    write_results,
+)
+from wildsr.apps.evaluate.tables import TableRow, read_table, score_lines, strata_lines, strata_tables, tables_of
+from wildsr.apps.evaluate.windows import Windows
+from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
-from wildsr.io import UserError
-from wildsr.metrics import FEW
+from wildsr.io import UserError, first_line
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.scores import Scores, read_scores
 from wildsr.training.datamodule import MAIN
-from wildsr.training.resume import GENERATOR
+from wildsr.training.resume import CONFIG, GENERATOR
 from wildsr.training.validation import upscale_batch
+
+log = logging.getLogger(__name__)
 
 
 class RunEvaluation:
@@ -39,6 +54,8 @@ class RunEvaluation:
         run: its folder.
         name, scale, metrics: of the configuration.
         stages: names of the trained stages, in order.
+        all_stages: names of all stages that there are, in order: those that an earlier command has finished in this
+            folder are evaluated, too.
         start: the weights that the first of them began with, a file or a released network.
         compare: evaluate at all.
         own_metrics: of a user's own, by name.
@@ -63,10 +80,12 @@ class RunEvaluation:
         write_report: Callable[[Path], Path] | None = None,
         own_metrics: Mapping[str, Metric] | None = None,
         build_generator: Callable[[], nn.Module] | None = None,
+        all_stages: Sequence[str] = (),
     ) -> None:
         self.metric = objective_of(objective, metrics, will_evaluate=compare and bool(sets))
         self.sets, self.run, self.name, self.scale = sets, Path(run), name, scale
         self.stages, self.metrics, self.start, self.compare = list(stages), list(metrics), start, compare
+        self.all_stages = list(all_stages) or self.stages
         self.write_report, self.build_generator = write_report, build_generator
         self.own = {name: metric for name, metric in (own_metrics or {}).items() if name in self.metrics}
         self.displays = own_displays(self.own)
@@ -78,50 +97,81 @@ class RunEvaluation:
         """
         scores: Scores = {}
         if self.compare and self.sets:
-            strata = []
             if fresh or not (self.run / SCORES).is_file():
-                strata = self.evaluate()
-                self.keep_start()
+                self.evaluate()
             scores = read_scores(self.run / SCORES)
-            self.show(scores, strata)
+            self.show(scores)
         if self.write_report is not None:
-            print(f"report:   {self.write_report(self.run)}")
-        return last_score(scores, self.metric) if self.metric else None
+            log.info("report:   %s", self.write_report(self.run))
+        return finite_score(scores, stage_row(self.stages[-1]), self.metric) if self.metric else None
 
-    def evaluate(self) -> list[Row]:
-        """Write the scores and the comparison; returns the scores by stratum."""
-        methods = methods_of(self.run, self.stages, self.start, self.scale, self.build_generator)
-        verdict = judge(methods, self.sets, self.metrics, self.scale, device(), self.own)
+    def evaluate(self) -> None:
+        """Write the scores, the comparison, and what the report shows."""
+        stages = finished_stages(self.run, self.all_stages)
+        start = first_weights(self.run, stages, self.start)
+        methods = methods_of(self.run, stages, start, self.scale, self.build_generator)
+        folders = {stage_row(stage): self.run / stage / CROPS for stage in stages}
+        folders = {start_row(start): self.run / CROPS / START} | folders if start else folders
+        windows = Windows(self.run, folders, self.sets)
+        found = evaluate(methods, self.sets, self.metrics, self.scale, device(), windows, self.own)
+        windows.write_list()
         write_displays(self.displays, self.run)
-        return write_findings(verdict, self.sets, self.metrics, self.run)
+        write_results(found, self.sets, self.metrics, self.run, windows)
 
-    def show(self, scores: Scores, strata: Sequence[Row]) -> None:
-        """Print a table for each set, and where the rest is."""
-        for name in dict.fromkeys(key.rpartition("/")[0] or MAIN for row in scores.values() for key in row):
-            what = "the held-out images" if name == MAIN else f"the set {name}"
+    def show(self, scores: Scores) -> None:
+        """Print a table for each set, and say where the rest is."""
+        for table in tables_of([TableRow(method, [row]) for method, row in scores.items()], self.displays):
+            what = "the held-out images" if table.set == MAIN else f"the set {table.set}"
             title = f"{self.name}: {what} ({self.scale} border pixels left out)"
-            Console().print(table(scores, title, name, self.displays))
-        main = [row for row in strata if row["set"] == MAIN]
-        if any(row["images"] >= FEW for row in main):
-            title = f"{self.name}: by what was done to the image"
-            Console().print(strata_table(main, next(iter(scores["bicubic"])), title, self.displays))
+            Console().print(score_lines(table, title))
+        strata = strata_tables([row for row in read_table(self.run / STRATA) if row["set"] == MAIN], self.displays)
+        if strata and strata[0].rows:
+            title = f"{self.name}: by what was done to the image, {strata[0].title}"
+            Console().print(strata_lines(strata[0], title))
         if (self.run / STRATA).is_file():
-            print(f"strata:   {self.run / STRATA}")
+            log.info("strata:   %s", self.run / STRATA)
         weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))
-        print(f"images:   {self.run / COMPARISON}; their scores: {self.run / IMAGES}")
-        print(f"next:     {executable('wildsr')} upscale YOUR_IMAGE -o OUT.png --weights {weights}")
+        log.info("images:   %s; their scores: %s", self.run / COMPARISON, self.run / IMAGES)
+        log.info("next:     %s upscale YOUR_IMAGE -o OUT.png --weights %s", executable("wildsr"), weights)
 
-    @torch.no_grad()
-    def keep_start(self) -> None:
-        """Keep what the report shows of the inputs and of the starting weights; each stage has kept its own."""
-        methods, crops = methods_of(self.run, [], self.start, self.scale, self.build_generator), []
-        start = methods.get(f"{self.start} (start)")
-        for name, index in chosen(self.sets):
-            pair = shown_pair(self.sets[name][index], device())
-            crops.append(keep_inputs(self.run, name, index, self.sets[name], self.scale, pair.lq, pair.hq))
-            if start is not None:
-                keep(self.run / CROPS / START, crops[-1], start(pair.lq)[0])
-        write_list(self.run, crops)
+
+def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: bool) -> str | None:
+    """Return the metric that a search looks at, by its name in the scores; None outside of a search.
+
+    Raises:
+        ConfigError: there is no such metric, or the run will not be evaluated.
+    """
+    if objective is None:
+        return None
+    names = {f"val/{name}": name for name in metrics}
+    if objective not in names:
+        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
+    if not will_evaluate:
+        raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
+    return names[objective]
+
+
+def finite_score(scores: Scores, method: str, metric: str) -> float:
+    """Return a mean score of a method, for a search.
+
+    Raises:
+        UserError: it is not finite; Optuna takes nothing else.
+    """
+    score = scores[method][metric]
+    if not math.isfinite(score):
+        raise UserError(f"{metric} of the {method}: given {score}, wanted a finite number")
+    return score
+
+
+def finished_stages(run: Path, stages: Sequence[str]) -> list[str]:
+    """Return the stages of which the averaged generator lies in a run's folder."""
+    return [stage for stage in stages if (run / stage / GENERATOR).is_file()]
+
+
+def first_weights(run: Path, stages: Sequence[str], start: str | None) -> str | None:
+    """Return the weights that the first of the stages began with, by its own configuration, else `start`."""
+    config = run / stages[0] / CONFIG if stages else run
+    return OmegaConf.select(OmegaConf.load(config), "generator.weights") if config.is_file() else start
 
 
 def methods_of(
@@ -131,12 +181,19 @@ def methods_of(
     scale: int,
     build_generator: Callable[[], nn.Module] | None = None,
 ) -> dict[str, Method]:
-    """Return the rows of the closing table: name -> upscaling function."""
-    sources = {f"{stage} stage": run / stage / GENERATOR for stage in stages}
-    networks = ({f"{start} (start)": start} if start else {}) | sources
+    """Return the rows of the closing table: name -> upscaling function.
+
+    What cannot be loaded, such as an earlier command's network of another kind, is left out, which a line says.
+    """
+    sources: dict[str, str | Path] = {start_row(start): start} if start else {}
+    sources |= {stage_row(stage): run / stage / GENERATOR for stage in stages}
     methods = {"bicubic": bicubic(scale)}
-    for name, source in networks.items():
-        network = load_network(source, build_generator, is_own=isinstance(source, Path)).to(device())
+    for name, source in sources.items():
+        try:
+            network = load_network(source, build_generator, is_own=isinstance(source, Path)).to(device())
+        except UserError as error:
+            log.warning("%s is left out of the table: %s", name, first_line(error))
+            continue
         if network.scale == scale:  # weights taken over from another scale have nothing to show at this one
             methods[name] = partial(upscale_batch, network)
     return methods

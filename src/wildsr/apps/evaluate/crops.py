@@ -1,10 +1,10 @@
-"""Windows of validation pictures, kept by a run so that its report, and one of several runs, can show them.
+"""Windows of validation images as files: what the report of a run, and of several runs, shows.
 
 `<run>/crops/crops.json` lists them; `<run>/crops/{lq,hq,bicubic,start}/` and `<run>/<stage>/crops/` hold a PNG each,
-named after the set, the picture's number and a digest of the LQ window: two runs' pictures of one name were made from
-the same input.
+named after the set, the image's number and a digest of the LQ window: two runs' files of one name were made from the
+same input.
 
-Shapes: C = 1 or 3, H W picture, h = H // scale, s side of the window. Images are float32 in [0, 1].
+Shapes: C = 1 or 3, H W image, h = H // scale, s side of the window. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from wildsr.io import UserError
 CROPS, LIST = "crops", "crops.json"
 LQ, HQ, BICUBIC, START = "lq", "hq", "bicubic", "start"  # folders of `crops`
 SIDE = 256  # HQ pixels: twice so wide, a window fills half of a screen and all of a phone's
-PICTURES = 8  # of a run; five windows of 256 x 256 x 3 bytes each stay below 10 MB, however badly they compress
-PICTURES_OF_A_SET = 4
+AT_MOST = 8  # images of a run; five windows of 256 x 256 x 3 bytes each stay below 10 MB, however badly they compress
+OF_A_SET = 4
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One window: picture `index` of a validation set, `version` of the photograph `picture`, with its recipe in words.
+    """One window: image `index` of a validation set, `version` of the photograph `image`, with its recipe in words.
 
-    `window` is top, left, height and width in HQ pixels.
+    `window` is top, left, height and width in HQ pixels. The fields are the keys of crops.json.
     """
 
     set: str
@@ -70,50 +70,49 @@ class Crop:
         return slice(top, top + height), slice(left, left + width)
 
 
-def chosen(sets: Mapping[str, ValidationSet]) -> list[tuple[str, int]]:
-    """Choose what a report shows, as (set, index): of each set the first pictures, each in its first version first."""
-    each = min(PICTURES_OF_A_SET, max(1, PICTURES // max(1, len(sets))))
+def chosen(sets: Mapping[str, ValidationSet], at_most: int = AT_MOST) -> list[tuple[str, int]]:
+    """Choose what is shown, as (set, index): of each set the first images, each in its first version first."""
+    each = min(OF_A_SET, max(1, at_most // max(1, len(sets))))
     found = []
-    for name, pictures in sets.items():
-        versions = {index: pictures.label(index).version for index in range(len(pictures))}
+    for name, images in sets.items():
+        versions = {index: images.label(index).version for index in range(len(images))}
         found += [(name, index) for index in sorted(versions, key=versions.__getitem__)[:each]]
-    return found[:PICTURES]
+    return found[:at_most]
 
 
-def keep_inputs(
-    run: Path, name: str, index: int, pictures: ValidationSet, scale: int, lq: Tensor, hq: Tensor | None
-) -> Crop:
-    """Choose the window of a picture, and write it of LQ (1, C, h, w), of bicubic and of HQ (1, C, H, W) or None.
+def write_inputs(run: Path, name: str, index: int, images: ValidationSet, lq: Tensor, hq: Tensor | None) -> Crop:
+    """Choose the window of an image, and write it of LQ (1, C, h, w), of bicubic and of HQ (1, C, H, W) or None.
 
     The window is the one with most detail in the HQ, or in bicubic where there is none: the same for every run.
     """
+    scale = images.scale
     bicubic = F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
     rows, columns = most_detailed((bicubic if hq is None else hq)[0].cpu(), SIDE, scale)
     small = lq[0, :, rows.start // scale : rows.stop // scale, columns.start // scale : columns.stop // scale]
     digest = hashlib.sha256(to_uint8(small).cpu().contiguous().numpy().tobytes()).hexdigest()[:12]
     window = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
-    recipe = pictures[index].params
-    crop = Crop(name, index, *pictures.label(index), window, digest, "" if recipe is None else in_words(recipe))
+    recipe = images[index].params
+    crop = Crop(name, index, *images.label(index), window, digest, "" if recipe is None else in_words(recipe))
     write_image(small, run / CROPS / LQ / crop.file)
-    keep(run / CROPS / BICUBIC, crop, bicubic[0])
+    write_crop(run / CROPS / BICUBIC, crop, bicubic[0])
     if hq is not None:
-        keep(run / CROPS / HQ, crop, hq[0])
+        write_crop(run / CROPS / HQ, crop, hq[0])
     return crop
 
 
-def keep(folder: Path, crop: Crop, image: Tensor) -> None:
-    """Write the window of one method's picture, (C, H, W)."""
+def write_crop(folder: Path, crop: Crop, image: Tensor) -> None:
+    """Write the window of one method's image, (C, H, W)."""
     write_image(image[:, *crop.slices], folder / crop.file)
 
 
 def write_list(run: Path, crops: Sequence[Crop]) -> None:
-    """Say which windows there are, in the order of the pages."""
+    """Write which windows there are, in the order of the pages."""
     text = json.dumps([asdict(crop) for crop in crops], indent=1)
     write_whole(run / CROPS / LIST, lambda file: file.write(text.encode()))
 
 
 def read_crops(run: Path) -> list[Crop]:
-    """Read the windows that a run has kept; none where it has no list.
+    """Read the windows that a run has written; none where it has no list.
 
     Raises:
         UserError: the list is damaged.
@@ -128,7 +127,7 @@ def read_crops(run: Path) -> list[Crop]:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error
 
 
-def picture_file(run: Path, folder: Path, crop: Crop) -> Path | None:
+def crop_file(run: Path, folder: Path, crop: Crop) -> Path | None:
     """Return where a window lies; None where there is none, or a link leads out of the run."""
     file = folder / crop.file
     return file if file.is_file() and file.resolve().is_relative_to(run.resolve()) else None

@@ -34,7 +34,7 @@ class UnpairedError(UserError):
     """Folders of LQ and HQ whose files do not pair: `faults` has a line for each."""
 
     def __init__(self, faults: list[str], pairs: int, asked: EvalSet) -> None:
-        super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was judged")
+        super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was evaluated")
         self.faults = faults
 
 
@@ -64,7 +64,7 @@ class EvalSet:
 
         Args:
             scale: of a set that has none of its own: all but the paired ones.
-            recipes: versions of each picture of a synthetic set, and of photos; None: 1, and 4 for photos.
+            recipes: versions of each image of a synthetic set, and of photos; None: 1, and 4 for photos.
             lq_ending, hq_ending: of the files' names in a paired set, as `paired_folders` takes them.
             channels: 1 judges grey images, 3 RGB.
 
@@ -138,15 +138,15 @@ def readable(paths: Iterable[Path]) -> bool:
     return False
 
 
-def set_digest(pictures: ValidationSet) -> str:
+def set_digest(images: ValidationSet) -> str:
     """Return a digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
     paths: Iterable[Path] = ()
     recipes = ""
-    if isinstance(pictures, PairedImages):
-        paths = (path for pair in pictures.files.paths for path in pair)
+    if isinstance(images, PairedImages):
+        paths = (path for pair in images.files.paths for path in pair)
     else:
-        paths = getattr(pictures.images, "paths", ())
-    if isinstance(pictures, Pairs):
-        recipes = f"{pictures.spec} {pictures.recipes} {pictures.seed}"
+        paths = getattr(images.images, "paths", ())
+    if isinstance(images, Pairs):
+        recipes = f"{images.spec} {images.recipes} {images.seed}"
     lines = [f"{path} {state.st_size} {state.st_mtime_ns}" for path in paths for state in [file_state(path)]]
     return hashlib.sha256("\n".join([recipes, *lines]).encode(errors="surrogateescape")).hexdigest()

@@ -1,29 +1,24 @@
-"""Methods side by side on every picture of a set: their figures, and what a person sees of them.
+"""Methods side by side on every image of a set, scored by every metric.
 
 Shapes: C = 1 or 3, H W image, h = H // scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 from torchmetrics import Metric
 
-from wildsr.apps.common.logs import is_quiet, message_console
-from wildsr.config import ConfigError
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
+from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import most_detailed, to_pil
-from wildsr.images.sheets import Cell
-from wildsr.io import UserError
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.base import needs_hq
 from wildsr.scores import Scores, mean_row
@@ -31,19 +26,17 @@ from wildsr.training.datamodule import MAIN
 from wildsr.training.pairs import ValidationPair, validation_pair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
-Keep = Callable[[int, ValidationPair, Mapping[str, Tensor]], None]
-SHOWN = 4  # pictures of a set in the comparison
-SIDE, ZOOM = 200, 2  # of a window, pixels; and how many times its sides are enlarged
+K = TypeVar("K")
 
 
-class Score(NamedTuple):
-    """Result of one method on one picture of a set: figure by name, and the recipe where there is one."""
+class ImageScores(NamedTuple):
+    """Scores of one method on one image of a set, by metric, and the recipe where there is one."""
 
     set: str
-    picture: str
+    image: str
     version: int
     method: str
-    figures: dict[str, float]
+    scores: dict[str, float]
     recipe: Recipe | None
 
 
@@ -52,35 +45,23 @@ def bicubic(scale: int) -> Method:
     return lambda lq: F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
 
 
-class EvalResult(NamedTuple):
-    """Results of a judgement: all scores, and for each picture that the comparison shows a row of labelled crops."""
-
-    scores: list[Score]
-    rows: list[list[Cell]]
-
-    def take(self, more: EvalResult) -> None:
-        """Add what was found on another picture."""
-        self.scores.extend(more.scores)
-        self.rows.extend(more.rows)
-
-
-def judge(
+def evaluate(
     methods: Mapping[str, Method],
     sets: Mapping[str, ValidationSet],
     metrics: Sequence[str],
     border: int,
     device: torch.device,
+    windows: Windows | None = None,
     own: Mapping[str, Metric] | None = None,
-) -> EvalResult:
-    """Judge every method on every picture of every set, `border` pixels left out on each side."""
-    verdict = EvalResult([], [])
-    for name, pictures in sets.items():
-        trial = Evaluator(name, pictures, methods, metrics, border, device, own=own)
-        bar = message_console()
-        off = bar.is_jupyter or is_quiet()  # rich's bars want ipywidgets in Jupyter
-        for index in track(range(len(pictures)), f"judging {name}", transient=True, console=bar, disable=off):
-            verdict.take(trial.judge(index))
-    return verdict
+) -> list[ImageScores]:
+    """Evaluate every method on every image of every set, `border` pixels left out on each side."""
+    found = []
+    for name, images in sets.items():
+        evaluator = Evaluator(name, images, methods, metrics, border, device, windows, own)
+        bar = {"transient": True, "console": message_console(), "disable": not has_bars()}
+        for index in track(range(len(images)), f"evaluating {name}", **bar):
+            found += evaluator.evaluate(index)
+    return found
 
 
 class Evaluator:
@@ -88,102 +69,56 @@ class Evaluator:
 
     Args:
         name: of the set.
-        pictures: the set.
+        images: the set.
         methods: by name, all of the set's scale.
-        metrics: names of the figures; a set without originals has those that need none.
+        metrics: by name; a set without originals has those that need none.
         border: pixels left out on each side.
         device: where the inputs and the originals are.
-        keep: is given the number, the pair and all methods' results of each picture that the comparison shows.
+        windows: what is shown of the images; None: nothing.
         own: metrics of a user's own, by name.
     """
 
     def __init__(
         self,
         name: str,
-        pictures: ValidationSet,
+        images: ValidationSet,
         methods: Mapping[str, Method],
         metrics: Sequence[str],
         border: int,
         device: torch.device,
-        keep: Keep | None = None,
+        windows: Windows | None = None,
         own: Mapping[str, Metric] | None = None,
     ) -> None:
-        self.keep = keep
-        self.name, self.pictures, self.methods, self.device = name, pictures, methods, device
-        chosen = chosen_metrics(metrics, border, pictures.has_hq, own)
+        self.name, self.images, self.methods, self.device, self.windows = name, images, methods, device, windows
+        chosen = chosen_metrics(metrics, border, images.has_hq, own)
         self.metrics = {name: metric.to(device) for name, metric in chosen.items()}
-        self.shown = shown_of(pictures)
+
+    def is_shown(self, index: int) -> bool:
+        """Return whether a window of an image is shown."""
+        return self.windows is not None and (self.name, index) in self.windows.chosen
 
     @torch.no_grad()
-    def judge(self, index: int) -> EvalResult:
-        """Judge every method on one picture, with a row for the comparison where it is to be shown.
+    def evaluate(self, index: int) -> list[ImageScores]:
+        """Score every method on one image; its windows are written where it is to be shown.
 
         Raises:
-            UserError: the picture cannot be read, or is too small for a metric.
+            UserError: the image cannot be read, or is too small for a metric.
         """
-        item = self.pictures[index]
-        label, pair = self.pictures.label(index), shown_pair(item, self.device)
-        scores, seen = [], dict[str, Tensor]()
+        item = self.images[index]
+        label, pair = self.images.label(index), shown_pair(item, self.device)
+        found, shown = [], dict[str, Tensor]()
         for method, upscaled in self.methods.items():
             sr = upscaled(pair.lq)
-            values = {
-                name: float(metric(*((sr, pair.hq) if needs_hq(metric) else (sr,))))  # of this picture alone
+            scores = {
+                name: float(metric(*((sr, pair.hq) if needs_hq(metric) else (sr,))))  # of this image alone
                 for name, metric in self.metrics.items()
             }
-            scores.append(Score(self.name, *label, method, values, item.params))
-            if index in self.shown:
-                seen[method] = sr
-        if seen and self.keep is not None:
-            self.keep(index, pair, seen)
-        return EvalResult(scores, [crops(f"input: {self.name}, {label.picture}", pair, seen)] if seen else [])
-
-
-def shown_of(pictures: ValidationSet) -> list[int]:
-    """Return the numbers that a comparison shows of a set: the first SHOWN pictures, each in its first version."""
-    firsts = (index for index in range(len(pictures)) if pictures.label(index).version == 0)
-    return list(islice(firsts, SHOWN))
-
-
-def crops(title: str, pair: ValidationPair, results: Mapping[str, Tensor]) -> list[Cell]:
-    """Cut the input under a title, each method's result and the original: one window of each, enlarged for the eye.
-
-    The window is the one with the most detail in the original, or in the last method's picture where there is none.
-    The input is enlarged without smoothing, so that its own pixels show.
-    """
-    last = pair.hq if pair.hq is not None else list(results.values())[-1]
-    cells = {title: F.interpolate(pair.lq, size=last.shape[-2:], mode="nearest"), **results}
-    if pair.hq is not None:
-        cells["original"] = pair.hq
-    window = most_detailed(last[0], SIDE, last.shape[-1] // pair.lq.shape[-1])
-    return [(_enlarged(picture[0][:, *window]), caption) for caption, picture in cells.items()]
-
-
-def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: bool) -> str | None:
-    """Return the metric that a search looks at, by its name in the scores; None outside of a search.
-
-    Raises:
-        ConfigError: there is no such metric, or the run will not be evaluated.
-    """
-    if objective is None:
-        return None
-    names = {f"val/{name}": name for name in metrics}
-    if objective not in names:
-        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
-    if not will_evaluate:
-        raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
-    return names[objective]
-
-
-def last_score(scores: Scores, metric: str) -> float:
-    """Return a metric of the last stage, for a search.
-
-    Raises:
-        UserError: it is not finite; Optuna takes nothing else.
-    """
-    method, row = list(scores.items())[-1]
-    if not math.isfinite(row[metric]):
-        raise UserError(f"{metric} of the {method}: given {row[metric]}, wanted a finite number")
-    return row[metric]
+            found.append(ImageScores(self.name, *label, method, scores, item.params))
+            if self.is_shown(index):
+                shown[method] = sr
+        if self.windows is not None and shown:
+            self.windows.write(self.name, index, self.images, pair, shown)
+        return found
 
 
 def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
@@ -191,16 +126,21 @@ def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
     return validation_pair(Batch.collate([item]).to(device))
 
 
-def means(scores: Sequence[Score]) -> Scores:
-    """Return method to mean figures, see `mean_row`: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
-    values: dict[str, dict[str, list[float]]] = {}
-    for score in scores:
-        row = values.setdefault(score.method, {})
-        for figure, value in score.figures.items():
-            row.setdefault(figure if score.set == MAIN else f"{score.set}/{figure}", []).append(value)
-    return {method: mean_row(row) for method, row in values.items()}
+def mean_scores(found: Iterable[ImageScores], key: Callable[[ImageScores], K]) -> dict[K, tuple[int, dict[str, float]]]:
+    """Group scores by a key, in the order of its values; returns of each group its length and its `mean_row`."""
+    groups: dict[K, list[ImageScores]] = {}
+    for one in found:
+        groups.setdefault(key(one), []).append(one)
+    return {
+        value: (len(members), mean_row({name: [one.scores[name] for one in members] for name in members[0].scores}))
+        for value, members in groups.items()
+    }
 
 
-def _enlarged(image: Tensor) -> Image.Image:
-    picture = to_pil(image)
-    return picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST)
+def means(found: Sequence[ImageScores]) -> Scores:
+    """Return method to mean scores: `psnr_y` … on the main set, `<set>/psnr_y` … on the others."""
+    scores: Scores = {}
+    for (name, method), (_, row) in mean_scores(found, lambda one: (one.set, one.method)).items():
+        prefix = "" if name == MAIN else f"{name}/"
+        scores.setdefault(method, {}).update({f"{prefix}{metric}": mean for metric, mean in row.items()})
+    return scores

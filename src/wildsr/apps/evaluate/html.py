@@ -1,4 +1,4 @@
-"""Pages of HTML that need no network, with their pictures, styles and script inside."""
+"""Pages of HTML that need no network, with their images, styles and script inside."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from wildsr.apps.evaluate.crops import Crop
-from wildsr.apps.evaluate.pictures import Panel, Version
-from wildsr.apps.evaluate.tables import MAIN
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Of a chart, in pixels of its viewBox
@@ -50,11 +46,3 @@ def _environment() -> Environment:
     )
     environment.globals["frame"] = FRAME
     return environment
-
-
-def panel_of(crop: Crop, versions: list[Version], left: int, right: int) -> Panel:
-    """Build a panel with the title of its window."""
-    title = crop.picture if crop.set == MAIN else f"{crop.picture} ({crop.set})"
-    if crop.version:
-        title = f"{title}, version {crop.version + 1}"
-    return Panel(title, crop.recipe, crop.window[3], crop.window[2], versions, left, right)

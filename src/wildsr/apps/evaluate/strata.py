@@ -1,24 +1,17 @@
-"""Weaknesses of a method: its figures by what was done to the pictures of a synthetic set.
+"""Weaknesses of a method: its scores by what was done to the images of a synthetic set.
 
 Blur and noise are the first order's; JPEG and the order of JPEG and resize are the final order's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from rich.table import Table
-
-from wildsr.apps.evaluate.evaluator import Score
+from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
-from wildsr.metrics import FEW, METRICS, display_of
-from wildsr.metrics.choice import Displays
-from wildsr.scores import mean_row, mean_text
-
-Row = dict[str, Any]
 
 
 def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
@@ -53,49 +46,17 @@ def all_strata(spec: DegradationSpec) -> dict[str, list[str]]:
     }
 
 
-def by_stratum(scores: Iterable[Score], spec: DegradationSpec) -> list[Row]:
+def by_stratum(found: Sequence[ImageScores], spec: DegradationSpec) -> list[dict[str, Any]]:
     """Return a row a stratum and method: the number of images and the means; a stratum without images has a bare 0."""
-    keys = [(axis, stratum) for axis, strata in all_strata(spec).items() for stratum in strata]
-    grouped: dict[tuple[str, str], dict[str, list[Score]]] = {key: {} for key in keys}
-    for score in scores:
-        assert score.recipe is not None
-        for key in strata_of(score.recipe, spec).items():
-            grouped[key].setdefault(score.method, []).append(score)
-    rows: list[Row] = []
-    for (axis, stratum), methods in grouped.items():
-        head = {"axis": axis, "stratum": stratum}
-        rows += [
-            {**head, "images": len(found), "method": method, **mean_figures(found)} for method, found in methods.items()
-        ] or [{**head, "images": 0}]
+    rows: list[dict[str, Any]] = []
+    strata = [(one, strata_of(one.recipe, spec)) for one in found if one.recipe is not None]
+    for axis, names in all_strata(spec).items():
+        for stratum in names:
+            members = mean_scores([one for one, own in strata if own.get(axis) == stratum], lambda one: one.method)
+            head = {"axis": axis, "stratum": stratum}
+            rows += [{**head, "images": images, "method": method, **row} for method, (images, row) in members.items()]
+            rows += [] if members else [{**head, "images": 0}]
     return rows
-
-
-def mean_figures(scores: Sequence[Score]) -> dict[str, float]:
-    """Return the mean of each figure, see `mean_row`."""
-    return mean_row({name: [score.figures[name] for score in scores] for name in scores[0].figures})
-
-
-def strata_table(rows: Sequence[Row], figure: str, title: str, displays: Displays = METRICS) -> Table:
-    """Lay out one figure of every method by stratum; strata of fewer than FEW images are counted below the table."""
-    methods = list(dict.fromkeys(row["method"] for row in rows if row["images"]))
-    display = display_of(figure, displays)
-    table = Table(title=f"{title}, {display.label}", title_justify="left", caption_justify="left")
-    for name in ("", "images", *methods):
-        table.add_column(name, justify="left" if not name else "right")
-    cells: dict[tuple[str, str, int], list[str]] = {}
-    for row in rows:
-        texts = cells.setdefault((row["axis"], row["stratum"], row["images"]), [])
-        texts += [mean_text(row, figure, display.digits)] if row["images"] else []
-    for (axis, stratum, images), texts in cells.items():
-        if images >= FEW:
-            table.add_row(_label(axis, stratum), str(images), *texts)
-    few = [f"{_label(axis, stratum)}: {images}" for axis, stratum, images in cells if images < FEW]
-    table.caption = f"fewer than {FEW} images, too few to say: {', '.join(few)}" if few else None
-    return table
-
-
-def _label(axis: str, stratum: str) -> str:
-    return f"blur {stratum}" if axis == "blur" else stratum
 
 
 def _operation(spec: DegradationSpec, order: str, name: str) -> Any:

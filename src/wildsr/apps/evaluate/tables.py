@@ -1,32 +1,37 @@
-"""Tables of figures of merit, and of figures by what was done to the pictures."""
+"""Tables of mean scores, a set each, and of scores by what was done to the images: for pages and for terminals."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import stdev
 from typing import Any, NamedTuple
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from wildsr.images import first_line
 from wildsr.io import UserError
 from wildsr.metrics import FEW, METRICS, MetricDisplay, display_of, metric_names
 from wildsr.metrics.choice import Displays
 from wildsr.scores import LEFT_OUT, finite_mean, mean_text
+from wildsr.training.datamodule import MAIN
 
-MAIN = "main"  # the set whose figures bear their bare names
-ABOUT_STRATA = ("set", "axis", "stratum", "images", "method")  # the columns of strata.csv that are no metric
+# The columns of images.csv and of strata.csv that are no metric
+IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")
+STRATA_COLUMNS = ("set", "axis", "stratum", "images", "method")
 LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
 
 
-class Row(NamedTuple):
-    """One line of a table: the figures of one run, or of several that differ in their seed alone."""
+class TableRow(NamedTuple):
+    """One line of a table: the scores of one run, or of several that differ in their seed alone."""
 
     label: str
-    samples: Sequence[dict[str, float]]
+    samples: Sequence[Mapping[str, float]]
     note: str = ""
     tone: int | None = None
 
@@ -40,97 +45,116 @@ class Cell(NamedTuple):
     best: bool
 
 
-@dataclass(frozen=True)
-class Table:
-    """The figures on one validation set: heads with their meaning, then label, note, colour and cells a row."""
+class ScoreTable(NamedTuple):
+    """The scores on one validation set: heads with their meaning, and the cells of each row."""
 
-    title: str
+    set: str
     heads: list[tuple[str, str]]
-    rows: list[tuple[Row, list[Cell]]]
-    spread: bool
+    rows: list[tuple[TableRow, list[Cell]]]
+
+    @property
+    def title(self) -> str:
+        return "Held-out images" if self.set == MAIN else f"Set {self.set}"
+
+    @property
+    def has_spread(self) -> bool:
+        return any(cell.spread for _, cells in self.rows for cell in cells)
 
 
-def tables_of(rows: Sequence[Row], displays: Displays = METRICS) -> list[Table]:
-    """Return a table a validation set, the main one first, each with the figures that any row has."""
+def tables_of(rows: Sequence[TableRow], displays: Displays = METRICS) -> list[ScoreTable]:
+    """Return a table a validation set, the main one first, each with the metrics that any row has."""
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
-    sets = sorted(dict.fromkeys(_set_of(key) for key in keys), key=lambda name: name != MAIN)
-    return [_table(name, rows, [key for key in keys if _set_of(key) == name], displays) for name in sets]
+    sets = sorted(dict.fromkeys(key.rpartition("/")[0] or MAIN for key in keys), key=lambda name: name != MAIN)
+    return [_table(name, keys, rows, displays) for name in sets]
 
 
-def _set_of(key: str) -> str:
-    return key.rpartition("/")[0] or MAIN
+def _table(name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays) -> ScoreTable:
+    prefix = "" if name == MAIN else f"{name}/"
+    metrics = metric_names(key.removeprefix(prefix) for key in keys if (key.rpartition("/")[0] or MAIN) == name)
+    columns = [_column(prefix + metric, rows, display_of(metric, displays)) for metric in metrics]
+    heads = [display_of(metric, displays)[:2] for metric in metrics]
+    return ScoreTable(name, heads, [(row, [column[place] for column in columns]) for place, row in enumerate(rows)])
 
 
-def _name(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
-def _table(name: str, rows: Sequence[Row], keys: Sequence[str], displays: Displays) -> Table:
-    prefix = keys[0].removesuffix(_name(keys[0]))
-    known = metric_names(map(_name, keys))
-    heads = [display_of(name, displays)[:2] for name in known]
-    columns = [_column(prefix + name, rows, display_of(name, displays)) for name in known]
-    title = "Held-out pictures" if name == MAIN else f"Set {name}"
-    cells = [list(cells) for cells in zip(*columns, strict=True)] or [[] for _ in rows]
-    return Table(title, heads, list(zip(rows, cells, strict=True)), any(cell.spread for row in cells for cell in row))
-
-
-def _column(key: str, rows: Sequence[Row], figure: MetricDisplay) -> list[Cell]:
+def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay) -> list[Cell]:
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
-    means = [finite_mean(values)[0] if values else math.nan for values in found]
+    means = [finite_mean(scores)[0] if scores else math.nan for scores in found]
     counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
     finite = [mean for mean in means if math.isfinite(mean)]
     best = None
-    if figure.meaning and len(finite) > 1:
-        best = (min if "lower" in figure.meaning else max)(finite)
+    if display.meaning and len(finite) > 1:
+        best = (min if "lower" in display.meaning else max)(finite)
     cells = []
-    for mean, count, values in zip(means, counts, found, strict=True):
-        values = [value for value in values if math.isfinite(value)]
-        spread = f"{stdev(values):.{figure.digits}f}" if len(values) > 1 else ""
-        text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, figure.digits)
+    for mean, count, scores in zip(means, counts, found, strict=True):
+        scores = [score for score in scores if math.isfinite(score)]
+        spread = f"{stdev(scores):.{display.digits}f}" if len(scores) > 1 else ""
+        text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, display.digits)
         cells.append(Cell(text, spread, best is not None and mean == best))
     return cells
 
 
-@dataclass(frozen=True)
-class Strata:
-    """One figure of a set by what was done to its pictures: (axis, stratum, images, a text a method) a row."""
+class StrataTable(NamedTuple):
+    """One metric on a set by what was done to its images: a label, the number of images, a text a method in a row."""
 
     title: str
     meaning: str
     methods: list[str]
-    rows: list[tuple[str, str, int, list[str]]]
-    few: str
+    rows: list[tuple[str, int, list[str]]]
+    few: str  # strata of fewer than FEW images, which are only counted
 
 
-def strata_of(strata: Sequence[dict[str, str]], displays: Displays = METRICS) -> list[Strata]:
-    """Return a table for each synthetic set and figure in the rows of a strata.csv.
-
-    Strata of fewer than FEW images are only counted.
-    """
+def strata_tables(strata: Sequence[Mapping[str, Any]], displays: Displays = METRICS) -> list[StrataTable]:
+    """Return a table for each synthetic set and metric in the rows of a strata.csv."""
     found = []
     for name in dict.fromkeys(row.get("set", "") for row in strata):
         rows = [row for row in strata if row.get("set", "") == name]
-        for key in metric_names(key for row in rows for key in row if key not in ABOUT_STRATA):
-            if any(row.get(key) for row in rows):
-                found.append(_stratum_table(rows, key, display_of(key, displays), name))
+        for metric in metric_names(key for row in rows for key in row if key not in STRATA_COLUMNS):
+            if any(row.get(metric) for row in rows):
+                found.append(_strata_table(rows, metric, display_of(metric, displays), name))
     return found
 
 
-def _stratum_table(rows: Sequence[dict[str, str]], key: str, figure: MetricDisplay, name: str) -> Strata:
-    title = f"{figure.label}{'' if name == MAIN else f', set {name}'}"
+def _strata_table(rows: Sequence[Mapping[str, Any]], metric: str, display: MetricDisplay, name: str) -> StrataTable:
     methods = list(dict.fromkeys(row["method"] for row in rows if row.get("method")))
-    strata: dict[tuple[str, str, int], dict[str, str]] = {}
+    strata: dict[tuple[str, int], dict[str, str]] = {}
     for row in rows:
-        images = int(number(row.get("images")) or 0)
-        texts = strata.setdefault((row.get("axis", ""), row.get("stratum", "").replace("_", " "), images), {})
-        cell = {name: number(row.get(name)) for name in (key, f"{key}{LEFT_OUT}")}
-        texts[row.get("method", "")] = "" if cell[key] is None else mean_text(cell, key, figure.digits)
-    shown = [
-        (*where, [texts.get(method, "") for method in methods]) for where, texts in strata.items() if where[2] >= FEW
-    ]
-    few = [f"{axis} {stratum}: {images}" for axis, stratum, images in strata if images < FEW]
-    return Strata(title, figure.meaning, methods, shown, ", ".join(few))
+        stratum = row.get("stratum", "").replace("_", " ")
+        label = f"blur {stratum}" if row.get("axis") == "blur" else stratum
+        texts = strata.setdefault((label, int(number(row.get("images")) or 0)), {})
+        score = number(row.get(metric))
+        if score is not None:
+            means = {metric: score, f"{metric}{LEFT_OUT}": number(row.get(f"{metric}{LEFT_OUT}"))}
+            texts[row.get("method", "")] = mean_text(means, metric, display.digits)
+    return StrataTable(
+        f"{display.label}{'' if name == MAIN else f', set {name}'}",
+        display.meaning,
+        methods,
+        [(label, n, [texts.get(method, "") for method in methods]) for (label, n), texts in strata.items() if n >= FEW],
+        ", ".join(f"{label}: {n}" for label, n in strata if n < FEW),
+    )
+
+
+def score_lines(table: ScoreTable, title: str) -> Group:
+    """Lay out a set's table for the terminal, a row a method, the best of a column in bold."""
+    lines = Table()
+    lines.add_column("")
+    for label, _ in table.heads:
+        lines.add_column(label, justify="right")
+    for row, cells in table.rows:
+        lines.add_row(Text(row.label), *(Text(cell.text or "-", "bold" if cell.best else "") for cell in cells))
+    meanings = "; ".join(f"{label}: {meaning}" for label, meaning in table.heads if meaning)
+    return Group(Text(title), lines, Text(meanings))
+
+
+def strata_lines(table: StrataTable, title: str) -> Group:
+    """Lay out a table by stratum for the terminal."""
+    lines = Table()
+    for name in ("", "images", *table.methods):
+        lines.add_column(Text(name), justify="right" if name else "left")
+    for label, images, texts in table.rows:
+        lines.add_row(label, str(images), *(text or "-" for text in texts))
+    few = f"fewer than {FEW} images, too few to say: {table.few}"
+    return Group(Text(title), lines, *([Text(few)] if table.few else []))
 
 
 def read_table(file: Path) -> list[dict[str, str]]:

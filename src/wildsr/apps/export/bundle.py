@@ -1,6 +1,6 @@
 """The files of a bundle: each is written, loaded again, and compared with the generator on photographs.
 
-Shapes: C channels of the network, H W picture, h w its LQ, all float32 in [0, 1].
+Shapes: C channels of the network, H W image, h w its LQ, all float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         generator: on the CPU, in eval mode.
         file: its suffix names one of FORMATS.
         metadata: texts that the file carries.
-        lqs: pictures, (C, h, w), of several sizes.
+        lqs: images, (C, h, w), of several sizes.
 
     Raises:
         UserError: what was loaded again gives another result.

@@ -1,6 +1,6 @@
-"""The model card: what a bundle is, in Markdown, with a picture of what it does.
+"""The model card: what a bundle is, in Markdown, with an image of what it does.
 
-Shapes: C channels of the network, H W picture, h = H // scale. Images are float32 in [0, 1].
+Shapes: C channels of the network, H W image, h = H // scale. Images are float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Shown(NamedTuple):
     lq: Tensor
 
 
-def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[Shown]:
+def degrade_photographs(photographs: Sequence[Tensor], scale: int, channels: int) -> list[Shown]:
     """Degrade a window of each photograph, (3, H, W) uint8, by a recipe of its own: SEED, SEED + 1, ….
 
     The window is in the middle, a third from the top, where photographers put what matters.
@@ -45,7 +45,7 @@ def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[S
     A network of four channels sees an opaque alpha beside the colour.
 
     Raises:
-        UserError: a photograph is too small to show, or no picture has as many channels.
+        UserError: a photograph is too small to show, or no image has as many channels.
     """
     check_channels(channels)
     pairs = []
@@ -64,7 +64,7 @@ def degraded(photographs: Sequence[Tensor], scale: int, channels: int) -> list[S
     return pairs
 
 
-def picture(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
+def draw_comparison(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
     """Lay out a row a photograph: degraded, enlarged by interpolation, enlarged by the network, and the photograph."""
     rows: list[list[Cell]] = []
     for hq, lq in pairs:
@@ -81,8 +81,8 @@ def picture(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
     return sheet(rows)
 
 
-def card_text(name: str, generator: nn.Module, origin: Origin, files: Sequence[Written]) -> str:
-    """Write the text of NAME.md; its picture is NAME.png."""
+def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence[Written]) -> str:
+    """Write the text of NAME.md; its image is NAME.png."""
     facts = describe(generator)
     words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
     sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
@@ -137,12 +137,12 @@ def _scores(origin: Origin) -> str:
     if not origin.scores:
         return f"None: {origin.remark}."
     return (
-        f"{score_table(origin.scores, origin.row)}\n\nMeans over the run's held-out photographs, degraded. "
+        f"{format_scores(origin.scores, origin.row)}\n\nMeans over the run's held-out photographs, degraded. "
         "PSNR-Y (dB) and SSIM-Y: higher is closer to the original. NIQE: lower looks more natural."
     )
 
 
-def score_table(scores: Scores, row: str) -> str:
+def format_scores(scores: Scores, row: str) -> str:
     """Write the closing table of a run in Markdown, one row in bold."""
     rows = []
     for name, values in scores.items():
@@ -155,7 +155,7 @@ def _facts(origin: Origin) -> str:
     words = {
         "source": "checkpoint", "weights_sha256": "SHA-256 of its weights", "stage": "stage",
         "iterations": "iterations", "config_sha256": "SHA-256 of the run's config.yaml",
-        "pictures": "training pictures", "data_sha256": "SHA-256 of their paths and sizes",
+        "pictures": "training images", "data_sha256": "SHA-256 of their paths and sizes",
     }  # fmt: skip
     return _table(["", ""], [[word, _plain(origin.facts[key])] for key, word in words.items() if key in origin.facts])
 

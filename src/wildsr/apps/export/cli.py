@@ -10,9 +10,10 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from wildsr.apps.common.arguments import Parser, refuse_clashes
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.apps.export.bundle import FORMATS, Written, check_formats, describe, write_file
-from wildsr.apps.export.card import Shown, card_text, degraded, picture
+from wildsr.apps.export.card import Shown, degrade_photographs, draw_comparison, format_card
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
 from wildsr.images import SUFFIXES, read_image, require_writable, save_picture, write_whole
@@ -22,7 +23,7 @@ DESCRIPTION = """Write a generator as a bundle:
 
   NAME.safetensors, NAME.pth   weights in the released names, for this and other programs that know Real-ESRGAN's
                                networks; with architecture, scale, origin and licence as metadata
-  NAME.onnx                    for any runtime of ONNX; pictures and batches of any size
+  NAME.onnx                    for any runtime of ONNX; images and batches of any size
   NAME.md, NAME.png            a model card with the run's scores, and what the network does to two photographs
 
   wildsr export runs/quickstart/gan/generator.safetensors -o release/mine --licence CC-BY-4.0
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     generator = load_generator(given.checkpoint)
     describe(generator)  # refused before any work where it cannot be exported
     origin = find_origin(given.checkpoint, generator, given.licence)
-    pairs = degraded(photographs(given.photo), generator.scale, generator.channels)
+    pairs = degrade_photographs(read_photographs(given.photo), generator.scale, generator.channels)
     folder = given.output.parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name[:100]}.", dir=folder) as beside:
@@ -68,7 +69,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def photographs(file: Path | None) -> list[Tensor]:
+def read_photographs(file: Path | None) -> list[Tensor]:
     """Read the given photograph, or two that scikit-image carries; each (3, H, W) uint8."""
     if file is not None:
         return [read_image(file)]
@@ -80,28 +81,28 @@ def photographs(file: Path | None) -> list[Tensor]:
 def write_bundle(
     folder: Path, names: Sequence[str], generator: nn.Module, pairs: Sequence[Shown], origin: Origin
 ) -> list[Written]:
-    """Write all files of a bundle into a folder: those of weights, then the picture and the card.
+    """Write all files of a bundle into a folder: those of weights, then the image and the card.
 
     Raises:
         UserError: a file differs from the checkpoint.
     """
     weights, (image, text) = names[:-2], names[-2:]
     metadata = describe(generator) | origin.facts
-    with Progress(console=message_console(), transient=True, disable=is_quiet()) as progress:
+    with Progress(console=message_console(), transient=True, disable=not has_bars()) as progress:
         task = progress.add_task("", total=len(weights) + 1)
         files = []
         for name in weights:
             progress.update(task, description=f"{name}: writing and comparing")
-            files.append(write_file(generator, folder / name, metadata, views(pairs)))
+            files.append(write_file(generator, folder / name, metadata, crop_views(pairs)))
             progress.advance(task)
         progress.update(task, description=f"{image}: enlarging photographs")
-        save_picture(picture(generator, pairs), folder / image)
-    page = card_text(Path(text).stem, generator, origin, files)
+        save_picture(draw_comparison(generator, pairs), folder / image)
+    page = format_card(Path(text).stem, generator, origin, files)
     write_whole(folder / text, lambda file: file.write(page.encode()))
     return files
 
 
-def views(pairs: Sequence[Shown]) -> list[Tensor]:
-    """Return LQ pictures of two sizes, one with odd sides, to compare on."""
+def crop_views(pairs: Sequence[Shown]) -> list[Tensor]:
+    """Return LQ images of two sizes, one with odd sides, to compare on."""
     lq = pairs[0].lq
     return [lq, lq[:, : lq.shape[1] * 3 // 4 | 1, : lq.shape[2] // 2 | 1]]

@@ -12,19 +12,17 @@ from typing import Any
 
 import safetensors
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
+from wildsr.apps.evaluate.results import SCORES, stage_row
+from wildsr.apps.report.runs import read_config
 from wildsr.data import images_digest, sample_photographs
-from wildsr.images import expanded, find_images, first_line
+from wildsr.images import expanded, find_images
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.states import weights_digest
 from wildsr.scores import Scores, read_scores
-
-# Of a run, see apps/evaluate/results.py and training/resume.py: NAME/scores.json, NAME/STAGE/config.yaml and
-# generator.safetensors.
-SCORES, CONFIG, GENERATOR = "scores.json", "config.yaml", "generator.safetensors"
+from wildsr.training.resume import CONFIG, GENERATOR
 
 NO_LICENCE = "not stated"
 
@@ -35,7 +33,7 @@ class Origin:
 
     Attributes:
         facts: texts that travel with the weights: always `licence`, `source` and `weights_sha256`; of a run `stage`,
-            `iterations`, `config_sha256`, and `data_sha256` and `pictures` where the training pictures are there.
+            `iterations`, `config_sha256`, and `data_sha256` and `images` where the training images are there.
         scores: the run's closing table, if it was made with these very weights.
         row: the table's row that belongs to these weights.
         remark: why there are no scores.
@@ -60,13 +58,13 @@ def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origi
     if not path.is_file() or not (stage / CONFIG).is_file():
         return Origin(facts, remark="these weights do not lie in the folder of a run")
     facts |= {"stage": stage.name, **_iterations(path), "config_sha256": _sha256((stage / CONFIG).read_bytes())}
-    facts |= _data_facts(_read_config(stage / CONFIG))
+    facts |= _data_facts(read_config(stage / CONFIG))
     final, table = stage / GENERATOR, stage.parent / SCORES
     if not table.is_file():
-        return Origin(facts, remark="the run has not been judged")
+        return Origin(facts, remark="the run has not been evaluated")
     if not final.is_file() or weights_digest(load_generator(final).state_dict()) != facts["weights_sha256"]:
-        return Origin(facts, remark="the run was judged with other weights, those of its end")
-    return Origin(facts, read_scores(table), row=f"{stage.name} stage")
+        return Origin(facts, remark="the run was evaluated with other weights, those of its end")
+    return Origin(facts, read_scores(table), row=stage_row(stage.name))
 
 
 def _sha256(content: bytes) -> str:
@@ -85,19 +83,8 @@ def _iterations(path: Path) -> dict[str, str]:
     return {}
 
 
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        # Without resolving: an interpolation could read the environment.
-        content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    except Exception as error:  # the YAML reader has many kinds
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file}: damaged; wanted a run's configuration")
-    return {str(key): value for key, value in content.items()}
-
-
 def _data_facts(config: dict[str, Any]) -> dict[str, str]:
-    """Return how many training pictures there are and their digest; nothing where they are not there."""
+    """Return how many training images there are and their digest; nothing where they are not there."""
     data = config.get("data")
     train = data.get("train") if isinstance(data, dict) else None
     root, names = (train.get(key) for key in ("root", "names")) if isinstance(train, dict) else (None, None)

@@ -1,4 +1,4 @@
-"""Pictures out of archives that may be damaged or hostile: nothing is written outside the folder given.
+"""Images out of archives that may be damaged or hostile: nothing is written outside the folder given.
 
 Archives are .zip and plain .tar. Only image files are taken, each written whole or not at all.
 """
@@ -56,7 +56,7 @@ class Member:
         return PurePosixPath(self.name).parts
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         """Return whether it is one by its name, as for `images.find_images`; macOS adds hidden ones, and __MACOSX."""
         hidden = any(part.startswith((".", "__MACOSX")) for part in self.parts)
         return not hidden and PurePosixPath(self.name).suffix.lower() in SUFFIXES
@@ -68,23 +68,23 @@ def unpack(
     takes: Callable[[Sequence[str]], bool] = lambda parts: True,
     advance: Callable[[int, int], object] = lambda done, total: None,
 ) -> int:
-    """Write an archive's pictures under `folder`, without the folders that all of them share.
+    """Write an archive's images under `folder`, without the folders that all of them share.
 
-    Pictures keep the date they have in the archive. Those that are there already are not written again.
+    Images keep the date they have in the archive. Those that are there already are not written again.
 
     Args:
         archive: a .zip or .tar file.
-        folder: where the pictures go.
+        folder: where the images go.
         takes: whether a member whose path has these parts is wanted.
-        advance: called with the number of pictures done and of all.
+        advance: called with the number of images done and of all.
 
     Returns:
-        How many pictures of the archive are in `folder` now.
+        How many images of the archive are in `folder` now.
 
     Raises:
-        BadArchiveError: it is no archive, damaged, holds no picture, an unsafe path, a link or a device, or
+        BadArchiveError: it is no archive, damaged, holds no image, an unsafe path, a link or a device, or
             unpacks to far more than photographs would.
-        UserError: the pictures do not fit on the disk.
+        UserError: the images do not fit on the disk.
     """
     try:
         opened: tarfile.TarFile | zipfile.ZipFile
@@ -117,7 +117,7 @@ def _tar_members(tar: tarfile.TarFile) -> Iterator[Member]:
     for info in tar:
         date = min(max(int(info.mtime), 0), 2**32)
         yield Member(info.name, info.size, date, kinds.get(info.type, 0), partial(tar.extractfile, info))
-    # tarfile takes an unreadable header for the end, and pictures would be lost without a word.
+    # tarfile takes an unreadable header for the end, and images would be lost without a word.
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
@@ -131,23 +131,23 @@ def _write_all(
     takes: Callable[[Sequence[str]], bool],
     advance: Callable[[int, int], object],
 ) -> int:
-    """Check all members, then write the pictures among them that are wanted. Raises as `unpack`."""
+    """Check all members, then write the images among them that are wanted. Raises as `unpack`."""
     content = list(_checked(archive, members))
-    taken = [member for member in content if member.is_picture and takes(member.parts)]
+    taken = [member for member in content if member.is_image and takes(member.parts)]
     if not taken:
         inner = any(member.name.lower().endswith(ARCHIVES) for member in content)
         hint = "; there are archives in it: put those in its place" if inner else ""
-        raise BadArchiveError(f"{archive}: no picture in it, no *{', *'.join(SUFFIXES)}{hint}")
+        raise BadArchiveError(f"{archive}: no image in it, no *{', *'.join(SUFFIXES)}{hint}")
     shared = len(PurePosixPath(posixpath.commonpath([posixpath.dirname(member.name) for member in taken])).parts)
-    jobs = [(member, folder.joinpath(*member.parts[shared:])) for member in taken]
-    missing = [(member, path) for member, path in jobs if not _is_there(member, path)]
+    targets = [(member, folder.joinpath(*member.parts[shared:])) for member in taken]
+    missing = [(member, path) for member, path in targets if not _is_there(member, path)]
     require_space(folder, sum(member.size for member, _ in missing), f"unpacking {archive.name}")
-    for done, (member, path) in enumerate(missing, len(jobs) - len(missing)):
-        advance(done, len(jobs))
+    for done, (member, path) in enumerate(missing, len(targets) - len(missing)):
+        advance(done, len(targets))
         write_whole(path, partial(_copy, archive, member))
         os.utime(path, (member.date, member.date))
-    advance(len(jobs), len(jobs))
-    return len(jobs)
+    advance(len(targets), len(targets))
+    return len(targets)
 
 
 def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:

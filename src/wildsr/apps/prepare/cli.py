@@ -12,12 +12,13 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.apps.common.arguments import Parser, positive
-from wildsr.apps.common.logs import is_quiet, message_console
+from wildsr.apps.common.logs import message_console
+from wildsr.apps.common.progress import has_bars
 from wildsr.apps.prepare.cutting import Plan
-from wildsr.apps.prepare.ledger import Ledger
-from wildsr.apps.prepare.published import bring
+from wildsr.apps.prepare.manifest import Manifest
+from wildsr.apps.prepare.preparation import Preparation
+from wildsr.apps.prepare.published import prepare_published
 from wildsr.apps.prepare.sources import DF2K_SCALES, SETS
-from wildsr.apps.prepare.work import Preparation
 
 DESCRIPTION = """Bring a data set and cut it into sub-images to train on.
 
@@ -25,26 +26,26 @@ DESCRIPTION = """Bring a data set and cut it into sub-images to train on.
                               python train.py experiment=real_esrgan_plus
   wildsr prepare div2k        the smallest published set: 4 GB to download, about 35 GB while it is prepared
   wildsr prepare folder photos -o data/mine --val 20
-                              pictures of your own, of any format that wildsr reads, 20 of them held out whole
+                              images of your own, of any format that wildsr reads, 20 of them held out whole
                               for validation; then: python train.py experiment=quickstart data=folder
                               data.train.root=data/mine/train data.val.root=data/mine/val
   wildsr prepare df2k_ost --store
-                              the same pictures in one file, data/df2k_ost/train.store, of which a crop is read in
+                              the same images in one file, data/df2k_ost/train.store, of which a crop is read in
                               a twentieth of a millisecond instead of decoded; half the size of the PNG files; then:
                               python train.py experiment=real_esrgan_plus data=store
   wildsr prepare folder photos -o data/mine --size whole --store
-                              your pictures as they are, in a store, uncut: crops are drawn out of whole pictures
+                              your images as they are, in a store, uncut: crops are drawn out of whole images
 
-Of each picture smaller copies are made (Lanczos), and out of each copy squares that overlap by half, the last
+Of each image smaller copies are made (Lanczos), and out of each copy squares that overlap by half, the last
 one flush with the border. A copy with a side shorter than --size is kept whole. They become PNG files in
-OUTPUT/train; pictures for validation stay as they are, in OUTPUT/val. OutdoorSceneTraining gets no copies.
+OUTPUT/train; images for validation stay as they are, in OUTPUT/val. OutdoorSceneTraining gets no copies.
 
-Archives are downloaded to OUTPUT/archives, and removed when their pictures are cut. What you put there by
+Archives are downloaded to OUTPUT/archives, and removed when their images are cut. What you put there by
 hand is used instead and never removed: a .zip, a .tar or a folder whose name begins with DIV2K_train_HR,
 DIV2K_valid_HR, Flickr2K or OutdoorSceneTrain. The last has no address for programs: `wildsr prepare ost`
 says where to get it. data/README.md tells the sizes.
 
-Damaged pictures are named and left out; more than 1 % of them stops the work. Stop at any time: the same
+Damaged images are named and left out; more than 1 % of them stops the work. Stop at any time: the same
 command continues, and where nothing is left to do it says so."""
 
 
@@ -62,29 +63,28 @@ def main(words: Sequence[str]) -> int:
     if given.store:
         options["store"] = True
     name, amount = TextColumn("{task.description}"), TextColumn("{task.fields[amount]}")
-    bar = message_console()
     columns = (name, BarColumn(), amount, TimeRemainingColumn())
-    progress = Progress(*columns, console=bar, disable=bar.is_jupyter or is_quiet())  # bars want ipywidgets in Jupyter
-    with Ledger(given.output, options) as ledger:
-        work = Preparation(given.output, ledger, plan, given.workers, progress, given.store)
+    progress = Progress(*columns, console=message_console(), disable=not has_bars())
+    with Manifest(given.output, options) as manifest:
+        preparation = Preparation(given.output, manifest, plan, given.workers, progress, given.store)
         try:
             if given.folder is not None:
-                work.own(given.folder, given.val)
+                preparation.prepare_folder(given.folder, given.val)
             else:
-                bring(work, SETS[given.set], given.keep_archives)
+                prepare_published(preparation, SETS[given.set], given.keep_archives)
         finally:
             if progress.tasks:  # rich would end bars that were never shown with an empty line
                 progress.stop()
-    done = f"{given.output} is ready" if work.worked else f"nothing left to do: {given.output} is ready"
-    print("\n".join([*work.report, done]))
+    done = f"{given.output} is ready" if preparation.has_changed else f"nothing left to do: {given.output} is ready"
+    print("\n".join([*preparation.report, done]))
     return 0
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the call, with every default filled in; a wrong one ends with exit code 2."""
     parser = Parser("prepare", DESCRIPTION)
-    parser.add_argument("set", choices=[*SETS, "folder"], help="which data set; folder: pictures of your own")
-    parser.add_argument("folder", nargs="?", type=Path, help="the folder with your pictures")
+    parser.add_argument("set", choices=[*SETS, "folder"], help="which data set; folder: images of your own")
+    parser.add_argument("folder", nargs="?", type=Path, help="the folder with your images")
     parser.add_argument("-o", "--output", type=Path, help="(default: data/SET)")
     parser.add_argument("--store", action="store_true", help="one file, OUTPUT/train.store, instead of PNG files")
     parser.add_argument(
@@ -95,7 +95,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "--scales", type=scales, metavar="LIST",
         help="smaller copies: factors below 1 and shortest edges in pixels, or none (0.75,0.5,1/3,400)",
     )  # fmt: skip
-    parser.add_argument("--val", type=positive, default=0, metavar="N", help="hold N of your pictures out, whole")
+    parser.add_argument("--val", type=positive, default=0, metavar="N", help="hold N of your images out, whole")
     parser.add_argument("--workers", type=positive, default=cores(), help="processes (all cores: %(default)s)")
     parser.add_argument("--keep-archives", action="store_true", help="do not remove what was downloaded")
     given = parser.parse_args(words)
@@ -110,13 +110,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def misuse(given: argparse.Namespace) -> str:
     """Return what is wrong with a call whose words are right one by one; "" where nothing is."""
     if given.set == "folder" and (given.folder is None or given.output is None):
-        return "folder wants the folder with your pictures and -o OUTPUT"
+        return "folder wants the folder with your images and -o OUTPUT"
     if given.set != "folder" and (given.folder is not None or given.val):
         return f"a folder and --val belong to `prepare folder DIR`, not to {given.set}"
     if given.set == "ost" and given.scales is not None:
         return "ost gets no smaller copies, so --scales says nothing"
     if given.size is None and given.scales:
-        return "--size whole keeps pictures as they are, so --scales says nothing"
+        return "--size whole keeps images as they are, so --scales says nothing"
     if given.size is not None and given.step > given.size:
         return f"--step {given.step} would skip pixels; wanted at most {given.size}, the side of a sub-image"
     if given.folder is not None:

@@ -1,6 +1,6 @@
 """Photographs into sub-images: smaller copies of each, and overlapping squares out of every one.
 
-W H picture in pixels, S side of a sub-image, T step from one to the next.
+W H image in pixels, S side of a sub-image, T step from one to the next.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Plan:
-    """The way in which pictures are cut.
+    """The way in which images are cut.
 
     Raises:
         UserError: the step skips pixels, or a scale is impossible.
@@ -47,8 +47,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A picture to prepare: from `source` to `key` under `folder`, cut by the plan, or whole without one."""
+class Task:
+    """An image to prepare: from `source` to `key` under `folder`, cut by the plan, or whole without one."""
 
     key: str
     source: Path
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of preparing a picture: its size in pixels as decoded, or why it could not be read."""
+    """Result of preparing an image: its size in pixels as decoded, or why it could not be read."""
 
     width: int = 0
     height: int = 0
@@ -73,9 +73,9 @@ def positions(length: int, size: int, step: int) -> list[int]:
 
 
 def copies(width: int, height: int, scales: Sequence[Fraction]) -> list[tuple[str, int, int]]:
-    """Return the picture itself and its smaller copies, as (beginning of the name, W, H); sides are rounded down.
+    """Return the image itself and its smaller copies, as (beginning of the name, W, H); sides are rounded down.
 
-    A copy with a given shortest edge is made of larger pictures only: enlarged pixels are no high resolution.
+    A copy with a given shortest edge is made of larger images only: enlarged pixels are no high resolution.
     """
     made = [("", width, height)]
     for number, scale in enumerate(scales):
@@ -98,9 +98,9 @@ def squares(width: int, height: int, plan: Plan) -> list[tuple[str, Box]]:
 
 
 def pieces(key: str, width: int, height: int, plan: Plan | None) -> list[tuple[int, int, list[tuple[str, Box]]]]:
-    """Return what a W x H picture becomes: its copies, as W, H, and the paths and boxes of what is cut out of each.
+    """Return what a W x H image becomes: its copies, as W, H, and the paths and boxes of what is cut out of each.
 
-    The paths lie in a folder of the picture's own, or are the picture's where it is not cut. Two pictures never
+    The paths lie in a folder of the image's own, or are the image's where it is not cut. Two images never
     share a path: `a.png` is cut into `a_png/`, `a.jpg` into `a_jpg/`.
     """
     if plan is None:
@@ -114,54 +114,54 @@ def pieces(key: str, width: int, height: int, plan: Plan | None) -> list[tuple[i
 
 
 def outputs(key: str, width: int, height: int, plan: Plan | None) -> list[str]:
-    """Return the paths of all that a W x H picture becomes."""
+    """Return the paths of all that a W x H image becomes."""
     return [path for *_, cut in pieces(key, width, height, plan) for path, _ in cut]
 
 
 def tally(width: int, height: int, plan: Plan) -> tuple[int, int, int]:
-    """Count how many smaller copies, sub-images, and copies kept whole a picture gives."""
+    """Count how many smaller copies, sub-images, and copies kept whole an image gives."""
     made = copies(width, height, plan.scales)
     whole = sum(min(w, h) < plan.size for _, w, h in made)
     return len(made) - 1, len(outputs("a.png", width, height, plan)) - whole, whole
 
 
-def prepare(job: Job) -> Outcome:
-    """Read a picture, and write what becomes of it, each file whole or not at all.
+def prepare(task: Task) -> Outcome:
+    """Read an image, and write what becomes of it, each file whole or not at all.
 
     Raises:
         OSError: a file cannot be written.
     """
-    picture = decode(job.source)
-    if isinstance(picture, str):
-        return Outcome(damaged=picture)
-    if job.plan is None:
-        with job.source.open("rb") as source:
-            write_whole(job.folder / job.key, lambda file: shutil.copyfileobj(source, file))
-        return Outcome(*picture.size)
-    for copy, cut in scaled(job, picture):
+    image = decode(task.source)
+    if isinstance(image, str):
+        return Outcome(damaged=image)
+    if task.plan is None:
+        with task.source.open("rb") as source:
+            write_whole(task.folder / task.key, lambda file: shutil.copyfileobj(source, file))
+        return Outcome(*image.size)
+    for copy, cut in scaled(task, image):
         for path, box in cut:
             save = partial(copy.crop(box).save, format="PNG", compress_level=PNG_LEVEL)
-            write_whole(job.folder / path, save)
-    return Outcome(*picture.size)
+            write_whole(task.folder / path, save)
+    return Outcome(*image.size)
 
 
-def levels(job: Job) -> tuple[Outcome, list[np.ndarray]]:
-    """Read a picture: the levels of its copies, each (3, H, W) uint8, for a store."""
-    picture = decode(job.source)
-    if isinstance(picture, str):
-        return Outcome(damaged=picture), []
-    return Outcome(*picture.size), [from_pil(copy).numpy() for copy, _ in scaled(job, picture)]
+def levels(task: Task) -> tuple[Outcome, list[np.ndarray]]:
+    """Read an image: the levels of its copies, each (3, H, W) uint8, for a store."""
+    image = decode(task.source)
+    if isinstance(image, str):
+        return Outcome(damaged=image), []
+    return Outcome(*image.size), [from_pil(copy).numpy() for copy, _ in scaled(task, image)]
 
 
-def scaled(job: Job, picture: Image.Image) -> Iterator[tuple[Image.Image, list[tuple[str, Box]]]]:
-    """Yield a picture's copies, the smaller ones by Lanczos, and what is cut out of each."""
-    for width, height, cut in pieces(job.key, *picture.size, job.plan):
-        same = picture.size == (width, height)
-        yield (picture if same else picture.resize((width, height), Image.Resampling.LANCZOS)), cut
+def scaled(task: Task, image: Image.Image) -> Iterator[tuple[Image.Image, list[tuple[str, Box]]]]:
+    """Yield an image's copies, the smaller ones by Lanczos, and what is cut out of each."""
+    for width, height, cut in pieces(task.key, *image.size, task.plan):
+        same = image.size == (width, height)
+        yield (image if same else image.resize((width, height), Image.Resampling.LANCZOS)), cut
 
 
 def decode(source: Path) -> Image.Image | str:
-    """Read the picture as `read_image` has it, or why it is not readable."""
+    """Read the image as `read_image` has it, or why it is not readable."""
     with warnings.catch_warnings():
         # Large panoramas are welcome here; what is beyond Pillow's limit is still refused.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)

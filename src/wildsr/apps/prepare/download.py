@@ -64,7 +64,7 @@ def fetch(
     target.parent.mkdir(parents=True, exist_ok=True)
     transfer = _Transfer(url, target, size, report, timeout)
     failures, furthest = 0, transfer.have
-    while not transfer.whole:
+    while not transfer.is_complete:
         trouble = transfer.attempt()
         if transfer.have >= furthest + max((transfer.total or 0) // ADVANCE, 1):
             failures, furthest = 0, transfer.have
@@ -111,7 +111,7 @@ class _Transfer:
         return self.size if self.size is not None else self.known.get("total")
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.ended or (self.total is not None and self.have == self.total)
 
     def attempt(self) -> str:
@@ -138,7 +138,7 @@ class _Transfer:
             if not self._accept(response):
                 return "the server's ranges do not fit together"
             trouble = self._receive(response)
-        return "" if self.whole else trouble or "the server broke off"
+        return "" if self.is_complete else trouble or "the server broke off"
 
     def _accept(self, response: HTTPResponse) -> bool:
         """Find out whether the answer continues what is there; otherwise begin anew."""
@@ -162,7 +162,7 @@ class _Transfer:
         """Write what comes, up to the length wanted. Returns what broke it off; "" for an orderly end."""
         announced, trouble = response.length is not None, ""
         with self.part.open("ab") as file:
-            while not self.whole:
+            while not self.is_complete:
                 try:
                     chunk = response.read1(CHUNK)
                 except (OSError, HTTPException) as error:

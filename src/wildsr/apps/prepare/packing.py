@@ -1,6 +1,6 @@
 """A store while it is built: levels are added to NAME.part, and NAME appears when it is whole.
 
-What is there is never written over: a run that reads a store loses nothing where pictures are added to it.
+What is there is never written over: a run that reads a store loses nothing where images are added to it.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class Packing:
         self.length = there.stat().st_size if there.exists() else 0
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.target.exists() and not self.part.exists()
 
     def holds(self, outcome: Outcome, plan: Plan | None) -> bool:
-        """Return whether a picture's levels are in the file: after a power cut it may be shorter than known."""
+        """Return whether an image's levels are in the file: after a power cut it may be shorter than known."""
         made = copies(outcome.width, outcome.height, plan.scales if plan else ())
         return HEADER + outcome.start + sum(3 * width * height for _, width, height in made) <= self.length
 
     def add(self, outcome: Outcome, planes: Iterable[np.ndarray]) -> Outcome:
-        """Write the copies of a picture, each (3, H, W) uint8; returns the outcome with the place of the first."""
+        """Write the copies of an image, each (3, H, W) uint8; returns the outcome with the place of the first."""
         self._open()
         with self.part.open("ab") as file:
             file.write(bytes(max(HEADER - file.tell(), 0)))
@@ -51,17 +51,17 @@ class Packing:
                 file.write(copy.data)
         return replace(outcome, start=start)
 
-    def finish(self, pictures: Iterable[tuple[str, Outcome, Plan | None]]) -> int:
+    def finish(self, images: Iterable[tuple[str, Outcome, Plan | None]]) -> int:
         """Write the index, in the order that the files of a folder have, and give the store its name.
 
         Args:
-            pictures: the key of each one, what became of it, and how it is cut.
+            images: the key of each one, what became of it, and how it is cut.
 
         Returns:
-            How many pictures are in the store.
+            How many images are in the store.
         """
         rows: list[tuple[str, Sequence[int]]] = []
-        for key, outcome, plan in pictures:
+        for key, outcome, plan in images:
             start = outcome.start
             for width, height, cut in pieces(key, outcome.width, outcome.height, plan):
                 for path, (left, top, right, bottom) in cut:
@@ -76,5 +76,5 @@ class Packing:
         return len(rows)
 
     def _open(self) -> None:
-        if self.whole:
+        if self.is_complete:
             self.target.replace(self.part)

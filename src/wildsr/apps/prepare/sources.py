@@ -25,8 +25,8 @@ class Source:
 
     name: str  # of the data set
     stem: str  # the archive's file name without its suffix
-    pictures: int  # how many it is published to hold
-    split: str = "train"  # train: its pictures are cut; val: they stay whole
+    images: int  # how many it is published to hold
+    split: str = "train"  # train: its images are cut; val: they stay whole
     scales: tuple[Fraction, ...] = ()  # of the smaller copies: factors below 1, or shortest edges in pixels
     url: str | None = None  # its published address; None where there is none that a program may fetch
     size: int | None = None  # its length in bytes, where known
@@ -41,7 +41,7 @@ class Source:
         return [path for path in named if path.is_dir() or path.suffix.lower() in ARCHIVES]
 
     def takes(self, parts: Sequence[str]) -> bool:
-        """Return whether a picture whose path has these parts is wanted."""
+        """Return whether an image whose path has these parts is wanted."""
         return not any(part.lower().startswith(begin.lower()) for part in parts for begin in self.leave)
 
 
@@ -61,7 +61,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
 DIV2K_TRAIN = Source(
     "div2k",
     "DIV2K_train_HR",
-    pictures=800,
+    images=800,
     scales=DF2K_SCALES,
     url="https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
     size=3_530_603_713,
@@ -70,7 +70,7 @@ DIV2K_TRAIN = Source(
 DIV2K_VALID = Source(
     "div2k",
     "DIV2K_valid_HR",
-    pictures=100,
+    images=100,
     split="val",
     url="https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip",
     size=448_993_893,
@@ -82,7 +82,7 @@ DIV2K_VALID = Source(
 FLICKR2K = Source(
     "flickr2k",
     "Flickr2K",
-    pictures=2650,
+    images=2650,
     scales=DF2K_SCALES,
     url="https://cv.snu.ac.kr/research/EDSR/Flickr2K.tar",
     digest="md5:5d3f39443d5e9489bff8963f8f26cb03",
@@ -90,11 +90,11 @@ FLICKR2K = Source(
 )
 # The authors publish a folder on Google Drive, which cannot be fetched by address. The direct address that
 # the released training guide names, on openmmlab.oss-cn-hangzhou.aliyuncs.com, is reported dead since 2023.
-# Number of pictures: the text file in the folder, which also holds test pictures and segmentation maps.
+# Number of images: the text file in the folder, which also holds test images and segmentation maps.
 OST = Source(
     "ost",
     "OutdoorSceneTrain",
-    pictures=10_324,
+    images=10_324,
     leave=("OutdoorSceneTest", "OST300", "OutdoorSeg"),
     by_hand="download the folder OutdoorSceneTrain_v2 of "
     "https://drive.google.com/drive/folders/1LIb631GU3bOyQVTeuALesD8_eoApNniB "

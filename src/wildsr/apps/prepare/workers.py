@@ -1,4 +1,4 @@
-"""Many pictures prepared side by side, in the worker processes of a DataLoader, and how much room they will take."""
+"""Many images prepared side by side, in the worker processes of a DataLoader, and how much room they will take."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
-from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Job, decode, pieces
+from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Task, decode, pieces
 from wildsr.images import file_state
 from wildsr.io import UserError
 
 T = TypeVar("T")
-SAMPLED = 8  # pictures looked at for the estimate of the room; decoding them takes a second
+SAMPLED = 8  # images looked at for the estimate of the room; decoding them takes a second
 MARGIN = 1.1  # on that estimate: a sample errs
 
 
-class Work(Dataset[tuple[int, Any]]):
-    """A task done by number; what a user can mend comes back as an error, for DataLoader would make a page of it."""
+class TaskDataset(Dataset[tuple[int, Any]]):
+    """A function's results by number; what a user can mend is a result, for DataLoader would make a page of it."""
 
-    def __init__(self, task: Callable[[Job], Any], jobs: Sequence[Job]) -> None:
-        self.task, self.jobs = task, jobs
+    def __init__(self, function: Callable[[Task], Any], tasks: Sequence[Task]) -> None:
+        self.function, self.tasks = function, tasks
 
     def __len__(self) -> int:
-        return len(self.jobs)
+        return len(self.tasks)
 
     def __getitem__(self, number: int) -> tuple[int, Any]:
         try:
-            return number, self.task(self.jobs[number])
+            return number, self.function(self.tasks[number])
         except (UserError, OSError, MemoryError) as error:
             return number, error
 
 
-def run(task: Callable[[Job], T], jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, T]]:
-    """Do `task` for every job in `workers` processes, or in this one; results come as they are finished.
+def run_tasks(function: Callable[[Task], T], tasks: Sequence[Task], workers: int) -> Generator[tuple[Task, T]]:
+    """Call `function` with every task in `workers` processes, or in this one; results come as they are finished.
 
     Raises:
         UserError: a process died, or memory ran out.
         OSError: a file cannot be written.
     """
-    workers = min(workers, len(jobs))
+    workers = min(workers, len(tasks))
     options: dict[str, Any] = {"collate_fn": as_it_is, "batch_size": None, "in_order": False}
     if workers > 1:
         # Not fork: a copy of a process that has used OpenMP may hang. The fork server imports torch once for all.
@@ -54,15 +54,15 @@ def run(task: Callable[[Job], T], jobs: Sequence[Job], workers: int) -> Generato
             context.set_forkserver_preload([__name__])
         options |= {"num_workers": workers, "multiprocessing_context": context, "worker_init_fn": begin_worker}
     try:
-        for number, result in DataLoader(Work(task, jobs), **options):
+        for number, result in DataLoader(TaskDataset(function, tasks), **options):
             if isinstance(result, Exception):
                 raise result
-            yield jobs[number], result
+            yield tasks[number], result
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, RuntimeError) and (workers <= 1 or str(error).startswith("Caught ")):
-            raise  # a bug, of the task; a worker hands its traceback on
+            raise  # a bug, of the function; a worker hands its traceback on
         raise UserError(
-            "a process that cuts pictures died, perhaps for want of memory; fewer than "
+            "a process that cuts images died, perhaps for want of memory; fewer than "
             f"--workers {workers} need less, and the same command continues"
         ) from None
 
@@ -86,27 +86,27 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
-def space_needed(jobs: Sequence[Job], packed: bool) -> float:
-    """Estimate the bytes that the outputs of `jobs` will take, from a few of the pictures, evenly spread."""
-    sample = [jobs[len(jobs) * place // SAMPLED] for place in range(SAMPLED)] if len(jobs) > SAMPLED else jobs
-    sizes = [size for job in sample if (size := size_of(job, packed)) is not None]
-    return MARGIN * len(jobs) * sum(sizes) / len(sizes) if sizes else 0.0
+def space_needed(tasks: Sequence[Task], packed: bool) -> float:
+    """Estimate the bytes that the outputs of `tasks` will take, from a few of the images, evenly spread."""
+    sample = [tasks[len(tasks) * place // SAMPLED] for place in range(SAMPLED)] if len(tasks) > SAMPLED else tasks
+    sizes = [size for task in sample if (size := size_of(task, packed)) is not None]
+    return MARGIN * len(tasks) * sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def size_of(job: Job, packed: bool) -> float | None:
-    """Estimate the bytes of a picture's outputs, as files from a square of its middle; None: it is damaged."""
-    if job.plan is None and not packed:
-        return file_state(job.source).st_size
-    picture = decode(job.source)
-    if isinstance(picture, str):
+def size_of(task: Task, packed: bool) -> float | None:
+    """Estimate the bytes of an image's outputs, as files from a square of its middle; None: it is damaged."""
+    if task.plan is None and not packed:
+        return file_state(task.source).st_size
+    image = decode(task.source)
+    if isinstance(image, str):
         return None
-    made = pieces(job.key, *picture.size, job.plan)
+    made = pieces(task.key, *image.size, task.plan)
     if packed:
         return sum(3 * width * height for width, height, _ in made)
     boxes = [box for *_, cut in made for _, box in cut]
     middle = made[0][2][len(made[0][2]) // 2][1]
     file = io.BytesIO()
-    picture.crop(middle).save(file, "PNG", compress_level=PNG_LEVEL)
+    image.crop(middle).save(file, "PNG", compress_level=PNG_LEVEL)
     return file.tell() / area(middle) * sum(map(area, boxes))
 
 

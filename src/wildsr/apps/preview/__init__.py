@@ -1,1 +1,1 @@
-"""Pictures of a degradation."""
+"""Images of a degradation."""

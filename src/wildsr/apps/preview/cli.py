@@ -1,4 +1,4 @@
-"""`wildsr preview`: what the degradation does to a photograph, in pictures."""
+"""`wildsr preview`: what the degradation does to a photograph, in images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DESCRIPTION = """Draw what the degradation does.
   wildsr preview                             a sheet: a photograph and degraded versions, each with its recipe
   wildsr preview photo.jpg -o sheet.png -n 11
   wildsr preview photo.jpg --steps           one recipe's way, every intermediate image with its operation
-  wildsr preview --kernels                   the kernel mix as pictures, by kind
+  wildsr preview --kernels                   the kernel mix as images, by kind
   wildsr preview --statistics                histograms of what is drawn
   wildsr preview degradation=first_order kernels=gaussian_only
   wildsr preview degradation.first.noise.gaussian_sigma='[1,10]'
@@ -30,7 +30,7 @@ Without a photograph it takes one of the sample photographs. KEY=VALUE are ordin
 
 def main(words: Sequence[str]) -> int:
     parser = Parser("preview", DESCRIPTION)
-    parser.add_argument("photo", nargs="?", help="a picture (default: the sample photograph 'coffee')")
+    parser.add_argument("photo", nargs="?", help="an image (default: the sample photograph 'coffee')")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices for the degradation")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--steps", action="store_true", help="one recipe, step by step")
@@ -49,17 +49,17 @@ def main(words: Sequence[str]) -> int:
     spec: DegradationSpec = build(cfg.degradation, "degradation")
     sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")
     if given.kernels:
-        picture = previews.kernels(spec, given.n, given.seed)
+        image = previews.draw_kernels(spec, given.n, given.seed)
     elif given.statistics:
-        picture = previews.statistics(spec, 5000, given.seed)
+        image = previews.draw_statistics(spec, 5000, given.seed)
     else:
         photo = sample_photographs(["coffee.png"])[0] if given.photo is None else read_image(given.photo)
         hq = crop_to_multiple(middle(to_float(photo), given.side), spec.scale)
         source = sharpened(hq, sharpening) if sharpening.source else hq
         if given.steps:
-            picture = previews.steps(hq, source, spec.draw(np.random.default_rng(given.seed)))
+            image = previews.draw_steps(hq, source, spec.draw(np.random.default_rng(given.seed)))
         else:
-            picture = previews.versions(hq, source, spec, given.n, given.seed)
-    save_picture(picture, given.output)
-    print(f"{given.output}: {picture.width} x {picture.height} pixels, drawn from seed {given.seed}")
+            image = previews.draw_versions(hq, source, spec, given.n, given.seed)
+    save_picture(image, given.output)
+    print(f"{given.output}: {image.width} x {image.height} pixels, drawn from seed {given.seed}")
     return 0

@@ -1,4 +1,4 @@
-"""Pictures of a degradation: what it does, step by step, with which kernels, and what it draws how often.
+"""Images of a degradation: what it does, step by step, with which kernels, and what it draws how often.
 
 Shapes: C = 3, H W image, k kernel side. Images are float32 in [0, 1].
 """
@@ -28,7 +28,7 @@ COLUMNS = 4
 BLUE = "#4477aa"
 
 
-def versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: int) -> Image.Image:
+def draw_versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: int) -> Image.Image:
     """Draw a photograph and n degraded versions of it, enlarged to its size without smoothing, with their recipes.
 
     Args:
@@ -39,22 +39,22 @@ def versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: in
     cells: list[Cell] = [(to_pil(hq), f"the photograph, {hq.shape[2]} x {hq.shape[1]}")]
     for _ in range(n):
         recipe = spec.draw(rng)
-        cells.append((enlarged(degrade(source, recipe), hq.shape[2]), in_words(recipe)))
-    return sheet(in_rows(cells, COLUMNS))
+        cells.append((enlarge(degrade(source, recipe), hq.shape[2]), in_words(recipe)))
+    return sheet(split_rows(cells, COLUMNS))
 
 
-def steps(hq: Tensor, source: Tensor, recipe: Recipe) -> Image.Image:
+def draw_steps(hq: Tensor, source: Tensor, recipe: Recipe) -> Image.Image:
     """Draw one recipe's way through the pipeline: every intermediate image at one size, with its operation."""
     cells: list[Cell] = [(to_pil(hq), f"the photograph, {hq.shape[2]} x {hq.shape[1]}")]
     if source is not hq:
         cells.append((to_pil(source), "sharpened"))
     for name, record, image in trace(source, recipe):
         size = f"{image.shape[2]} x {image.shape[1]}"
-        cells.append((enlarged(image, hq.shape[2]), f"{name}: {record.describe()}\n{size}"))
-    return sheet(in_rows(cells, COLUMNS))
+        cells.append((enlarge(image, hq.shape[2]), f"{name}: {record.describe()}\n{size}"))
+    return sheet(split_rows(cells, COLUMNS))
 
 
-def kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Image.Image:
+def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Image.Image:
     """Draw `each` kernels of every kind that the spec draws, a row a kind, the most frequent kind first.
 
     Each kernel fills a square of `side` pixels and is brightest at its own maximum; red is negative.
@@ -72,21 +72,21 @@ def kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Ima
     rows = []
     for kind, count in share.most_common():
         words = f"{kind.replace('_', ' ')}: {count / share.total():.1%} of all"
-        cells = [(kernel_picture(blur, side), blur.describe()) for blur in found[kind][:each]]
+        cells = [(draw_kernel(blur, side), blur.describe()) for blur in found[kind][:each]]
         rows.append([(cells[0][0], f"{words}\n{cells[0][1]}"), *cells[1:]])
     return sheet(rows)
 
 
-def kernel_picture(blur: Blur, side: int) -> Image.Image:
-    """Draw a kernel as a square picture: white at its maximum, black at zero, red below zero."""
+def draw_kernel(blur: Blur, side: int) -> Image.Image:
+    """Draw a kernel as a square image: white at its maximum, black at zero, red below zero."""
     kernel = render_kernel(blur)
     positive = (kernel / kernel.max()).clamp(0, 1)
     negative = (-kernel / kernel.max() * 4).clamp(0, 1)  # lobes are weak: four times brighter than the maximum
-    picture = to_pil(torch.stack([positive + negative, positive, positive]))
-    return picture.resize((side, side), Image.Resampling.NEAREST)
+    image = to_pil(torch.stack([positive + negative, positive, positive]))
+    return image.resize((side, side), Image.Resampling.NEAREST)
 
 
-def statistics(spec: DegradationSpec, draws: int, seed: int) -> Image.Image:
+def draw_statistics(spec: DegradationSpec, draws: int, seed: int) -> Image.Image:
     """Draw histograms of what a spec draws: one panel a number, bars for names, over `draws` recipes."""
     found = varying(drawn_values(spec, draws, seed))
     keys = list(found)
@@ -118,12 +118,12 @@ def _panel(axes: Axes, key: str, values: Sequence[Any], draws: int) -> None:
         axes.set_yticks([])
 
 
-def enlarged(image: Tensor, width: int) -> Image.Image:
+def enlarge(image: Tensor, width: int) -> Image.Image:
     """Enlarge (C, h, w) to `width` pixels, without smoothing."""
-    picture = to_pil(image)
-    return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.NEAREST)
+    image = to_pil(image)
+    return image.resize((width, round(image.height * width / image.width)), Image.Resampling.NEAREST)
 
 
-def in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
+def split_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
     """Arrange cells in rows of `columns`."""
     return [cells[start : start + columns] for start in range(0, len(cells), columns)]

@@ -1,4 +1,4 @@
-"""The callback that keeps a run's pictures and writes its report at each validation."""
+"""The callback that writes windows of a run's validation images, and its report, at each validation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
 
-from wildsr.apps.evaluate.crops import CROPS, Crop, chosen, keep, keep_inputs, write_list
+from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.results import write_displays
+from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
@@ -35,8 +36,7 @@ class Report(L.Callback):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.chosen: list[tuple[str, int]] = []
-        self.crops: dict[tuple[str, int], Crop] = {}
+        self.windows: Windows | None = None
         self.warned = False
 
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
@@ -46,25 +46,23 @@ class Report(L.Callback):
                 write_displays(own_displays(module.metrics or {}), self.folder)
 
     def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
-        self.chosen = chosen(_data(trainer).val) if trainer.is_global_zero and not trainer.sanity_checking else []
+        if self.windows is None and trainer.is_global_zero and not trainer.sanity_checking:
+            stage = module.origin.get("stage", "")
+            self.windows = Windows(self.folder, {stage: self.folder / stage / CROPS}, _data(trainer).val)
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        name, pictures = list(_data(trainer).val.items())[dataloader_idx]
-        place = (name, batch_idx)
-        if place not in self.chosen:
-            return
-        scale = int(module.generator.scale)
-        with self._warning():
-            if place not in self.crops:
-                self.crops[place] = keep_inputs(self.folder, *place, pictures, scale, batch.lq, batch.hq)
-            keep(self.folder / module.origin.get("stage", "") / CROPS, self.crops[place], outputs[0])
+        name, images = list(_data(trainer).val.items())[dataloader_idx]
+        if self.windows is not None and (name, batch_idx) in self.windows.chosen:
+            with self._warning():
+                sr = dict.fromkeys(self.windows.methods, outputs)
+                self.windows.write(name, batch_idx, images, batch, sr)
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
-        if self.chosen:
+        if self.windows is not None and self.windows.chosen:
             with self._warning():
-                write_list(self.folder, list(self.crops.values()))
+                self.windows.write_list()
                 write_report(self.folder, running=(module.origin.get("stage", ""), module.iteration))
 
     @contextmanager
@@ -78,7 +76,7 @@ class Report(L.Callback):
 
 
 def write_facts(run: Path, train: TrainingSamples) -> None:
-    """Write what a report tells of a run besides: its command line, and what its degradation draws."""
+    """Write the command line of a run and the draws of its degradation, for its report."""
     if HydraConfig.initialized():
         words = list(HydraConfig.get().overrides.task)
         write_whole(run / OVERRIDES, lambda file: file.write(json.dumps(words).encode()))

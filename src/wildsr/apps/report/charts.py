@@ -96,7 +96,7 @@ def offsets(run: Run) -> list[tuple[int, Stage]]:
 
 
 def _order(key: str) -> tuple[bool, tuple[str, ...], int, str]:
-    """Return a key that sorts the main set before others, a set's figures together, in the order of METRICS."""
+    """Return a key that sorts the main set before others, a set's metrics together, in the order of METRICS."""
     *path, name = key.split("/")
     names = list(METRICS)
     return (path[:1] != ["val"], tuple(path), names.index(name) if name in names else len(names), key)
@@ -106,8 +106,8 @@ def _title(key: str, displays: Displays) -> tuple[str, str]:
     group, *rest = key.split("/")
     name = rest[-1] if rest else key
     if group == "val":
-        figure = display_of(name, displays)
-        return f"{figure.label}{f', {rest[0]}' if len(rest) > 1 else ''}", figure.meaning
+        display = display_of(name, displays)
+        return f"{display.label}{f', {rest[0]}' if len(rest) > 1 else ''}", display.meaning
     return (f"{' '.join(rest)} loss" if group == "loss" and rest else key.replace("/", " ")), ""
 
 

@@ -9,14 +9,14 @@ from wildsr.apps.common.arguments import Parser
 from wildsr.apps.report import find_runs, write_comparison, write_report
 from wildsr.images import require_writable
 
-DESCRIPTION = """Write what runs have found as one file of HTML, to open in any browser, without a network.
+DESCRIPTION = """Write the results of runs as one file of HTML, to open in any browser, without a network.
 
   wildsr report runs/quickstart                     its report.html anew (training writes it at each validation)
   wildsr report runs/quickstart -o mine.html        the same, to send to somebody
   wildsr report runs/ablations -o compare.html      the runs of a multirun side by side
   wildsr report runs/a runs/b runs/c -o compare.html
 
-A comparison shows what differs in the settings, the figures of all validation sets, the same crops, and the curves.
+A comparison shows what differs in the settings, the scores on all validation sets, the same crops, and the curves.
 Runs that differ in their seed alone are one row: mean ± sample standard deviation. Runs that are not finished yet
 stand there with their latest validation.
 

@@ -1,4 +1,4 @@
-"""Several runs on one page: what differs between them, their figures over seeds, curves and crops side by side."""
+"""Several runs on one page: what differs between them, their scores over seeds, curves and crops side by side."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, picture_file
-from wildsr.apps.evaluate.html import panel_of, render
-from wildsr.apps.evaluate.pictures import Panel, Version, embed, notes_of
-from wildsr.apps.evaluate.tables import Row, tables_of
+from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
+from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
+from wildsr.apps.evaluate.results import stage_row
+from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import Flat, differing, telling, words
-from wildsr.apps.report.figures import last_figures, row_of
+from wildsr.apps.report.latest import latest_scores
 from wildsr.apps.report.page import references_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
 from wildsr.io import UserError
 
 SEED = "seed"
-SAME = 1e-3  # relative: devices differ by less, other pictures by more
+SAME = 1e-3  # relative: devices differ by less, other images by more
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
         differing=differing(settings),
         tables=tables_of(rows_of(groups), displays),
         earlier=[(name, tables_of(stage_rows(groups, name), displays)) for name in earlier_stages(groups)],
-        same_pictures=same_pictures(runs),
+        has_same_images=has_same_images(runs),
         found=embed(panels_of(groups)),
         charts=charts_of(coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays),
     )
@@ -68,14 +69,14 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """Return what tells the folders apart: their paths below the deepest folder that holds all of them."""
+    """Return names that tell the folders apart: their paths below the deepest folder that holds all of them."""
     full = [folder.resolve() for folder in folders]
     shared = Path(os.path.commonpath([path.parent for path in full]))
     return [path.relative_to(shared).as_posix() for path in full]
 
 
 def refuse_other_scales(runs: Sequence[Run]) -> None:
-    """Refuse runs of several scales: their pictures and figures cannot stand side by side. Raises: UserError."""
+    """Refuse runs of several scales: their images and scores cannot stand side by side. Raises: UserError."""
     for run in runs:
         if run.scale != runs[0].scale:
             raise UserError(
@@ -84,21 +85,21 @@ def refuse_other_scales(runs: Sequence[Run]) -> None:
             )
 
 
-def same_pictures(runs: Sequence[Run]) -> bool:
-    """Return whether bicubic, which depends on nothing but the pictures, has the same figures in all runs."""
+def has_same_images(runs: Sequence[Run]) -> bool:
+    """Return whether bicubic, which depends on nothing but the images, has the same scores in all runs."""
     rows = [run.scores["bicubic"] for run in runs if "bicubic" in run.scores]
     pairs = [(row[key], rows[0][key]) for row in rows for key in row if key in rows[0]]
     return all(math.isclose(*pair, rel_tol=SAME) or all(map(math.isnan, pair)) for pair in pairs)
 
 
 def telling_of(run: Run) -> Flat:
-    """Return what a run is, without its seed."""
+    """Return the settings that tell a run from others, without its seed."""
     stages = {"stages": ", ".join(stage.name for stage in run.stages)}
     return stages | {key: value for key, value in telling(run.config).items() if key != SEED}
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Group runs by what they are, in the order given. A seed that comes twice opens a group of its own."""
+    """Group runs by their settings, in the order given. A seed that comes twice opens a group of its own."""
     found: list[tuple[Flat, list[Run]]] = []
     for run in runs:
         settings, seed = telling_of(run), run.config.get(SEED)
@@ -124,19 +125,19 @@ def _label(runs: Sequence[Run]) -> str:
     return only or f"{runs[0].name} and {len(runs) - 1} more"
 
 
-def rows_of(groups: Sequence[Group]) -> list[Row]:
+def rows_of(groups: Sequence[Group]) -> list[TableRow]:
     """Return bicubic and each starting weights once, then each group's last stage."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, TableRow] = {}
     for group in groups:
         for run in group.runs:
             for method in ("bicubic", run.start):
                 if method and method in run.scores:
-                    rows.setdefault(method, Row(method, [run.scores[method]]))
+                    rows.setdefault(method, TableRow(method, [run.scores[method]]))
     return [*rows.values(), *(_row(group, [run.stages[-1].name for run in group.runs]) for group in groups)]
 
 
-def stage_rows(groups: Sequence[Group], name: str) -> list[Row]:
-    """Return each group's figures after a stage."""
+def stage_rows(groups: Sequence[Group], name: str) -> list[TableRow]:
+    """Return each group's scores after a stage."""
     having = [group for group in groups if any(stage.name == name for stage in group.runs[0].stages)]
     return [_row(group, [name] * len(group.runs)) for group in having]
 
@@ -146,16 +147,16 @@ def earlier_stages(groups: Sequence[Group]) -> list[str]:
     return list(dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1]))
 
 
-def _row(group: Group, stages: Sequence[str]) -> Row:
+def _row(group: Group, stages: Sequence[str]) -> TableRow:
     samples, open_ones = [], []
     for run, name in zip(group.runs, stages, strict=True):
         stage = next(stage for stage in run.stages if stage.name == name)
-        judged = run.scores.get(row_of(stage)) if run.closed else None
-        samples.append(judged or last_figures(stage))
-        if not stage.finished:
+        scores = run.scores.get(stage_row(name)) if run.is_closed else None
+        samples.append(scores or latest_scores(stage))
+        if not stage.is_finished:
             open_ones.append(f"{stage.done} of {stage.iterations} iterations")
     count = f"{len(group.runs)} seeds" if len(group.runs) > 1 else ""
-    return Row(group.label, samples, ", ".join(filter(None, [count, *dict.fromkeys(open_ones)])), group.tone)
+    return TableRow(group.label, samples, ", ".join(filter(None, [count, *dict.fromkeys(open_ones)])), group.tone)
 
 
 def panels_of(groups: Sequence[Group]) -> list[Panel]:
@@ -169,19 +170,19 @@ def panels_of(groups: Sequence[Group]) -> list[Panel]:
         versions = [
             Version(label, file, first_notes.get((*where, label), ""))
             for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))
-            if (file := picture_file(first.folder, first.folder / CROPS / folder, crop)) is not None
+            if (file := crop_file(first.folder, first.folder / CROPS / folder, crop)) is not None
         ]
         begin = len(versions)
         for group in groups:
             run = group.runs[0]
             stage = run.stages[-1]
-            file = picture_file(run.folder, stage.folder / CROPS, crop)
+            file = crop_file(run.folder, stage.folder / CROPS, crop)
             if file is not None:
-                note = notes[id(group)].get((*where, row_of(stage)), "")
+                note = notes[id(group)].get((*where, stage_row(stage.name)), "")
                 versions.append(Version(group.label, file, note, group.tone))
         compared = len(versions) - begin
-        hq = picture_file(first.folder, first.folder / CROPS / HQ, crop)
+        hq = crop_file(first.folder, first.folder / CROPS / HQ, crop)
         versions += [Version("HQ", hq)] if hq is not None else []
         if compared:
-            panels.append(panel_of(crop, versions, begin, begin + 1 if compared > 1 else 0))
+            panels.append(Panel(crop, versions, begin, begin + 1 if compared > 1 else 0))
     return panels

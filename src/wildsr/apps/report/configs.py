@@ -36,7 +36,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def telling(config: Mapping[str, Any]) -> Flat:
-    """Keep the leaves that say what a run is."""
+    """Return the leaves that tell a run from others."""
     return {key: value for key, value in flat(config).items() if not f"{key}".startswith(SILENT)}
 
 

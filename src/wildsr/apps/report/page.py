@@ -1,19 +1,21 @@
-"""A run's report: one file of HTML that needs no network, with its pictures, styles and script inside."""
+"""A run's report: one file of HTML that needs no network, with its images, styles and script inside."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, picture_file
-from wildsr.apps.evaluate.html import panel_of, render
-from wildsr.apps.evaluate.pictures import Panel, Version, embed, notes_of
-from wildsr.apps.evaluate.tables import number, strata_of, tables_of
+from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START
+from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
+from wildsr.apps.evaluate.results import stage_row
+from wildsr.apps.evaluate.tables import number, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
-from wildsr.apps.report.figures import row_of, rows_of
-from wildsr.apps.report.runs import CONFIG, Run, read_run
+from wildsr.apps.report.latest import rows_of
+from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
+from wildsr.training.resume import CONFIG
 
 REPORT = "report.html"
 
@@ -29,7 +31,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         OSError: the file cannot be written.
     """
     run = read_run(folder, running=running)
-    found = embed(panels_of(run))
+    found = embed(run_panels(run))
     text = render(
         "report.html",
         title=run.name,
@@ -39,7 +41,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         tables=tables_of(rows_of(run), run.displays),
         found=found,
         charts=charts_of([(run, 0)], references_of(run), run.displays),
-        strata=strata_of(run.strata, run.displays),
+        strata=strata_tables(run.strata, run.displays),
         changed=changed(run),
         configs=[(stage.name, (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages],
     )
@@ -49,18 +51,18 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
 
 
 def state_of(run: Run) -> str:
-    """Say how far a run is, in a sentence."""
+    """Return how far a run is, in a sentence."""
     if run.running is not None:
         name, iteration = run.running
         total = next((stage.iterations for stage in run.stages if stage.name == name), iteration)
         return f"Running: {name} stage, iteration {iteration} of {total}."
-    unfinished = [stage for stage in run.stages if not stage.finished]
+    unfinished = [stage for stage in run.stages if not stage.is_finished]
     if unfinished:
         return (
             f"Not finished: {unfinished[0].name} stage, iteration {unfinished[0].done} of {unfinished[0].iterations}."
         )
     lengths = ", ".join(f"{stage.name} stage, {stage.done} iterations" for stage in run.stages)
-    return f"Finished: {lengths}." if run.scores else f"Trained, not judged: {lengths}."
+    return f"Finished: {lengths}." if run.scores else f"Trained, not evaluated: {lengths}."
 
 
 def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
@@ -75,23 +77,10 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
     return found
 
 
-def panels_of(run: Run) -> list[Panel]:
-    """Return a panel a window: LQ, bicubic, starting weights, each stage, HQ; LQ beside the last stage at first."""
-    notes = notes_of(run.images, run.displays)
+def run_panels(run: Run) -> list[Panel]:
+    """Return a panel a window: LQ, bicubic, starting weights, each stage, HQ."""
     folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
-    folders |= {"start": run.folder / CROPS / START} if run.start else {}
-    folders |= {row_of(stage): stage.folder / CROPS for stage in run.stages}
+    folders |= {run.start: run.folder / CROPS / START} if run.start else {}
+    folders |= {stage_row(stage.name): stage.folder / CROPS for stage in run.stages}
     folders |= {"HQ": run.folder / CROPS / HQ}
-    panels = []
-    for crop in run.crops:
-        versions = []
-        for label, folder in folders.items():
-            file = picture_file(run.folder, folder, crop)
-            if file is not None:
-                method = run.start if label == "start" and run.start else label
-                note = notes.get((crop.set, crop.picture, str(crop.version), method), "")
-                versions.append(Version(label, file, note))
-        if len(versions) > 1:
-            last = max(at for at, version in enumerate(versions) if version.label != "HQ")
-            panels.append(panel_of(crop, versions, 0, last))
-    return panels
+    return panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))

@@ -1,4 +1,4 @@
-"""What a run's folder tells. It is read as text, numbers and pictures, nothing of it is run: it may be anybody's."""
+"""What a run's folder tells. It is read as text, numbers and images, nothing of it is run: it may be anybody's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
-from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays
+from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays, start_row
 from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
@@ -20,10 +20,10 @@ from wildsr.images import first_line
 from wildsr.io import UserError
 from wildsr.metrics import MetricDisplay
 from wildsr.scores import Scores, read_scores
+from wildsr.training.resume import CONFIG, GENERATOR
 
-# What lies in a run's folder and in the folder of a stage, see wildsr.train and apps/evaluate/results.py.
-OVERRIDES = "overrides.json"
-CONFIG, GENERATOR, CURVES = "config.yaml", "generator.safetensors", "csv"
+OVERRIDES = "overrides.json"  # in a run's folder
+CURVES = "csv"  # in a stage's
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEPTH = 3  # folders within folders that may hold runs: runs/NAME/JOB
 
@@ -50,13 +50,13 @@ class Stage:
         return max(last, self.trained or 0)
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         return self.trained is not None and self.trained >= self.iterations
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells it: stages in their order, and what the closing judgement found, if it was made."""
+    """A run as its folder tells it: stages in their order, and what the closing evaluation found, if there was one."""
 
     folder: Path
     name: str
@@ -85,14 +85,14 @@ class Run:
 
     @property
     def start(self) -> str | None:
-        """Return the name of the starting weights' row in the scores."""
-        weights = _within(self.config, "generator", "weights")
-        return None if weights is None else f"{weights} (start)"
+        """Return the name of the row in the scores of the weights that the first stage began with."""
+        weights = _within(self.stages[0].config, "generator", "weights")
+        return None if weights is None else start_row(str(weights))
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Return whether every stage is finished and the run evaluated."""
-        return self.running is None and bool(self.scores) and all(stage.finished for stage in self.stages)
+        return self.running is None and bool(self.scores) and all(stage.is_finished for stage in self.stages)
 
 
 def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = None) -> Run:
@@ -147,7 +147,7 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _stage_folders(folder: Path) -> list[Path]:
-    """Return sub-folders whose configuration names them; what `resume=never` has set aside bears another name."""
+    """Return sub-folders whose configuration names them; what `resume=never` has set aside has another name."""
     files = [file for file in sorted(folder.glob(f"*/{CONFIG}")) if _inside(file, folder)]
     return [file.parent for file in files if _within(read_config(file), "stage", "name") == file.parent.name]
 
@@ -199,7 +199,7 @@ def _inside(file: Path, folder: Path) -> bool:
 
 
 def _trained(file: Path) -> int | None:
-    """Return for how many iterations a stage's generator was trained; None where none can be read."""
+    """Return for how many iterations a stage's generator was trained; None where it cannot be read."""
     try:
         with safetensors.safe_open(file, "pt") as content:
             return int((content.metadata() or {})["iterations"])

@@ -1,6 +1,6 @@
 "use strict";
 
-// Sliders: two versions of one picture over each other, cut at the place of a range input.
+// Sliders: two versions of one image over each other, cut at the place of a range input.
 for (const panel of document.querySelectorAll("[data-panel]")) {
   const slider = panel.querySelector(".slider");
   const range = slider.querySelector("input");

@@ -1,7 +1,7 @@
-"""The pictures of a run: readable, large enough, each once, and those of validation not among those of training.
+"""The images of a run: readable, large enough, each once, and those of validation not among those of training.
 
 The header of every file is read, and of a sample the pixels, too. Copies are files of the same bytes: files of one
-length are compared by a digest of their beginning, then of the whole. A store's pictures are plain levels, which
+length are compared by a digest of their beginning, then of the whole. A store's images are plain levels, which
 cannot be damaged without its header saying so, and are not compared.
 """
 
@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from rich.filesize import decimal
 from rich.progress import Progress
 
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count, noted, some
+from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, collect_findings, count, some
 from wildsr.checks import checked_integer, checked_number
 from wildsr.config import build
 from wildsr.data import PairedFiles, Photographs, Store
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 
 class Source(NamedTuple):
-    """Pictures of one purpose.
+    """Images of one purpose.
 
     Attributes:
         label: what they are for.
@@ -56,7 +56,7 @@ class Source(NamedTuple):
     sides: Sequence[int] = ()
 
 
-class Look(NamedTuple):
+class Header(NamedTuple):
     """What a file's header says: bytes, the shortest side in pixels, and what is wrong with it, or nothing."""
 
     size: int
@@ -64,102 +64,104 @@ class Look(NamedTuple):
     fault: str
 
 
-def check_pictures(cfg: DictConfig, everything: bool, progress: Progress) -> list[Finding]:
-    """Check all pictures of a configuration; with `everything` each one is decoded."""
+def check_images(cfg: DictConfig, everything: bool, progress: Progress) -> list[Finding]:
+    """Check all images of a configuration; with `everything` each one is decoded."""
     findings: list[Finding] = []
-    found = sources(cfg, findings)
-    looks: dict[Path, Look] = {}
+    found = open_sources(cfg, findings)
+    headers: dict[Path, Header] = {}
     for source in found:
-        new, decoded = examined(source, everything, progress)
-        findings += judged(source, new, decoded, cfg.data.undersized)
-        looks |= new
-    groups, compared = copies({path: one.size for path, one in looks.items() if one.size}, progress)
-    findings += judged_copies(found, groups)
+        new, decoded = read_files(source, everything, progress)
+        findings += report_damage(source, new, decoded, cfg.data.undersized)
+        headers |= new
+    groups, compared = find_copies({path: one.size for path, one in headers.items() if one.size}, progress)
+    findings += report_copies(found, groups)
     if found:
         counts = ", ".join(f"{source.label} {source.length:,}" for source in found)
         sampled = not everything and any(len(source.files) > SAMPLE for source in found)
         pixels = f"the pixels of {SAMPLE} a set (--all: of all)" if sampled else "all pixels"
         alike = f", {decimal(compared)} to find copies" if compared else ""
-        read = f"; read: all headers, {pixels}{alike}" if looks else ""
-        findings.insert(0, Finding(OK, "pictures", f"{counts}{read}"))
+        read = f"; read: all headers, {pixels}{alike}" if headers else ""
+        findings.insert(0, Finding(OK, "images", f"{counts}{read}"))
     return findings
 
 
-def sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
-    """Open the pictures that a configuration names; what cannot be opened is a fault."""
+def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
+    """Open the images that a configuration names; what cannot be opened is a fault."""
     data, found = cfg.data, list[Source]()
     share, crop = 0.0, 0
-    with noted(findings, "pictures"):
+    with collect_findings(findings, "images"):
         share = checked_number("data.paired_share", data.paired_share, 0, 1)
         crop = checked_integer("data.crop", data.crop, 1, 10**6)
     if share < 1 and data.train is not None:
-        with noted(findings, "pictures"):
+        with collect_findings(findings, "images"):
             photographs = build(data.train, "data.train")
             sides = photographs.sides().tolist() if isinstance(photographs, Store) else ()
             found.append(Source("training", len(photographs), files_of(photographs), crop, True, sides))
     if share > 0:
-        with noted(findings, "pictures"):
+        with collect_findings(findings, "images"):
             pairs = build(data.pairs, "data.pairs")
             for place, (label, side) in enumerate((("LQ of pairs", crop // pairs.scale), ("HQ of pairs", crop))):
                 found.append(Source(label, len(pairs), [pair[place] for pair in pairs.paths], side, trains=True))
     sets = {} if data.val is None else {name: node for name, node in data.sets.items() if node is not None}
     if data.val is not None:
-        with noted(findings, "pictures"):
+        with collect_findings(findings, "images"):
             val = build(data.val, "data.val")
             found.append(Source("validation", len(val), files_of(val)))
     for name, node in sets.items():
-        with noted(findings, "pictures"):
+        with collect_findings(findings, "images"):
             val = build(node, f"data.sets.{name}", _target_="wildsr.data.validation_set", scale=cfg.scale)
             found.append(Source(f"set {name}", len(val), files_of(val)))
     return found
 
 
-def files_of(pictures: Any) -> list[Path]:
-    """Return the files behind pictures, or behind a validation set of them."""
-    pictures = getattr(pictures, "images", getattr(pictures, "files", pictures))
-    if isinstance(pictures, Photographs):
-        return pictures.paths
-    return [path for pair in pictures.paths for path in pair] if isinstance(pictures, PairedFiles) else []
+def files_of(images: Any) -> list[Path]:
+    """Return the files behind images, or behind a validation set of them."""
+    images = getattr(images, "images", getattr(images, "files", images))
+    if isinstance(images, Photographs):
+        return images.paths
+    return [path for pair in images.paths for path in pair] if isinstance(images, PairedFiles) else []
 
 
-def examined(source: Source, everything: bool, progress: Progress) -> tuple[dict[Path, Look], dict[Path, str]]:
+def read_files(source: Source, everything: bool, progress: Progress) -> tuple[dict[Path, Header], dict[Path, str]]:
     """Read the header of every file, and of those decoded what is wrong with their pixels, or nothing."""
-    headers = side_by_side(look, source.files, f"{source.label}: headers", progress)
-    looks = dict(zip(source.files, headers, strict=True))
-    sound = [path for path, one in looks.items() if not one.fault]
+    found = map_in_threads(read_header, source.files, f"{source.label}: headers", progress)
+    headers = dict(zip(source.files, found, strict=True))
+    sound = [path for path, one in headers.items() if not one.fault]
     if not everything and len(sound) > SAMPLE:
         sound = [sound[len(sound) * place // SAMPLE] for place in range(SAMPLE)]  # evenly spread
-    pixels = side_by_side(damage, sound, f"{source.label}: pixels", progress)
-    return looks, dict(zip(sound, pixels, strict=True))
+    pixels = map_in_threads(find_damage, sound, f"{source.label}: pixels", progress)
+    return headers, dict(zip(sound, pixels, strict=True))
 
 
-def judged(source: Source, looks: dict[Path, Look], decoded: dict[Path, str], undersized: str) -> list[Finding]:
-    """Yield what the files of one purpose come to, one by one."""
+def report_damage(
+    source: Source, headers: dict[Path, Header], decoded: dict[Path, str], undersized: str
+) -> list[Finding]:
+    """Report damaged and undersized files of one purpose."""
     findings = []
-    headers = [one.fault for one in looks.values() if one.fault]
-    damaged = headers + [fault for fault in decoded.values() if fault]
+    unreadable = [one.fault for one in headers.values() if one.fault]
+    damaged = unreadable + [fault for fault in decoded.values() if fault]
     if damaged:
         # Of files whose pixels were not read, as many are damaged as of those whose pixels were.
-        sound = len(looks) - len(headers)
-        share = (len(headers) + (len(damaged) - len(headers)) * sound / max(len(decoded), 1)) / len(looks)
+        sound = len(headers) - len(unreadable)
+        share = (len(unreadable) + (len(damaged) - len(unreadable)) * sound / max(len(decoded), 1)) / len(headers)
         stops = share > CORRUPT_SHARE
         about = "" if len(decoded) == sound else f", about {share:.1%} of all by the {len(decoded)} decoded"
         level, why = (FAULT, "more than 1 % stops a run") if stops else (WARNING, "a run leaves them out")
-        text = f"{source.label}: {len(damaged)} of {len(looks):,} not readable{about}: {some(damaged)}"
-        findings.append(Finding(level, "pictures", text, f"remove or replace them: {why}"))
-    sides = [*source.sides, *(one.side for one in looks.values() if not one.fault)]
+        text = f"{source.label}: {len(damaged)} of {len(headers):,} not readable{about}: {some(damaged)}"
+        findings.append(Finding(level, "images", text, f"remove or replace them: {why}"))
+    sides = [*source.sides, *(one.side for one in headers.values() if not one.fault)]
     small = sum(side < source.crop for side in sides)
     if small:
         text = f"{source.label}: {small:,} of {source.length:,} below {source.crop} pixels a side (data.crop)"
         if source.label == "training" and undersized == "leave_out":
-            findings.append(Finding(OK, "pictures", f"{text}, left out"))
+            findings.append(Finding(OK, "images", f"{text}, left out"))
         else:
             way = "data.undersized=leave_out goes without them, a smaller data.crop takes them as they are"
-            findings.append(Finding(WARNING, "pictures", f"{text}, padded by reflection", way))
+            findings.append(Finding(WARNING, "images", f"{text}, padded by reflection", way))
     return findings
 
 
-def copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]], int]:
+def find_copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]], int]:
     """Return the groups of two or more files of the same bytes, and how many bytes were read to find them."""
     by_size = defaultdict(list)
     for path, size in sizes.items():
@@ -167,7 +169,7 @@ def copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]]
     groups, read = list(by_size.values()), 0
     for length in (BEGINNING, None):
         alike = [path for group in groups if len(group) > 1 for path in group]
-        found = side_by_side(partial(digest, length=length), alike, "looking for copies", progress)
+        found = map_in_threads(partial(digest, length=length), alike, "looking for copies", progress)
         by_content = defaultdict(list)
         for path, key in zip(alike, found, strict=True):
             by_content[sizes[path], key].append(path)
@@ -176,8 +178,8 @@ def copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[Path]]
     return [group for group in groups if len(group) > 1], read
 
 
-def judged_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list[Finding]:
-    """Say what copies mean: pictures that count double, and pictures of validation that were trained on."""
+def report_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list[Finding]:
+    """Say what copies mean: images that count double, and images of validation that were trained on."""
     findings = []
     trained = {path for source in found if source.trains for path in source.files}
     taught = {path for group in groups if not trained.isdisjoint(group) for path in group} | trained
@@ -185,25 +187,25 @@ def judged_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list
         own = set(source.files)
         known = [] if source.trains else sorted(own & taught)
         if known:
-            text = f"{source.label}: {len(known):,} of {len(own):,} are training pictures, too: {some(known)}"
-            findings.append(Finding(WARNING, "pictures", text, "hold others out: scores on these are no judgement"))
+            text = f"{source.label}: {len(known):,} of {len(own):,} are training images, too: {some(known)}"
+            findings.append(Finding(WARNING, "images", text, "hold others out: scores on these say nothing"))
         inside = [same for group in groups if len(same := sorted(own.intersection(group))) > 1]
         if inside:
             extra = count(sum(len(same) - 1 for same in inside), "file")
             text = f"{source.label}: {extra} equal to another, byte for byte: {' = '.join(map(str, inside[0][:2]))}"
-            findings.append(Finding(WARNING, "pictures", text, "remove what is there twice: it counts double"))
+            findings.append(Finding(WARNING, "images", text, "remove what is there twice: it counts double"))
     return findings
 
 
-def look(path: Path) -> Look:
+def read_header(path: Path) -> Header:
     """Return a file's length and what its header says."""
     try:
-        return Look(file_state(path).st_size, min(image_size(path)), "")
+        return Header(file_state(path).st_size, min(image_size(path)), "")
     except (ValueError, OSError) as error:
-        return Look(0, 0, str(error))
+        return Header(0, 0, str(error))
 
 
-def damage(path: Path) -> str:
+def find_damage(path: Path) -> str:
     """Return what is wrong with a file's pixels; empty for a sound one."""
     try:
         read_image(path)
@@ -223,12 +225,12 @@ def digest(path: Path, length: int | None) -> bytes:
         return bytes(path)
 
 
-def side_by_side(
+def map_in_threads(
     task: Callable[[Item], Result], items: Sequence[Item], label: str, progress: Progress
 ) -> Iterator[Result]:
     """Run `task` on every item, in their order, in threads: Pillow and hashlib let others run while they work."""
     bar = progress.add_task(label, total=len(items))
-    # Reading a picture silences warnings for a while; threads that do so at once would leave them silenced.
+    # Reading an image silences warnings for a while; threads that do so at once would leave them silenced.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         for start in range(0, len(items), CHUNK):
             for result in pool.map(task, items[start : start + CHUNK]):

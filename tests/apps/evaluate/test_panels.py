@@ -4,30 +4,32 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wildsr.apps.evaluate.pictures import Panel, Version, embed, notes_of
+from wildsr.apps.evaluate.crops import Crop
+from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
 
 
 @pytest.fixture
 def panels(tmp_path):
-    """Three panels of two noise pictures each: the hardest to compress."""
+    """Three panels of two noise images each: the hardest to compress."""
     rng = np.random.default_rng(0)
     made = []
     for number in range(3):
         files = [tmp_path / f"{number}_{side}.png" for side in "ab"]
         for file in files:
             Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(file)
-        made.append(Panel(str(number), "", 64, 64, [Version(file.name, file) for file in files], 0, 1))
+        crop = Crop("main", number, f"{number}.png", 0, (0, 0, 64, 64), "0" * 12, "")
+        made.append(Panel(crop, [Version(file.name, file) for file in files], 0, 1))
     return made
 
 
-def test_pictures_within_the_bound_are_the_files_themselves(panels):
+def test_images_within_the_bound_are_the_files_themselves(panels):
     found = embed(panels, bound=10**6)
     assert found.remark == ""
     for file, uri in found.uris.items():
         assert base64.b64decode(uri.removeprefix("data:image/png;base64,")) == file.read_bytes()
 
 
-def test_pictures_beyond_the_bound_are_compressed_and_then_left_out(panels):
+def test_images_beyond_the_bound_are_compressed_and_then_left_out(panels):
     whole = sum(map(len, embed(panels, bound=10**6).uris.values()))
     smaller = embed(panels, bound=whole - 1000)
     assert all(uri.startswith("data:image/webp") for uri in smaller.uris.values())
@@ -40,7 +42,7 @@ def test_pictures_beyond_the_bound_are_compressed_and_then_left_out(panels):
     assert least.remark.endswith("1 of 3 are left out for the same reason.")
 
 
-def test_a_picture_is_noted_with_its_first_figure():
+def test_an_image_is_noted_with_its_first_score():
     rows = [
         {"set": "main", "picture": "a", "version": "0", "method": "bicubic", "psnr_y": "21.234", "niqe": "9"},
         {"set": "phone", "picture": "b", "version": "0", "method": "bicubic", "psnr_y": "", "niqe": "9"},

@@ -1,4 +1,4 @@
-"""Work of the page on pictures: enlarging one, degrading one."""
+"""Work of the page on images: enlarging one, degrading one."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler
 
-MOST_MEGAPIXELS = 4.0  # of a picture to enlarge: with 23 blocks and x4 ten minutes on two CPU cores
+MOST_MEGAPIXELS = 4.0  # of an image to enlarge: with 23 blocks and x4 ten minutes on two CPU cores
 SHOWN = 2048  # pixels a side that a browser is sent of a result; the file has them all
-PART = 768  # pixels a side from the middle of a picture to degrade
+PART = 768  # pixels a side from the middle of an image to degrade
 
 
 class Pair(NamedTuple):
-    """Two pictures of one size, to slide between, and the result's file."""
+    """Two images of one size, to slide between, and the result's file."""
 
     before: Image.Image
     after: Image.Image
@@ -40,7 +40,7 @@ def restore(
     strength: float = 0.0,
     done: Callable[[float], object] = lambda share: None,
 ) -> Pair:
-    """Enlarge a picture; before it stands its Lanczos. The file is a PNG with all that the picture had.
+    """Enlarge an image; before it stands its Lanczos. The file is a PNG with all that the image had.
 
     Args:
         folder: where the file goes.
@@ -49,35 +49,35 @@ def restore(
         done: called with the share that is done.
 
     Raises:
-        UserError: an unreadable picture, one too large, or weights that cannot be read or mixed. One line.
+        UserError: an unreadable image, one too large, or weights that cannot be read or mixed. One line.
     """
-    picture = read_picture(source, source.name)
-    height, width = picture.colour.shape[-2:]
+    image = read_picture(source, source.name)
+    height, width = image.colour.shape[-2:]
     if height * width > MOST_MEGAPIXELS * 1e6:
         raise UserError(
             f"{width} x {height} pixels; wanted at most {MOST_MEGAPIXELS:g} megapixels here, wildsr upscale takes more"
         )
     upscaler, device = _opened(first, second, strength if second else 0.0)
     options, finished = UpscaleOptions(), 0
-    total = num_pixels(picture, options, upscaler.channels)
+    total = num_pixels(image, options, upscaler.channels)
 
     def count(pixels: int) -> None:
         nonlocal finished
         finished += pixels
         done(finished / total)
 
-    large = enlarge(upscaler, picture, fitting_tile(upscaler, picture, options, device), options, count)
+    large = enlarge(upscaler, image, fitting_tile(upscaler, image, options, device), options, count)
     file = folder / f"{source.stem}_x{upscaler.scale}.png"
     file.write_bytes(encode_picture(large, "PNG"))
     after = _shown(large)
-    return Pair(_shown(picture).resize(after.size, Image.Resampling.LANCZOS), after, file)
+    return Pair(_shown(image).resize(after.size, Image.Resampling.LANCZOS), after, file)
 
 
 def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
-    """Degrade the middle of a picture; the result is shown enlarged without smoothing, its file is as small as it is.
+    """Degrade the middle of an image; the result is shown enlarged without smoothing, its file is as small as it is.
 
     Raises:
-        UserError: an unreadable picture, or one with a side shorter than the scale. One line.
+        UserError: an unreadable image, or one with a side shorter than the scale. One line.
     """
     hq = crop_to_multiple(middle(to_float(read_image(source)), PART), recipe.scale).contiguous()
     with torch.inference_mode():
@@ -97,8 +97,8 @@ def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, 
     return open_backend(generator, device=device), device
 
 
-def _shown(picture: Picture) -> Image.Image:
-    """Return the colours of a picture, RGB, reduced to SHOWN pixels a side."""
-    image = to_pil(picture.colour).convert("RGB")
+def _shown(image: Picture) -> Image.Image:
+    """Return the colours of an image, RGB, reduced to SHOWN pixels a side."""
+    image = to_pil(image.colour).convert("RGB")
     image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
     return image

@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.apps.demo import pictures
+from wildsr.apps.demo import images
 from wildsr.apps.demo.controls import draw
-from wildsr.apps.demo.pictures import damage, restore
+from wildsr.apps.demo.images import damage, restore
 from wildsr.cli import main
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, read_image, to_float, to_uint8
@@ -22,7 +22,7 @@ def networks(tmp_path):
     return [str(file) for file in files]
 
 
-def test_the_picture_is_enlarged_as_by_the_command(photographs, networks, tmp_path):
+def test_the_image_is_enlarged_as_by_the_command(photographs, networks, tmp_path):
     shares = []
     done = restore(photographs / "a.png", tmp_path, networks[0], done=shares.append)
     assert main(["upscale", str(photographs / "a.png"), "-o", str(tmp_path / "x.png"), "--weights", networks[0]]) == 0
@@ -44,25 +44,25 @@ def test_strength_mixes_the_second_in(photographs, networks, tmp_path):
 
 
 def test_only_what_is_shown_of_a_large_result_is_reduced(photographs, networks, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "SHOWN", 100)
+    monkeypatch.setattr(images, "SHOWN", 100)
     done = restore(photographs / "a.png", tmp_path, networks[0])
     assert done.after.size == done.before.size == (100, 83)
     assert read_image(done.file).shape == (3, 320, 384)
 
 
-def test_a_picture_too_large_for_the_page_is_refused_in_one_line(networks, tmp_path):
+def test_an_image_too_large_for_the_page_is_refused_in_one_line(networks, tmp_path):
     Image.new("L", (2500, 2000)).save(tmp_path / "large.png")
     with pytest.raises(ValueError, match=r"^2500 x 2000 pixels; wanted at most 4 megapixels here"):
         restore(tmp_path / "large.png", tmp_path, networks[0])
 
 
-def test_a_damaged_picture_is_refused_by_the_name_that_it_had(networks, tmp_path):
-    (tmp_path / "a.png").write_bytes(b"no picture")
+def test_a_damaged_image_is_refused_by_the_name_that_it_had(networks, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"^a.png: not a readable image"):
         restore(tmp_path / "a.png", tmp_path, networks[0])
 
 
-def test_the_middle_of_a_picture_is_degraded_by_the_recipe(photographs, tmp_path):
+def test_the_middle_of_an_image_is_degraded_by_the_recipe(photographs, tmp_path):
     recipe = draw(DegradationSpec(), 0)
     done = damage(photographs / "a.png", tmp_path, recipe)
     hq = crop_to_multiple(to_float(read_image(photographs / "a.png")), 4)

@@ -18,34 +18,34 @@ MADE = ("train", "val", STORE, f"{STORE}.part")  # what stands beside it
 
 
 class Entry(NamedTuple):
-    """A picture that was dealt with: which version of it (`stamp`), and what became of it."""
+    """An image that was dealt with: which version of it (`stamp`), and what became of it."""
 
     stamp: str
     outcome: Outcome
 
 
-class Ledger:
+class Manifest:
     """The record of one prepared folder: a file of JSON lines, held open and locked.
 
     Args:
-        folder: where the prepared pictures go.
-        options: what decides how they look; a folder holds pictures of one set of options.
+        folder: where the prepared images go.
+        options: what decides how they look; a folder holds images of one set of options.
 
     Raises:
-        UserError: the folder holds pictures of other options or of unknown origin, or another process is at
+        UserError: the folder holds images of other options or of unknown origin, or another process is at
             work in it.
     """
 
     def __init__(self, folder: Path, options: dict[str, Any]) -> None:
         self.folder = folder
-        self.pictures: dict[str, Entry] = {}
+        self.images: dict[str, Entry] = {}
         self.complete: dict[str, str] = {}  # archive's stem -> fingerprint of what was placed of it
         self.downloaded: set[str] = set()  # archives that are ours to remove
         self.options: dict[str, Any] | None = None
         path = folder / NAME
         empty = not any((folder / name).exists() for name in MADE)
         if not (path.exists() or empty):
-            raise UserError(f"{folder}: holds pictures that wildsr prepare did not put there; choose another --output")
+            raise UserError(f"{folder}: holds images that wildsr prepare did not put there; choose another --output")
         self._open = ExitStack()  # the lock and the file
         self._open.enter_context(lock_folder(folder, "wildsr prepare"))
         try:
@@ -63,7 +63,7 @@ class Ledger:
             self._open.close()
             raise
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Manifest:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -75,11 +75,12 @@ class Ledger:
         self._file.flush()
         self._take(event)
 
-    def add_picture(self, key: str, stamp: str, outcome: Outcome) -> None:
+    def add_image(self, key: str, stamp: str, outcome: Outcome) -> None:
+        """Write down what became of an image."""
         self.add(picture=key, stamp=stamp, outcome=asdict(outcome))
 
     def is_done(self, key: str, plan: Plan | None, stamp: str | None = None) -> bool:
-        """Return whether the picture, in this version where a stamp is given, was dealt with and is all there."""
+        """Return whether the image, in this version where a stamp is given, was dealt with and is all there."""
         outcome = self.known(key, stamp)
         if outcome is None or outcome.damaged:
             return outcome is not None
@@ -90,33 +91,33 @@ class Ledger:
         return set(paths) <= set(paths[0].parent.iterdir())
 
     def known(self, key: str, stamp: str | None = None) -> Outcome | None:
-        """Return what became of the picture, in this version where a stamp is given; None: nothing yet."""
-        entry = self.pictures.get(key)
+        """Return what became of the image, in this version where a stamp is given; None: nothing yet."""
+        entry = self.images.get(key)
         return None if entry is None or stamp not in (None, entry.stamp) else entry.outcome
 
     def remove_old(self, key: str, plan: Plan | None) -> None:
-        """Remove what an earlier version of the picture became: it may have had more sub-images."""
+        """Remove what an earlier version of the image became: it may have had more sub-images."""
         outcome = self.known(key)
         if outcome is not None and not outcome.damaged:
             for name in outputs(key, outcome.width, outcome.height, plan):
                 (self.folder / name).unlink(missing_ok=True)
 
     def _read(self, content: bytes) -> None:
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            self._file.truncate(whole)  # a line cut short by a crash; its picture is done again
-        for line in content[:whole].splitlines():
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            self._file.truncate(end)  # a line cut short by a crash; its image is done again
+        for line in content[:end].splitlines():
             with suppress(ValueError, TypeError, KeyError, AttributeError):  # what cannot be read has not been done
                 self._take(json.loads(line))
 
     def _take(self, event: dict[str, Any]) -> None:
         if "picture" in event:
-            self.pictures[event["picture"]] = Entry(event["stamp"], Outcome(**event["outcome"]))
+            self.images[event["picture"]] = Entry(event["stamp"], Outcome(**event["outcome"]))
         elif "forgotten" in event:
-            self.pictures.pop(event["forgotten"], None)
+            self.images.pop(event["forgotten"], None)
         elif "begun" in event:  # a store, anew: places in an earlier one mean nothing
             self.complete.clear()
-            self.pictures = {key: entry for key, entry in self.pictures.items() if not key.startswith("train/")}
+            self.images = {key: entry for key, entry in self.images.items() if not key.startswith("train/")}
         elif "complete" in event:
             self.complete[event["complete"]] = event["placed"]
         elif "downloaded" in event:

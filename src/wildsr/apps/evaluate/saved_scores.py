@@ -1,4 +1,4 @@
-"""Results of a judgement so far, kept in its folder: the same judgement goes on where it was interrupted."""
+"""Scores found so far, saved in the folder of an evaluation: it goes on where it was interrupted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wildsr.apps.evaluate.evaluator import Score
+from wildsr.apps.evaluate.evaluator import ImageScores
 from wildsr.apps.evaluate.results import (
     COMPARISON,
     IMAGES,
@@ -16,7 +16,7 @@ from wildsr.apps.evaluate.results import (
     PAGE,
     SCORES,
     STRATA,
-    read_scores,
+    read_image_scores,
     score_row,
 )
 from wildsr.data import ValidationSet
@@ -29,58 +29,58 @@ FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON, PAGE)
 EVERY = 10.0  # seconds between two writings of the scores: what a power cut costs
 
 
-class Ledger:
-    """The scores of a judgement by set and picture, written to images.csv now and then.
+class SavedScores:
+    """The scores of an evaluation by set and image, written to images.csv now and then.
 
     Args:
-        folder: the judgement's.
+        folder: the evaluation's.
         settings: all that decides the scores, as JSON has it; scores found with other settings are not taken over.
         overwrite: start anew, whatever there is.
 
     Raises:
-        UserError: the folder holds a judgement with other settings, or files of these names that are none.
+        UserError: the folder holds an evaluation with other settings, or files of these names that are none.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], overwrite: bool = False) -> None:
         self.folder, self.settings = folder, settings
-        self.found: dict[tuple[str, Label], list[Score]] = {}
+        self.found: dict[tuple[str, Label], list[ImageScores]] = {}
         self.written = time.monotonic()
         self.outdated = [folder / name for name in FILES if (folder / name).exists()]
         if self.outdated and not overwrite:
-            self._take_over(self.outdated, settings)
+            self._take_over(self.outdated)
             self.outdated = []
 
-    def _take_over(self, there: Sequence[Path], settings: dict[str, Any]) -> None:
+    def _take_over(self, there: Sequence[Path]) -> None:
         if there[0].name != SETTINGS:
             raise UserError(f"{there[0]} is there already; --overwrite replaces it")
         try:
             before = json.loads(there[0].read_text())
-            other = [key for key in settings if before.get(key) != settings[key]]
+            other = [key for key in self.settings if before.get(key) != self.settings[key]]
         except (ValueError, AttributeError) as error:
             raise UserError(f"{there[0]}: damaged; --overwrite replaces it") from error
         if other:
-            raise UserError(f"{self.folder} holds a judgement with other {', '.join(other)}; --overwrite replaces it")
-        for score in read_scores(self.folder / IMAGES) if self.folder / IMAGES in there else []:
-            self.found.setdefault((score.set, Label(score.picture, score.version)), []).append(score)
+            raise UserError(f"{self.folder} holds an evaluation with other {', '.join(other)}; --overwrite replaces it")
+        for one in read_image_scores(self.folder / IMAGES) if self.folder / IMAGES in there else []:
+            self.found.setdefault((one.set, Label(one.image, one.version)), []).append(one)
 
     def has(self, name: str, label: Label) -> bool:
-        """Return whether a picture of the set `name` has been judged."""
+        """Return whether an image of the set `name` has been evaluated."""
         return (name, label) in self.found
 
     def is_complete(self, sets: Mapping[str, ValidationSet]) -> bool:
-        """Return whether all of the sets has been judged and written."""
+        """Return whether all of the sets has been evaluated and written."""
         written = not self.outdated and (self.folder / PAGE).is_file()  # which is written last
         return written and all(key in self.found for key in keys_of(sets))
 
-    def add(self, name: str, label: Label, scores: list[Score]) -> None:
-        """Keep the scores of a picture."""
-        self.found[name, label] = scores
+    def add(self, name: str, label: Label, found: list[ImageScores]) -> None:
+        """Add the scores of an image."""
+        self.found[name, label] = found
         if time.monotonic() - self.written > EVERY:
             self.write()
 
-    def scores(self, sets: Mapping[str, ValidationSet]) -> list[Score]:
-        """Return all scores so far, in the order of the sets and their pictures."""
-        return [score for key in keys_of(sets) for score in self.found.get(key, [])]
+    def of(self, sets: Mapping[str, ValidationSet]) -> list[ImageScores]:
+        """Return all scores so far, in the order of the sets and their images."""
+        return [one for key in keys_of(sets) for one in self.found.get(key, [])]
 
     def write(self) -> None:
         """Write images.csv, if there is anything to write; before the first time clear the folder for it."""
@@ -93,10 +93,10 @@ class Ledger:
         if not (self.folder / SETTINGS).exists():
             content = json.dumps(self.settings, indent=1).encode()
             write_whole(self.folder / SETTINGS, lambda file: file.write(content))
-        rows = [score_row(score, self.settings["metrics"]) for scores in self.found.values() for score in scores]
+        rows = [score_row(one, self.settings["metrics"]) for found in self.found.values() for one in found]
         write_rows(rows, self.folder / IMAGES)
 
 
 def keys_of(sets: Mapping[str, ValidationSet]) -> list[tuple[str, Label]]:
-    """Yield every picture of every set."""
-    return [(name, pictures.label(index)) for name, pictures in sets.items() for index in range(len(pictures))]
+    """Return every image of every set."""
+    return [(name, images.label(index)) for name, images in sets.items() for index in range(len(images))]

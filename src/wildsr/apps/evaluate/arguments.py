@@ -1,0 +1,127 @@
+"""Arguments of `wildsr evaluate`: weights and sets by name, and metrics that go with the sets."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from wildsr.apps.common.arguments import Parser, positive, whole
+from wildsr.apps.evaluate.eval_sets import EvalSet, read_set
+from wildsr.apps.evaluate.methods import BICUBIC
+from wildsr.apps.upscale.backends import NAMES
+from wildsr.images import expanded
+from wildsr.io import UserError
+from wildsr.metrics import METRICS
+from wildsr.metrics.choice import WITHOUT_REFERENCE
+
+DEFAULT_METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
+
+DESCRIPTION = """Evaluate networks, and bicubic beside them, on any number of sets: methods x sets, as papers print it.
+
+  wildsr evaluate --weights realesrgan-x4plus --set photos hard -o report/
+  wildsr evaluate --weights mine=runs/mine/gan/generator.safetensors theirs.pth --set phone=phone/ -o report/
+  wildsr evaluate --weights mine.pth --set set14=Set14/LRx4:Set14/HR -o report/ --lq-ending x4
+  wildsr evaluate --weights mine.pth --set wild=synthetic:DIV2K_valid_HR/ --recipes 4 -o report/
+
+Weights are files (.safetensors, .pth, .ckpt; other architectures through spandrel) or released names, and may be given
+a name for the tables: NAME=W. Sets are:
+
+  NAME=LQ_DIR              real: images without an original, which have NIQE only
+  NAME=LQ_DIR:HQ_DIR       paired: files of one name; all pairs are checked before
+  NAME=synthetic:HQ_DIR    degraded here by the released recipes, frozen; --recipes N versions of each image
+  photos, hard             what runs validate on: two photographs by the released recipes; text, brick, lines, line art
+
+Folders are searched with their sub-folders. A paired set has the scale of its pairs; the others have --scale, or that
+of the first weights. A network of another scale is left out of a set, which a line says, and has - in the table.
+Images are taken at full size, in tiles where memory wants it, and all methods see the same input: RGB, or grey where
+every network is of one channel (colour by its luma).
+
+The folder gets index.html (all of it as one page, with a before/after slider), means.csv, images.csv (each image),
+strata.csv (by blur, noise, JPEG and order, where recipes are known), comparison.png (the same windows of all methods),
+scores.json and settings.json. The same command again goes on where it was interrupted. A damaged image is named and
+left out of all means, and the exit code is 1."""
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the call, its weights by name; a wrong one ends with exit code 2."""
+    parser = Parser("evaluate", DESCRIPTION)
+    parser.add_argument(
+        "--weights", nargs="+", action="extend", required=True, metavar="W", help="files or released names, or NAME=W"
+    )
+    parser.add_argument(
+        "--set", nargs="+", action="extend", type=eval_set, required=True, metavar="SET",
+        help="NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME=synthetic:HQ_DIR, photos or hard",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--metrics", nargs="+", choices=list(METRICS), default=DEFAULT_METRICS, metavar="M",
+        help=f"of {', '.join(METRICS)} (default: {' '.join(DEFAULT_METRICS)}); lpips and dists want a download, once",
+    )  # fmt: skip
+    parser.add_argument("--border", type=whole, help="pixels left out on each side (default: as many as the scale)")
+    parser.add_argument("--scale", type=positive, help="of all sets but paired ones (default: of the first weights)")
+    parser.add_argument("--recipes", type=positive, help="versions of each image (1 if synthetic, 4 of photos)")
+    parser.add_argument("--lq-ending", default="", help="what names of LQ files end in besides: x4 for 0801x4.png")
+    parser.add_argument("--hq-ending", default="", help="the same of HQ files, such as _HR")
+    parser.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
+    parser.add_argument("--backend", choices=NAMES, default="auto", help="what runs the networks (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier evaluation left in DIR")
+    given = parser.parse_args(words)
+    try:
+        given.weights = named_weights(given.weights)
+        check_names(given.set)
+        check_metrics(given.set, given.metrics)
+    except UserError as error:
+        parser.error(str(error))
+    return given
+
+
+def named_weights(words: Sequence[str]) -> dict[str, str]:
+    """Name weights for the tables: as in NAME=W, else as the file where no other is called so, else by the whole word.
+
+    Raises:
+        UserError: two have one name, or one has that of bicubic.
+    """
+    given, bare = [], []
+    for word in words:
+        name, equals, source = word.partition("=")
+        own = equals and source and re.fullmatch(r"[\w.-]+", name) and not expanded(word).exists()
+        given.append((name, source) if own else ("", word))
+        bare.append(name if own else Path(word).stem)
+    named = {
+        name or (stem if bare.count(stem) == 1 else source): source
+        for (name, source), stem in zip(given, bare, strict=True)
+    }
+    if len(named) < len(words) or BICUBIC in named:
+        raise UserError(f"--weights {' '.join(words)}: wanted names that differ, also from {BICUBIC}, as NAME=W")
+    return named
+
+
+def check_names(sets: Sequence[EvalSet]) -> None:
+    """Check that no two sets have one name. Raises: UserError."""
+    for name, count in Counter(one.name for one in sets).items():
+        if count > 1:
+            raise UserError(f"--set {name}: given {count} times, wanted names that differ")
+
+
+def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str]) -> None:
+    """Check that the metrics go with every set. Raises: UserError."""
+    if not metrics:
+        raise UserError("--metrics: none is left; wanted one more, such as psnr_y")
+    for one in sets:
+        free = set(metrics) & set(WITHOUT_REFERENCE)
+        if one.has_hq and free == set(metrics):
+            raise UserError(f"--metrics: {' '.join(metrics)} alone for the set {one.name}, whose "
+                             "originals are there; it rewards noise, wanted one more, such as psnr_y")  # fmt: skip
+        if not one.has_hq and not free:
+            raise UserError(f"--metrics: the set {one.name} has no originals; wanted {WITHOUT_REFERENCE[0]}, too")
+
+
+def eval_set(word: str) -> EvalSet:
+    """Read a set, for `type=`."""
+    try:
+        return read_set(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,116 @@
+"""Panels of a page: versions of a window side by side, and their images as data URIs, within a bound."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from wildsr.apps.evaluate.crops import Crop, crop_file
+from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
+from wildsr.images import read_image, to_pil
+from wildsr.metrics import METRICS, display_of, metric_names
+from wildsr.metrics.choice import Displays
+from wildsr.training.datamodule import MAIN
+
+BOUND = 9_000_000  # bytes of all images in a page, which so stays below 10 MB
+QUALITY = 90  # of WebP, where the lossless files would surpass the bound
+
+Notes = Mapping[tuple[str, str, str, str], str]  # set, image, version, method -> a few words
+
+
+class Version(NamedTuple):
+    """A window as one method made it: where it lies, and what stands beside it."""
+
+    label: str
+    file: Path
+    note: str = ""
+    tone: int | None = None
+
+
+class Panel(NamedTuple):
+    """Versions of one window; `left` and `right` are those that are compared first."""
+
+    crop: Crop
+    versions: list[Version]
+    left: int
+    right: int
+
+    @property
+    def title(self) -> str:
+        """Return the image's name, with its set and version where they say something."""
+        title = self.crop.picture if self.crop.set == MAIN else f"{self.crop.picture} ({self.crop.set})"
+        return f"{title}, version {self.crop.version + 1}" if self.crop.version else title
+
+
+def panels_of(run: Path, crops: Sequence[Crop], folders: Mapping[str, Path], notes: Notes) -> list[Panel]:
+    """Return a panel a window: what lies of it in a run's folders, by label. The first is beside the last but HQ."""
+    panels = []
+    for crop in crops:
+        where = (crop.set, crop.picture, str(crop.version))
+        versions = [
+            Version(label, file, notes.get((*where, label), ""))
+            for label, folder in folders.items()
+            if (file := crop_file(run, folder, crop)) is not None
+        ]
+        if len(versions) > 1:
+            last = max(place for place, version in enumerate(versions) if version.label != "HQ")
+            panels.append(Panel(crop, versions, 0, last))
+    return panels
+
+
+class Embedded(NamedTuple):
+    """Panels whose images fit the bound, the data URI of each image, and what was done to make them fit."""
+
+    panels: list[Panel]
+    uris: dict[Path, str]
+    remark: str
+
+
+def embed(panels: Sequence[Panel], bound: int = BOUND) -> Embedded:
+    """Embed the images of panels: as they are; else all as WebP at QUALITY; else so, of as many panels as fit."""
+    files = list(dict.fromkeys(version.file for panel in panels for version in panel.versions))
+    if sum(_encoded(file.stat().st_size) for file in files) <= bound:
+        return Embedded(list(panels), {file: _uri("png", file.read_bytes()) for file in files}, "")
+    remark = f"Images are WebP at quality {QUALITY}, which keeps this page below {(bound + 10**6) // 10**6} MB."
+    uris: dict[Path, str] = {}
+    fitting: list[Panel] = []
+    for panel in panels:
+        more = {version.file: _uri("webp", _webp(version.file)) for version in panel.versions}
+        if sum(map(len, (uris | more).values())) > bound:
+            break
+        uris |= more
+        fitting.append(panel)
+    if len(fitting) < len(panels):
+        remark += f" {len(panels) - len(fitting)} of {len(panels)} are left out for the same reason."
+    return Embedded(fitting, uris, remark)
+
+
+def _encoded(size: int) -> int:
+    return -(-size // 3) * 4
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _webp(file: Path) -> bytes:
+    content = io.BytesIO()
+    to_pil(read_image(file)).save(content, "WEBP", quality=QUALITY)
+    return content.getvalue()
+
+
+def notes_of(images: Sequence[Mapping[str, str]], displays: Displays = METRICS) -> Notes:
+    """Return what each method reached on each image, in few words: its first score."""
+    notes = {}
+    for row in images:
+        names = metric_names(name for name in row if name not in IMAGE_COLUMNS)
+        scores = [(display_of(name, displays), score) for name in names if (score := number(row[name])) is not None]
+        if scores:
+            key = (row.get("set", ""), row.get("picture", ""), row.get("version", ""), row.get("method", ""))
+            display, score = scores[0]
+            text = f"{score:.{display.digits}f}"
+            notes[key] = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
+    return notes
