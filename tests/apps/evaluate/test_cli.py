@@ -68,6 +68,48 @@ def test_bicubic_has_the_scores_that_one_computes_by_hand(run, tmp_path):
     assert found == pytest.approx({"flat/psnr_rgb": rgb, "flat/psnr_y": luma}, abs=1e-3)
 
 
+OWN = """
+from torchmetrics import MeanMetric
+
+class Level(MeanMetric):
+    label, digits, higher_is_better = "Grey level", 1, None
+
+    def __init__(self, border):
+        super().__init__()
+        self.border = border
+
+    def update(self, sr):
+        super().update(sr.mean() * 255 + 1000 * self.border)
+"""
+
+
+def test_an_own_metric_is_measured_inside_the_border_and_bears_its_label(run, tmp_path, monkeypatch):
+    (tmp_path / "own_metric.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    plain(tmp_path / "lq", 110, (20, 20))
+    words = ("--set", f"flat={tmp_path}/lq", "--metrics", "level=own_metric:Level")
+    for _ in range(2):  # the second time nothing is left to do
+        code, out, _ = run(*words)
+        assert code == 0 and "Grey level" in out and "4110.0" in out
+    assert json.loads((tmp_path / "report" / "scores.json").read_text())["bicubic"] == {"flat/level": 4110}
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Grey level" in page and "4110.0" in page
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("level=nowhere:Level", "metric.level: nowhere:Level: No module named 'nowhere'; wanted MODULE:CLASS"),
+        ("level=json:JSONDecoder", "metric.level: given a JSONDecoder, wanted a torchmetrics.Metric"),
+        ("psnr_y=torchmetrics:MeanMetric", "metric.psnr_y: wanted another name"),
+    ],
+)
+def test_an_own_metric_that_is_none_is_refused_in_one_line(run, tmp_path, word, said):
+    plain(tmp_path / "lq", 110, (20, 20))
+    code, _, error = run("--set", f"flat={tmp_path}/lq", "--metrics", "niqe", word)
+    assert code == 2 and said in error and error.count("\n") == 1
+
+
 def test_one_black_pair_leaves_the_means_finite_and_scores_json_json(run, tmp_path):
     plain(tmp_path / "lq", 110, (20, 20))
     plain(tmp_path / "hq", 100, (80, 80))
@@ -253,7 +295,7 @@ def test_a_network_that_gives_no_numbers_fails_by_name(run, tmp_path, weights):
         (["--set", "photos", "photos"], "photos: given 2 times"),
         (["--set", "lq"], "wanted NAME=LQ_DIR"),
         (["--set", "photos", "--border", "-1"], "--border"),
-        (["--set", "photos", "--metrics", "psnr"], "invalid choice"),
+        (["--set", "photos", "--metrics", "psnr"], "--metrics: given 'psnr', wanted one of psnr_y"),
         ([], "--set"),
     ],
 )

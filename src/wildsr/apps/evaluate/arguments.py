@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from torchmetrics import Metric
 
 from wildsr.apps.common.arguments import Parser, positive, whole
 from wildsr.apps.evaluate.eval_sets import EvalSet, read_set
 from wildsr.apps.evaluate.methods import BICUBIC
 from wildsr.apps.upscale.backends import NAMES
+from wildsr.checks import checked_choice
 from wildsr.images import expanded
 from wildsr.io import UserError
 from wildsr.metrics import METRICS
-from wildsr.metrics.choice import WITHOUT_REFERENCE
+from wildsr.metrics.base import needs_hq
+from wildsr.metrics.choice import WITHOUT_REFERENCE, import_metrics
 
 DEFAULT_METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
 
@@ -57,8 +61,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the results go")
     parser.add_argument(
-        "--metrics", nargs="+", choices=list(METRICS), default=DEFAULT_METRICS, metavar="M",
-        help=f"of {', '.join(METRICS)} (default: {' '.join(DEFAULT_METRICS)}); lpips and dists want a download, once",
+        "--metrics", nargs="+", default=DEFAULT_METRICS, metavar="M",
+        help=f"of {', '.join(METRICS)} (default: {' '.join(DEFAULT_METRICS)}), or a torchmetrics.Metric of your own as "
+             "NAME=MODULE:CLASS; lpips and dists want a download, once",
     )  # fmt: skip
     parser.add_argument("--border", type=whole, help="pixels left out on each side (default: as many as the scale)")
     parser.add_argument("--scale", type=positive, help="of all sets but paired ones (default: of the first weights)")
@@ -72,7 +77,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     try:
         given.weights = named_weights(given.weights)
         check_names(given.set)
-        check_metrics(given.set, given.metrics)
+        given.metrics, given.own = named_metrics(given.metrics)
+        check_metrics(given.set, given.metrics, import_metrics(given.own, 0))
     except UserError as error:
         parser.error(str(error))
     return given
@@ -106,12 +112,23 @@ def check_names(sets: Sequence[EvalSet]) -> None:
             raise UserError(f"--set {name}: given {count} times, wanted names that differ")
 
 
-def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str]) -> None:
-    """Check that the metrics go with every set. Raises: UserError."""
+def named_metrics(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the names of metrics, and the classes of those of a user's own by name, given as NAME=MODULE:CLASS.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    own = dict(word.split("=", 1) for word in words if "=" in word)
+    return [checked_choice("--metrics", word.partition("=")[0], (*METRICS, *own)) for word in words], own
+
+
+def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str], own: Mapping[str, Metric]) -> None:
+    """Check that the metrics, and a user's own among them, go with every set. Raises: UserError."""
     if not metrics:
         raise UserError("--metrics: none is left; wanted one more, such as psnr_y")
+    without_reference = {*WITHOUT_REFERENCE, *(name for name, metric in own.items() if not needs_hq(metric))}
     for one in sets:
-        free = set(metrics) & set(WITHOUT_REFERENCE)
+        free = set(metrics) & without_reference
         if one.has_hq and free == set(metrics):
             raise UserError(f"--metrics: {' '.join(metrics)} alone for the set {one.name}, whose "
                              "originals are there; it rewards noise, wanted one more, such as psnr_y")  # fmt: skip

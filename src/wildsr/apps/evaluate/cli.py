@@ -28,7 +28,9 @@ from wildsr.apps.evaluate.results import (
     PAGE,
     STRATA,
     mean_rows,
+    read_displays,
     table_of_sets,
+    write_displays,
     write_results,
 )
 from wildsr.apps.evaluate.saved_scores import SavedScores
@@ -38,6 +40,7 @@ from wildsr.images import first_line, printable
 from wildsr.io import can_be_mended, write_rows
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics
+from wildsr.metrics.choice import import_metrics, own_displays
 from wildsr.networks import load_generator
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.states import weights_digest
@@ -61,8 +64,9 @@ def main(words: Sequence[str]) -> int:
             log.error(printable(fault))
         raise
     check_scales(networks, sets)
-    given.metrics = list(chosen_metrics(given.metrics, 0))  # those that can be had
-    check_metrics(given.set, given.metrics)
+    own = import_metrics(given.own, 0)
+    given.metrics = list(chosen_metrics(given.metrics, 0, own=own))  # those that can be had
+    check_metrics(given.set, given.metrics, own)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = settings_of(given, networks, sets, device)
     for name, network in settings["weights"].items():
@@ -100,6 +104,7 @@ def evaluate_sets(
         if found:
             write_rows(mean_rows(found), given.output / MEANS)
             write_results(found, sets, given.metrics, given.output, windows)
+            write_displays(own_displays(import_metrics(given.own, 0)), given.output)
             write_page(given.output, windows, settings, given.output / PAGE)
     return show(given, found, failed, total)
 
@@ -131,7 +136,8 @@ def show(given: argparse.Namespace, found: Sequence[ImageScores], failed: int, t
     """Print the means and where the files are. Returns the exit code."""
     if found:
         border = "as many border pixels as the scale" if given.border is None else f"{given.border} border pixels"
-        Console().print(table_of_sets(mean_rows(found), f"means over the images, {border} left out"))
+        displays = read_displays(given.output)
+        Console().print(table_of_sets(mean_rows(found), f"means over the images, {border} left out", displays))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")
@@ -167,6 +173,7 @@ def settings_of(
             for one, images in zip(given.set, sets.values(), strict=True)
         },
         "metrics": given.metrics,
+        **({"own_metrics": given.own} if given.own else {}),
         "border": given.border,
         "backend": given.backend,
         "half": given.half,

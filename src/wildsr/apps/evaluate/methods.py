@@ -19,6 +19,7 @@ from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.data import ValidationSet
 from wildsr.io import UserError
+from wildsr.metrics.choice import import_metrics
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, tile_side, upscale
 
@@ -69,7 +70,8 @@ def build_evaluators(
             share = sizes[method] / sum(sizes.values())  # of the time, about
             methods[method] = method_of(opened[method], device, share, bar)
         border = images.scale if given.border is None else given.border
-        evaluators.append(Evaluator(name, images, methods, given.metrics, border, device, windows))
+        own = import_metrics(given.own, border)
+        evaluators.append(Evaluator(name, images, methods, given.metrics, border, device, windows, own))
     return evaluators
 
 

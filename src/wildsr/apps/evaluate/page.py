@@ -8,7 +8,7 @@ from typing import Any
 
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.panels import embed, notes_of
-from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA
+from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays
 from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.images import write_whole
@@ -26,14 +26,14 @@ def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any], file
         UserError: a file is damaged.
         OSError: the page cannot be written.
     """
-    scores = read_scores(folder / SCORES)
+    scores, displays = read_scores(folder / SCORES), read_displays(folder)
     text = render(
         "evaluation.html",
         title=folder.resolve().name,
         methods=list(scores),
         settings=settings,
-        tables=tables_of([TableRow(method, [row]) for method, row in scores.items()]),
-        found=embed(windows.panels(notes_of(read_table(folder / IMAGES)))),
-        strata=strata_tables(read_table(folder / STRATA)),
+        tables=tables_of([TableRow(method, [row]) for method, row in scores.items()], displays),
+        found=embed(windows.panels(notes_of(read_table(folder / IMAGES), displays))),
+        strata=strata_tables(read_table(folder / STRATA), displays),
     )
     write_whole(file, lambda stream: stream.write(text.encode()))

@@ -24,7 +24,7 @@ from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import first_line, save_picture, write_whole
 from wildsr.io import UserError, write_rows
-from wildsr.metrics import METRICS, MetricDisplay
+from wildsr.metrics import METRICS, MetricDisplay, display_of, metric_names
 from wildsr.metrics.choice import Displays
 from wildsr.scores import mean_text, write_scores
 
@@ -124,19 +124,20 @@ def _image_scores(row: dict[str, str]) -> ImageScores:
     return ImageScores(row["set"], row["picture"], int(row["version"]), row["method"], scores, recipe)
 
 
-def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str, displays: Displays = METRICS) -> Table:
     """Lay out the rows of `mean_rows` for the terminal: sets and their metrics down, methods across."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     means = {(row["set"], row["method"]): row for row in rows}
-    metrics = [name for name in METRICS if any(name in row for row in rows)]
+    metrics = metric_names(name for row in rows for name in row if name not in ("set", "images", "method"))
+    shown = {name: display_of(name, displays) for name in metrics}
     table = Table(title=title, title_justify="left", caption_justify="left")
-    table.caption = "; ".join(f"{METRICS[name].label}: {METRICS[name].meaning}" for name in metrics)
+    table.caption = "; ".join(f"{one.label}: {one.meaning}" for one in shown.values() if one.meaning)
     for head in ("set", "images", "", *methods):
         table.add_column(Text(head), justify="left" if head in ("set", "") else "right", overflow="fold")
     for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
         own = [metric for metric in metrics if any(metric in row for row in rows if row["set"] == name)]
         for place, metric in enumerate(own):
-            display = METRICS[metric]
+            display = shown[metric]
             texts = [mean_text(means.get((name, method), {}), metric, display.digits) for method in methods]
             head = (name, images) if place == 0 else ("", "")
             table.add_row(*head, display.label, *texts, end_section=place == len(own) - 1)
