@@ -176,3 +176,9 @@ def test_a_jpeg_xl_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     monkeypatch.setattr("pillow_jxl.JpegXLImagePlugin.Decoder", lambda **_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match=r"a: 32 x 24 pixels, 768 in all, more than the 767 allowed"):
         read_picture(tmp_path / "a.jxl", "a", 767)
+
+
+def test_the_stamp_of_an_encoder_of_jpeg_2000_is_no_comment():
+    file = io.BytesIO()
+    RAMP.save(file, "JPEG2000")
+    assert read_picture(file, "memory").metadata.comment == b""

@@ -74,8 +74,9 @@ def enlarge(
         return replace(picture, colour=colour)
     alpha = _resized(alpha, size)
     if is_filled:
-        hidden = alpha * (2**picture.bits - 1) < 0.5
-        colour = torch.where(hidden, _resized(picture.colour, size), colour)
+        hidden = alpha[0] * (2**picture.bits - 1) < 0.5
+        planes = zip(colour, picture.colour, strict=True)  # one by one, which spares memory
+        colour = torch.stack([torch.where(hidden, _resized(own[None], size)[0], plane) for plane, own in planes])
     return replace(picture, colour=colour, alpha=alpha)
 
 
