@@ -13,6 +13,7 @@ CORE = (
     "wildsr.io",
     "wildsr.checks",
     "wildsr.locking",
+    "wildsr.memory",
     "wildsr.images",
     "wildsr.scores",
     "wildsr.degradation",

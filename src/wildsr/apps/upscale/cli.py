@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import math
 import sys
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import CODECS, Coding
 from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import (
-    SUFFIXES,
+    OUTPUT_SUFFIXES,
     Picture,
+    TooManyPixelsError,
     check_fits,
     encode_picture,
     first_line,
+    lost_metadata,
     middle,
     printable,
     read_picture,
@@ -33,6 +36,8 @@ from wildsr.images import (
 )
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.tiling import Upscaler
+
+log = logging.getLogger(__name__)
 
 FACTORS = 0.01, 100.0  # of --scale: beyond them it is a slip of the finger
 SHEET_SIDE = 128  # LQ pixels from the middle of the picture, in a sheet of strengths
@@ -53,10 +58,14 @@ realesrgan-x4plus-anime, realesr-animevideov3. --blend mixes those of a second n
 first, 1 the second. That makes sense for networks that share their beginning, such as the two stages of a run.
 
 Grey stays grey, and alpha is kept; a network of four channels sees it beside the colour, opaque where there is none.
-16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats. CMYK
-becomes sRGB, a palette RGB. The picture is turned as its EXIF says; the colour profile, EXIF, XMP and the resolution
-are kept, the thumbnail is not. Of several frames or pages the first is taken, and a line says so. JPEG and BMP have no
-alpha: a picture with it is refused there.
+What alpha hides does not change what is seen. 16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats.
+CMYK becomes sRGB, a palette RGB. The image is turned as its EXIF says; the colour profile, the colours that a PNG
+declares, EXIF, XMP, IPTC, comments, texts and the resolution are kept where the format of the result has a place for
+them, and a line says what it has none for; the thumbnail is not kept. Of several frames or pages the first is taken,
+and a line says so. JPEG and BMP have no alpha: an image with it is refused there.
+
+Besides what is written, GIF, JPEG 2000, PPM, TGA, DDS, ICO, PCX, QOI and SGI are read; HEIC with pip install pi-heif,
+JPEG XL with pip install pillow-jxl-plugin.
 
 Of a video every frame is enlarged. Sound, subtitles, chapters and fonts are copied byte for byte; time stamps,
 rotation, tags of colour and the depth of 8 or 10 bits are kept. After a break the same command goes on: finished
@@ -97,10 +106,13 @@ def attempt(run: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> bool
     """
     bar.begin(job.name)
     try:
-        picture = read_picture(source_of(job), job.name)
+        picture = read_picture(source_of(job), job.name, run.given.max_pixels)
     except ValueError as error:
-        bar.say(f"error: {error}")
+        more = "; --max-pixels takes more" if isinstance(error, TooManyPixelsError) else ""
+        bar.say(f"error: {error}{more}")
         return False
+    if lost := lost_metadata(picture, job.kind):
+        log.warning("%s: %s has no place for its %s", job.name, job.kind, ", ".join(lost))
     if picture.frames > 1:
         bar.say(f"{job.name}: {picture.frames} frames or pages; the first is taken")
     try:
@@ -135,7 +147,7 @@ def enlarged(run: UpscaleSession, upscaler: Upscaler, picture: Picture, job: Job
 def write_strengths(run: UpscaleSession, job: Job, strengths: list[float]) -> int:
     """Write a sheet of the middle of a picture at several strengths of the second network."""
     assert run.second is not None and job.target is not None
-    image = middle(read_picture(source_of(job), job.name).colour, SHEET_SIDE)
+    image = middle(read_picture(source_of(job), job.name, run.given.max_pixels).colour, SHEET_SIDE)
     image = image.expand(3, -1, -1)
     with Bar(len(strengths), "MP") as bar:
         bar.begin(job.name)
@@ -166,7 +178,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "--alpha", choices=ALPHAS, default=ALPHAS[0], help="what enlarges it (default: %(default)s); interpolate is "
         "by Lanczos, and spares half of the time",
     )  # fmt: skip
-    parser.add_argument("--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of results in a folder (png)")
+    parser.add_argument(
+        "--format", choices=[suffix[1:] for suffix in OUTPUT_SUFFIXES], help="of results in a folder (png)"
+    )
     parser.add_argument("--suffix", default="", help="appended to the names of results in a folder, such as _x4")
     parser.add_argument("--codec", choices=list(CODECS), default="h264", help="of a video (default: %(default)s)")
     parser.add_argument(
@@ -175,6 +189,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     parser.add_argument("--tile", type=positive, help="side of a tile, input pixels (as large as memory allows)")
+    parser.add_argument(
+        "--max-pixels", type=positive, metavar="N",
+        help="of an input image; more is refused (default: what the free memory has room for)",
+    )  # fmt: skip
     parser.add_argument("--batch", type=positive, default=1, help="tiles at once, for small ones (%(default)s)")
     parser.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
     parser.add_argument(

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wildsr.images import Picture
+from wildsr.images import Picture, fill_transparent
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
@@ -44,7 +44,10 @@ def enlarge(
     options: UpscaleOptions,
     done: Callable[[int], object] = lambda pixels: None,
 ) -> Picture:
-    """Enlarge a picture to s times its size, then by Lanczos to the size asked for.
+    """Enlarge an image to s times its size, then by Lanczos to the size asked for.
+
+    What alpha hides does not change what is seen: while it is enlarged, each hidden pixel has the colour of the nearest
+    one that is seen. Where the result hides its pixels, they have the image's own colours, by Lanczos.
 
     Args:
         tile: side of a tile in LQ pixels, without its surroundings.
@@ -55,6 +58,9 @@ def enlarge(
     """
     size = result_size(upscaler.scale, picture, options)
     colour, alpha = picture.colour, picture.alpha
+    if alpha is not None:
+        colour = fill_transparent(colour, alpha)
+    is_filled = colour is not picture.colour
     if alpha is not None and upscaler.channels == RGBA:
         together = upscale(upscaler, torch.cat([colour.expand(3, -1, -1), alpha]), tile, options.batch, done)
         colour = together[:3] if len(colour) == 3 else luma(together[:3])
@@ -63,7 +69,15 @@ def enlarge(
         colour = upscale(upscaler, colour, tile, options.batch, done)
         if alpha is not None and _passes_network(alpha, options):
             alpha = upscale(upscaler, alpha, tile, options.batch, done)
-    return replace(picture, colour=_resized(colour, size), alpha=None if alpha is None else _resized(alpha, size))
+    colour = _resized(colour, size)
+    if alpha is None:
+        return replace(picture, colour=colour)
+    alpha = _resized(alpha, size)
+    if is_filled:
+        hidden = alpha[0] * (2**picture.bits - 1) < 0.5
+        planes = zip(colour, picture.colour, strict=True)  # one by one, which spares memory
+        colour = torch.stack([torch.where(hidden, _resized(own[None], size)[0], plane) for plane, own in planes])
+    return replace(picture, colour=colour, alpha=alpha)
 
 
 def fitting_tile(upscaler: Upscaler, picture: Picture, options: UpscaleOptions, device: torch.device) -> int:
