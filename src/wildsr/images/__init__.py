@@ -1,8 +1,8 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import SUFFIXES, file_state, find_images, image_size, kind_of, walk
+from wildsr.images.files import SUFFIXES, damage_allowed, file_state, find_images, image_size, kind_of, walk
 from wildsr.images.metadata import Metadata
-from wildsr.images.pictures import Picture, check_fits, encode_picture, read_picture
+from wildsr.images.pictures import LOSSY, WITH_QUALITY, Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (
     crop_to_multiple,
     from_pil,
@@ -19,11 +19,14 @@ from wildsr.images.tensors import (
 from wildsr.io import expanded, first_line, printable, require_writable, write_whole
 
 __all__ = [
+    "LOSSY",
     "SUFFIXES",
+    "WITH_QUALITY",
     "Metadata",
     "Picture",
     "check_fits",
     "crop_to_multiple",
+    "damage_allowed",
     "encode_picture",
     "expanded",
     "file_state",
