@@ -48,7 +48,7 @@ FASTEST = {
 }
 
 Forward = Callable[[Tensor], Tensor]
-DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
+DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 
 
 @dataclass
@@ -113,15 +113,15 @@ def find_device(name: str | None = None) -> torch.device:
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not DEVICE.fullmatch(name):
+    found, count = DEVICE.fullmatch(name), torch.cuda.device_count()
+    if not found:
         raise UserError(f"device {name!r}: wanted cpu, cuda, cuda:N (such as cuda:1) or mps")
-    device, count = torch.device(name), torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
+    if name.startswith("cuda") and int(found[1] or 0) >= count:  # torch would take cuda:999 for cuda:-25
         there = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0 alone" if count else "no CUDA GPU"
         raise UserError(f"device {name}: torch finds {there} here; wanted cpu{' or one of these' * bool(count)}")
-    if device.type == "mps" and not torch.backends.mps.is_available():
+    if name == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps: torch finds no Apple GPU here; wanted cpu")
-    return device
+    return torch.device(name)
 
 
 def fastest(generator: nn.Module, device: torch.device) -> str:

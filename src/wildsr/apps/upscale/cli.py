@@ -59,8 +59,9 @@ def main(words: Sequence[str]) -> int:
     refuse_clashes([job.target for job in todo if job.target is not None], given.overwrite, SKIPS)
     if given.strengths:
         return write_strengths(session, jobs[0], given.strengths)
+    others = left_out(given.inputs, jobs)  # before results are written, some of them into these folders
     failed = upscale_all(session, todo) if todo else 0
-    if summary := summarize(jobs, len(todo), failed, given.inputs, given.output):
+    if summary := summarize(jobs, len(todo), failed, others, given.output):
         print(summary)
     if failed:
         log.error(f"{failed} of {len(todo)} images failed")
@@ -75,10 +76,9 @@ def upscale_all(session: UpscaleSession, jobs: Sequence[Job]) -> int:
         return sum(not attempt(session, upscaler, job, bar) for job in jobs)
 
 
-def summarize(jobs: Sequence[Job], todo: int, failed: int, inputs: Sequence[str], output: str | None) -> str:
+def summarize(jobs: Sequence[Job], todo: int, failed: int, others: str, output: str | None) -> str:
     """Return how many images were done, skipped and left out; "" where one that fails has said it all."""
     where = jobs[0].target if len(jobs) == 1 else output
-    others = left_out(inputs, jobs)
     skipped = len(jobs) - todo
     if (len(jobs) == 1 and jobs[0].target is None) or not (todo > failed or skipped or others):
         return ""

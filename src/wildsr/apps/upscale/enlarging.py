@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.images import Picture
+from wildsr.io import UserError
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
@@ -27,21 +28,35 @@ class UpscaleOptions:
     """How images are enlarged: by the network, then by Lanczos to the size asked for; by default that of the network.
 
     Args:
-        factor: of the result to the image, any number above 0.
+        scale: of the result to the image, any number above 0.
         alpha: "network": alpha passes the network, as a grey image would, or beside the colour where the network has
             four channels; "interpolate": by Lanczos.
         batch: tiles that are handed over at once.
         width: of the result, in pixels; the aspect is kept where the height is not given.
         height: of the result, in pixels; the aspect is kept where the width is not given.
         max_side: the result's longer side, in pixels; the aspect is kept.
+
+    Raises:
+        UserError: another alpha, a number that is not above 0, or sizes that exclude each other.
     """
 
-    factor: float | None = None
+    scale: float | None = None
     alpha: str = "network"
     batch: int = 1
     width: int | None = None
     height: int | None = None
     max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.alpha not in ALPHAS:
+            raise UserError(f"alpha {self.alpha!r}: wanted {' or '.join(ALPHAS)}")
+        sizes = {name: getattr(self, name) for name in ("scale", "width", "height", "max_side")}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        for name, size in given.items():
+            if not size > 0:
+                raise UserError(f"{name} {size:g}: wanted a number above 0")
+        if len(given) > 1 and list(given) != ["width", "height"]:
+            raise UserError(f"{' and '.join(given)}: wanted one of them")
 
 
 def enlarge(
@@ -111,7 +126,7 @@ def result_size(scale: int, image: Picture, options: UpscaleOptions) -> tuple[in
     elif options.max_side is not None:
         factor = options.max_side / max(height, width)
     else:
-        factor = scale if options.factor is None else options.factor
+        factor = scale if options.scale is None else options.scale
     return max(round(height * factor), 1), max(round(width * factor), 1)
 
 

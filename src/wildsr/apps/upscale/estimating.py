@@ -18,7 +18,7 @@ from wildsr.networks.tiling import Upscaler, pixels_seen, upscale
 
 PROBE = 128  # LQ pixels a side, at first
 WORTH = 64  # times the probe's pixels in the whole work, at which measuring costs less than 2 % of it
-ENOUGH = 2.0  # seconds: in less a runtime's own overhead counts; ncnn on 64 pixels a side took 6 times too long
+ENOUGH = 2.0  # seconds: in less, threads that wait for each other count; ncnn on a busy machine was 3 times too slow
 LONG = 60.0  # seconds of work from which it is said
 LARGE, COMPACT, RATIO = "realesrgan-x4plus", "realesr-animevideov3", 20  # seconds of the one, README's "Backends"
 

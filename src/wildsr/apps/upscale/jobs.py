@@ -174,11 +174,11 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
     target = source.parent if naming.output is None else naming.path
     if not source.is_file():
         raise UserError(f"{printable(source)}: no such file")
-    if target.is_dir() or str(naming.output).endswith(("/", os.sep)) or not target.suffix:
+    if naming.output != STREAM and (target.is_dir() or str(naming.output).endswith(("/", os.sep)) or not target.suffix):
         own = source.suffix.lower()
         target /= f"{source.stem}{naming.suffix}{own if own in codecs.CONTAINERS else codecs.ANY}"
     kind = codecs.CONTAINERS.get(target.suffix.lower())
-    if naming.output == STREAM or kind is None:
+    if kind is None:
         wanted = ", ".join(codecs.CONTAINERS)
         raise UserError(f"{printable(target)}: no video file; wanted a name that ends in one of {wanted}")
     if target.resolve() == source.resolve():
