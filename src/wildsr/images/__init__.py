@@ -1,6 +1,7 @@
 """Pictures: files to tensors and back. Every rule about image formats lives here."""
 
-from wildsr.images.files import SUFFIXES, damage_allowed, file_state, find_images, image_size, kind_of, walk
+from wildsr.images.damage import damage_allowed
+from wildsr.images.files import SUFFIXES, file_state, find_images, image_size, kind_of, walk
 from wildsr.images.metadata import Metadata
 from wildsr.images.pictures import LOSSY, WITH_QUALITY, Picture, check_fits, encode_picture, read_picture
 from wildsr.images.tensors import (

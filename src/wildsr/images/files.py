@@ -66,19 +66,6 @@ def file_state(path: Path) -> os.stat_result:
 
 
 @contextmanager
-def damage_allowed() -> Iterator[None]:
-    """Let damaged files be decoded as far as they go, for the time of the block; the rest is grey, or black.
-
-    Pillow's switch is one for the process.
-    """
-    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-@contextmanager
 def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.ImageFile]:
     """Open a picture by Pillow, for use and decoding within the block.
 

@@ -31,10 +31,6 @@ class Metadata:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
 
-    def stripped(self) -> Metadata:
-        """Return what the colours need, and nothing about the photograph or its author."""
-        return Metadata(icc=self.icc)
-
 
 def read_metadata(picture: Image.Image, info: Mapping[str | tuple[int, int], Any], channels: int) -> Metadata:
     """Read the metadata of a picture.

@@ -79,7 +79,7 @@ def open_backend(
 
     Raises:
         ValueError: no such backend, one that is not installed, or that cannot run this kind of network; or a network
-            whose channels are those of no picture. One line.
+            whose channels are those of no image. One line.
     """
     if name not in NAMES:
         raise UserError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")

@@ -21,6 +21,7 @@ from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import (
+    Metadata,
     Picture,
     check_fits,
     damage_allowed,
@@ -63,7 +64,7 @@ def main(words: Sequence[str]) -> int:
     failed = upscale_all(session, todo) if todo else 0
     if summary := summarize(jobs, len(todo), failed, others, given.output):
         print(summary)
-    if failed:
+    if failed and len(todo) > 1:  # of one alone its own line has said it
         log.error(f"{failed} of {len(todo)} images failed")
     return 1 if failed else 0
 
@@ -160,7 +161,7 @@ def enlarged(session: UpscaleSession, upscaler: Upscaler, image: Picture, job: J
     if given.background:
         image = flatten(image, given.background)
     if given.strip:
-        image = replace(image, metadata=image.metadata.stripped())
+        image = replace(image, metadata=Metadata(icc=image.metadata.icc))  # without it the colours would be others
     rows, columns = result_size(upscaler.scale, image, session.options)
     check_fits(job.kind, columns, rows, image.alpha is not None)
     tile, total = session.tile(upscaler, image), num_pixels(image, session.options, upscaler.channels)

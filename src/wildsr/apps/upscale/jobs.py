@@ -258,6 +258,6 @@ def _is_result(file: Path, folder: Path, naming: Naming) -> bool:
     output = naming.path.resolve()
     if output == folder.resolve():
         return bool(naming.suffix) and file.stem.endswith(naming.suffix)
-    # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is a picture.
+    # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is an image.
     place = Path(os.path.realpath(file.parent))
     return not folder.resolve().is_relative_to(output) and place.is_relative_to(output)
