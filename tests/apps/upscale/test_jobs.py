@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def test_more_than_six_reasons_are_summed_up(folder):
     said = left_out(["photos"], plan(["photos"], Naming("out")))
     assert said == "2 .t0, 1 .t1, 1 .t2, 1 .t3, 1 .t4, 1 .t5, 3 others"
     assert left_out(["photos/a.png"], plan(["photos/a.png"], Naming("out"))) == ""
+
+
+def test_a_folder_that_may_not_be_read_is_said_too(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "more":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("wildsr.images.files.os.scandir", refuse)
+    jobs = plan(["photos"], Naming("out"))
+    assert len(jobs) == 3
+    assert left_out(["photos"], jobs) == "1 folder that may not be read"
 
 
 def test_inputs_that_do_not_exist_are_refused_before_any_weights_are_read(folder):
@@ -178,6 +193,8 @@ def test_results_of_an_earlier_run_inside_the_input_folder_are_no_inputs(folder)
         (["photos"], ("-",), "photos is a folder; wanted a folder as output, not -"),
         (["-", "photos/a.png"], ("out",), "standard input has no name"),
         (["-"], ("out/",), "standard input has no name"),
+        (["photos/a.png", "-"], (None,), "standard input has no name; wanted a file as output, not none"),
+        (["photos/a.png"], (None,), "photos/a.png is an input; wanted another --output or --suffix"),
         (["photos/a.png"], ("x.xyz",), r"x\.xyz: no image format '\.xyz'"),
         (["photos/a.png"], ("x.png", "jpg"), "x.png as output, but --format jpg"),
         (["photos/a.png"], ("photos/a.png",), "photos/a.png is an input; wanted another --output$"),

@@ -189,7 +189,8 @@ def misuses_of_blending(given: argparse.Namespace) -> Iterator[str]:
         yield "--strengths wants an image, not a video"
     if len(given.inputs) > 1 or expanded(given.inputs[0]).is_dir() or given.output in (None, STREAM):
         yield "--strengths wants one image, and a file as output"
-    for name in ("scale", "width", "height", "max_side", "quality", "lossless", "background", "strip", "on_damage"):
+    names = ("scale", "width", "height", "max_side", "quality", "lossless", "background", "strip", "on_damage")
+    for name in (*names, "skip_existing"):
         if getattr(given, name):
             yield f"{option(name)} is of results, and --strengths makes a sheet"
 

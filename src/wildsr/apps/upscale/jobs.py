@@ -122,17 +122,20 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
         ValueError: an input does not exist, the output does not go with the inputs or cannot be written to, or a
             result would replace an input or another result.
     """
-    folder = naming.is_folder(inputs)
+    folder, beside = naming.is_folder(inputs), naming.output is None
     found = list(dict.fromkeys(pair for word in inputs for pair in _find(word, naming)))
-    if naming.output is not None and not folder and len(found) > 1:
+    if not (folder or beside) and len(found) > 1:
         raise UserError(f"{len(found)} images; wanted a folder as output, not {printable(naming.output)}")
-    if folder and any(source is None for source, _ in found):
-        raise UserError(f"standard input has no name; wanted a file as output, not {printable(str(naming.output))}")
+    if (folder or beside) and any(source is None for source, _ in found):
+        where = "none" if beside else printable(str(naming.output))
+        raise UserError(f"standard input has no name; wanted a file as output, not {where}")
     jobs = _named(found, naming, folder)
     sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
     for target in (job.target for job in jobs if job.target is not None):
         if os.path.realpath(target) in sources:
-            raise UserError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
+            raise UserError(
+                f"{printable(target)} is an input; wanted another --output{' or --suffix' * (folder or beside)}"
+            )
         require_writable(target)
     return jobs
 
@@ -140,11 +143,14 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
 def left_out(inputs: Sequence[str], jobs: Iterable[Job]) -> str:
     """Return how many files of the input folders are no job's, by reason, such as "2 .txt, 1 hidden"; "" for none."""
     folders = [path for word in inputs for path in _paths(word) if path.is_dir()]
-    others = {file for folder in folders for file in walk(folder)} - {job.source for job in jobs}
+    denied: set[Path] = set()
+    others = {file for folder in folders for file in walk(folder, denied=denied.add)} - {job.source for job in jobs}
     counts = sorted(Counter(map(_reason, others)).items(), key=lambda item: (-item[1], item[0]))
     words = [f"{count} {reason}" for reason, count in counts[:MOST_REASONS]]
     if rest := sum(count for _, count in counts[MOST_REASONS:]):
         words.append(f"{rest} others")
+    if denied:
+        words.append(f"{len(denied)} folder{'s' * (len(denied) > 1)} that may not be read")
     return ", ".join(words)
 
 
