@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import torch
 from PIL import ImageColor
@@ -260,11 +261,9 @@ def quality(text: str) -> int:
 def colour(text: str) -> tuple[int, int, int]:
     """Read an opaque colour as RGB of 8 bits, for `type=`. Its # may be missing: to a shell it begins a comment."""
     for word in (text, f"#{text}"):
-        try:
-            red, green, blue = ImageColor.getrgb(word)
-        except ValueError:  # no colour, or one with alpha
-            continue
-        return red, green, blue
+        with suppress(ValueError):
+            if len(levels := ImageColor.getrgb(word)) == 3:  # four are a colour with alpha
+                return levels[0], levels[1], levels[2]
     raise argparse.ArgumentTypeError(f"{text!r} given, wanted a colour such as white or ffcc00")
 
 

@@ -125,7 +125,7 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
     folder, beside = naming.is_folder(inputs), naming.output is None
     found = list(dict.fromkeys(pair for word in inputs for pair in _find(word, naming)))
     if not (folder or beside) and len(found) > 1:
-        raise UserError(f"{len(found)} images; wanted a folder as output, not {printable(naming.output)}")
+        raise UserError(f"{len(found)} images; wanted a folder as output, not {printable(str(naming.output))}")
     if (folder or beside) and any(source is None for source, _ in found):
         where = "none" if beside else printable(str(naming.output))
         raise UserError(f"standard input has no name; wanted a file as output, not {where}")
