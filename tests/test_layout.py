@@ -13,6 +13,7 @@ CORE = (
     "wildsr.io",
     "wildsr.rules",
     "wildsr.locking",
+    "wildsr.memory",
     "wildsr.images",
     "wildsr.scores",
     "wildsr.degradation",

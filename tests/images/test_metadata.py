@@ -1,13 +1,14 @@
 import io
+import struct
 
 import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms
 
-from wildsr.images import SUFFIXES, Metadata, Picture, encode_picture, kind_of, read_picture
+from wildsr.images import OUTPUT_SUFFIXES, Metadata, Picture, encode_picture, kind_of, lost_metadata, read_picture
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
-KINDS = sorted({kind_of(f"x{suffix}") for suffix in SUFFIXES} - {"BMP"})
+KINDS = sorted({kind_of(f"x{suffix}") for suffix in OUTPUT_SUFFIXES} - {"BMP"})
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">\xc3\xa4</x:xmpmeta>'
 
@@ -123,3 +124,84 @@ def test_a_resolution_that_no_format_holds_is_left_out(dpi):
     Image.new("RGB", (8, 6)).save(file, "TIFF", dpi=dpi)
     picture = read_picture(io.BytesIO(file.getvalue()), "memory")
     assert picture.metadata.dpi is None
+
+
+IPTC = b"\x1c\x02\x05\x00\x05Title\x1c\x02\x19\x00\x03one\x1c\x02\x19\x00\x03two"
+
+
+def jpeg(comment=b"", iptc=b"", **options):
+    """A JPEG with a comment and with IPTC as Photoshop writes it."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "JPEG", comment=comment, **options)
+    content = file.getvalue()
+    if iptc:
+        resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
+        segment = b"Photoshop 3.0\0" + resource
+        content = content[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + content[2:]
+    return read_picture(io.BytesIO(content), "memory")
+
+
+def test_the_comment_of_a_jpeg_goes_into_jpeg_and_as_a_text_into_png():
+    picture = jpeg("Grüße".encode())
+    assert rewritten(picture, "JPEG").comment == "Grüße".encode()
+    assert rewritten(picture, "PNG").comment == "Grüße".encode()
+    assert lost_metadata(picture, "JPEG") == lost_metadata(picture, "PNG") == []
+    assert lost_metadata(picture, "WEBP") == ["comment"]
+    assert lost_metadata(jpeg(), "WEBP") == []
+    again = Picture(picture.colour, metadata=rewritten(picture, "PNG"))
+    assert rewritten(again, "JPEG").comment == "Grüße".encode()
+    assert lost_metadata(again, "JPEG") == []
+    assert lost_metadata(again, "WEBP") == ["text (Comment)"]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_iptc_goes_into_jpeg_tiff_and_png(bits):
+    picture = jpeg(iptc=IPTC)
+    picture = Picture(picture.colour, None, bits, picture.metadata)
+    assert picture.metadata.iptc == IPTC
+    for kind in ("JPEG", "TIFF"):
+        assert rewritten(picture, kind).iptc == IPTC
+        assert lost_metadata(picture, kind) == []
+    with Image.open(io.BytesIO(encode_picture(picture, "PNG"))) as image:
+        # As ImageMagick has it: a name, the length, then bytes in hexadecimal.
+        name, length, *lines = image.text["Raw profile type iptc"].split()
+    content = bytes.fromhex("".join(lines))
+    assert (name, int(length)) == ("iptc", len(content))
+    assert content[:12] == b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) and content[12:].startswith(IPTC)
+    assert lost_metadata(picture, "AVIF") == ["IPTC"]
+
+
+def test_what_no_segment_of_a_jpeg_or_no_bmp_holds_is_named_as_lost():
+    picture = photograph()
+    assert lost_metadata(picture, "BMP") == ["colour profile", "EXIF", "XMP"]
+    assert lost_metadata(picture, "JPEG") == []
+    large = Metadata(xmp=b"x" * 65_505, comment=b"x" * 65_534, iptc=b"x" * 65_536)
+    assert lost_metadata(Picture(picture.colour, metadata=large), "JPEG") == ["XMP", "comment", "IPTC"]
+    grey = Picture(torch.zeros(1, 6, 8), metadata=Metadata(icc=SRGB[:16] + b"GRAY" + SRGB[20:]))
+    assert lost_metadata(grey, "WEBP") == ["colour profile"]
+    assert lost_metadata(grey, "PNG") == []
+
+
+def test_an_image_that_does_not_say_its_resolution_gets_none():
+    exif = Image.Exif()
+    exif[Base.Make] = "Maker"
+    for kind, options in {"TIFF": {}, "JPEG": {"exif": exif}, "PNG": {}, "BMP": {"dpi": (0, 0)}}.items():
+        file = io.BytesIO()
+        Image.new("RGB", (8, 6)).save(file, kind, **options)
+        picture = read_picture(io.BytesIO(file.getvalue()), "memory")
+        assert picture.metadata.dpi is None, kind
+        for target in ("TIFF", "JPEG", "PNG", "BMP"):
+            assert rewritten(picture, target).dpi is None, (kind, target)
+            with Image.open(io.BytesIO(encode_picture(picture, target))) as image:
+                assert target != "TIFF" or not {282, 283} & set(image.tag_v2), kind
+
+
+def test_a_resolution_in_exif_alone_or_in_dots_a_centimetre_is_kept():
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 240.0, 240.0, 2
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "JPEG", exif=exif)
+    assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.dpi == (240, 240)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "TIFF", resolution=100.0, resolution_unit=3)
+    assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.dpi == pytest.approx((254, 254))

@@ -38,7 +38,7 @@ def test_a_container_leaves_its_limit_less_what_is_in_use_but_for_caches(tmp_pat
         "memory.stat": "anon 1\ninactive_file 200",
     }.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr("wildsr.networks.memory.CONTAINER", tmp_path)
+    monkeypatch.setattr("wildsr.memory.CONTAINER", tmp_path)
     assert free_memory(torch.device("cpu")) == 1000 - (700 - 200)
     (tmp_path / "memory.max").write_text("max")
     assert free_memory(torch.device("cpu")) > 2**20

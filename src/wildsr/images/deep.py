@@ -46,7 +46,7 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def is_deep(picture: ImageFile.ImageFile) -> bool:
-    """Return whether an opened picture, not yet decoded, has 16 bits a channel that `read_levels` reads.
+    """Return whether an opened image, not yet decoded, has 16 bits a channel that `read_levels` reads.
 
     Raises:
         UserError: it has 12, or 16 in separate planes, which Pillow does not decode.
@@ -55,13 +55,13 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
     tags = getattr(picture, "tag_v2", {})
     if ";12" in layout or (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (8,))) > 8):
         raise UserError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
-    return ";16" in layout and picture.mode != "CMYK"
+    return (";16" in layout and picture.mode != "CMYK") or _is_grey(picture)
 
 
 def read_levels(picture: ImageFile.ImageFile) -> Levels:
     """Read the levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
     layout, key = layout_of(picture), picture.info.get("transparency")
-    if layout.startswith("I;16"):
+    if layout.startswith("I;16") or _is_grey(picture):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
         if getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0:  # white is zero
             np.invert(grey, out=grey)
@@ -143,6 +143,11 @@ def encode_tiff(levels: Levels, options: dict[str, Any]) -> bytes:
     directory.save(file)
     file.write(np.ascontiguousarray(levels, "<u2").data)
     return file.getvalue()
+
+
+def _is_grey(picture: ImageFile.ImageFile) -> bool:
+    """Return whether Pillow decodes all 16 bits of grey: as such in JPEG 2000, in PGM as 32 bits up to PEAK."""
+    return picture.mode == "I;16" or (picture.format, picture.mode) == ("PPM", "I")
 
 
 def layout_of(picture: ImageFile.ImageFile) -> str:

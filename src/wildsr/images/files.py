@@ -9,13 +9,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from wildsr.images.formats import READ, SUFFIXES, UNSIGNED, missing_package, readable_formats
+from wildsr.images.limits import TooManyPixelsError, large_text, open_unlimited, require_fitting
 from wildsr.io import UserError, expanded, first_line, printable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *([".avif"] if features.check("avif") else []))
-# The content decides, not the name, and nothing else is tried: Pillow would hand an EPS to Ghostscript.
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF")
 ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values that swap the sides
 WITHOUT_LEVELS = ("I", "F", "LAB", "HSV")  # 32-bit numbers without a range, and colours that Pillow does not convert
 
@@ -70,32 +69,44 @@ def file_state(path: Path) -> os.stat_result:
 
 
 @contextmanager
-def opened(source: Path | str | IO[bytes], name: str) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture by Pillow, for use and decoding within the block.
+def opened(source: Path | str | IO[bytes], name: str, max_pixels: int | None = None) -> Iterator[ImageFile.ImageFile]:
+    """Open an image by Pillow, for use and decoding within the block.
+
+    Args:
+        source: a file, or an open one that can be rewound.
+        name: what messages call it.
+        max_pixels: as for `limits.require_fitting`.
 
     Raises:
-        UserError: the file is missing, damaged, no image of FORMATS, larger than Pillow's safe size or of
+        UserError: the file is missing, damaged, no image of `readable_formats`, of too many pixels or of
             pixels without a range, or what the block does with it fails. One line, that begins with `name`.
     """
+    suffix = Path(source if isinstance(source, (Path, str)) else name).suffix.lower()
+    formats = [kind for kind in readable_formats() if kind not in UNSIGNED or suffix in READ[kind]]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), large_text():
             # About odd metadata and large sizes; what is too odd or too large is an error anyway.
             warnings.simplefilter("ignore")
             # A file, never a path: Pillow would map an uncompressed TIFF into memory, and scramble one that is turned.
             with (
                 Path(source).open("rb") if isinstance(source, (Path, str)) else nullcontext(source) as file,
-                Image.open(file, formats=FORMATS) as picture,
+                open_unlimited(file, formats) as image,
             ):
-                if picture.mode in WITHOUT_LEVELS:
-                    raise UserError(f"its pixels are of mode {picture.mode}; wanted 8 or 16 bits a channel")
-                yield picture
+                require_fitting(*image.size, max_pixels)
+                if image.mode in WITHOUT_LEVELS and (image.format, image.mode) != ("PPM", "I"):
+                    raise UserError(f"its pixels are of mode {image.mode}; wanted 8 or 16 bits a channel")
+                yield image
     except FileNotFoundError:
         what = "no such file"
         if isinstance(source, (Path, str)) and (link := Path(source)).is_symlink():
             what = f"a link to {printable(link.readlink())}, which is not there"
         raise UserError(f"{name}: {what}") from None
-    except Image.UnidentifiedImageError:
-        raise UserError(f"{name}: not a readable image (none of {', '.join(FORMATS)}, or damaged)") from None
+    except TooManyPixelsError as error:
+        raise TooManyPixelsError(f"{name}: {error}") from None
+    except UnidentifiedImageError:
+        package = missing_package(name)
+        what = f"wanted one more package: pip install {package}" if package else "or damaged"
+        raise UserError(f"{name}: not a readable image (none of {', '.join(formats)}; {what})") from None
     except Exception as error:  # damaged files make Pillow raise a dozen types: OSError, SyntaxError, struct.error, …
         raise UserError(f"{name}: not a readable image ({first_line(error)})") from error
 
@@ -104,21 +115,9 @@ def image_size(path: Path | str) -> tuple[int, int]:
     """Return height and width, in pixels, of what `read_image` will give, from the file's header alone.
 
     Raises:
-        UserError: the file is missing, no image, or larger than Pillow's safe size. Damage further in goes unseen.
+        UserError: the file is missing, no image, or of too many pixels. Damage further in goes unseen.
     """
     with opened(path, str(path)) as picture:
         turned = Image.Image.getexif(picture).get(ORIENTATION) in SIDEWAYS  # PNG's own getexif decodes the pixels
         swapped = getattr(picture, "tag_v2", {}).get(ORIENTATION) in SIDEWAYS  # of a TIFF, by Pillow at opening
         return (picture.height, picture.width) if turned == swapped else (picture.width, picture.height)
-
-
-def kind_of(path: Path | str) -> str:
-    """Return Pillow's name of the format that a path's suffix names.
-
-    Raises:
-        UserError: it names none of SUFFIXES.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UserError(f"{path}: no image format {suffix!r}; wanted one of {', '.join(SUFFIXES)}")
-    return Image.registered_extensions()[suffix]

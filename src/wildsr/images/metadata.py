@@ -1,13 +1,17 @@
-"""Metadata of a picture's file, and what of it is still true of a larger version."""
+"""Metadata of an image's file, and what of it is still true of a larger version."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 from PIL.PngImagePlugin import PngInfo
+
+from wildsr.images.png import COLOURS, TEXTS, Chunk, key_of, profile_of
 
 Base = ExifTags.Base
 # About the photograph. Not kept: how the old file was laid out, its orientation (applied) and its thumbnail.
@@ -17,71 +21,182 @@ KEPT = (
     Base.XPSubject,
 )  # fmt: skip
 GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-XMP_TAG = 700
+XMP_TAG, IPTC_TAG, X_RESOLUTION = 700, 33723, 282  # of a TIFF
 JPEG_EXIF, JPEG_XMP = 65533, 65504  # bytes that a JPEG can hold of either: one marker
+JPEG_COMMENT = 65533
+COMMENT = "Comment"  # what PNG calls a text that JPEG and GIF have without a name
+WITH_PROFILE = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
 COLOUR_SPACES = {b"GRAY": 1, b"RGB ": 3}  # bytes 16 to 20 of an ICC profile -> channels
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Guarantees that every part can be written to every format that has a place for it."""
+    """Guarantees that every part can be written to every format that has a place for it.
+
+    Args:
+        icc: profile.
+        exif: what is KEPT of it, and GROUPS.
+        xmp: XMP.
+        dpi: dots per inch, across and down; None where the file does not say.
+        chunks: texts and declared colours of a PNG, as they are in it.
+        comment: of a JPEG or a GIF; of a PNG its text of that name.
+        iptc: records of IPTC-IIM.
+    """
 
     icc: bytes = b""
     exif: Image.Exif = field(default_factory=Image.Exif)
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
+    chunks: tuple[Chunk, ...] = ()
+    comment: bytes = b""
+    iptc: bytes = b""
+
+    def colours_alone(self) -> Metadata:
+        """Return what the levels mean, and nothing about the image or its author."""
+        return Metadata(self.icc, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in COLOURS))
 
 
-def read_metadata(picture: Image.Image, info: Mapping[str | tuple[int, int], Any], channels: int) -> Metadata:
-    """Read the metadata of a picture.
+def read_metadata(
+    image: ImageFile.ImageFile, info: Mapping[str | tuple[int, int], Any], channels: int, chunks: tuple[Chunk, ...]
+) -> Metadata:
+    """Read the metadata of an image.
 
     Args:
-        picture: as decoded: turned by Pillow, one of a TIFF would have lost its EXIF.
-        info: of the picture turned upright, which corrects XMP.
+        image: as decoded: turned by Pillow, one of a TIFF would have lost its EXIF.
+        info: of the image turned upright, which corrects XMP.
         channels: of its colour as kept, 1 or 3; a profile for another number of them is left out.
+        chunks: of its file, where that is a PNG: `read_chunks`.
     """
     icc, xmp = info.get("icc_profile"), info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    # That of a JPEG 2000 is its encoder's stamp.
+    comment = info.get("comment", info.get(COMMENT, b"")) if image.format != "JPEG2000" else b""
     return Metadata(
         icc if isinstance(icc, bytes) and _describes(icc, channels) else b"",
-        _kept(picture),
+        _kept(image),
         xmp if isinstance(xmp, bytes) else b"",
-        _resolution(info.get("dpi")),
+        _resolution(info.get("dpi")) if _has_resolution(image) else None,
+        chunks,
+        comment.encode() if isinstance(comment, str) else bytes(comment),
+        _iptc(image),
     )
 
 
-def save_options(metadata: Metadata, kind: str, size: tuple[int, int], channels: int) -> dict[str, Any]:
-    """Return the metadata as arguments of Pillow's `save`.
+def save_options(
+    metadata: Metadata, kind: str, size: tuple[int, int], channels: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the metadata as arguments of Pillow's `save`, and in words what the format has no place for.
 
     Args:
-        kind: Pillow's name of the format. BMP has a place for the resolution alone; JPEG for 64 kB of EXIF and
-            of XMP, more is left out.
-        size: (W, H) of the picture to be written, which EXIF repeats.
+        kind: Pillow's name of the format. BMP has a place for the resolution alone; JPEG for 64 kB of EXIF, of XMP, of
+            the comment and of IPTC.
+        size: (W, H) of the image to be written, which EXIF repeats.
         channels: of the file's colour, 1 or 3; a profile for another number of them is left out.
     """
+    options: dict[str, Any] = {"dpi": metadata.dpi} if metadata.dpi else {"dpi": (0, 0)} if kind == "BMP" else {}
+    lost = _add_colours(options, metadata, kind, channels)
+    lost += _add_exif_and_xmp(options, metadata, kind, size)
+    lost += _add_words(options, metadata, kind)
+    return options, lost
+
+
+def _add_colours(options: dict[str, Any], metadata: Metadata, kind: str, channels: int) -> list[str]:
+    """Add the profile, and what else a PNG says of its colours: to a PNG as it is, to others as a profile."""
+    declared = [chunk for chunk in metadata.chunks if chunk[0] in COLOURS]
+    profile: bytes | None = metadata.icc
+    if kind == "PNG":
+        options["pnginfo"] = PngInfo()
+        for name, content in declared:
+            options["pnginfo"].add(name, content)
+    elif not profile:
+        profile = profile_of(declared, channels)
+    if profile is None or (profile and kind not in WITH_PROFILE):
+        return ["colour profile" if metadata.icc else f"colours ({', '.join(name.decode() for name, _ in declared)})"]
+    if profile and not _describes(profile, channels):
+        return ["colour profile"]
+    if profile:
+        options["icc_profile"] = profile
+    return []
+
+
+def _add_exif_and_xmp(options: dict[str, Any], metadata: Metadata, kind: str, size: tuple[int, int]) -> list[str]:
     exif = _copied(metadata.exif, tuple(metadata.exif))
     inner = exif.get_ifd(ExifTags.IFD.Exif)
     if Base.ExifImageWidth in inner:
         inner[Base.ExifImageWidth], inner[Base.ExifImageHeight] = size
-    options: dict[str, Any] = {"dpi": metadata.dpi} if metadata.dpi else {}
-    if kind == "BMP":
-        return options
-    if _describes(metadata.icc, channels):
-        options["icc_profile"] = metadata.icc
+    content, xmp, lost = exif.tobytes() if len(exif) else b"", metadata.xmp, list[str]()
+    if content and (kind == "BMP" or (kind == "JPEG" and len(content) > JPEG_EXIF)):
+        content, lost = b"", ["EXIF"]
+    if xmp and (kind == "BMP" or (kind == "JPEG" and len(xmp) > JPEG_XMP)):
+        xmp, lost = b"", [*lost, "XMP"]
     if kind == "TIFF":
-        if metadata.xmp:
-            exif[XMP_TAG] = metadata.xmp
-        return {**options, "exif": exif}
-    content = exif.tobytes() if len(exif) else b""
-    if content and not (kind == "JPEG" and len(content) > JPEG_EXIF):
+        options["exif"] = exif
+        if xmp:
+            exif[XMP_TAG] = xmp
+    elif content:
         options["exif"] = content
+    if kind == "PNG" and xmp:
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+    elif kind != "TIFF" and xmp:
+        options["xmp"] = xmp
+    return lost
+
+
+def _add_words(options: dict[str, Any], metadata: Metadata, kind: str) -> list[str]:
+    """Add texts, the comment and IPTC: the first are PNG's, the second is a text there, too, the third JPEG's."""
+    texts = [(name, content) for name, content in metadata.chunks if name in TEXTS]
+    keys = [key_of(content) for _, content in texts]
+    comment, iptc, lost = metadata.comment, metadata.iptc, list[str]()
     if kind == "PNG":
-        options["pnginfo"] = PngInfo()
-        if metadata.xmp:
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.xmp.decode(errors="replace"))
-    elif metadata.xmp and not (kind == "JPEG" and len(metadata.xmp) > JPEG_XMP):
-        options["xmp"] = metadata.xmp
-    return options
+        for name, content in texts:
+            options["pnginfo"].add(name, content)
+        if comment and COMMENT not in keys:
+            options["pnginfo"].add_text(COMMENT, _decoded(comment))
+        if iptc:
+            options["pnginfo"].add_text("Raw profile type iptc", _as_raw_profile(_resource(iptc)), zip=True)
+        return []
+    if kind == "JPEG" and len(comment) <= JPEG_COMMENT:
+        options |= {"comment": comment} if comment else {}
+        keys = [key for key in keys if key != COMMENT]
+    elif comment and COMMENT not in keys:
+        lost.append("comment")
+    if iptc and kind == "JPEG" and len(segment := b"Photoshop 3.0\0" + _resource(iptc)) <= JPEG_COMMENT:
+        options["extra"] = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
+    elif iptc and kind == "TIFF":
+        options["exif"][IPTC_TAG] = iptc
+    elif iptc:
+        lost.append("IPTC")
+    return [*lost, f"text ({', '.join(dict.fromkeys(keys))})"] if keys else lost
+
+
+def _decoded(comment: bytes) -> str:
+    """Return a comment as text: formats that have it do not say how it is encoded."""
+    try:
+        return comment.decode()
+    except UnicodeDecodeError:
+        return comment.decode("latin-1")
+
+
+def _iptc(image: ImageFile.ImageFile) -> bytes:
+    """Return the IPTC records of a JPEG or a TIFF; nothing where they are damaged."""
+    records = b""
+    with suppress(Exception):  # damaged ones make Pillow raise as many types as damaged pixels do
+        for (record, number), values in (IptcImagePlugin.getiptcinfo(image) or {}).items():
+            for value in values if isinstance(values, list) else [values]:
+                records += struct.pack(">BBBH", 0x1C, record, number, len(value)) + value
+        return records
+    return b""
+
+
+def _resource(iptc: bytes) -> bytes:
+    """Return IPTC as a resource of Photoshop's, which is how JPEG and PNG hold it."""
+    return b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
+
+
+def _as_raw_profile(content: bytes) -> str:
+    """Return bytes as a text of a PNG, in the manner of ImageMagick, which ExifTool and exiv2 read, too."""
+    lines = [content[start : start + 36].hex() for start in range(0, len(content), 36)]
+    return "\n".join(["", "iptc", f"{len(content):8}", *lines, ""])
 
 
 def _describes(icc: bytes, channels: int) -> bool:
@@ -118,6 +233,15 @@ def _kept(picture: Image.Image) -> Image.Exif:
     except Exception:  # damaged EXIF makes Pillow raise as many types as damaged pixels do
         return Image.Exif()
     return copy
+
+
+def _has_resolution(image: ImageFile.ImageFile) -> bool:
+    """Return False where Pillow makes one up: 1 dpi for a TIFF without it, 72 for a JPEG with EXIF that has none."""
+    if hasattr(image, "tag_v2"):
+        return X_RESOLUTION in image.tag_v2
+    return (
+        image.format not in ("JPEG", "MPO") or image.info.get("jfif_unit") in (1, 2) or X_RESOLUTION in image.getexif()
+    )
 
 
 def _resolution(dpi: object) -> tuple[float, float] | None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from wildsr.images import deep
 from wildsr.images.files import opened
 from wildsr.images.metadata import Metadata, read_metadata, save_options
+from wildsr.images.png import read_chunks
 from wildsr.images.tensors import QUALITY, to_pil
 from wildsr.io import UserError, first_line
 
@@ -51,18 +52,20 @@ class Picture:
     frames: int = 1
 
 
-def read_picture(source: Path | IO[bytes], name: str) -> Picture:
+def read_picture(source: Path | IO[bytes], name: str, max_pixels: int | None = None) -> Picture:
     """Read the first frame of a file; palettes become RGB, CMYK becomes sRGB, by its profile where it has one.
 
     Args:
         source: a file, or an open one that can be rewound.
         name: what messages call it.
+        max_pixels: that it may have; None: as many as the free memory has room for.
 
     Raises:
-        UserError: the file is missing, damaged, no image, larger than Pillow's safe size, or has pixels
-            without a range (32 bits). One line.
+        UserError: the file is missing, damaged, no image, or has pixels without a range (32 bits). One line.
+        TooManyPixelsError: it has more than `max_pixels`. Also a UserError.
     """
-    with opened(source, name) as picture:
+    with opened(source, name, max_pixels) as picture:
+        chunks = read_chunks(picture.fp) if picture.format == "PNG" and picture.fp else ()
         levels = deep.read_levels(picture) if deep.is_deep(picture) else None
         bits = 8 if levels is None else 16
         _widen_key(picture)
@@ -73,7 +76,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Picture:
         channels = 1 if levels.shape[2] < 3 else 3
         planes = torch.from_numpy(levels.astype(np.float32) / (2**bits - 1)).permute(2, 0, 1)
         alpha = planes[channels:].contiguous() if levels.shape[2] > channels else None
-        metadata = read_metadata(picture, upright.info, channels)
+        metadata = read_metadata(picture, upright.info, channels, chunks)
         return Picture(planes[:channels].contiguous(), alpha, bits, metadata, _frames(picture))
 
 
@@ -109,8 +112,7 @@ def encode_picture(picture: Picture, kind: str, quality: int | None = None, loss
     alpha = picture.alpha is not None
     check_fits(kind, width, height, alpha)
     planes = picture.colour if picture.alpha is None else torch.cat([picture.colour, picture.alpha])
-    as_rgb = {"WEBP": True, "AVIF": alpha, "TIFF": alpha and picture.bits == 16}.get(kind, False)
-    options = save_options(picture.metadata, kind, (width, height), 3 if as_rgb else len(picture.colour))
+    options, _ = save_options(picture.metadata, kind, (width, height), _channels_in(picture, kind))
     if picture.bits == 16 and kind in DEEP:
         levels = (planes * deep.PEAK).round().clamp(0, deep.PEAK).permute(1, 2, 0).numpy().astype(np.uint16)
         return DEEP[kind](levels, options)
@@ -124,6 +126,18 @@ def encode_picture(picture: Picture, kind: str, quality: int | None = None, loss
     except (OSError, struct.error) as error:  # the encoder's: nothing is written to a disk yet
         raise UserError(f"{kind} cannot hold it ({first_line(error)})") from error
     return file.getvalue()
+
+
+def lost_metadata(picture: Picture, kind: str) -> list[str]:
+    """Return in words what of an image's metadata `encode_picture` leaves out, as the format has no place for it."""
+    return save_options(picture.metadata, kind, (1, 1), _channels_in(picture, kind))[1]
+
+
+def _channels_in(picture: Picture, kind: str) -> int:
+    """Return the channels of the colour in a file of a format, 1 or 3: some have no grey."""
+    alpha = picture.alpha is not None
+    as_rgb = {"WEBP": True, "AVIF": alpha, "TIFF": alpha and picture.bits == 16}.get(kind, False)
+    return 3 if as_rgb else len(picture.colour)
 
 
 def _frames(picture: Image.Image) -> int:

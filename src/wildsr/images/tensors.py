@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from wildsr.images import deep
-from wildsr.images.files import kind_of, opened
+from wildsr.images.files import opened
+from wildsr.images.formats import kind_of
 from wildsr.io import UserError, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
@@ -26,11 +27,11 @@ def read_image(path: Path | str) -> Tensor:
     """Read a picture as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
 
     Raises:
-        UserError: the file is missing, damaged, no image, larger than Pillow's safe size, or of pixels that
-            `read_picture` does not read either.
+        UserError: the file is missing, damaged, no image, of more pixels than memory has room for, or of pixels
+            that `read_picture` does not read either.
     """
     with opened(path, str(path)) as picture:
-        if deep.is_deep(picture) and picture.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
+        if deep.is_deep(picture) and picture.mode.startswith("I"):  # Pillow would clip 16-bit grey to white
             grey = Image.fromarray((deep.read_levels(picture)[..., 0] >> 8).astype(np.uint8))
             return from_pil(grey.convert("RGB"))
         return from_pil(ImageOps.exif_transpose(picture).convert("RGB"))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-from contextlib import suppress
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from wildsr.io import UserError
+from wildsr.memory import free_ram
 
 PROBE = 64  # pixels a side of the image that is passed through a network: whole windows of whichever size
 FLOAT = 4  # bytes
 PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
-UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
-CONTAINER = Path("/sys/fs/cgroup")  # the control group that this process sees as its own
 
 OUT_OF_MEMORY = re.compile(
     r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc"
@@ -67,11 +63,11 @@ def result_bytes(width: int, height: int, planes: int, free: int) -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes that can be had on a device: what the system would give, caches too, in a container's limit."""
+    """Return the bytes that can be had on a device; on a CPU as `wildsr.memory` counts them."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    return min(_of_the_machine(), _of_the_container())
+    return free_ram()
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -79,21 +75,3 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return OUT_OF_MEMORY.search(str(error)) is not None
-
-
-def _of_the_machine() -> int:
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
-    with suppress(AttributeError, ValueError, OSError):  # not on Windows
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return UNKNOWN
-
-
-def _of_the_container() -> int:
-    """Return what a control group leaves: its limit less what is in use, caches apart; 2^63 without one."""
-    with suppress(OSError, ValueError, KeyError):
-        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
-        used = int((CONTAINER / "memory.current").read_text()) - int(counts["inactive_file"])
-        return max(int((CONTAINER / "memory.max").read_text()) - used, 0)  # "max" where there is no limit
-    return 2**63

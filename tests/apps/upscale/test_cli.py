@@ -3,11 +3,12 @@
 import io
 import os
 import sys
+import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from wildsr.cli import main
 from wildsr.images import Picture, encode_picture, read_image, read_picture
@@ -383,3 +384,56 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(tmp_path, words, message, caps
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def test_too_many_pixels_are_refused_with_size_limit_and_option_and_allowed_by_it(run, photographs, tmp_path):
+    source = photographs / "a.png"  # 192 x 160
+    code, _, err = run(source, "-o", tmp_path / "x.png", "--max-pixels", 30_000)
+    assert code == 1
+    assert (
+        f"error: {source}: 192 x 160 pixels, 30,720 in all, more than the 30,000 allowed; --max-pixels takes more"
+        in err
+    )
+    assert run(source, "-o", tmp_path / "x.png", "--max-pixels", 30_720)[0] == 0
+
+
+def test_a_default_limit_of_pixels_names_the_option_too(run, photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr("wildsr.images.limits.ALWAYS", 100)
+    monkeypatch.setattr("wildsr.images.limits.free_ram", lambda: 640_000)
+    err = run(photographs / "a.png", "-o", tmp_path / "x.png")[2]
+    assert (
+        "192 x 160 pixels, 30,720 in all, more than the 10,000 that the free memory has room for; --max-pixels" in err
+    )
+    assert run(photographs / "a.png", "-o", tmp_path / "x.png", "--max-pixels", 10**6)[0] == 0
+
+
+def test_one_line_says_which_metadata_a_format_has_no_place_for(run, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a cat")
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png", pnginfo=info)
+    code, _, err = run(tmp_path / "a.png", "-o", tmp_path / "x.jpg")
+    assert code == 0
+    assert err.count("has no place for") == 1
+    assert f"{tmp_path / 'a.png'}: JPEG has no place for its text (parameters)" in err
+    assert "has no place" not in run(tmp_path / "a.png", "-o", tmp_path / "x.png")[2]
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.text == {"parameters": "a cat"}
+
+
+def test_workflows_of_image_generators_go_through(run, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", "x" * 1_500_000, zip=True)
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png", pnginfo=info)
+    assert run(tmp_path / "a.png", "-o", tmp_path / "x.png")[0] == 0
+    chunks = read_picture(tmp_path / "x.png", "x").metadata.chunks
+    assert [len(zlib.decompress(content.partition(b"\0\0")[2])) for _, content in chunks] == [1_500_000]
+
+
+def test_stripped_results_keep_the_colours_that_a_png_declares_and_lose_its_texts(run, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a cat")
+    info.add(b"gAMA", (100_000).to_bytes(4))
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png", pnginfo=info)
+    code, _, said = run(tmp_path / "a.png", "-o", tmp_path / "x.png", "--strip")
+    assert code == 0 and "has no place" not in said
+    assert read_picture(tmp_path / "x.png", "x").metadata.chunks == ((b"gAMA", (100_000).to_bytes(4)),)

@@ -156,3 +156,38 @@ def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeyp
 class Nearest(torch.nn.Module):
     def forward(self, lq):
         return lq.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+def sprite(hidden, size=40):
+    """A white disc with an edge of one pixel, on what is not seen."""
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    alpha = (size / 3 - torch.hypot(rows - size / 2, columns - size / 2) + 0.5).clamp(0, 1)[None]
+    return Picture(torch.where(alpha > 0, torch.ones(3, size, size), hidden), alpha)
+
+
+@pytest.mark.parametrize("tile", [64, 16])
+@pytest.mark.parametrize("factor", [None, 1.5])
+def test_no_seam_is_drawn_around_a_sprite_whatever_alpha_hides(upscaler, tile, factor):
+    options = UpscaleOptions(factor, alpha="interpolate")
+    white = enlarge(upscaler, sprite(torch.ones(3, 40, 40)), tile, options)
+    assert float((white.alpha == 0).float().mean()) > 0.5
+    for hidden in (torch.zeros(3, 40, 40), torch.rand(3, 40, 40)):
+        large = enlarge(upscaler, sprite(hidden), tile, options)
+        seen = (large.alpha * 255 >= 0.5).expand(3, -1, -1)
+        assert torch.equal(large.alpha, white.alpha)
+        assert torch.equal(large.colour[seen], white.colour[seen])
+
+
+def test_what_alpha_hides_keeps_its_own_colours_in_the_result(upscaler):
+    # Where alpha is another kind of map, as in textures of games, what it seems to hide is no rubbish.
+    hidden = torch.linspace(0, 1, 40).expand(3, 40, 40)
+    large = enlarge(upscaler, sprite(hidden), 64, UpscaleOptions(alpha="interpolate"))
+    assert torch.allclose(large.colour[:, 5, 4:-4], torch.linspace(0, 1, 80)[4:-4].expand(3, 72), atol=0.01)
+    assert not large.colour[:, large.alpha[0] == 0].eq(1).all()
+
+
+def test_a_grey_sprite_in_a_network_of_four_channels_has_no_seam_either(rgba):
+    black, white = (sprite(torch.full((3, 40, 40), level)) for level in (0.0, 1.0))
+    first, second = (enlarge(rgba, Picture(p.colour[:1], p.alpha), 64, UpscaleOptions()) for p in (black, white))
+    seen = second.alpha * 255 >= 0.5
+    assert torch.equal(first.colour[seen], second.colour[seen])

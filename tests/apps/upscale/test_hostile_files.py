@@ -61,6 +61,9 @@ def sound_files():
             for alpha in (None, deep[3:])
         ),
         saved(rgb, "GIF"),
+        saved(rgb.convert("P"), "GIF", transparency=3, save_all=True, append_images=[rgb]),
+        *(saved(rgb, kind) for kind in ("JPEG2000", "PPM", "DDS", "ICO", "PCX", "QOI", "SGI", "TGA")),
+        saved(Image.fromarray(np.full((12, 16), 40_000, np.uint16)), "PPM"),
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
     ]  # fmt: skip
 
@@ -113,7 +116,8 @@ def repair(png):
 
 @pytest.mark.slow
 def test_damaged_files_are_read_or_named_and_never_cost_another_one(tmp_path_factory, capfd, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)  # bombs go off at 200,000
+    monkeypatch.setattr("wildsr.images.limits.ALWAYS", 200_000)
+    monkeypatch.setattr("wildsr.images.limits.free_ram", lambda: 0)
     base = tmp_path_factory.mktemp("hostile")
     torch.manual_seed(0)
     save_generator(CompactNet(scale=2, features=4, convs=1).eval(), base / "small.safetensors")

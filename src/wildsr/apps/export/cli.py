@@ -15,7 +15,7 @@ from wildsr.apps.export.bundle import FORMATS, Written, check_formats, describe,
 from wildsr.apps.export.card import Shown, card_text, degraded, picture
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
-from wildsr.images import SUFFIXES, read_image, require_writable, save_picture, write_whole
+from wildsr.images import OUTPUT_SUFFIXES, read_image, require_writable, save_picture, write_whole
 from wildsr.networks import load_generator
 
 DESCRIPTION = """Write a generator as a bundle:
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     given = parser.parse_args(words)
     name = given.output.name
-    if name in ("", "..") or given.output.suffix in (*(f".{kind}" for kind in FORMATS), *SUFFIXES, ".md"):
+    if name in ("", "..") or given.output.suffix in (*(f".{kind}" for kind in FORMATS), *OUTPUT_SUFFIXES, ".md"):
         parser.error(f"-o {given.output}: wanted a name without a suffix, such as release/mine")
     if given.output.is_dir():
         parser.error(f"-o {given.output} is a folder; wanted a name in it, such as {given.output / 'mine'}")

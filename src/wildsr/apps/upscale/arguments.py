@@ -16,7 +16,7 @@ from wildsr.apps.upscale.backends import NAMES, find_device
 from wildsr.apps.upscale.enlarging import ALPHAS
 from wildsr.apps.upscale.jobs import STREAM, Naming, is_video
 from wildsr.apps.upscale.video.codecs import CODECS, Coding
-from wildsr.images import LOSSY, SUFFIXES, WITH_QUALITY, expanded
+from wildsr.images import LOSSY, OUTPUT_SUFFIXES, WITH_QUALITY, expanded
 from wildsr.io import UserError
 
 FACTORS = 0.01, 100.0  # of --scale: beyond them it is a slip of the finger
@@ -41,11 +41,16 @@ realesrgan-x4plus-anime, realesr-animevideov3. --blend mixes those of a second n
 first, 1 the second. That makes sense for networks that share their beginning, such as the two stages of a run.
 
 Grey stays grey, and alpha is kept; a network of four channels sees it beside the colour, opaque where there is none.
-16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats. CMYK
-becomes sRGB, a palette RGB. The image is turned as its EXIF says; the colour profile, EXIF, XMP and the resolution
-are kept, the thumbnail is not. Of several frames or pages the first is taken, and a line says so. JPEG and BMP have no
-alpha: an image with it is refused there, or laid over --background. Where two images of a folder differ in nothing but
-their format, such as a.png and a.jpg, their results are a_png.png and a_jpg.png.
+What alpha hides does not change what is seen. 16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats.
+CMYK becomes sRGB, a palette RGB. The image is turned as its EXIF says; the colour profile, the colours that a PNG
+declares, EXIF, XMP, IPTC, comments, texts and the resolution are kept where the format of the result has a place for
+them, and a line says what it has none for; the thumbnail is not kept. Of several frames or pages the first is taken,
+and a line says so. JPEG and BMP have no alpha: an image with it is refused there, or laid over --background. Where two
+images of a folder differ in nothing but their format, such as a.png and a.jpg, their results are a_png.png and
+a_jpg.png.
+
+Besides what is written, GIF, JPEG 2000, PPM, TGA, DDS, ICO, PCX, QOI and SGI are read; HEIC with pip install pi-heif,
+JPEG XL with pip install pillow-jxl-plugin.
 
 Of a video every frame is enlarged. Sound, subtitles, chapters and fonts are copied byte for byte; time stamps,
 rotation, tags of colour and the depth of 8 or 10 bits are kept. After a break the same command goes on: finished
@@ -81,7 +86,7 @@ def add_results(parser: Parser) -> None:
         help="a file or a folder, or - for the standard output (default: beside each input, such as photo_x4.png)",
     )  # fmt: skip
     group.add_argument(
-        "--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of results without a name of their own "
+        "--format", choices=[suffix[1:] for suffix in OUTPUT_SUFFIXES], help="of results without a name of their own "
         "(default: png)",
     )  # fmt: skip
     group.add_argument("--suffix", metavar="TEXT", help="append this to the names of results, such as _x4")
@@ -152,6 +157,10 @@ def add_execution(parser: Parser) -> None:
     group.add_argument(
         "--backend", choices=NAMES, default="auto",
         help="what runs the network; auto: the fastest that is installed for it (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-pixels", type=positive, metavar="N",
+        help="of an input image; more is refused (default: what the free memory has room for)",
     )  # fmt: skip
     group.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
     group.add_argument(

@@ -21,13 +21,14 @@ from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import (
-    Metadata,
     Picture,
+    TooManyPixelsError,
     check_fits,
     damage_allowed,
     encode_picture,
     first_line,
     image_size,
+    lost_metadata,
     middle,
     printable,
     read_picture,
@@ -109,9 +110,9 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     """
     bar.begin(job.name)
     try:
-        image = read(job, session.given.on_damage == READ)
+        image = read(job, session.given.max_pixels, session.given.on_damage == READ)
     except ValueError as error:
-        log.error(error)
+        log.error(f"{error}{'; --max-pixels takes more' * isinstance(error, TooManyPixelsError)}")
         return False
     if image.frames > 1:
         log.warning(f"{job.name}: {image.frames} frames or pages; the first is taken")
@@ -130,7 +131,7 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     return True
 
 
-def read(job: Job, despite_damage: bool) -> Picture:
+def read(job: Job, max_pixels: int | None, despite_damage: bool) -> Picture:
     """Read a job's image; despite damage, if asked for, as far as it can be decoded, and a line says so.
 
     Raises:
@@ -138,14 +139,14 @@ def read(job: Job, despite_damage: bool) -> Picture:
     """
     source = source_of(job)
     try:
-        return read_picture(source, job.name)
+        return read_picture(source, job.name, max_pixels)
     except UserError as error:
-        if not despite_damage:
+        if not despite_damage or isinstance(error, TooManyPixelsError):
             raise
         if not isinstance(source, Path):
             source.seek(0)
         with damage_allowed():
-            image = read_picture(source, job.name)
+            image = read_picture(source, job.name, max_pixels)
         reason = first_line(error.__cause__ or error)
         log.warning(f"{job.name}: damaged ({reason}); what can be decoded of it is enlarged")
         return image
@@ -161,7 +162,9 @@ def enlarged(session: UpscaleSession, upscaler: Upscaler, image: Picture, job: J
     if given.background:
         image = flatten(image, given.background)
     if given.strip:
-        image = replace(image, metadata=Metadata(icc=image.metadata.icc))  # without it the colours would be others
+        image = replace(image, metadata=image.metadata.colours_alone())
+    elif lost := lost_metadata(image, job.kind):
+        log.warning(f"{job.name}: {job.kind} has no place for its {', '.join(lost)}")
     rows, columns = result_size(upscaler.scale, image, session.options)
     check_fits(job.kind, columns, rows, image.alpha is not None)
     tile, total = session.tile(upscaler, image), num_pixels(image, session.options, upscaler.channels)
@@ -173,7 +176,7 @@ def enlarged(session: UpscaleSession, upscaler: Upscaler, image: Picture, job: J
 def write_strengths(session: UpscaleSession, job: Job, strengths: list[float]) -> int:
     """Write a sheet of the middle of an image at several strengths of the second network."""
     assert session.second is not None and job.target is not None
-    image = middle(read_picture(source_of(job), job.name).colour, SHEET_SIDE)
+    image = middle(read_picture(source_of(job), job.name, session.given.max_pixels).colour, SHEET_SIDE)
     image = image.expand(3, -1, -1)
     with Bar(len(strengths), "MP") as bar:
         bar.begin(job.name)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wildsr.images import Picture
+from wildsr.images import Picture, fill_transparent
 from wildsr.io import UserError
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
@@ -68,6 +68,9 @@ def enlarge(
 ) -> Picture:
     """Enlarge an image to s times its size, then by Lanczos to the size asked for.
 
+    What alpha hides does not change what is seen: while it is enlarged, each hidden pixel has the colour of the nearest
+    one that is seen. Where the result hides its pixels, they have the image's own colours, by Lanczos.
+
     Args:
         tile: side of a tile in LQ pixels, without its surroundings.
         done: called with the LQ pixels that passed the network; `num_pixels` tells how many there will be.
@@ -77,6 +80,9 @@ def enlarge(
     """
     size = result_size(upscaler.scale, image, options)
     colour, alpha = image.colour, image.alpha
+    if alpha is not None:
+        colour = fill_transparent(colour, alpha)
+    is_filled = colour is not image.colour
     if alpha is not None and upscaler.channels == RGBA:
         together = upscale(upscaler, torch.cat([colour.expand(3, -1, -1), alpha]), tile, options.batch, done)
         colour = together[:3] if len(colour) == 3 else luma(together[:3])
@@ -85,7 +91,14 @@ def enlarge(
         colour = upscale(upscaler, colour, tile, options.batch, done)
         if alpha is not None and _passes_network(alpha, options):
             alpha = upscale(upscaler, alpha, tile, options.batch, done)
-    return replace(image, colour=_resized(colour, size), alpha=None if alpha is None else _resized(alpha, size))
+    colour = _resized(colour, size)
+    if alpha is None:
+        return replace(image, colour=colour)
+    alpha = _resized(alpha, size)
+    if is_filled:
+        hidden = alpha * (2**image.bits - 1) < 0.5
+        colour = torch.where(hidden, _resized(image.colour, size), colour)
+    return replace(image, colour=colour, alpha=alpha)
 
 
 def flatten(image: Picture, background: tuple[int, int, int]) -> Picture:

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsr.apps.upscale.video import codecs
-from wildsr.images import SUFFIXES, expanded, find_images, kind_of, printable, require_writable, walk
+from wildsr.images import (
+    OUTPUT_SUFFIXES,
+    SUFFIXES,
+    expanded,
+    find_images,
+    kind_of,
+    printable,
+    require_writable,
+    walk,
+)
 from wildsr.io import UserError
 
 STREAM = "-"
@@ -66,7 +75,7 @@ class Naming:
         """Return the format of the results in Pillow's words: by the output's name, where it is a file's."""
         is_file = self.output not in (None, STREAM) and not self.path.is_dir()
         own = self.path.suffix.lower() if is_file else ""
-        return kind_of(f"x{own}" if own in SUFFIXES else f"x.{self.format or 'png'}")
+        return kind_of(f"x{own}" if own in OUTPUT_SUFFIXES else f"x.{self.format or 'png'}")
 
     def is_folder(self, inputs: Sequence[str]) -> bool:
         """Return whether it is one: by what is there, by its name, and by what goes into it.
@@ -79,16 +88,15 @@ class Naming:
         several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
         if self.output != STREAM and (self.path.is_dir() or self.output.endswith(("/", os.sep))):
             return True
-        known = self.path.suffix.lower() in SUFFIXES
+        known = self.path.suffix.lower() in OUTPUT_SUFFIXES
         if several and (known or self.output == STREAM):
             what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"{printable(inputs[0])} is a folder"
             raise UserError(f"{what}; wanted a folder as output, not {printable(self.output)}")
         if several or self.output == STREAM or known:
             return several
         if self.path.suffix:
-            raise UserError(
-                f"{printable(self.output)}: no image format {self.path.suffix!r}; wanted one of {', '.join(SUFFIXES)}"
-            )
+            wanted = ", ".join(OUTPUT_SUFFIXES)
+            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; wanted one of {wanted}")
         return True
 
     def job(self, source: Path | None, below: Path, keep_suffix: bool = False) -> Job:

@@ -1,0 +1,92 @@
+"""How large an image file may be: its pixels, and the text and the profile of a PNG.
+
+Pillow's own limits are switches of the whole process. That of pixels is passed by here, for one that follows the
+memory; those of text are raised while a file is read, and put back.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+
+from wildsr.io import UserError
+from wildsr.memory import free_ram
+
+# Peak of `read_picture`, measured on 25 megapixels: see tests/images/test_limits.py.
+BYTES_PER_PIXEL = 64
+ALWAYS = 2**24  # pixels that are read whatever the memory: 1 GB at most
+# Of one compressed text or profile of a PNG, unpacked; Pillow has 1 MB, and workflows of image generators pass it.
+# All texts of a file together have this much in Pillow, too.
+TEXT_BYTES = 64 * 2**20
+
+
+class TooManyPixelsError(UserError):
+    """An image larger than the limit, which a caller can raise."""
+
+
+def pixel_limit() -> int:
+    """Return how many pixels an image may have by default: those that the free memory has room for."""
+    return max(free_ram() // BYTES_PER_PIXEL, ALWAYS)
+
+
+def require_fitting(width: int, height: int, max_pixels: int | None = None) -> None:
+    """Refuse an image of more pixels than `max_pixels`, or where that is None than `pixel_limit`.
+
+    Raises:
+        TooManyPixelsError: with the size and the limit.
+    """
+    pixels = width * height
+    if max_pixels is None and pixels <= ALWAYS:
+        return  # without asking the system
+    limit = pixel_limit() if max_pixels is None else max_pixels
+    if pixels > limit:
+        why = "allowed" if max_pixels is not None else "that the free memory has room for"
+        raise TooManyPixelsError(f"{width} x {height} pixels, {pixels:,} in all, more than the {limit:,} {why}")
+
+
+def open_unlimited(file: IO[bytes], formats: Sequence[str]) -> ImageFile.ImageFile:
+    """Open a file as `Image.open` does, but for its check of the size.
+
+    Raises:
+        UnidentifiedImageError: it is of none of the formats, or damaged at its beginning.
+    """
+    Image.init()
+    file.seek(0)
+    prefix = file.read(16)
+    for kind in formats:
+        factory, accept = Image.OPEN[kind]
+        try:
+            if accept is not None and accept(prefix) is not True:
+                continue
+            file.seek(0)
+            return factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open takes them: not of this format
+            continue
+    raise UnidentifiedImageError
+
+
+_lock = threading.Lock()
+_reading = 0  # files that are being read, in all threads
+_before = PngImagePlugin.MAX_TEXT_CHUNK
+
+
+@contextmanager
+def large_text() -> Iterator[None]:
+    """Let Pillow read compressed text of up to TEXT_BYTES for the time of the block, in any number of threads."""
+    global _reading, _before
+    with _lock:
+        if not _reading:
+            _before, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, TEXT_BYTES
+        _reading += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _reading -= 1
+            if not _reading:
+                PngImagePlugin.MAX_TEXT_CHUNK = _before

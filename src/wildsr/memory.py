@@ -1,0 +1,33 @@
+"""Free memory of the machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
+CONTAINER = Path("/sys/fs/cgroup")  # the control group that this process sees as its own
+
+
+def free_ram() -> int:
+    """Return the bytes of main memory that can be had: what the system would give, caches too, and a container."""
+    return min(_of_the_machine(), _of_the_container())
+
+
+def _of_the_machine() -> int:
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    with suppress(AttributeError, ValueError, OSError):  # not on Windows
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return UNKNOWN
+
+
+def _of_the_container() -> int:
+    """Return what a control group leaves: its limit less what is in use, caches apart; 2^63 without one."""
+    with suppress(OSError, ValueError, KeyError):
+        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
+        used = int((CONTAINER / "memory.current").read_text()) - int(counts["inactive_file"])
+        return max(int((CONTAINER / "memory.max").read_text()) - used, 0)  # "max" where there is no limit
+    return 2**63
