@@ -2,6 +2,7 @@ import pickle
 
 import pytest
 import torch
+from PIL import Image, PngImagePlugin
 from torch.utils.data import DataLoader
 
 from wildsr.apps.common.logs import show_messages
@@ -92,3 +93,15 @@ def test_workers_share_what_they_found_damaged(photographs, capfd):
     assert said.startswith("warning: left out: ") and said.count("005.png") == 1
     with pytest.raises(UserError, match="2 of 150 pictures not readable, more than 1%"):
         list(loaders[1])
+
+
+def test_what_generators_and_cameras_write_is_trained_on(tmp_path, caplog):
+    info, image = PngImagePlugin.PngInfo(), Image.new("RGB", (8, 6), (255, 0, 0))
+    info.add_text("workflow", "x" * 1_500_000, zip=True)
+    image.save(tmp_path / "a.png", pnginfo=info)
+    for suffix, kind in {"jfif": "JPEG", "gif": "GIF", "tga": "TGA", "ppm": "PPM", "dds": "DDS"}.items():
+        image.save(tmp_path / f"b.{suffix}", kind)
+    photographs = Photographs(tmp_path)
+    assert len(photographs) == 6
+    assert all(photograph[0].float().mean() > 250 for photograph in photographs)
+    assert not caplog.records

@@ -4,6 +4,7 @@ import struct
 import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from wildsr.images import OUTPUT_SUFFIXES, Metadata, Picture, encode_picture, kind_of, lost_metadata, read_picture
 
@@ -152,6 +153,15 @@ def test_the_comment_of_a_jpeg_goes_into_jpeg_and_as_a_text_into_png():
     assert rewritten(again, "JPEG").comment == "Grüße".encode()
     assert lost_metadata(again, "JPEG") == []
     assert lost_metadata(again, "WEBP") == ["text (Comment)"]
+
+
+def test_a_png_text_called_comment_in_small_letters_is_a_text_like_others():
+    info, file = PngInfo(), io.BytesIO()
+    info.add_text("comment", "small")
+    Image.new("RGB", (8, 6)).save(file, "PNG", pnginfo=info)
+    picture = read_picture(io.BytesIO(file.getvalue()), "memory")
+    assert rewritten(picture, "PNG").chunks == ((b"tEXt", b"comment\0small"),)
+    assert lost_metadata(picture, "JPEG") == ["text (comment)"]
 
 
 @pytest.mark.parametrize("bits", [8, 16])

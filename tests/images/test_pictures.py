@@ -174,7 +174,7 @@ def test_pixels_without_a_range_are_refused(tmp_path, mode):
 
 
 def test_other_formats_are_not_tried_whatever_the_name(tmp_path):
-    Image.new("L", (4, 4)).save(tmp_path / "a.png", "SPIDER")
+    Image.new("L", (4, 4)).save(tmp_path / "a.png", "IM")
     (tmp_path / "b.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     for name in ("a.png", "b.png"):
         with pytest.raises(ValueError, match=f"{name}: not a readable image .none of PNG, JPEG"):

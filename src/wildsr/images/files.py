@@ -12,7 +12,7 @@ from typing import IO
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from wildsr.images.formats import READ, SUFFIXES, UNSIGNED, missing_package, readable_formats
-from wildsr.images.limits import TooManyPixelsError, large_text, open_unlimited, require_fitting
+from wildsr.images.limits import TooManyPixelsError, large_text, open_limited
 from wildsr.io import UserError, expanded, first_line, printable
 
 ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values that swap the sides
@@ -90,9 +90,8 @@ def opened(source: Path | str | IO[bytes], name: str, max_pixels: int | None = N
             # A file, never a path: Pillow would map an uncompressed TIFF into memory, and scramble one that is turned.
             with (
                 Path(source).open("rb") if isinstance(source, (Path, str)) else nullcontext(source) as file,
-                open_unlimited(file, formats) as image,
+                open_limited(file, formats, max_pixels) as image,
             ):
-                require_fitting(*image.size, max_pixels)
                 if image.mode in WITHOUT_LEVELS and (image.format, image.mode) != ("PPM", "I"):
                     raise UserError(f"its pixels are of mode {image.mode}; wanted 8 or 16 bits a channel")
                 yield image

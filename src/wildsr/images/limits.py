@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
+from wildsr.images import jxl
 from wildsr.io import UserError
 from wildsr.memory import free_ram
 
@@ -49,12 +50,15 @@ def require_fitting(width: int, height: int, max_pixels: int | None = None) -> N
         raise TooManyPixelsError(f"{width} x {height} pixels, {pixels:,} in all, more than the {limit:,} {why}")
 
 
-def open_unlimited(file: IO[bytes], formats: Sequence[str]) -> ImageFile.ImageFile:
-    """Open a file as `Image.open` does, but for its check of the size.
+def open_limited(file: IO[bytes], formats: Sequence[str], max_pixels: int | None = None) -> ImageFile.ImageFile:
+    """Open a file as `Image.open` does, but with the limit of `require_fitting` in place of Pillow's.
 
     Raises:
         UnidentifiedImageError: it is of none of the formats, or damaged at its beginning.
+        TooManyPixelsError: of too many pixels.
     """
+    if size := jxl.read_size(file):
+        require_fitting(*size, max_pixels)
     Image.init()
     file.seek(0)
     prefix = file.read(16)
@@ -64,9 +68,14 @@ def open_unlimited(file: IO[bytes], formats: Sequence[str]) -> ImageFile.ImageFi
             if accept is not None and accept(prefix) is not True:
                 continue
             file.seek(0)
-            return factory(file, "")
+            image = factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open takes them: not of this format
             continue
+        require_fitting(*image.size, max_pixels)
+        # Decoded upright, but for a repacked JPEG, while its EXIF may still say how it lay.
+        if kind == "JXL" and not getattr(image, "jpeg", False):
+            image.getexif().pop(ExifTags.Base.Orientation, None)
+        return image
     raise UnidentifiedImageError
 
 

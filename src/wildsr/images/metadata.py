@@ -24,7 +24,8 @@ GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 XMP_TAG, IPTC_TAG, X_RESOLUTION = 700, 33723, 282  # of a TIFF
 JPEG_EXIF, JPEG_XMP = 65533, 65504  # bytes that a JPEG can hold of either: one marker
 JPEG_COMMENT = 65533
-COMMENT = "Comment"  # what PNG calls a text that JPEG and GIF have without a name
+COMMENT = "Comment"  # what PNG calls a text that JPEG and GIF have without a name; JPEG 2000 has a stamp there
+COMMENT_KEYS = {"JPEG": "comment", "MPO": "comment", "GIF": "comment", "PNG": COMMENT}  # in Pillow's `info`
 WITH_PROFILE = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
 COLOUR_SPACES = {b"GRAY": 1, b"RGB ": 3}  # bytes 16 to 20 of an ICC profile -> channels
 
@@ -69,15 +70,15 @@ def read_metadata(
     """
     icc, xmp = info.get("icc_profile"), info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    # That of a JPEG 2000 is its encoder's stamp.
-    comment = info.get("comment", info.get(COMMENT, b"")) if image.format != "JPEG2000" else b""
+    comment = info.get(COMMENT_KEYS.get(image.format or "", ""))
+    comment = comment.encode() if isinstance(comment, str) else comment
     return Metadata(
         icc if isinstance(icc, bytes) and _describes(icc, channels) else b"",
         _kept(image),
         xmp if isinstance(xmp, bytes) else b"",
         _resolution(info.get("dpi")) if _has_resolution(image) else None,
         chunks,
-        comment.encode() if isinstance(comment, str) else bytes(comment),
+        comment if isinstance(comment, bytes) else b"",
         _iptc(image),
     )
 

@@ -41,11 +41,12 @@ def test_only_pictures_are_taken_without_the_folders_they_share(pack, tmp_path):
     files = {
         "Set/HR/1.png": b"one",
         "Set/HR/more/2.JPG": b"two",
+        "Set/HR/more/3.jp2": b"three",
         "Set/readme.txt": b"no",
         "__MACOSX/Set/._1.png": b"no",
     }
-    assert unpack(pack(tmp_path / "set", files), tmp_path / "out") == 2
-    assert written(tmp_path / "out") == {"1.png": b"one", "more/2.JPG": b"two"}
+    assert unpack(pack(tmp_path / "set", files), tmp_path / "out") == 3
+    assert written(tmp_path / "out") == {"1.png": b"one", "more/2.JPG": b"two", "more/3.jp2": b"three"}
 
 
 def test_what_is_not_wanted_stays_inside(pack, tmp_path):

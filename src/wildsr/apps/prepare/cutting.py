@@ -6,7 +6,6 @@ W H picture in pixels, S side of a sub-image, T step from one to the next.
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -162,10 +161,7 @@ def scaled(job: Job, picture: Image.Image) -> Iterator[tuple[Image.Image, list[t
 
 def decode(source: Path) -> Image.Image | str:
     """Read the picture as `read_image` has it, or why it is not readable."""
-    with warnings.catch_warnings():
-        # Large panoramas are welcome here; what is beyond Pillow's limit is still refused.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            return to_pil(read_image(source))
-        except UserError as error:
-            return str(error)
+    try:
+        return to_pil(read_image(source))
+    except UserError as error:
+        return str(error)

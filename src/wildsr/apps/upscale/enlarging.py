@@ -96,8 +96,9 @@ def enlarge(
         return replace(image, colour=colour)
     alpha = _resized(alpha, size)
     if is_filled:
-        hidden = alpha * (2**image.bits - 1) < 0.5
-        colour = torch.where(hidden, _resized(image.colour, size), colour)
+        hidden = alpha[0] * (2**image.bits - 1) < 0.5
+        planes = zip(colour, image.colour, strict=True)  # one by one, which spares memory
+        colour = torch.stack([torch.where(hidden, _resized(own[None], size)[0], plane) for plane, own in planes])
     return replace(image, colour=colour, alpha=alpha)
 
 
