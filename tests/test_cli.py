@@ -62,7 +62,7 @@ def test_a_misspelt_verb_is_answered_by_the_nearest(capsys):
 
 def test_a_wrong_call_is_one_line_and_exit_code_2(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["upscale", "picture.png"])
+        main(["upscale", "picture.png", "--scale", "large"])
     assert stop.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
@@ -39,24 +39,28 @@ def find_images(folder: Path | str) -> list[Path]:
     return found
 
 
-def walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+def walk(
+    folder: Path, above: frozenset[str] = frozenset(), denied: Callable[[Path], object] = lambda folder: None
+) -> Iterator[Path]:
     """Yield everything in a folder and its sub-folders that is no folder; links are followed, loops passed over.
 
     Args:
         above: the real places of the folders on the way here.
+        denied: called with each folder that may not be read, which is passed over.
     """
     way = above | {os.path.realpath(folder)}
     try:
         with os.scandir(folder) as found:
             entries = list(found)
     except PermissionError:
+        denied(folder)
         return
     for entry in entries:
         path = folder / entry.name
         if not (path.is_dir() if entry.is_symlink() else entry.is_dir()):  # of an entry it costs no call to the disk
             yield path
         elif os.path.realpath(path) not in way:
-            yield from walk(path, way)
+            yield from walk(path, way, denied)
 
 
 def file_state(path: Path) -> os.stat_result:

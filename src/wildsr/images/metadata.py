@@ -52,6 +52,10 @@ class Metadata:
     comment: bytes = b""
     iptc: bytes = b""
 
+    def colours_alone(self) -> Metadata:
+        """Return what the levels mean, and nothing about the image or its author."""
+        return Metadata(self.icc, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in COLOURS))
+
 
 def read_metadata(
     image: ImageFile.ImageFile, info: Mapping[str | tuple[int, int], Any], channels: int, chunks: tuple[Chunk, ...]

@@ -26,6 +26,8 @@ from wildsr.io import UserError, first_line
 
 DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 WITHOUT_ALPHA = ("JPEG", "BMP")
+WITH_QUALITY = ("JPEG", "WEBP", "AVIF")
+LOSSY = ("JPEG", "AVIF")  # Pillow's AVIF converts to YCbCr: up to 3 levels off at quality 100 and 4:4:4
 NARROW = {"L;2": 3, "L;4": 15}  # grey of 2 and of 4 bits in Pillow's words -> its highest level
 # libjpeg's, libwebp's and libavif's own limits
 LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
@@ -69,7 +71,7 @@ def read_picture(source: Path | IO[bytes], name: str, max_pixels: int | None = N
         _widen_key(picture)
         upright = ImageOps.exif_transpose(picture)
         if levels is None:
-            plain = _plain(upright)
+            plain = to_plain(upright)
             levels = np.array(plain).reshape(plain.height, plain.width, -1)
         channels = 1 if levels.shape[2] < 3 else 3
         planes = torch.from_numpy(levels.astype(np.float32) / (2**bits - 1)).permute(2, 0, 1)
@@ -88,18 +90,24 @@ def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
     if max(width, height) > largest:
         raise UserError(f"{width} x {height} pixels, more than the {largest} a side that {kind} holds; wanted png")
     if alpha and kind in WITHOUT_ALPHA:
-        raise UserError(f"it has alpha, which {kind} cannot hold; wanted png, webp, tif or avif")
+        raise UserError(f"it has alpha, which {kind} cannot hold; wanted png, webp, tif or avif, or a background")
 
 
-def encode_picture(picture: Picture, kind: str) -> bytes:
+def encode_picture(picture: Picture, kind: str, quality: int | None = None, lossless: bool = False) -> bytes:
     """Encode the content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
 
-    JPEG, WebP and AVIF have quality 95, TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with
+    TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with
     alpha also in AVIF, and in a TIFF of 16 bits.
 
+    Args:
+        quality: of JPEG, WebP and AVIF, 1 to 100; None is 95.
+        lossless: WebP keeps every level of 8 bits, as PNG, TIFF and BMP do anyway.
+
     Raises:
-        UserError: the format cannot hold the picture.
+        UserError: the format cannot hold the picture, or not without loss.
     """
+    if lossless and kind in LOSSY:
+        raise UserError(f"{kind} has no lossless form here; wanted png, webp, tif or bmp")
     height, width = picture.colour.shape[-2:]
     alpha = picture.alpha is not None
     check_fits(kind, width, height, alpha)
@@ -108,8 +116,10 @@ def encode_picture(picture: Picture, kind: str) -> bytes:
     if picture.bits == 16 and kind in DEEP:
         levels = (planes * deep.PEAK).round().clamp(0, deep.PEAK).permute(1, 2, 0).numpy().astype(np.uint16)
         return DEEP[kind](levels, options)
-    if kind in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = QUALITY
+    if kind == "WEBP" and lossless:
+        options |= {"lossless": True, "exact": True}  # colours under full transparency, too
+    elif kind in WITH_QUALITY:
+        options["quality"] = quality or QUALITY
     file = io.BytesIO()
     try:
         to_pil(planes).save(file, kind, **options)
@@ -145,7 +155,7 @@ def _widen_key(picture: ImageFile.ImageFile) -> None:
         picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 
 
-def _plain(picture: Image.Image) -> Image.Image:
+def to_plain(picture: Image.Image) -> Image.Image:
     """Return a decoded picture of 8 bits a channel as L, LA, RGB or RGBA."""
     if picture.mode == "CMYK":
         return _from_cmyk(picture)

@@ -144,6 +144,11 @@ def upscale(
     return result
 
 
+def pixels_seen(upscaler: Upscaler, height: int, width: int, tile: int) -> int:
+    """Return how many LQ pixels pass the network for an H x W image in tiles, their surroundings included."""
+    return sum(view.pixels for _, view in _tiles(upscaler, height, width, tile))
+
+
 def cut(height: int, width: int, tile: int, multiple: int = GRID) -> list[Box]:
     """Return the tiles of an image: about equal, at most `tile` pixels a side, or `multiple` where that is more."""
     rows, columns = (list(pairwise(_edges(length, tile, multiple))) for length in (height, width))

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from wildsr.cli import main
 from wildsr.images import Picture, encode_picture, read_image, read_picture
@@ -121,15 +121,135 @@ def test_damaged_pictures_are_named_each_in_a_line_and_the_others_done(run, phot
     for name in ("cut.png", "empty.jpg", "text.webp", "a\\nb.tif"):
         assert len([line for line in errors.splitlines() if f"{name}: not a readable image" in line]) == 1
     assert "4 of 8 upscaled" in said
-    assert "4 of 8 pictures failed" in errors
+    assert "4 of 8 images failed" in errors
+
+
+def test_images_of_one_name_and_two_formats_are_both_done_and_said(run, photographs, tmp_path):
+    (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
+    code, _, said = run(photographs, "-o", tmp_path / "out")
+    assert code == 0
+    assert files(tmp_path / "out") == ["a_jpg.png", "a_png.png", "b.png", "c.png", "more/d.png"]
+    assert "2 images have names that differ in the format alone" in said
+    for name, source in {"a_png.png": "a.png", "a_jpg.png": "a.jpg"}.items():
+        assert run(photographs / source, "-o", tmp_path / "one.png", "--overwrite")[0] == 0
+        assert torch.equal(read_image(tmp_path / "one.png"), read_image(tmp_path / "out" / name))
 
 
 def test_two_results_of_one_name_are_refused_before_any_work(run, photographs, tmp_path):
-    (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
-    code, _, said = run(photographs, "-o", tmp_path / "out")
+    (photographs / "more" / "a.png").write_bytes((photographs / "a.png").read_bytes())
+    code, _, said = run(photographs / "a.png", photographs / "more" / "a.png", "-o", tmp_path / "out")
     assert (code, said.count("\n")) == (1, 1)
-    assert f"two pictures would both be written to {tmp_path / 'out' / 'a.png'}" in said
+    assert f"more/a.png would both be written to {tmp_path / 'out' / 'a_png.png'}" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folders_other_files_are_counted_by_reason(run, photographs, tmp_path):
+    for name in ("notes.txt", "more/list.txt", "clip.mp4", ".DS_Store", "README", "more/.hidden.png"):
+        (photographs / name).write_bytes(b"")
+    code, said, _ = run(photographs, "-o", tmp_path / "out")
+    assert code == 0
+    assert "4 of 4 upscaled; left out: 2 .txt, 2 hidden, 1 .mp4 (one video a call), 1 without a suffix" in said
+
+
+def test_without_an_output_results_lie_beside_the_inputs_and_are_no_inputs_of_the_next_call(run, photographs):
+    assert run(photographs / "a.png")[0] == 0
+    assert read_image(photographs / "a_x2.png").shape == (3, 320, 384)
+    code, said, _ = run(photographs, "--skip-existing")
+    assert code == 0
+    assert "beside the inputs: 3 of 4 upscaled; 1 there already; left out: 1 from an earlier call" in said
+    assert files(photographs) == [
+        "a.png", "a_x2.png", "b.jpg", "b_x2.png", "c.webp", "c_x2.png", "more/d.png", "more/d_x2.png",
+    ]  # fmt: skip
+    code, _, said = run(photographs)
+    assert code == 1 and "--overwrite replaces it, --skip-existing leaves it" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "size"),
+    [
+        (["--scale", "1.5"], "a_x1.5.png", (240, 288)),
+        (["--width", "96"], "a_w96.png", (80, 96)),
+        (["--height", "40"], "a_h40.png", (40, 48)),
+        (["--width", "50", "--height", "60"], "a_50x60.png", (60, 50)),
+        (["--max-side", "500"], "a_max500.png", (417, 500)),
+        (["--max-side", "500", "--suffix", "_big"], "a_big.png", (417, 500)),
+    ],
+)
+def test_the_size_that_was_asked_for_is_reached_and_stands_in_the_name(run, photographs, words, name, size):
+    assert run(photographs / "a.png", *words)[0] == 0
+    assert read_image(photographs / name).shape[1:] == size
+
+
+def test_results_that_are_there_are_skipped_untouched(run, photographs, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_bytes(b"mine")
+    code, said, _ = run(photographs, "-o", tmp_path / "out", "--skip-existing")
+    assert (code, (tmp_path / "out" / "a.png").read_bytes()) == (0, b"mine")
+    assert "3 of 4 upscaled; 1 there already" in said
+    code, said, _ = run(photographs, "-o", tmp_path / "out", "--skip-existing")
+    assert code == 0 and "0 of 4 upscaled; 4 there already" in said
+
+
+def test_quality_and_lossless_decide_what_the_encoder_keeps(run, photographs, tmp_path):
+    call = (photographs / "a.png", "-o")
+    for name, words in {"plain.png": (), "50.jpg": ("--quality", 50), "usual.jpg": (), "usual.webp": ()}.items():
+        assert run(*call, tmp_path / name, *words)[0] == 0
+    assert run(*call, tmp_path / "all.webp", "--lossless")[0] == 0
+    assert (tmp_path / "50.jpg").stat().st_size < 0.5 * (tmp_path / "usual.jpg").stat().st_size
+    plain = read_image(tmp_path / "plain.png")
+    assert torch.equal(read_image(tmp_path / "all.webp"), plain)
+    assert not torch.equal(read_image(tmp_path / "usual.webp"), plain)
+
+
+def test_lossless_webp_keeps_colours_under_full_transparency(run, tmp_path):
+    Image.new("RGBA", (8, 8), (250, 100, 50, 0)).save(tmp_path / "clear.png")
+    for name in ("a.png", "a.webp"):
+        assert run(tmp_path / "clear.png", "-o", tmp_path / name, *["--lossless"] * name.endswith("webp"))[0] == 0
+    colours = [read_picture(tmp_path / name, name).colour for name in ("a.png", "a.webp")]
+    assert float(colours[0].max()) > 0 and torch.equal(*colours)
+
+
+def test_a_background_takes_the_place_of_alpha(run, tmp_path):
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "logo.png")
+    assert run(tmp_path / "logo.png", "-o", tmp_path / "ground.png", "--background", "ff8000")[0] == 0
+    Image.new("RGB", (8, 8), (255, 128, 0)).save(tmp_path / "orange.png")
+    assert run(tmp_path / "orange.png", "-o", tmp_path / "wanted.png")[0] == 0
+    assert torch.equal(read_image(tmp_path / "ground.png"), read_image(tmp_path / "wanted.png"))
+    assert read_picture(tmp_path / "ground.png", "").alpha is None
+    assert run(tmp_path / "logo.png", "-o", tmp_path / "ground.jpg", "--background", "white")[0] == 0
+
+
+def test_of_a_damaged_image_what_can_be_decoded_is_enlarged_if_asked_for(run, photographs, tmp_path):
+    content = (photographs / "b.jpg").read_bytes()
+    (photographs / "b.jpg").write_bytes(content[: len(content) // 2])
+    (photographs / "empty.jpg").write_bytes(b"")
+    code, _, errors = run(photographs, "-o", tmp_path / "out", "--on-damage", "read")
+    assert code == 1  # of an empty file nothing can be decoded
+    assert files(tmp_path / "out") == ["a.png", "b.png", "c.png", "more/d.png"]
+    assert "b.jpg: damaged (image file is truncated" in errors
+    assert "empty.jpg: not a readable image" in errors
+    rows = read_image(tmp_path / "out" / "b.png").float()[..., 8:-8:2].std(dim=2)  # of one phase of the two
+    assert bool((rows[:, 8] > 5).all() and (rows[:, -8] < 1).all())  # whole above, grey below
+    assert run(photographs / "b.jpg", "-o", tmp_path / "b.png")[0] == 1  # without the option it is refused again
+
+
+def test_stripped_results_keep_the_colour_profile_alone(run, tmp_path):
+    exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif[ExifTags.Base.Make] = "Maker"
+    Image.new("RGB", (8, 8)).save(tmp_path / "in.jpg", exif=exif, icc_profile=profile, dpi=(300, 300), xmp=b"<x/>")
+    assert run(tmp_path / "in.jpg", "-o", tmp_path / "kept.png")[0] == 0
+    assert run(tmp_path / "in.jpg", "-o", tmp_path / "out.png", "--strip")[0] == 0
+    kept, stripped = (read_picture(tmp_path / name, name).metadata for name in ("kept.png", "out.png"))
+    assert kept.exif[ExifTags.Base.Make] == "Maker" and kept.xmp
+    assert (stripped.icc, len(stripped.exif), stripped.xmp, stripped.dpi) == (profile, 0, b"", None)
+
+
+def test_the_speed_of_a_sheet_is_in_megapixels_of_the_result(run, weights, photographs, tmp_path, monkeypatch):
+    amounts = []
+    monkeypatch.setattr("wildsr.apps.upscale.cli.Bar.advance", lambda bar, share, amount: amounts.append(amount))
+    words = ["--blend", weights, "--strengths", "0,1"]
+    assert run(photographs / "a.png", "-o", tmp_path / "sheet.png", *words)[0] == 0
+    assert amounts == [pytest.approx(256 * 256 / 1e6)] * 2
 
 
 def test_an_output_inside_the_input_folder_does_not_feed_itself(run, photographs):
@@ -234,9 +354,26 @@ def test_any_scale_is_reached(run, photographs, tmp_path):
         (["--strengths", "0,2", "--blend", "b.pth"], "'2' given, wanted a number from 0 to 1"),
         (["--suffix", "a/b"], "--suffix a/b: wanted a part of a name"),
         (["--crf", "20"], "--crf 20 is of videos, and no input is one"),
-        (["a.mp4", "--format", "png"], "--format png is of pictures; a video's kind is that of the output's name"),
+        (["a.mp4", "--format", "png"], "--format png is of images; a video's kind is that of the output's name"),
         (["--crf", "52"], "--crf 52: wanted 0 to 51 for h264"),
         (["--crf", "-1", "--codec", "av1"], "--crf -1: wanted 0 to 63 for av1"),
+        (["--device", "gpu"], "device 'gpu': wanted cpu, cuda, cuda:N (such as cuda:1) or mps"),
+        (["--device", "cuda:999"], "device cuda:999: torch finds "),
+        (["--device", "cpu", "--width", "0"], "'0' given, wanted a whole number of at least 1"),
+        (["--width", "10", "--scale", "2"], "--scale and --width: wanted one of them"),
+        (["--width", "10", "--max-side", "9"], "--width and --max-side: wanted one of them"),
+        (["--quality", "0"], "'0' given, wanted a whole number from 1 to 100"),
+        (["--quality", "90"], "--quality 90: PNG has none; wanted jpg, webp or avif"),
+        (["--lossless", "-o", "x.jpg"], "--lossless: JPEG has no lossless form here; wanted png, webp, tif or bmp"),
+        (["--lossless", "--quality", "9", "-o", "x.webp"], "--quality 9: --lossless has none"),
+        (["--background", "reddish"], "'reddish' given, wanted a colour such as white or ffcc00"),
+        (["--background", "#ff000080"], "'#ff000080' given, wanted a colour"),
+        (["--on-damage", "cry"], "invalid choice: 'cry'"),
+        (["--overwrite", "--skip-existing"], "not allowed with argument"),
+        (["a.mp4", "--quality", "90"], "--quality is of images; a video has --crf"),
+        (["a.mp4", "--strip"], "--strip is of images, and a.mp4 is a video"),
+        (["a.mp4", "--on-damage", "read"], "--on-damage is of images, and a.mp4 is a video"),
+        (["--strengths", "0,1", "--blend", "b.pth", "--scale", "2"], "--scale is of results, and --strengths makes"),
         (["--tile", "0"], "'0' given, wanted a whole number of at least 1"),
     ],
 )
@@ -290,3 +427,13 @@ def test_workflows_of_image_generators_go_through(run, tmp_path):
     assert run(tmp_path / "a.png", "-o", tmp_path / "x.png")[0] == 0
     chunks = read_picture(tmp_path / "x.png", "x").metadata.chunks
     assert [len(zlib.decompress(content.partition(b"\0\0")[2])) for _, content in chunks] == [1_500_000]
+
+
+def test_stripped_results_keep_the_colours_that_a_png_declares_and_lose_its_texts(run, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a cat")
+    info.add(b"gAMA", (100_000).to_bytes(4))
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png", pnginfo=info)
+    code, _, said = run(tmp_path / "a.png", "-o", tmp_path / "x.png", "--strip")
+    assert code == 0 and "has no place" not in said
+    assert read_picture(tmp_path / "x.png", "x").metadata.chunks == ((b"gAMA", (100_000).to_bytes(4)),)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
+from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, flatten, num_pixels, result_size
 from wildsr.images import Metadata, Picture
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
@@ -30,6 +30,37 @@ def test_any_factor_is_reached(upscaler, factor):
     assert large.colour.shape == (1, *size)
     assert large.alpha is not None and large.alpha.shape == (1, *size)
     assert 0 <= float(large.colour.min()) <= float(large.colour.max()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ({"width": 93}, (60, 93)),
+        ({"height": 10}, (10, 16)),  # 31 * 10 / 20 = 15.5, rounded to even
+        ({"width": 7, "height": 9}, (9, 7)),
+        ({"max_side": 62}, (40, 62)),
+        ({"max_side": 1}, (1, 1)),
+    ],
+)
+def test_a_size_in_pixels_is_reached_exactly(upscaler, size, wanted):
+    image, options = Picture(torch.rand(3, 20, 31)), UpscaleOptions(**size)
+    assert result_size(2, image, options) == wanted
+    assert enlarge(upscaler, image, 64, options).colour.shape == (3, *wanted)
+
+
+def test_over_a_background_colours_count_by_their_alpha():
+    colour, alpha = torch.tensor([1.0, 0.5, 0.25]).view(3, 1, 1), torch.tensor([[[0.0, 0.5, 1.0]]])
+    flat = flatten(Picture(colour.expand(3, 1, 3), alpha), (0, 255, 0))
+    assert flat.alpha is None
+    assert torch.equal(flat.colour, torch.tensor([[[0, 0.5, 1]], [[1, 0.75, 0.5]], [[0, 0.125, 0.25]]]))
+
+
+def test_grey_stays_grey_over_grey_alone():
+    image = Picture(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+    assert flatten(image, (255, 255, 255)).colour.tolist() == [[[1, 1], [1, 1]]]
+    assert flatten(image, (255, 0, 0)).colour[:, 0, 0].tolist() == [1, 0, 0]
+    opaque = Picture(torch.zeros(1, 2, 2))
+    assert flatten(opaque, (255, 0, 0)) is opaque
 
 
 def test_a_factor_below_the_networks_is_its_result_made_smaller_by_lanczos(upscaler):

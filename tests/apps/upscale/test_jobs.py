@@ -1,9 +1,10 @@
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from wildsr.apps.upscale.jobs import Naming, is_video, plan, plan_video
+from wildsr.apps.upscale.jobs import Naming, is_video, left_out, plan, plan_video, require_inputs
 
 
 @pytest.fixture
@@ -46,6 +47,68 @@ def test_linked_results_of_an_earlier_run_are_no_input(folder):
     Path("out/a.png").write_bytes(b"")
     (folder / "results").symlink_to(Path("out").resolve())
     assert len(pairs(["photos"], "out")) == 4
+
+
+def test_images_that_would_share_a_result_name_their_format(folder):
+    for name in ("a.jpg", "a_jpg.png", "more/d.webp"):
+        (folder / name).write_bytes(b"")
+    assert pairs(["photos"], "out", None, "_x4") == [
+        ("photos/a.jpg", "out/a_jpg_x4.png"),
+        ("photos/a.png", "out/a_png_x4.png"),
+        ("photos/a_jpg.png", "out/a_jpg_png_x4.png"),  # its own name is taken by then
+        ("photos/b c.jpg", "out/b c_x4.png"),
+        ("photos/more/d.tif", "out/more/d_tif_x4.png"),
+        ("photos/more/d.webp", "out/more/d_webp_x4.png"),
+        ("photos/ü.webp", "out/ü_x4.png"),
+    ]
+
+
+def test_without_an_output_a_result_lies_beside_its_image(folder):
+    assert pairs(["photos/a.png", "photos/more"], None, "jpg", "_x4") == [
+        ("photos/a.png", "photos/a_x4.jpg"), ("photos/more/d.tif", "photos/more/d_x4.jpg"),
+    ]  # fmt: skip
+    (folder / "a_x4.jpg").write_bytes(b"")
+    assert "photos/a_x4.jpg" not in dict(pairs(["photos"], None, "jpg", "_x4"))
+    assert pairs(["photos/a_x4.jpg"], None, None, "_x4") == [("photos/a_x4.jpg", "photos/a_x4_x4.png")]
+    Path("a.mov").write_bytes(b"")
+    assert plan_video(["a.mov"], Naming(None, None, "_x4")) == (Path("a.mov"), Path("a_x4.mov"), "mov")
+
+
+def test_more_than_six_reasons_are_summed_up(folder):
+    for number in range(9):
+        (folder / f"{number}.t{number}").write_bytes(b"")
+    (folder / "z.t0").write_bytes(b"")
+    said = left_out(["photos"], plan(["photos"], Naming("out")))
+    assert said == "2 .t0, 1 .t1, 1 .t2, 1 .t3, 1 .t4, 1 .t5, 3 others"
+    assert left_out(["photos/a.png"], plan(["photos/a.png"], Naming("out"))) == ""
+
+
+def test_a_folder_that_may_not_be_read_is_said_too(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "more":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("wildsr.images.files.os.scandir", refuse)
+    jobs = plan(["photos"], Naming("out"))
+    assert len(jobs) == 3
+    assert left_out(["photos"], jobs) == "1 folder that may not be read"
+
+
+def test_inputs_that_do_not_exist_are_refused_before_any_weights_are_read(folder):
+    require_inputs(["-", "photos", "photos/*.png"])
+    with pytest.raises(ValueError, match=r"^photos/\*\.gif: no such file or folder$"):
+        require_inputs(["photos", "photos/*.gif"])
+
+
+@pytest.mark.parametrize(
+    ("naming", "kind"),
+    [(("x.jpg",), "JPEG"), (("out",), "PNG"), ((None, "webp"), "WEBP"), (("-", "tif"), "TIFF"), (("photos",), "PNG")],
+)
+def test_the_format_of_results_is_known_without_their_inputs(folder, naming, kind):
+    assert Naming(*naming).kind == kind
 
 
 def test_format_and_suffix_name_the_results(folder):
@@ -126,10 +189,12 @@ def test_results_of_an_earlier_run_inside_the_input_folder_are_no_inputs(folder)
         (["nowhere.png"], ("out",), "nowhere.png: no such file or folder"),
         (["photos"], ("x.png",), "photos is a folder; wanted a folder as output, not x.png"),
         (["photos/a.png", "photos/b c.jpg"], ("x.png",), "2 inputs; wanted a folder as output, not x.png"),
-        (["photos/*.*g"], ("x.png",), "2 pictures; wanted a folder as output, not x.png"),
+        (["photos/*.*g"], ("x.png",), "2 images; wanted a folder as output, not x.png"),
         (["photos"], ("-",), "photos is a folder; wanted a folder as output, not -"),
         (["-", "photos/a.png"], ("out",), "standard input has no name"),
         (["-"], ("out/",), "standard input has no name"),
+        (["photos/a.png", "-"], (None,), "standard input has no name; wanted a file as output, not none"),
+        (["photos/a.png"], (None,), "photos/a.png is an input; wanted another --output or --suffix"),
         (["photos/a.png"], ("x.xyz",), r"x\.xyz: no image format '\.xyz'"),
         (["photos/a.png"], ("x.png", "jpg"), "x.png as output, but --format jpg"),
         (["photos/a.png"], ("photos/a.png",), "photos/a.png is an input; wanted another --output$"),

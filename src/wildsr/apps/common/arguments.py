@@ -72,8 +72,11 @@ def refuse_inputs(files: Iterable[Path], inputs: Iterable[Path], option: str = "
         require_writable(file)
 
 
-def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
+def refuse_clashes(files: Sequence[Path], overwrite: bool, other: str = "") -> None:
     """Refuse results of which two would have one name, or one is there already and may not be replaced.
+
+    Args:
+        other: what else the message offers besides --overwrite.
 
     Raises:
         UserError: one of these; the message names the file.
@@ -83,5 +86,5 @@ def refuse_clashes(files: Sequence[Path], overwrite: bool) -> None:
         if file in seen:
             raise UserError(f"two images would both be written to {file}; rename one")
         if file.exists() and not overwrite:
-            raise UserError(f"{file} is there already; --overwrite replaces it")
+            raise UserError(f"{file} is there already; --overwrite replaces it{other}")
         seen.add(file)

@@ -1,1 +1,1 @@
-"""Running a trained network on whole pictures."""
+"""Running a trained network on whole images."""

@@ -10,6 +10,7 @@ residual sums and all but the body stay float32), so no backend does it unasked.
 from __future__ import annotations
 
 import importlib.util
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ FASTEST = {
     "write_graph": ("ncnn", "torch", "onnxruntime", "openvino"),
 }
 
-Run = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor], Tensor]
+DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 
 
 @dataclass
@@ -57,11 +59,11 @@ class Runtime:
     channels: int
     numbers_per_pixel: int
     tiling: Tiling
-    run: Run
+    forward: Forward
 
     @torch.inference_mode()
     def __call__(self, lq: Tensor) -> Tensor:
-        return self.run(lq)
+        return self.forward(lq)
 
 
 def open_backend(
@@ -77,7 +79,7 @@ def open_backend(
 
     Raises:
         ValueError: no such backend, one that is not installed, or that cannot run this kind of network; or a network
-            whose channels are those of no picture. One line.
+            whose channels are those of no image. One line.
     """
     if name not in NAMES:
         raise UserError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")
@@ -95,12 +97,31 @@ def open_backend(
         return Eager(generator, device, half)
     scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
     try:
-        run = MAKERS[name](generator)
+        forward = MAKERS[name](generator)
     except ImportError as error:  # installed, but not for this machine
         raise UserError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
-    if not hasattr(generator, "write_graph") and (difference := differs(generator, run)):
+    if not hasattr(generator, "write_graph") and (difference := differs(generator, forward)):
         raise UserError(f"backend {name} {difference} with {type(generator).__name__}; wanted torch")
-    return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), run)
+    return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), forward)
+
+
+def find_device(name: str | None = None) -> torch.device:
+    """Return a device by its name, such as cuda:1; by default the first CUDA GPU where there is one, else the CPU.
+
+    Raises:
+        UserError: no such name, or no such device in this machine.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    found, count = DEVICE.fullmatch(name), torch.cuda.device_count()
+    if not found:
+        raise UserError(f"device {name!r}: wanted cpu, cuda, cuda:N (such as cuda:1) or mps")
+    if name.startswith("cuda") and int(found[1] or 0) >= count:  # torch would take cuda:999 for cuda:-25
+        there = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0 alone" if count else "no CUDA GPU"
+        raise UserError(f"device {name}: torch finds {there} here; wanted cpu{' or one of these' * bool(count)}")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device mps: torch finds no Apple GPU here; wanted cpu")
+    return torch.device(name)
 
 
 def fastest(generator: nn.Module, device: torch.device) -> str:
@@ -119,7 +140,7 @@ def is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _onnxruntime(generator: nn.Module) -> Run:
+def _onnxruntime(generator: nn.Module) -> Forward:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -128,7 +149,7 @@ def _onnxruntime(generator: nn.Module) -> Run:
     return lambda lq: torch.from_numpy(session.run([SR], {LQ: _array(lq)})[0]).to(lq.device)
 
 
-def _openvino(generator: nn.Module) -> Run:
+def _openvino(generator: nn.Module) -> Forward:
     import openvino
 
     core = openvino.Core()
@@ -141,7 +162,7 @@ def _openvino(generator: nn.Module) -> Run:
     return lambda lq: torch.from_numpy(network({LQ: _array(lq)})[SR]).to(lq.device)
 
 
-def _ncnn(generator: nn.Module) -> Run:
+def _ncnn(generator: nn.Module) -> Forward:
     import ncnn
 
     model, network = to_ncnn(generator), ncnn.Net()
@@ -177,7 +198,7 @@ def _array(lq: Tensor) -> np.ndarray:
     return lq.cpu().contiguous().numpy()
 
 
-MAKERS: dict[str, Callable[[nn.Module], Run]] = {
+MAKERS: dict[str, Callable[[nn.Module], Forward]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "ncnn": _ncnn,

@@ -23,7 +23,7 @@ def blend(first: Network, second: nn.Module, strength: float) -> Network:
     """Return the network whose weights are (1 - strength) times the first's plus strength times the second's.
 
     Of networks that share their beginning, such as the PSNR stage and the GAN stage that started from it, it gives a
-    picture between theirs; of strangers, noise. (Wang et al., "ESRGAN", section 3.4.) What is no floating-point
+    image between theirs; of strangers, noise. (Wang et al., "ESRGAN", section 3.4.) What is no floating-point
     number, such as a table of indices, is the first's.
 
     Raises:
@@ -51,7 +51,7 @@ def compare(
     opened: Callable[[nn.Module], Upscaler],
     done: Callable[[], object] = lambda: None,
 ) -> Image.Image:
-    """Lay out one small picture, (C, H, W) in [0, 1], at several strengths of the second, beside its Lanczos.
+    """Lay out one small image, (C, H, W) in [0, 1], at several strengths of the second, beside its Lanczos.
 
     Args:
         opened: makes an upscaler of a network.

@@ -1,6 +1,6 @@
-"""A whole picture: its colour, its alpha, to the size that was asked for.
+"""A whole image: its colour, its alpha, to the size that was asked for.
 
-Shapes: C channels, H W picture, s scale of the network.
+Shapes: C channels, H W image, s scale of the network.
 """
 
 from __future__ import annotations
@@ -14,32 +14,54 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.images import Picture, fill_transparent
+from wildsr.io import UserError
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
 ALPHAS = ("network", "interpolate")
 RGBA = 4  # channels of a network that takes alpha beside the colour
+PEAK = 255  # of a background's levels
 
 
 @dataclass(frozen=True)
 class UpscaleOptions:
-    """How pictures are enlarged.
+    """How images are enlarged: by the network, then by Lanczos to the size asked for; by default that of the network.
 
     Args:
-        factor: of the result to the picture, any number above 0; None is the network's own scale.
-        alpha: "network": alpha passes the network, as a grey picture would, or beside the colour where the network has
+        scale: of the result to the image, any number above 0.
+        alpha: "network": alpha passes the network, as a grey image would, or beside the colour where the network has
             four channels; "interpolate": by Lanczos.
         batch: tiles that are handed over at once.
+        width: of the result, in pixels; the aspect is kept where the height is not given.
+        height: of the result, in pixels; the aspect is kept where the width is not given.
+        max_side: the result's longer side, in pixels; the aspect is kept.
+
+    Raises:
+        UserError: another alpha, a number that is not above 0, or sizes that exclude each other.
     """
 
-    factor: float | None = None
+    scale: float | None = None
     alpha: str = "network"
     batch: int = 1
+    width: int | None = None
+    height: int | None = None
+    max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.alpha not in ALPHAS:
+            raise UserError(f"alpha {self.alpha!r}: wanted {' or '.join(ALPHAS)}")
+        sizes = {name: getattr(self, name) for name in ("scale", "width", "height", "max_side")}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        for name, size in given.items():
+            if not size > 0:
+                raise UserError(f"{name} {size:g}: wanted a number above 0")
+        if len(given) > 1 and list(given) != ["width", "height"]:
+            raise UserError(f"{' and '.join(given)}: wanted one of them")
 
 
 def enlarge(
     upscaler: Upscaler,
-    picture: Picture,
+    image: Picture,
     tile: int,
     options: UpscaleOptions,
     done: Callable[[int], object] = lambda pixels: None,
@@ -56,11 +78,11 @@ def enlarge(
     Raises:
         ValueError: memory does not suffice, or the network gives numbers that are not finite.
     """
-    size = result_size(upscaler.scale, picture, options)
-    colour, alpha = picture.colour, picture.alpha
+    size = result_size(upscaler.scale, image, options)
+    colour, alpha = image.colour, image.alpha
     if alpha is not None:
         colour = fill_transparent(colour, alpha)
-    is_filled = colour is not picture.colour
+    is_filled = colour is not image.colour
     if alpha is not None and upscaler.channels == RGBA:
         together = upscale(upscaler, torch.cat([colour.expand(3, -1, -1), alpha]), tile, options.batch, done)
         colour = together[:3] if len(colour) == 3 else luma(together[:3])
@@ -71,24 +93,34 @@ def enlarge(
             alpha = upscale(upscaler, alpha, tile, options.batch, done)
     colour = _resized(colour, size)
     if alpha is None:
-        return replace(picture, colour=colour)
+        return replace(image, colour=colour)
     alpha = _resized(alpha, size)
     if is_filled:
-        hidden = alpha[0] * (2**picture.bits - 1) < 0.5
-        planes = zip(colour, picture.colour, strict=True)  # one by one, which spares memory
+        hidden = alpha[0] * (2**image.bits - 1) < 0.5
+        planes = zip(colour, image.colour, strict=True)  # one by one, which spares memory
         colour = torch.stack([torch.where(hidden, _resized(own[None], size)[0], plane) for plane, own in planes])
-    return replace(picture, colour=colour, alpha=alpha)
+    return replace(image, colour=colour, alpha=alpha)
 
 
-def fitting_tile(upscaler: Upscaler, picture: Picture, options: UpscaleOptions, device: torch.device) -> int:
+def flatten(image: Picture, background: tuple[int, int, int]) -> Picture:
+    """Lay an image over a colour, 8-bit RGB; it has no alpha then. Grey stays grey over grey."""
+    if image.alpha is None:
+        return image
+    ground = image.colour.new_tensor(background).view(3, 1, 1) / PEAK
+    if len(image.colour) == 1 and len(set(background)) == 1:
+        ground = ground[:1]
+    return replace(image, colour=image.colour * image.alpha + ground * (1 - image.alpha), alpha=None)
+
+
+def fitting_tile(upscaler: Upscaler, image: Picture, options: UpscaleOptions, device: torch.device) -> int:
     """Return the side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
         ValueError: memory does not suffice for the result.
     """
-    height, width = picture.colour.shape[-2:]
-    rows, columns = result_size(upscaler.scale, picture, options)
-    planes = max(picture.colour.shape[0] + (picture.alpha is not None), upscaler.channels)
+    height, width = image.colour.shape[-2:]
+    rows, columns = result_size(upscaler.scale, image, options)
+    planes = max(image.colour.shape[0] + (image.alpha is not None), upscaler.channels)
     free = free_memory(torch.device("cpu"))
     free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
     if device.type != "cpu":
@@ -96,22 +128,31 @@ def fitting_tile(upscaler: Upscaler, picture: Picture, options: UpscaleOptions, 
     return tile_side(upscaler, height, width, free)
 
 
-def result_size(scale: int, picture: Picture, options: UpscaleOptions) -> tuple[int, int]:
-    """Return (H, W) of the result: each side times the factor, rounded, at least 1."""
-    factor = scale if options.factor is None else options.factor
-    height, width = (max(round(side * factor), 1) for side in picture.colour.shape[-2:])
-    return height, width
+def result_size(scale: int, image: Picture, options: UpscaleOptions) -> tuple[int, int]:
+    """Return (H, W) of the result: as given, or each side times one factor, rounded, at least 1."""
+    height, width = image.colour.shape[-2:]
+    if options.height is not None and options.width is not None:
+        return options.height, options.width
+    if options.width is not None:
+        factor = options.width / width
+    elif options.height is not None:
+        factor = options.height / height
+    elif options.max_side is not None:
+        factor = options.max_side / max(height, width)
+    else:
+        factor = scale if options.scale is None else options.scale
+    return max(round(height * factor), 1), max(round(width * factor), 1)
 
 
-def num_pixels(picture: Picture, options: UpscaleOptions, channels: int = 3) -> int:
+def num_pixels(image: Picture, options: UpscaleOptions, channels: int = 3) -> int:
     """Return how many LQ pixels will pass a network of so many channels."""
-    height, width = picture.colour.shape[-2:]
-    twice = picture.alpha is not None and channels != RGBA and _passes_network(picture.alpha, options)
+    height, width = image.colour.shape[-2:]
+    twice = image.alpha is not None and channels != RGBA and _passes_network(image.alpha, options)
     return height * width * (2 if twice else 1)
 
 
 def _passes_network(alpha: Tensor, options: UpscaleOptions) -> bool:
-    """Return False where it is the same everywhere, as in most pictures: any interpolation keeps that exactly."""
+    """Return False where it is the same everywhere, as in most images: any interpolation keeps that exactly."""
     return options.alpha == "network" and bool(alpha.min() < alpha.max())
 
 

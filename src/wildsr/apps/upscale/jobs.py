@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wildsr.apps.upscale.video import codecs
-from wildsr.images import OUTPUT_SUFFIXES, expanded, find_images, kind_of, printable, require_writable
+from wildsr.images import (
+    OUTPUT_SUFFIXES,
+    SUFFIXES,
+    expanded,
+    find_images,
+    kind_of,
+    printable,
+    require_writable,
+    walk,
+)
 from wildsr.io import UserError
 
 STREAM = "-"
+MOST_REASONS = 6  # that are told apart in the summary of what was left out
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to enlarge.
+    """One image to enlarge.
 
     Args:
         source: its file; None is the standard input.
@@ -39,21 +53,29 @@ class Naming:
     """How results are called.
 
     Args:
-        output: a file, a folder, or - for the standard output.
+        output: a file, a folder, or - for the standard output; None: beside each input.
         format: a suffix without its dot, such as jpg; None: what a file's name says, else png.
-        suffix: appended to the names of results in a folder.
+        suffix: appended to the names of results in a folder, and beside the inputs.
 
     Raises:
         ValueError: an output of the wrong kind for the rest.
     """
 
-    output: str
+    output: str | None
     format: str | None = None
     suffix: str = ""
 
     @property
     def path(self) -> Path:
+        assert self.output is not None
         return expanded(self.output)
+
+    @property
+    def kind(self) -> str:
+        """Return the format of the results in Pillow's words: by the output's name, where it is a file's."""
+        is_file = self.output not in (None, STREAM) and not self.path.is_dir()
+        own = self.path.suffix.lower() if is_file else ""
+        return kind_of(f"x{own}" if own in OUTPUT_SUFFIXES else f"x.{self.format or 'png'}")
 
     def is_folder(self, inputs: Sequence[str]) -> bool:
         """Return whether it is one: by what is there, by its name, and by what goes into it.
@@ -61,6 +83,8 @@ class Naming:
         Raises:
             ValueError: it is a file or a stream, and the inputs want a folder; or it names no format.
         """
+        if self.output is None:
+            return False
         several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
         if self.output != STREAM and (self.path.is_dir() or self.output.endswith(("/", os.sep))):
             return True
@@ -75,42 +99,74 @@ class Naming:
             raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; wanted one of {wanted}")
         return True
 
-    def job(self, source: Path | None, below: Path) -> Job:
-        """Return the job of a picture; `below` is its path below an output folder, empty without one."""
-        suffix = f".{self.format or 'png'}"
-        if below != Path():
-            return Job(source, self.path / below.with_name(f"{below.stem}{self.suffix}{suffix}"), kind_of(f"x{suffix}"))
+    def job(self, source: Path | None, below: Path, keep_suffix: bool = False) -> Job:
+        """Return the job of an image.
+
+        Args:
+            below: its path below an output folder, empty without one.
+            keep_suffix: the result's name tells the source's format: a_jpg.png of a.jpg.
+        """
+        end = f".{self.format or 'png'}"
+        if source is not None and (self.output is None or below != Path()):
+            own = f"_{source.suffix[1:]}" if keep_suffix and source.suffix else ""
+            name = f"{source.stem}{own}{self.suffix}{end}"
+            folder = source.parent if self.output is None else self.path / below.parent
+            return Job(source, folder / name, kind_of(f"x{end}"))
         if self.output == STREAM:
-            return Job(source, None, kind_of(f"x{suffix}"))
-        kind = kind_of(self.path)
-        if self.format and kind_of(f"x{suffix}") != kind:
-            raise UserError(f"{printable(self.output)} as output, but --format {self.format}")
-        return Job(source, self.path, kind)
+            return Job(source, None, kind_of(f"x{end}"))
+        if self.format and kind_of(f"x{end}") != self.kind:
+            raise UserError(f"{printable(self.path)} as output, but --format {self.format}")
+        return Job(source, self.path, self.kind)
 
 
 def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
-    """Return one job a picture. A folder is searched with its sub-folders, which are kept.
+    """Return one job an image. A folder is searched with its sub-folders, which are kept.
 
     What an earlier run left in the output folder is no input, where that lies in an input folder, or is one and
-    `suffix` tells results from pictures.
+    `suffix` tells results from images. Where two results would have one name, as those of a.png and a.jpg, each tells
+    the format of its source, and a line says so.
 
     Raises:
         ValueError: an input does not exist, the output does not go with the inputs or cannot be written to, or a
-            result would replace an input.
+            result would replace an input or another result.
     """
-    folder = naming.is_folder(inputs)
+    folder, beside = naming.is_folder(inputs), naming.output is None
     found = list(dict.fromkeys(pair for word in inputs for pair in _find(word, naming)))
-    if not folder and len(found) > 1:
-        raise UserError(f"{len(found)} pictures; wanted a folder as output, not {printable(naming.output)}")
-    if folder and any(source is None for source, _ in found):
-        raise UserError(f"standard input has no name; wanted a file as output, not {printable(naming.output)}")
-    jobs = [naming.job(source, below if folder else Path()) for source, below in found]
+    if not (folder or beside) and len(found) > 1:
+        raise UserError(f"{len(found)} images; wanted a folder as output, not {printable(str(naming.output))}")
+    if (folder or beside) and any(source is None for source, _ in found):
+        where = "none" if beside else printable(str(naming.output))
+        raise UserError(f"standard input has no name; wanted a file as output, not {where}")
+    jobs = _named(found, naming, folder)
     sources = {os.path.realpath(job.source) for job in jobs if job.source is not None}
     for target in (job.target for job in jobs if job.target is not None):
         if os.path.realpath(target) in sources:
-            raise UserError(f"{printable(target)} is an input; wanted another --output{' or --suffix' * folder}")
+            raise UserError(
+                f"{printable(target)} is an input; wanted another --output{' or --suffix' * (folder or beside)}"
+            )
         require_writable(target)
     return jobs
+
+
+def left_out(inputs: Sequence[str], jobs: Iterable[Job]) -> str:
+    """Return how many files of the input folders are no job's, by reason, such as "2 .txt, 1 hidden"; "" for none."""
+    folders = [path for word in inputs for path in _paths(word) if path.is_dir()]
+    denied: set[Path] = set()
+    others = {file for folder in folders for file in walk(folder, denied=denied.add)} - {job.source for job in jobs}
+    counts = sorted(Counter(map(_reason, others)).items(), key=lambda item: (-item[1], item[0]))
+    words = [f"{count} {reason}" for reason, count in counts[:MOST_REASONS]]
+    if rest := sum(count for _, count in counts[MOST_REASONS:]):
+        words.append(f"{rest} others")
+    if denied:
+        words.append(f"{len(denied)} folder{'s' * (len(denied) > 1)} that may not be read")
+    return ", ".join(words)
+
+
+def require_inputs(inputs: Sequence[str]) -> None:
+    """Refuse inputs that do not exist. Raises: UserError."""
+    for word in inputs:
+        if word != STREAM and not _paths(word):
+            raise UserError(f"{printable(word)}: no such file or folder")
 
 
 def is_video(word: str) -> bool:
@@ -128,50 +184,94 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
     """
     if len(inputs) > 1:
         raise UserError(f"{len(inputs)} inputs, a video among them; wanted one video a call")
-    source, target = expanded(inputs[0]), naming.path
+    source = expanded(inputs[0])
+    target = source.parent if naming.output is None else naming.path
     if not source.is_file():
         raise UserError(f"{printable(source)}: no such file")
-    if target.is_dir() or naming.output.endswith(("/", os.sep)) or not target.suffix:
+    if naming.output != STREAM and (target.is_dir() or str(naming.output).endswith(("/", os.sep)) or not target.suffix):
         own = source.suffix.lower()
         target /= f"{source.stem}{naming.suffix}{own if own in codecs.CONTAINERS else codecs.ANY}"
     kind = codecs.CONTAINERS.get(target.suffix.lower())
-    if naming.output == STREAM or kind is None:
+    if kind is None:
         wanted = ", ".join(codecs.CONTAINERS)
-        raise UserError(f"{printable(naming.output)}: no video file; wanted a name that ends in one of {wanted}")
+        raise UserError(f"{printable(target)}: no video file; wanted a name that ends in one of {wanted}")
     if target.resolve() == source.resolve():
         raise UserError(f"{printable(target)} is an input; wanted another --output or --suffix")
     require_writable(target)
     return source, target, kind
 
 
+def _named(found: list[tuple[Path | None, Path]], naming: Naming, folder: bool) -> list[Job]:
+    """Return the jobs of images; those whose results would share a name keep the source's suffix in it."""
+    marked: set[Path | None] = set()
+    while True:
+        jobs = [naming.job(source, below if folder else Path(), source in marked) for source, below in found]
+        alike: defaultdict[Path | None, list[Job]] = defaultdict(list)
+        for job in jobs:
+            alike[job.target].append(job)
+        clashes = [same for same in alike.values() if len(same) > 1]
+        more = {job.source for same in clashes for job in same} - marked
+        if not more:
+            break
+        marked |= more
+    if clashes:
+        first, second, *_ = clashes[0]
+        raise UserError(f"{first.name} and {second.name} would both be written to {first.target}; wanted one of them "
+                        "under another name, or the folder that holds both as input")  # fmt: skip
+    if marked:
+        example = next(job for job in jobs if job.source in marked)
+        log.info(
+            f"{len(marked)} images have names that differ in the format alone, which their results keep: "
+            f"{example.name} is written to {printable(str(example.target))}"
+        )
+    return jobs
+
+
 def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
-    """Return the pictures behind one input: each file, and its path below an output folder."""
-    path = expanded(word)
+    """Return the images behind one input: each file, and its path below an output folder."""
     if word == STREAM:
         yield None, Path()
-    elif path.is_dir():
-        pictures = [file for file in find_images(path) if not _is_result(file, path, naming)]
-        if not pictures:
-            raise UserError(f"{printable(path)}: nothing in this folder but earlier results")
-        yield from ((file, file.relative_to(path)) for file in pictures)
-    elif path.exists() or path.is_symlink():  # a link to nothing is named when it is its turn
-        yield path, Path(path.name)
-    elif matches := sorted(match for match in _matches(path) if not match.name.startswith(".")):
-        for match in matches:
-            yield from _find(str(match), naming)
-    else:
+        return
+    paths = _paths(word)
+    if not paths:
         raise UserError(f"{printable(word)}: no such file or folder")
+    for path in paths:
+        if not path.is_dir():  # a link to nothing is named when it is its turn
+            yield path, Path(path.name)
+            continue
+        images = [file for file in find_images(path) if not _is_result(file, path, naming)]
+        if not images:
+            raise UserError(f"{printable(path)}: nothing in this folder but earlier results")
+        yield from ((file, file.relative_to(path)) for file in images)
 
 
-def _matches(pattern: Path) -> Iterator[Path]:
-    """Return what a pattern stands for that the shell has left alone, such as photos/**/*.jpg."""
-    return Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+def _paths(word: str) -> list[Path]:
+    """Return the files and folders that a word stands for: itself, or as a pattern such as photos/**/*.jpg."""
+    path = expanded(word)
+    if word == STREAM or path.exists() or path.is_symlink():
+        return [] if word == STREAM else [path]
+    matches = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    return sorted(match for match in matches if not match.name.startswith("."))
+
+
+def _reason(file: Path) -> str:
+    """Return why a file of a folder is no input, in a word or two."""
+    suffix = file.suffix.lower()
+    if file.name.startswith("."):
+        return "hidden"
+    if suffix in SUFFIXES:
+        return "from an earlier call"
+    if suffix in codecs.SUFFIXES:
+        return f"{suffix} (one video a call)"
+    return suffix or "without a suffix"
 
 
 def _is_result(file: Path, folder: Path, naming: Naming) -> bool:
+    if naming.output is None:
+        return bool(naming.suffix) and file.stem.endswith(naming.suffix)
     output = naming.path.resolve()
     if output == folder.resolve():
         return bool(naming.suffix) and file.stem.endswith(naming.suffix)
-    # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is a picture.
+    # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is an image.
     place = Path(os.path.realpath(file.parent))
     return not folder.resolve().is_relative_to(output) and place.is_relative_to(output)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.backends import is_installed
 from wildsr.apps.upscale.enlarging import enlarge, result_size
+from wildsr.apps.upscale.estimating import announce
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.images import Picture, first_line, printable, write_whole
@@ -58,7 +59,7 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
         with Bar(1, "frames") as bar:
             for note in clip.notes:
                 bar.say(f"{name}: {note}")
-            work = Work(run, upscaler, tile, len(clip.times), bar, name)
+            work = Work(run, upscaler, tile, len(clip.times), bar, name, (clip.height, clip.width))
             try:
                 segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
                 write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
@@ -84,6 +85,7 @@ class Work:
     frames: int
     bar: Bar
     name: str
+    size: tuple[int, int]  # (H, W) of a frame
 
     def begin(self, done: int) -> None:
         """Note that so many frames were done by an earlier call."""
@@ -91,6 +93,8 @@ class Work:
             self.bar.say(f"{self.name}: goes on after {done} of {self.frames} frames")
         self.bar.begin(self.name)
         self.bar.advance(done / self.frames, 0)
+        left = self.frames - done
+        announce(self.run, self.upscaler, [self.size] * left, f"{self.name}, {left} frames")
 
     def enlarge(self, image: Tensor) -> Tensor:
         """Enlarge a frame. Raises: ValueError: memory does not suffice, or the network's numbers are not finite."""
@@ -109,10 +113,11 @@ class Work:
 def choices(run: UpscaleSession, coding: Coding, source: Path) -> dict[str, Any]:
     """Return all that a segment depends on."""
     file = source.stat()
+    sizes = [run.given.width, run.given.height, run.given.max_side]
     return {
         "input": [file.st_size, file.st_mtime_ns],
         "weights": fingerprint(run.generator),
-        "scale": run.given.scale,
+        "scale": sizes if any(sizes) else run.given.scale,
         "half": run.given.half,
         "codec": coding.codec,
         "crf": coding.crf,

@@ -1,0 +1,294 @@
+"""The command line of `wildsr upscale`: its options by groups, and what does not go together."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import torch
+from PIL import ImageColor
+
+from wildsr.apps.common.arguments import Parser, positive
+from wildsr.apps.upscale.backends import NAMES, find_device
+from wildsr.apps.upscale.enlarging import ALPHAS
+from wildsr.apps.upscale.jobs import STREAM, Naming, is_video
+from wildsr.apps.upscale.video.codecs import CODECS, Coding
+from wildsr.images import LOSSY, OUTPUT_SUFFIXES, WITH_QUALITY, expanded
+from wildsr.io import UserError
+
+FACTORS = 0.01, 100.0  # of --scale: beyond them it is a slip of the finger
+SHEET_SIDE = 128  # LQ pixels from the middle of the image, in a sheet of strengths
+SKIP, READ = "skip", "read"  # of --on-damage
+
+DESCRIPTION = """Enlarge images: files, folders with their sub-folders, patterns, or the standard input. Or one video.
+
+  wildsr upscale photo.jpg                                  writes photo_x4.png beside it
+  wildsr upscale photo.jpg -o large.png
+  wildsr upscale photos/ more/*.tif -o large/ --format jpg --quality 90 --suffix _x4
+  wildsr upscale photos/ -o large/ --max-side 3840 --skip-existing
+  wildsr upscale photo.jpg -o large.png --scale 2.5         the network first, then Lanczos
+  wildsr upscale drawing.png -o large.png --weights realesrgan-x4plus-anime
+  wildsr upscale photo.jpg -o large.png --weights psnr.pth --blend gan.pth=0.7
+  wildsr upscale photo.jpg -o sheet.png --weights psnr.pth --blend gan.pth --strengths 0,0.5,1
+  wildsr upscale clip.mp4 -o large.mkv --codec h265 --weights realesr-animevideov3
+  curl -s https://example.org/photo.jpg | wildsr upscale - -o - --format webp > large.webp
+
+Weights are a file (.safetensors, .pth, .ckpt) or the name of a released network: realesrgan-x4plus,
+realesrgan-x4plus-anime, realesr-animevideov3. --blend mixes those of a second network in, weight by weight: 0 is the
+first, 1 the second. That makes sense for networks that share their beginning, such as the two stages of a run.
+
+Grey stays grey, and alpha is kept; a network of four channels sees it beside the colour, opaque where there is none.
+What alpha hides does not change what is seen. 16 bits a channel stay 16 in PNG and TIFF, and become 8 in other formats.
+CMYK becomes sRGB, a palette RGB. The image is turned as its EXIF says; the colour profile, the colours that a PNG
+declares, EXIF, XMP, IPTC, comments, texts and the resolution are kept where the format of the result has a place for
+them, and a line says what it has none for; the thumbnail is not kept. Of several frames or pages the first is taken,
+and a line says so. JPEG and BMP have no alpha: an image with it is refused there, or laid over --background. Where two
+images of a folder differ in nothing but their format, such as a.png and a.jpg, their results are a_png.png and
+a_jpg.png.
+
+Besides what is written, GIF, JPEG 2000, PPM, TGA, DDS, ICO, PCX, QOI and SGI are read; HEIC with pip install pi-heif,
+JPEG XL with pip install pillow-jxl-plugin.
+
+Of a video every frame is enlarged. Sound, subtitles, chapters and fonts are copied byte for byte; time stamps,
+rotation, tags of colour and the depth of 8 or 10 bits are kept. After a break the same command goes on: finished
+parts wait in a hidden folder beside the result. It needs PyAV: pip install 'av>=18.1,<19'.
+
+Nothing is overwritten unless --overwrite is given, and no input ever. What cannot be read is named, the others are
+done, and the exit code is 1. A name that begins with a dash goes after --, or is written ./-name."""
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; a wrong one ends with exit code 2."""
+    parser = Parser("upscale", DESCRIPTION)
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, quoted patterns, or - alone")
+    add_results(parser)
+    add_network(parser)
+    add_sizes(parser)
+    add_encoding(parser)
+    add_execution(parser)
+    # Options may stand between inputs; only the plain way knows that after -- there are none.
+    given = parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
+    if given.output is None and given.inputs == [STREAM]:
+        given.output = STREAM
+    if wrong := next(misuses(given), None):
+        parser.error(wrong)
+    return given
+
+
+def add_results(parser: Parser) -> None:
+    """Add the options about which files are read and written."""
+    group = parser.add_argument_group("files")
+    group.add_argument(
+        "-o", "--output", metavar="PATH",
+        help="a file or a folder, or - for the standard output (default: beside each input, such as photo_x4.png)",
+    )  # fmt: skip
+    group.add_argument(
+        "--format", choices=[suffix[1:] for suffix in OUTPUT_SUFFIXES], help="of results without a name of their own "
+        "(default: png)",
+    )  # fmt: skip
+    group.add_argument("--suffix", metavar="TEXT", help="append this to the names of results, such as _x4")
+    there = group.add_mutually_exclusive_group()
+    there.add_argument("--overwrite", action="store_true", help="replace results that are there already")
+    there.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there already")
+    group.add_argument(
+        "--on-damage", choices=(SKIP, READ), metavar=f"{{{SKIP},{READ}}}",
+        help=f"{SKIP}: name a damaged image and leave it out (default); {READ}: enlarge what of it can be decoded",
+    )  # fmt: skip
+
+
+def add_network(parser: Parser) -> None:
+    """Add the options about which network enlarges."""
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--weights",
+        default="realesrgan-x4plus",
+        metavar="NAME",
+        help="a file, or the name of a released network (default: %(default)s)",
+    )
+    group.add_argument("--blend", type=second, metavar="B=STRENGTH", help="mix these weights in, from 0 to 1")
+    group.add_argument(
+        "--strengths", type=strengths, metavar="LIST",
+        help=f"instead of a result, a sheet: the middle {SHEET_SIDE} pixels with B at each of these, such as 0,0.5,1",
+    )  # fmt: skip
+    group.add_argument(
+        "--alpha", choices=ALPHAS, default=ALPHAS[0], help="what enlarges it (default: %(default)s); interpolate is "
+        "by Lanczos, and spares half of the time",
+    )  # fmt: skip
+
+
+def add_sizes(parser: Parser) -> None:
+    """Add the options about the size of the result."""
+    group = parser.add_argument_group(
+        "size of the result", "The network enlarges, then Lanczos resamples. Default: the network's scale."
+    )
+    group.add_argument("--scale", type=factor, metavar="F", help="times the size of the input, such as 2.5")
+    group.add_argument("--width", type=positive, metavar="PX", help="so wide; the aspect is kept without --height")
+    group.add_argument("--height", type=positive, metavar="PX", help="so high; the aspect is kept without --width")
+    group.add_argument("--max-side", type=positive, metavar="PX", help="the longer side; the aspect is kept")
+
+
+def add_encoding(parser: Parser) -> None:
+    """Add the options about what goes into the files."""
+    group = parser.add_argument_group("encoding")
+    group.add_argument("--quality", type=quality, metavar="N", help="of JPEG, WebP and AVIF, 1 to 100 (default: 95)")
+    group.add_argument("--lossless", action="store_true", help="WebP without loss; PNG, TIFF and BMP always are")
+    group.add_argument(
+        "--background", type=colour, metavar="COLOUR",
+        help="lay images with alpha over it: a name such as white, or RRGGBB",
+    )  # fmt: skip
+    group.add_argument("--strip", action="store_true", help="drop all metadata but the colour profile")
+    group.add_argument("--codec", choices=list(CODECS), default="h264", help="of a video (default: %(default)s)")
+    group.add_argument(
+        "--crf", type=int, metavar="N", help="of a video: 0 is the best, larger is smaller (default: "
+        + ", ".join(f"{usual} for {name}" for name, (_, usual, _) in CODECS.items()) + ")",
+    )  # fmt: skip
+
+
+def add_execution(parser: Parser) -> None:
+    """Add the options about where and how the network runs."""
+    group = parser.add_argument_group("execution")
+    group.add_argument(
+        "--device", type=device, metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: cuda where there is one, "
+        "else cpu)",
+    )  # fmt: skip
+    group.add_argument(
+        "--backend", choices=NAMES, default="auto",
+        help="what runs the network; auto: the fastest that is installed for it (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-pixels", type=positive, metavar="N",
+        help="of an input image; more is refused (default: what the free memory has room for)",
+    )  # fmt: skip
+    group.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
+    group.add_argument(
+        "--tile", type=positive, metavar="PX", help="cut inputs into tiles of this side (default: as memory allows)"
+    )
+    group.add_argument(
+        "--batch", type=positive, metavar="N", default=1, help="tiles at once, for small ones (default: %(default)s)"
+    )
+
+
+def misuses(given: argparse.Namespace) -> Iterator[str]:
+    """Yield what is wrong with a call whose words are right one by one."""
+    videos = [word for word in given.inputs if is_video(word)]
+    yield from misuses_of_blending(given)
+    yield from misuses_of_encoding(given, videos)
+    sizes = [name for name in ("scale", "width", "height", "max_side") if getattr(given, name)]
+    if len(sizes) > 1 and sizes != ["width", "height"]:
+        yield f"{' and '.join(map(option, sizes))}: wanted one of them"
+    if given.suffix and set(given.suffix) & set("/\\"):
+        yield f"--suffix {given.suffix}: wanted a part of a name, without slashes"
+    if given.device is not None and given.device.type != "cpu" and given.backend not in ("auto", "torch"):
+        yield f"--backend {given.backend} runs on the CPU, and --device is {given.device}; wanted torch"
+    if given.output == STREAM and sys.stdout.isatty():
+        yield "the standard output is a terminal; wanted -o FILE, or a pipe"
+
+
+def misuses_of_blending(given: argparse.Namespace) -> Iterator[str]:
+    """Yield what is wrong with --blend and --strengths."""
+    if not given.strengths:
+        if given.blend is not None and given.blend[1] is None:
+            yield f"--blend {given.blend[0]}: wanted a strength from 0 to 1 after it, such as {given.blend[0]}=0.5"
+        return
+    if given.blend is None or given.blend[1] is not None:
+        yield "--strengths wants the second network, without a strength: --blend B"
+    if any(map(is_video, given.inputs)):
+        yield "--strengths wants an image, not a video"
+    if len(given.inputs) > 1 or expanded(given.inputs[0]).is_dir() or given.output in (None, STREAM):
+        yield "--strengths wants one image, and a file as output"
+    names = ("scale", "width", "height", "max_side", "quality", "lossless", "background", "strip", "on_damage")
+    for name in (*names, "skip_existing"):
+        if getattr(given, name):
+            yield f"{option(name)} is of results, and --strengths makes a sheet"
+
+
+def misuses_of_encoding(given: argparse.Namespace, videos: list[str]) -> Iterator[str]:
+    """Yield which options do not go with what is encoded."""
+    if videos and given.format:
+        yield f"--format {given.format} is of images; a video's kind is that of the output's name"
+    if videos and (given.quality or given.lossless):
+        yield f"{option('quality' if given.quality else 'lossless')} is of images; a video has --crf"
+    for name in ("background", "strip", "on_damage"):
+        if videos and getattr(given, name):
+            yield f"{option(name)} is of images, and {videos[0]} is a video"
+    try:
+        Coding(given.codec, given.crf)
+    except ValueError as error:
+        yield f"--{error}"
+    if given.crf is not None and not videos:
+        yield f"--crf {given.crf} is of videos, and no input is one"
+    if videos or not (given.quality or given.lossless):
+        return
+    kind = Naming(given.output, given.format).kind
+    if given.quality and (kind not in WITH_QUALITY or given.lossless):
+        without = "--lossless" if given.lossless else kind
+        yield f"--quality {given.quality}: {without} has none; wanted jpg, webp or avif"
+    if given.lossless and kind in LOSSY:
+        yield f"--lossless: {kind} has no lossless form here; wanted png, webp, tif or bmp"
+
+
+def option(name: str) -> str:
+    """Return an option as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
+def second(text: str) -> tuple[str, float | None]:
+    """Read B=STRENGTH, or B alone, for `type=`."""
+    source, _, number = text.rpartition("=")
+    try:
+        float(number)
+    except ValueError:
+        return text, None  # a name may hold an equals sign
+    return (source, strength(number)) if source else (text, None)
+
+
+def strength(text: str) -> float:
+    """Read a number from 0 to 1."""
+    return between(text, 0, 1)
+
+
+def strengths(text: str) -> list[float]:
+    """Read several of them, with commas, for `type=`."""
+    return [strength(word) for word in text.split(",")]
+
+
+def factor(text: str) -> float:
+    """Read a factor of enlargement, for `type=`."""
+    return between(text, *FACTORS)
+
+
+def quality(text: str) -> int:
+    """Read a whole number from 1 to 100, for `type=`."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number from 1 to 100")
+    return int(text)
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """Read an opaque colour as RGB of 8 bits, for `type=`. Its # may be missing: to a shell it begins a comment."""
+    for word in (text, f"#{text}"):
+        with suppress(ValueError):
+            if len(levels := ImageColor.getrgb(word)) == 3:  # four are a colour with alpha
+                return levels[0], levels[1], levels[2]
+    raise argparse.ArgumentTypeError(f"{text!r} given, wanted a colour such as white or ffcc00")
+
+
+def device(text: str) -> torch.device:
+    """Read the name of a device that is there, for `type=`."""
+    try:
+        return find_device(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def between(text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} given, wanted a number from {low:g} to {high:g}")
+    return value
