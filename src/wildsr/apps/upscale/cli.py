@@ -17,7 +17,7 @@ from wildsr.apps.upscale.blending import compare
 from wildsr.apps.upscale.enlarging import ALPHAS, enlarge, num_pixels, result_size
 from wildsr.apps.upscale.jobs import STREAM, Job, Naming, is_video, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
-from wildsr.apps.upscale.video.codecs import CODECS, Coding
+from wildsr.apps.upscale.video.codecs import CODECS, Coding, usual_codec
 from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import (
     SUFFIXES,
@@ -58,9 +58,11 @@ becomes sRGB, a palette RGB. The picture is turned as its EXIF says; the colour 
 are kept, the thumbnail is not. Of several frames or pages the first is taken, and a line says so. JPEG and BMP have no
 alpha: a picture with it is refused there.
 
-Of a video every frame is enlarged. Sound, subtitles, chapters and fonts are copied byte for byte; time stamps,
-rotation, tags of colour and the depth of 8 or 10 bits are kept. After a break the same command goes on: finished
-parts wait in a hidden folder beside the result. It needs PyAV: pip install 'av>=18.1,<19'.
+Of a video every frame is enlarged; an animated GIF or PNG is one where the output is. Sound, subtitles, chapters and
+fonts are copied byte for byte where the container holds them, else encoded anew or left out, and a line says so; time
+stamps, rotation, tags of colour and the depth of 8 or 10 bits are kept. Of a damaged one what can be decoded is taken,
+and what was lost is counted. After a break the same command goes on: finished parts wait in a hidden folder beside the
+result. It needs PyAV: pip install 'av>=18.1,<19'.
 
 Nothing is overwritten unless --overwrite is given, and no input ever. What cannot be read is named, the others are
 done, and the exit code is 1. A name that begins with a dash goes after --, or is written ./-name."""
@@ -69,8 +71,8 @@ done, and the exit code is 1. A name that begins with a dash goes after --, or i
 def main(words: Sequence[str]) -> int:
     given = parse(words)
     naming = Naming(given.output, given.format, given.suffix)
-    if any(map(is_video, given.inputs)):
-        source, target, kind = plan_video(given.inputs, naming)
+    if has_video(given):
+        source, target, kind = plan_video(given.inputs, naming, given.codec)
         refuse_clashes([target], given.overwrite)
         return upscale_video(UpscaleSession(given), Coding(given.codec, given.crf), source, target, kind)
     jobs = plan(given.inputs, naming)
@@ -168,7 +170,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--format", choices=[suffix[1:] for suffix in SUFFIXES], help="of results in a folder (png)")
     parser.add_argument("--suffix", default="", help="appended to the names of results in a folder, such as _x4")
-    parser.add_argument("--codec", choices=list(CODECS), default="h264", help="of a video (default: %(default)s)")
+    parser.add_argument("--codec", choices=list(CODECS), help="of a video (default: h264; av1 in .webm)")
     parser.add_argument(
         "--crf", type=int, metavar="N", help="of a video: 0 is the best, larger is smaller (default: "
         + ", ".join(f"{usual} for {name}" for name, (_, usual, _) in CODECS.items()) + ")",
@@ -183,9 +185,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     # Options may stand between inputs; only the plain way knows that after -- there are none.
     given = parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
+    given.codec = given.codec or usual_codec(given.inputs[0], given.output)
     if wrong := misuse(given):
         parser.error(wrong)
     return given
+
+
+def has_video(given: argparse.Namespace) -> bool:
+    """Return whether a video is among the inputs of a call."""
+    return any(is_video(word, given.output) for word in given.inputs)
 
 
 def misuse(given: argparse.Namespace) -> str:
@@ -196,15 +204,15 @@ def misuse(given: argparse.Namespace) -> str:
         return "--strengths wants one picture, and a file as output"
     if given.blend is not None and given.blend[1] is None and not given.strengths:
         return f"--blend {given.blend[0]}: wanted a strength from 0 to 1 after it, such as {given.blend[0]}=0.5"
-    if given.strengths and any(map(is_video, given.inputs)):
+    if given.strengths and has_video(given):
         return "--strengths wants a picture, not a video"
-    if given.format and any(map(is_video, given.inputs)):
+    if given.format and has_video(given):
         return f"--format {given.format} is of pictures; a video's kind is that of the output's name"
     try:
         Coding(given.codec, given.crf)
     except ValueError as error:
         return f"--{error}"
-    if given.crf is not None and not any(map(is_video, given.inputs)):
+    if given.crf is not None and not has_video(given):
         return f"--crf {given.crf} is of videos, and no input is one"
     if set(given.suffix) & set("/\\"):
         return f"--suffix {given.suffix}: wanted a part of a name, without slashes"

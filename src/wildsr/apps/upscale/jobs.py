@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from wildsr.apps.upscale.video import codecs
 from wildsr.images import SUFFIXES, expanded, find_images, kind_of, printable, require_writable
 from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
 
 STREAM = "-"
 
@@ -114,15 +117,18 @@ def plan(inputs: Sequence[str], naming: Naming) -> list[Job]:
     return jobs
 
 
-def is_video(word: str) -> bool:
-    """Return whether an input is a video, by its name."""
-    return Path(word).suffix.lower() in codecs.SUFFIXES
+def is_video(word: str, output: str = "") -> bool:
+    """Return whether an input is a video, by its name; an animation is one where the output is."""
+    suffix = Path(word).suffix.lower()
+    return suffix in codecs.SUFFIXES or (
+        suffix in codecs.ANIMATIONS and Path(output).suffix.lower() in codecs.CONTAINERS
+    )
 
 
-def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
+def plan_video(inputs: Sequence[str], naming: Naming, codec: str = "h264") -> tuple[Path, Path, str]:
     """Return a video's file, its result's, and the kind of container of that by FFmpeg's name.
 
-    In a folder the result keeps the kind of the video where that can be written.
+    In a folder the result keeps the kind of the video where that can be written, and holds the codec.
 
     Raises:
         ValueError: it does not exist, there are several, or the output does not go with it or cannot be written to.
@@ -134,7 +140,12 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
         raise UserError(f"{printable(source)}: no such file")
     if target.is_dir() or naming.output.endswith(("/", os.sep)) or not target.suffix:
         own = source.suffix.lower()
-        target /= f"{source.stem}{naming.suffix}{own if own in codecs.CONTAINERS else codecs.ANY}"
+        if own not in codecs.CONTAINERS or codec not in codecs.HELD.get(own, codecs.CODECS):
+            log.info(
+                "%s: a %s with %s is not written here; the result is a %s", printable(source), own, codec, codecs.ANY
+            )
+            own = codecs.ANY
+        target /= f"{source.stem}{naming.suffix}{own}"
     kind = codecs.CONTAINERS.get(target.suffix.lower())
     if naming.output == STREAM or kind is None:
         wanted = ", ".join(codecs.CONTAINERS)
