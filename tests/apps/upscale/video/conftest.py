@@ -41,7 +41,7 @@ def write_clip(
         if rotation:
             video.set_display_rotation(rotation)
         clip.metadata.update(metadata or {})
-        audio = clip.add_stream(sound, 48000, layout="mono") if sound else None
+        audio = clip.add_stream(sound, 48000, layout="mono", bit_rate=96000) if sound else None
         subtitles = clip.add_mux_stream("subrip" if path.suffix == ".mkv" else "mov_text") if words else None
         for number, stamp in enumerate(times):
             frame = gradient(size, number).reformat(format=pixels, dst_colorspace=tags[3], dst_color_range=tags[0] or 1)

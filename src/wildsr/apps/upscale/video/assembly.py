@@ -108,7 +108,7 @@ def _stamped(segments: Sequence[Path], ranks: list[int], clip: Clip, stream: Vid
     """Yield the packets of all segments, shown when the source's frames are."""
     ends = (*clip.times[1:], clip.times[-1] + clip.last)
     packets = (packet for segment in segments for packet in _packets(segment))
-    for packet, rank, time in zip(packets, ranks, decoding_times(ranks, clip.times), strict=True):
+    for packet, rank, time in zip(packets, ranks, decoding_times(ranks, clip.times, clip.last), strict=True):
         packet.time_base, packet.stream = clip.time_base, stream
         packet.pts, packet.dts, packet.duration = clip.times[rank], time, ends[rank] - clip.times[rank]
         yield packet

@@ -102,16 +102,23 @@ def declare(stream: VideoStream, clip: Clip, layout: Layout) -> None:
         context.sample_aspect_ratio = clip.aspect
 
 
-def decoding_times(ranks: Sequence[int], times: Sequence[int]) -> list[int]:
-    """Return when packets are decoded: rising, and none after it is shown.
+def decoding_times(ranks: Sequence[int], times: Sequence[int], last: int | None = None) -> list[int]:
+    """Return when packets are decoded: rising, none after it is shown, and as long in all as the frames are shown.
+
+    A track of MP4 is as long as its times of decoding say. So the first comes as long before the first frame is shown
+    as the last ends before the last frame does.
 
     Args:
         ranks: the place of each packet, in the order of decoding, among the frames as they are shown.
         times: when frames are shown, rising.
+        last: how long the last frame is shown; None is as long as the first.
     """
     delay = max((index - rank for index, rank in enumerate(ranks)), default=0)
-    step = times[1] - times[0] if len(times) > 1 else 1
-    return [times[0] - back * step for back in range(delay, 0, -1)] + list(times[: len(times) - delay])
+    if not delay:
+        return list(times)
+    ends = (*times[1:], times[-1] + (times[1] - times[0] if last is None else last))
+    lead = ends[-1] - times[-1 - delay] - (ends[ranks[-1]] - times[ranks[-1]])
+    return [times[0] - lead * back // delay for back in range(delay, 0, -1)] + list(times[: len(times) - delay])
 
 
 def ranks_of(shown: Sequence[Any]) -> list[int]:
