@@ -175,6 +175,39 @@ def test_a_clock_that_restarts_is_told_from_one_that_only_rests(make_clip, tmp_p
     assert (clip.times, clip.damage.restarts) == (tuple(stamps), 0)
 
 
+def test_a_sound_that_rests_for_long_is_no_restart(make_clip, run, tmp_path):
+    make_clip(tmp_path / "plain.ts", **TRANSPORT | {"times": range(0, 32 * 45000, 45000)})
+    with av.open(str(tmp_path / "plain.ts")) as old, av.open(str(tmp_path / "in.ts"), "w") as new:
+        video, audio = (new.add_stream_from_template(stream, opaque=True) for stream in old.streams)
+        packets = [packet for packet in old.demux() if packet.size]
+        begin = packets[0].stream.start_time
+        for packet in packets:
+            packet.stream = video if packet.stream.type == "video" else audio
+            if packet.stream is audio and packet.pts - begin > 90000:
+                packet.pts, packet.dts = packet.pts + 12 * 90000, packet.dts + 12 * 90000
+        for packet in sorted(packets, key=lambda packet: packet.dts):
+            new.mux(packet)
+    code, _, errors = run(tmp_path / "in.ts", "-o", tmp_path / "out.mkv")
+    assert (code, "restarts" in errors) == (0, False), errors
+    shown = times(tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as clip:
+        heard = [packet.pts * packet.time_base - shown[0] for packet in clip.demux(audio=0) if packet.size]
+    assert 0.9 < max(time for time in heard if time < 5) < 1.1
+    assert 12.9 < min(time for time in heard if time > 5) < 13.1
+
+
+def test_a_rest_of_the_whole_recording_is_taken_out(make_clip, run, tmp_path):
+    source = joined(make_clip, tmp_path / "in.ts", {"start": Fraction(2)}, {"start": Fraction(60)}, **TRANSPORT)
+    code, _, errors = run(source, "-o", tmp_path / "out.mkv")
+    assert (code, "restarts of its clock, evened out: 1\n" in errors) == (0, True), errors
+    shown = times(tmp_path / "out.mkv")
+    assert {later - earlier for earlier, later in itertools.pairwise(shown)} == {Fraction(1, 2)}
+    with av.open(str(tmp_path / "out.mkv")) as clip:
+        heard = [packet.pts * packet.time_base for packet in clip.demux(audio=0) if packet.size]
+    assert min(abs(time - shown[10]) for time in heard) <= Fraction(60, 1000)
+    assert abs(max(heard) - shown[10] - 2) <= Fraction(60, 1000)
+
+
 def test_a_damaged_video_goes_on_after_a_break_and_gives_the_same(make_clip, run, tmp_path, monkeypatch):
     from wildsr.apps.upscale.video import command
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from wildsr.apps.upscale.video.codecs import Brightness
 from wildsr.apps.upscale.video.damage import Damage, decoded
@@ -94,49 +95,66 @@ def inspect(path: Path) -> Clip:
 
 
 def _read(path: Path, is_strict: bool) -> tuple[Clip | None, Damage]:
+    """Decode a video; no clip is one without a frame."""
     damage = Damage()
     with opened(path) as container:
         stream = video_stream(container, printable(path))
         first: VideoFrame | None = None
         times: list[int] = []
-        lost: dict[str, None] = {}
-        last = resized = 0
-        field_order = getattr(stream.codec_context, "field_order", 0)
-        is_interlaced = field_order > PROGRESSIVE
-        has_alpha = stream.metadata.get("alpha_mode") == "1"  # of WebM: beside the frames, where decoders pass it by
+        losses = Losses(stream)
+        last = 0
         for frame in decoded(container, stream, damage, is_strict):
             first = first or frame
-            resized += (frame.width, frame.height) != (first.width, first.height)
             times.append(int(frame.pts or 0))
             last = frame.duration or 0
-            is_interlaced |= frame.interlaced_frame
-            has_alpha = has_alpha or is_transparent(frame)
-            data = _side_data(frame)
-            lost |= {name: None for name in LOST if name in data}
+            losses.look_at(frame)
         if first is None:
             return None, damage
         time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
         extra = _side_data(first)
         brightness = _brightness(extra)
         matrix: Any = extra.get("DISPLAYMATRIX")
-        notes = [f"left out of its frames: {', '.join(LOST[name] for name in lost)}"] if lost else []
-        if MASTERING in extra and not brightness.mastering:
-            notes.append(
-                "left out: the display that it was made on, which it describes in part or as no display can be"
-            )
-        if has_alpha:
-            notes.append("its alpha is lost: no codec here holds any")
-        if is_interlaced:
-            notes.append("its frames are interlaced, and enlarged as if they were not; deinterlace it first")
-        if resized:
-            notes.append(f"{resized} of its {len(times)} frames are of another size than the first, and scaled to that")
         return Clip(
             path, tuple(times), last or max(round(1 / (rate * time_base)), 1), time_base, rate,
             first.width, first.height, first.format.name, stream.sample_aspect_ratio,
             (first.color_range, first.color_primaries, first.color_trc, first.colorspace),
             tuple(np.frombuffer(memoryview(matrix), np.int32).tolist()) if matrix else None,
-            brightness, tuple(notes), damage,
+            brightness, tuple(losses.notes(MASTERING in extra and not brightness.mastering)), damage,
         ), damage  # fmt: skip
+
+
+class Losses:
+    """What enlarging a whole video loses, gathered frame by frame."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.has_alpha = stream.metadata.get("alpha_mode") == "1"  # of WebM: beside the frames, no decoder here sees it
+        self.is_interlaced = getattr(stream.codec_context, "field_order", 0) > PROGRESSIVE
+        self.frames = self.resized = 0
+        self.size: tuple[int, int] | None = None
+        self.data: dict[str, None] = {}  # names of side data, each once
+
+    def look_at(self, frame: VideoFrame) -> None:
+        """Add what is lost of a frame."""
+        self.size = self.size or (frame.width, frame.height)
+        self.frames += 1
+        self.resized += (frame.width, frame.height) != self.size
+        self.is_interlaced |= frame.interlaced_frame
+        self.has_alpha = self.has_alpha or is_transparent(frame)
+        found = _side_data(frame)
+        self.data |= {name: None for name in LOST if name in found}
+
+    def notes(self, is_display_lost: bool) -> Iterator[str]:
+        """Yield a line for each kind of loss."""
+        if self.data:
+            yield f"left out of its frames: {', '.join(LOST[name] for name in self.data)}"
+        if is_display_lost:
+            yield "left out: the display that it was made on, which it describes in part or as no display can be"
+        if self.has_alpha:
+            yield "its alpha is lost: no codec here holds any"
+        if self.is_interlaced:
+            yield "its frames are interlaced, and enlarged as if they were not; deinterlace it first"
+        if self.resized:
+            yield f"{self.resized} of its {self.frames} frames are of another size than the first, and scaled to that"
 
 
 def frames_of(clip: Clip) -> Iterator[VideoFrame]:

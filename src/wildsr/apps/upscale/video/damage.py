@@ -110,9 +110,10 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
             break
     damage.restarts = timeline.restarts
     # Some declare the length from where their clock begins, some from 0: what is shorter counts.
-    whole = Fraction(container.duration, av.time_base) - max(start_of(container), 0) if container.duration else None
-    if breaks_off or (whole is not None and end < whole - EARLIER):
-        damage.ends = float(end), None if whole is None else float(whole)
+    whole = Fraction(container.duration or 0, av.time_base) - max(start_of(container), Fraction(0))
+    is_known = bool(container.duration) and not timeline.restarts  # FFmpeg takes the last time stamp for it
+    if breaks_off or (is_known and end < whole - EARLIER):
+        damage.ends = float(end), float(whole) if is_known else None
 
 
 def _time_base(stream: VideoStream) -> Fraction:

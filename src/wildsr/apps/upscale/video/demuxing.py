@@ -90,9 +90,11 @@ class Timeline:
             return self.offsets[recording]
         time = stamp * packet.time_base
         if self.can_restart and packet.stream.type in ("video", "audio"):
-            last = self.last.get(index, time)
+            last = self.last.setdefault(index, time)
             expected = last + self.steps.get(index, 0)
-            if time < last - BACK or time > expected + AHEAD:
+            # A stream may rest for long, as a second sound; ahead of all others together it does not.
+            newest = max(self.last[other] for other in self.last if self.recording[other] == recording)
+            if time < last - BACK or time > max(newest, expected) + AHEAD:
                 if packet.is_corrupt:  # its time, too, may be
                     return self.offsets[recording]
                 if recording == self.restarts:

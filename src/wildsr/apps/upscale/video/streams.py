@@ -75,7 +75,7 @@ class SoundEncoder:
         rates = Codec(plan.encoder, "w").audio_rates or []
         rate = old.codec_context.sample_rate
         channels = old.codec_context.channels
-        self.old = old
+        self.old, self.time_base = old, old.time_base or Fraction(1, rate)
         self.end = Fraction(0)  # seconds: of what was encoded
         self.new: Any = result.add_stream(
             plan.encoder, rate if rate in rates else 48000,
@@ -89,9 +89,9 @@ class SoundEncoder:
         except av.FFmpegError:  # a moment of silence, as in every player
             frames = []
         for frame in frames:
-            frame.time_base = self.old.time_base  # of those that come at the end, PyAV does not know it
+            frame.time_base = self.time_base  # of those that come at the end, PyAV does not know it
             length = Fraction(frame.samples, frame.sample_rate)
-            begin = self.end if frame.pts is None else frame.pts * frame.time_base
+            begin = self.end if frame.pts is None else frame.pts * self.time_base
             if begin < self.end - length / 2:
                 continue  # at a join: it would be heard with what is there already
             self.end = begin + length
@@ -104,16 +104,21 @@ class WordsEncoder:
     """Subtitles of text in another codec."""
 
     def __init__(self, old: SubtitleStream, result: OutputContainer, plan: SideStream) -> None:
-        self.old = old.codec_context
+        self.old: Any = old.codec_context
         self.new: Any = result.add_stream(plan.encoder)
         self.old.open(strict=False)
-        self.new.codec_context.subtitle_header = self.old.subtitle_header
+        self.new.codec_context.subtitle_header = self.old.subtitle_header  # ASS, what all are made of
         self.new.codec_context.time_base = old.time_base
 
     def feed(self, packet: Packet | None) -> Iterator[Packet]:
         """Yield what a packet becomes; None is the end."""
-        shown = self.old.decode2(packet) if packet is not None else None
-        if packet is not None and shown is not None and len(shown):
+        if packet is None:
+            return
+        try:
+            shown = self.old.decode2(packet)
+        except av.FFmpegError:  # one line less, as in every player
+            return
+        if shown is not None and len(shown):
             new = self.new.codec_context.encode_subtitle(shown)
             new.pts = new.dts = packet.pts
             new.duration, new.time_base, new.stream = packet.duration, packet.time_base, self.new
