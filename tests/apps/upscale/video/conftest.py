@@ -20,12 +20,12 @@ EVEN = tuple(6400 * n for n in range(10))  # two frames a second: four of them a
 def write_clip(
     path, times=EVEN, *, encoder="libx264", pixels="yuv420p", size=(32, 24), base=TICKS, tags=(1, 1, 1, 1),
     sound=None, words=None, rotation=None, aspect=None, metadata=None, options=None,
-    start=Fraction(0), rate=Fraction(2),
+    start=Fraction(0), rate=Fraction(2), layout="mono",
 ):  # fmt: skip
     """Make a moving gradient.
 
     Args:
-        sound: an encoder of two seconds of a tone.
+        sound: an encoder of two seconds of a tone, on channels of this layout.
         words: lines of subtitles, one a second.
         start: seconds on the file's clock where image and sound begin.
     """
@@ -41,7 +41,7 @@ def write_clip(
         if rotation:
             video.set_display_rotation(rotation)
         clip.metadata.update(metadata or {})
-        audio = clip.add_stream(sound, 48000, layout="mono", bit_rate=96000) if sound else None
+        audio = clip.add_stream(sound, 48000, layout=layout, bit_rate=96000) if sound else None
         subtitles = clip.add_mux_stream("subrip" if path.suffix == ".mkv" else "mov_text") if words else None
         for number, stamp in enumerate(times):
             frame = gradient(size, number).reformat(format=pixels, dst_colorspace=tags[3], dst_color_range=tags[0] or 1)
@@ -50,8 +50,9 @@ def write_clip(
         clip.mux(video.encode(None))
         if audio:
             tone = np.sin(np.arange(48000 * 2) / 20).astype(np.float32)[None]
+            tone = np.repeat(tone, audio.codec_context.layout.nb_channels, axis=0)
             for first in range(0, tone.shape[1], 1024):
-                part = av.AudioFrame.from_ndarray(tone[:, first : first + 1024].copy(), "fltp", "mono")
+                part = av.AudioFrame.from_ndarray(tone[:, first : first + 1024].copy(), "fltp", layout)
                 part.sample_rate, part.pts = 48000, first + round(start * 48000)
                 clip.mux(audio.encode(part))
             clip.mux(audio.encode(None))

@@ -159,6 +159,18 @@ def test_joined_recordings_follow_each_other(make_clip, run, tmp_path, name, giv
         assert not [time for time in heard if 2.1 < time - shown[0] < frames * length - Fraction(1, 10)]
 
 
+def test_encoded_sound_goes_on_where_its_channels_change(make_clip, run, tmp_path):
+    source = joined(make_clip, tmp_path / "in.ts", {}, {"layout": "stereo"}, **TRANSPORT)
+    code, _, errors = run(source, "-o", tmp_path / "out.webm")
+    assert code == 0, errors
+    with av.open(str(tmp_path / "out.webm")) as clip:
+        heard = [(part.pts * part.time_base, np.abs(part.to_ndarray()).mean()) for part in clip.decode(audio=0)]
+    for begin in (Fraction(0), Fraction(5)):  # a sine of 1 is 0.64 on average
+        levels = [level for time, level in heard if 0.3 < time - begin < 1.7]
+        assert len(levels) > 60
+        assert 0.4 < min(levels) <= max(levels) < 0.8
+
+
 def test_another_size_in_the_middle_is_scaled_to_the_first_and_said(make_clip, run, tmp_path):
     source = joined(make_clip, tmp_path / "in.ts", {}, {"size": (48, 32)}, **TRANSPORT)
     code, said, errors = run(source, "-o", tmp_path / "out.mkv")

@@ -77,13 +77,10 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
     # frame shown is shown at the first time of decoding, and so on.
     is_guessed = container.format.name == "avi"
     shown: list[int] = []
-    end, breaks_off = Fraction(0), False
+    end = Fraction(0)
     packets = packets_of(container, timeline)
     while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            packet, breaks_off = None, True
+        packet = next(packets, None)
         if packet is not None:
             if packet.pts is not None:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -112,7 +109,7 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
     # Some declare the length from where their clock begins, some from 0: what is shorter counts.
     whole = Fraction(container.duration or 0, av.time_base) - max(start_of(container), Fraction(0))
     is_known = bool(container.duration) and not timeline.restarts  # FFmpeg takes the last time stamp for it
-    if breaks_off or (is_known and end < whole - EARLIER):
+    if timeline.breaks_off or (is_known and end < whole - EARLIER):
         damage.ends = float(end), float(whole) if is_known else None
 
 

@@ -73,6 +73,7 @@ class Timeline:
 
     def __init__(self, container: InputContainer) -> None:
         self.can_restart = container.format.name in RESTARTING
+        self.breaks_off = False  # set where the container cannot be read on
         self.offsets = [-start_of(container)]  # seconds, of each recording
         self.recording: dict[int, int] = {}  # by the stream's index
         self.last: dict[int, Fraction] = {}  # time of the stream's last packet, on the source's clock
@@ -109,10 +110,13 @@ class Timeline:
 
 
 def packets_of(container: InputContainer, timeline: Timeline) -> Iterator[Packet]:
-    """Yield the packets that hold something, on the result's clock. Raises: av.FFmpegError."""
-    for packet in container.demux():
-        if packet.size:
-            ticks = round(timeline.offset(packet) / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts + ticks
-            packet.dts = None if packet.dts is None else packet.dts + ticks
-            yield packet
+    """Yield the packets that hold something, on the result's clock, up to where the container can be read."""
+    try:
+        for packet in container.demux():
+            if packet.size:
+                ticks = round(timeline.offset(packet) / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts + ticks
+                packet.dts = None if packet.dts is None else packet.dts + ticks
+                yield packet
+    except av.FFmpegError:  # of reading: what is raised where packets are used does not come here
+        timeline.breaks_off = True

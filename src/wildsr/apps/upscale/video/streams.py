@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.codec import Codec
 from av.container import InputContainer, OutputContainer
@@ -77,6 +79,7 @@ class SoundEncoder:
         channels = old.codec_context.channels
         self.old, self.time_base = old, old.time_base or Fraction(1, rate)
         self.end = Fraction(0)  # seconds: of what was encoded
+        self.resampler, self.heard = AudioResampler(), ("", "", 0)
         self.new: Any = result.add_stream(
             plan.encoder, rate if rate in rates else 48000,
             layout=plan.layout, bit_rate=SOUND_RATES[plan.encoder] * channels,
@@ -95,9 +98,20 @@ class SoundEncoder:
             if begin < self.end - length / 2:
                 continue  # at a join: it would be heard with what is there already
             self.end = begin + length
-            yield from self.new.encode(frame)
+            yield from self.encode(frame)
         if packet is None:
+            yield from self.encode(None)
             yield from self.new.encode(None)
+
+    def encode(self, frame: AudioFrame | None) -> Iterator[Packet]:
+        """Yield the packets of a frame as the encoder wants it: rate and channels may change in the middle."""
+        heard = self.heard if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
+        if heard != self.heard:
+            encoder = self.new.codec_context
+            self.resampler = AudioResampler(encoder.format, encoder.layout, encoder.sample_rate)
+            self.heard = heard
+        for part in self.resampler.resample(frame) if self.end else ():
+            yield from self.new.encode(part)
 
 
 class WordsEncoder:
@@ -105,10 +119,12 @@ class WordsEncoder:
 
     def __init__(self, old: SubtitleStream, result: OutputContainer, plan: SideStream) -> None:
         self.old: Any = old.codec_context
-        self.new: Any = result.add_stream(plan.encoder)
+        new = result.add_stream(plan.encoder)
+        assert isinstance(new, SubtitleStream)
+        self.new = new
         self.old.open(strict=False)
         self.new.codec_context.subtitle_header = self.old.subtitle_header  # ASS, what all are made of
-        self.new.codec_context.time_base = old.time_base
+        self.new.codec_context.time_base = old.time_base or Fraction(1, 1000)
 
     def feed(self, packet: Packet | None) -> Iterator[Packet]:
         """Yield what a packet becomes; None is the end."""
@@ -188,13 +204,9 @@ def keep_names(old: Stream, new: Stream) -> None:
 
 def written(source: InputContainer, writers: dict[int, Writer]) -> Iterator[Packet]:
     """Yield the packets of the result's side streams, by the index of each in the source."""
-    packets = packets_of(source, Timeline(source))
-    try:
-        for packet in packets:
-            if writer := writers.get(packet.stream.index):
-                yield from writer.feed(packet)
-    except av.FFmpegError:  # the container breaks off, which is counted with the video's frames
-        pass
+    for packet in packets_of(source, Timeline(source)):
+        if writer := writers.get(packet.stream.index):
+            yield from writer.feed(packet)
     for writer in writers.values():
         yield from writer.feed(None)
 
@@ -241,14 +253,11 @@ def _held(path: Path, kind: str, plans: dict[int, SideStream]) -> set[int]:
 
         for index in plans:
             attempt(index, lambda index=index: begin(index))
-        try:
-            for packet in packets_of(source, Timeline(source)):
-                index = packet.stream.index
-                if index in writers and (not plans[index].encoder or left[index] > 0):
-                    left[index] -= 1
-                    attempt(index, lambda index=index, packet=packet: feed(index, packet))
-        except av.FFmpegError:  # it breaks off
-            pass
+        for packet in packets_of(source, Timeline(source)):
+            index = packet.stream.index
+            if index in writers and (not plans[index].encoder or left[index] > 0):
+                left[index] -= 1
+                attempt(index, lambda index=index, packet=packet: feed(index, packet))
         for index in list(writers):
             attempt(index, lambda index=index: feed(index, None))
         for index, result in results.items():
