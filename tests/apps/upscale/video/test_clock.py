@@ -116,6 +116,25 @@ def test_packets_are_decoded_for_as_long_as_they_are_shown(ranks, times, last, w
     assert wanted[-1] + shown[ranks[-1] + 1] - shown[ranks[-1]] - wanted[0] == shown[-1] - shown[0]
 
 
+@pytest.mark.parametrize("target", ["mkv", "mp4"])
+def test_subtitles_from_before_the_first_frame_do_not_delay_it(make_clip, run, tmp_path, target):
+    # One a second from 0 on, each shown for half a second; the images begin at 1.25.
+    source = make_clip(
+        tmp_path / "in.mkv", even(MILLISECOND), base=MILLISECOND, rate=Fraction(25), start=Fraction(5, 4),
+        words=[b"gone", b"cut", b"whole"],
+    )  # fmt: skip
+    assert run(source, "-o", tmp_path / f"out.{target}")[0] == 0
+    shown, _, length = presented(tmp_path / f"out.{target}")
+    assert (shown[0], length) == (0, 2)
+    with av.open(str(tmp_path / f"out.{target}")) as clip:
+        read = [
+            (packet.pts * packet.time_base, packet.duration * packet.time_base, line.dialogue)
+            for packet in clip.demux(subtitles=0) if packet.size
+            for line in packet.stream.decode(packet)
+        ]  # fmt: skip
+    assert read == [(0, Fraction(1, 4), b"cut"), (Fraction(3, 4), Fraction(1, 2), b"whole")]
+
+
 def test_chapters_move_with_the_clock(make_clip, run, tmp_path):
     make_clip(tmp_path / "plain.mkv", even(MILLISECOND), base=MILLISECOND, rate=Fraction(25), start=Fraction(10))
     with av.open(str(tmp_path / "plain.mkv")) as old, av.open(str(tmp_path / "in.mkv"), "w") as new:

@@ -110,13 +110,21 @@ class Timeline:
 
 
 def packets_of(container: InputContainer, timeline: Timeline) -> Iterator[Packet]:
-    """Yield the packets that hold something, on the result's clock, up to where the container can be read."""
+    """Yield the packets that hold something, on the result's clock, up to where the container can be read.
+
+    Subtitles alone may lie before it begins. They end there: in the result all would wait for them.
+    """
     try:
         for packet in container.demux():
             if packet.size:
                 ticks = round(timeline.offset(packet) / packet.time_base)
                 packet.pts = None if packet.pts is None else packet.pts + ticks
                 packet.dts = None if packet.dts is None else packet.dts + ticks
+                if packet.stream.type == "subtitle" and packet.pts is not None and packet.pts < 0:
+                    if packet.duration and packet.pts + packet.duration <= 0:
+                        continue
+                    packet.duration = max((packet.duration or 0) + packet.pts, 0)
+                    packet.pts = packet.dts = 0
                 yield packet
     except av.FFmpegError:  # of reading: what is raised where packets are used does not come here
         timeline.breaks_off = True
