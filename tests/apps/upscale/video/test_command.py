@@ -239,7 +239,7 @@ def test_odd_sides_lose_a_row_or_column_only_where_chroma_wants_even_ones(make_c
     assert (first.width, first.height, first.format.name) == (33, 25, "yuv444p")
 
 
-def test_a_file_without_moving_pictures_is_refused(run, tmp_path):
+def test_a_file_without_moving_images_is_refused(run, tmp_path):
     with av.open(str(tmp_path / "song.mkv"), "w") as clip:
         audio = clip.add_stream("libopus", 48000, layout="mono")
         part = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), "fltp", "mono")

@@ -24,7 +24,7 @@ class Damage:
     Args:
         skipped: packets that could not be decoded.
         concealed: packets or frames with errors that the decoder has painted over.
-        incomplete: packets that the container knows to be cut short or joined to another recording's.
+        incomplete: packets, of sound too, that the container knows to be cut short or joined to another recording's.
         restarts: how often the clock began anew.
         ends: where the file breaks off, and its declared length, if any; in seconds.
     """
@@ -84,9 +84,9 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
         if packet is not None:
             if packet.pts is not None:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            damage.incomplete += packet.is_corrupt  # of sound, too
             if packet.stream.index != stream.index:
                 continue
-            damage.incomplete += packet.is_corrupt
             if packet.dts is not None:
                 heapq.heappush(shown, packet.dts)
         try:
