@@ -1,3 +1,4 @@
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -16,14 +17,16 @@ def test_the_speed_is_a_number_even_where_the_clock_has_not_moved(monkeypatch, s
         assert bar.progress.tasks[0].fields["speed"] == ("1.50 MP/s" if seconds else f"{3 / bars.TICK:.2f} MP/s")
 
 
-def test_what_a_bar_says_is_logged_as_loud_as_it_begins(capsys):
+def test_a_message_is_shown_as_loud_as_it_is(capsys):
     for level, wanted in (
         ({}, "goes on\nwarning: small\nerror: a.png: damaged\n"),
         ({"level": QUIET}, "error: a.png: damaged\n"),
     ):
         with show_messages(**level):
-            for line in ("goes on", "warning: small", "error: a.png: damaged"):
-                bars.Bar(1, "MP").say(line)
+            log = logging.getLogger("wildsr.apps.upscale")
+            log.info("goes on")
+            log.warning("small")
+            log.error("a.png: damaged")
         assert capsys.readouterr().err == wanted
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wildsr.apps.common.logs import PREFIXES, is_quiet, message_console
-
-log = logging.getLogger(__name__)
+from wildsr.apps.common.logs import is_quiet, message_console
 
 TICK = 0.016  # seconds between two values of the coarsest clock, that of Windows
 MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU may take half a minute
@@ -63,11 +60,6 @@ class Bar:
         self.amount += amount
         speed = self.amount / max(time.monotonic() - self.started, TICK)
         self.progress.update(self.task, advance=share, speed=f"{speed:.2f} {self.unit}/s")
-
-    def say(self, line: str) -> None:
-        """Log a line at the level that it begins with, as in "error: …"; without one as information."""
-        level = next((level for level, prefix in PREFIXES.items() if line.startswith(prefix)), logging.INFO)
-        log.log(level, "%s", line.removeprefix(PREFIXES.get(level, "")))
 
 
 def shortened(name: str, most: int = 30) -> str:

@@ -15,7 +15,7 @@ from wildsr.apps.common.arguments import Parser, positive
 from wildsr.apps.upscale.backends import NAMES, find_device
 from wildsr.apps.upscale.enlarging import ALPHAS
 from wildsr.apps.upscale.jobs import STREAM, Naming, is_video
-from wildsr.apps.upscale.video.codecs import CODECS, Coding
+from wildsr.apps.upscale.video.codecs import CODECS, Coding, usual_codec
 from wildsr.images import LOSSY, OUTPUT_SUFFIXES, WITH_QUALITY, expanded
 from wildsr.io import UserError
 
@@ -52,9 +52,11 @@ a_jpg.png.
 Besides what is written, GIF, JPEG 2000, PPM, TGA, DDS, ICO, PCX, QOI and SGI are read; HEIC with pip install pi-heif,
 JPEG XL with pip install pillow-jxl-plugin.
 
-Of a video every frame is enlarged. Sound, subtitles, chapters and fonts are copied byte for byte; time stamps,
-rotation, tags of colour and the depth of 8 or 10 bits are kept. After a break the same command goes on: finished
-parts wait in a hidden folder beside the result. It needs PyAV: pip install 'av>=18.1,<19'.
+Of a video every frame is enlarged; an animated GIF or PNG is one where the output is. Sound, subtitles, chapters and
+fonts are copied byte for byte where the container holds them, else encoded anew or left out, and a line says so; time
+stamps, rotation, tags of colour and the depth of 8 or 10 bits are kept. Of a damaged one what can be decoded is taken,
+and what was lost is counted. After a break the same command goes on: finished parts wait in a hidden folder beside the
+result. It needs PyAV: pip install 'av>=18.1,<19'.
 
 Nothing is overwritten unless --overwrite is given, and no input ever. What cannot be read is named, the others are
 done, and the exit code is 1. A name that begins with a dash goes after --, or is written ./-name."""
@@ -73,6 +75,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     given = parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
     if given.output is None and given.inputs == [STREAM]:
         given.output = STREAM
+    given.codec = given.codec or usual_codec(given.inputs[0], given.output or "")
     if wrong := next(misuses(given), None):
         parser.error(wrong)
     return given
@@ -140,7 +143,7 @@ def add_encoding(parser: Parser) -> None:
         help="lay images with alpha over it: a name such as white, or RRGGBB",
     )  # fmt: skip
     group.add_argument("--strip", action="store_true", help="drop all metadata but the colour profile")
-    group.add_argument("--codec", choices=list(CODECS), default="h264", help="of a video (default: %(default)s)")
+    group.add_argument("--codec", choices=list(CODECS), help="of a video (default: h264; av1 in .webm)")
     group.add_argument(
         "--crf", type=int, metavar="N", help="of a video: 0 is the best, larger is smaller (default: "
         + ", ".join(f"{usual} for {name}" for name, (_, usual, _) in CODECS.items()) + ")",
@@ -171,9 +174,14 @@ def add_execution(parser: Parser) -> None:
     )
 
 
+def has_video(given: argparse.Namespace) -> bool:
+    """Return whether a video is among the inputs of a call."""
+    return any(is_video(word, given.output) for word in given.inputs)
+
+
 def misuses(given: argparse.Namespace) -> Iterator[str]:
     """Yield what is wrong with a call whose words are right one by one."""
-    videos = [word for word in given.inputs if is_video(word)]
+    videos = [word for word in given.inputs if is_video(word, given.output)]
     yield from misuses_of_blending(given)
     yield from misuses_of_encoding(given, videos)
     sizes = [name for name in ("scale", "width", "height", "max_side") if getattr(given, name)]
@@ -195,7 +203,7 @@ def misuses_of_blending(given: argparse.Namespace) -> Iterator[str]:
         return
     if given.blend is None or given.blend[1] is not None:
         yield "--strengths wants the second network, without a strength: --blend B"
-    if any(map(is_video, given.inputs)):
+    if has_video(given):
         yield "--strengths wants an image, not a video"
     if len(given.inputs) > 1 or expanded(given.inputs[0]).is_dir() or given.output in (None, STREAM):
         yield "--strengths wants one image, and a file as output"

@@ -169,15 +169,18 @@ def require_inputs(inputs: Sequence[str]) -> None:
             raise UserError(f"{printable(word)}: no such file or folder")
 
 
-def is_video(word: str) -> bool:
-    """Return whether an input is a video, by its name."""
-    return Path(word).suffix.lower() in codecs.SUFFIXES
+def is_video(word: str, output: str | None = None) -> bool:
+    """Return whether an input is a video, by its name; an animation is one where the output is."""
+    suffix = Path(word).suffix.lower()
+    return suffix in codecs.SUFFIXES or (
+        suffix in codecs.ANIMATIONS and Path(output or "").suffix.lower() in codecs.CONTAINERS
+    )
 
 
-def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
+def plan_video(inputs: Sequence[str], naming: Naming, codec: str = "h264") -> tuple[Path, Path, str]:
     """Return a video's file, its result's, and the kind of container of that by FFmpeg's name.
 
-    In a folder the result keeps the kind of the video where that can be written.
+    In a folder the result keeps the kind of the video where that can be written, and holds the codec.
 
     Raises:
         ValueError: it does not exist, there are several, or the output does not go with it or cannot be written to.
@@ -190,7 +193,12 @@ def plan_video(inputs: Sequence[str], naming: Naming) -> tuple[Path, Path, str]:
         raise UserError(f"{printable(source)}: no such file")
     if naming.output != STREAM and (target.is_dir() or str(naming.output).endswith(("/", os.sep)) or not target.suffix):
         own = source.suffix.lower()
-        target /= f"{source.stem}{naming.suffix}{own if own in codecs.CONTAINERS else codecs.ANY}"
+        if own not in codecs.CONTAINERS or codec not in codecs.HELD.get(own, codecs.CODECS):
+            log.info(
+                "%s: a %s with %s is not written here; the result is a %s", printable(source), own, codec, codecs.ANY
+            )
+            own = codecs.ANY
+        target /= f"{source.stem}{naming.suffix}{own}"
     kind = codecs.CONTAINERS.get(target.suffix.lower())
     if kind is None:
         wanted = ", ".join(codecs.CONTAINERS)

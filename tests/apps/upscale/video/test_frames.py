@@ -4,7 +4,7 @@ import torch
 
 av = pytest.importorskip("av", reason="video needs PyAV")
 
-from wildsr.apps.upscale.video.frames import BT601, BT709, BT2020, Layout, matrix_of, to_frame, to_picture  # noqa: E402
+from wildsr.apps.upscale.video.frames import BT601, BT709, BT2020, Layout, matrix_of, to_frame, to_image  # noqa: E402
 
 RED, GREEN, BLUE, WHITE = ([1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [1.0, 1, 1])
 
@@ -40,7 +40,7 @@ def test_primary_colours_have_the_levels_of_the_standards(pixels, matrix, full, 
     image = torch.tensor(colour)[:, None, None].expand(3, 4, 6)
     frame = to_frame(image, Layout(pixels, matrix, full))
     assert levels(frame) == wanted
-    assert (to_picture(frame, Layout(pixels, matrix, full)) - image).abs().max() < 1.5 / 219
+    assert (to_image(frame, Layout(pixels, matrix, full)) - image).abs().max() < 1.5 / 219
 
 
 def test_grey_stays_one_plane():
@@ -48,7 +48,7 @@ def test_grey_stays_one_plane():
     for pixels, peak in (("gray", 255), ("gray10le", 1023)):
         frame = to_frame(image, Layout(pixels, BT709, True))
         assert len(frame.planes) == 1
-        assert (to_picture(frame, Layout(pixels, BT709, True)) - image).abs().max() <= 0.5 / peak + 1e-6
+        assert (to_image(frame, Layout(pixels, BT709, True)) - image).abs().max() <= 0.5 / peak + 1e-6
 
 
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p12le"])
@@ -56,14 +56,14 @@ def test_colours_that_change_linearly_pass_subsampling_in_their_places(pixels):
     rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(24.0), indexing="ij")
     image = torch.stack([0.2 + columns / 60, 0.7 - columns / 60 + rows / 80, 0.3 + rows / 40])
     layout = Layout(pixels, BT709, False)
-    again = to_picture(to_frame(image, layout), layout)
+    again = to_image(to_frame(image, layout), layout)
     step = 2 / (219 * 2 ** (layout.bits - 8))  # two roundings: of Y' and, weighted up to 1.86, of chroma
     assert (again - image)[:, 2:-2, 2:-2].abs().max() < step
 
 
 def test_sides_may_be_odd():
     frame = av.VideoFrame.from_ndarray(np.full((5, 7, 3), 100, np.uint8), format="rgb24").reformat(format="yuv420p")
-    assert to_picture(frame, Layout("yuv420p", BT601, False)).shape == (3, 5, 7)
+    assert to_image(frame, Layout("yuv420p", BT601, False)).shape == (3, 5, 7)
 
 
 def test_packed_frames_are_read_with_the_matrix_that_they_declare():
@@ -71,7 +71,7 @@ def test_packed_frames_are_read_with_the_matrix_that_they_declare():
     for matrix in (BT601, BT709):
         packed = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="nv12", dst_colorspace=matrix)
         packed.colorspace = matrix
-        image = to_picture(packed, Layout("yuv420p", matrix, False))
+        image = to_image(packed, Layout("yuv420p", matrix, False))
         assert (image[:, 4, 4] * 255 - torch.tensor([200.0, 60, 30])).abs().max() < 3
 
 
@@ -83,7 +83,7 @@ def test_a_frame_that_declares_no_matrix_has_that_of_the_layout(pixels, matrix, 
         plane.update(bytes([level]) * plane.buffer_size)
     packed = frame.reformat(format=pixels)
     assert packed.colorspace == 2
-    image = to_picture(packed, Layout("yuv420p", matrix, False))
+    image = to_image(packed, Layout("yuv420p", matrix, False))
     assert image[0, 4, 8] * 255 == pytest.approx(red, abs=0.1)
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from wildsr.io import UserError
 
 SUFFIXES = (
     ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".ogv",
-    ".3gp",
+    ".3gp", ".3g2", ".asf", ".vob", ".mxf",
 )  # fmt: skip
+ANIMATIONS = (".gif", ".apng")  # images, but videos where the result is one
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # of results -> FFmpeg's name
 ANY = ".mkv"  # of them, the one that holds nearly everything
+
+SOUND = {"webm": "libopus"}  # kind of container -> encoder of sound that it cannot hold as it is; else aac
+SOUND_RATES = {"aac": 96000, "libopus": 64000}  # bits a second of a channel (FFmpeg's wiki: Encode/HighQualityAudio)
+WORDS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}  # encoders of subtitles
 
 # Encoder, its usual crf, its largest. The three usual ones look about alike, and like the source: 17 to 18 of x264 is
 # "visually lossless or nearly so", 23 of x265 is 18 there, 23 of AV1 is 19 (FFmpeg's wiki: Encode/H.264, H.265, AV1).
 CODECS = {"h264": ("libx264", 18, 51), "h265": ("libx265", 23, 51), "av1": ("libsvtav1", 23, 63)}
+
+HELD = {".webm": ("av1",)}  # of CODECS, by containers that do not hold all of them
 
 # Encoder -> its option that holds further ones, the first of these; its names there for the static metadata of HDR10,
 # and its units of these numbers: steps of 1 in x and y, of 1 cd/m2, decimal places (x264 and x265: H.265, D.3.28).
@@ -25,6 +33,12 @@ FURTHER = {
     "libx265": ("x265-params", ("log-level=none",), "master-display", "max-cll", 50000, 10000, 0),
     "libsvtav1": ("svtav1-params", (), "mastering-display", "content-light", 1, 1, 6),
 }
+
+
+def usual_codec(source: str, output: str) -> str:
+    """Return the codec of a result where none is chosen: what its container holds, which may be the source's."""
+    own = next((suffix for name in (output, source) if (suffix := Path(name).suffix.lower()) in CONTAINERS), ANY)
+    return HELD.get(own, tuple(CODECS))[0]
 
 
 @dataclass(frozen=True)

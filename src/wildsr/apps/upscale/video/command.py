@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.markup import escape
-from torch import Tensor, nn
+from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.backends import is_installed
@@ -25,7 +25,10 @@ from wildsr.images import Picture, first_line, printable, write_whole
 from wildsr.io import UserError
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
+from wildsr.networks.states import weights_digest
 from wildsr.networks.tiling import Upscaler
+
+log = logging.getLogger(__name__)
 
 CHOICES = "choices.json"  # in the folder of segments: what these depend on
 
@@ -37,40 +40,45 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
         kind: of container, by FFmpeg's name.
 
     Raises:
-        ValueError: a damaged video, or one that the codec or the container cannot hold; PyAV is not installed.
+        UserError: no readable video, or one that the codec or the container cannot hold; PyAV is not installed.
     """
     if not is_installed("av"):
         raise UserError("video needs PyAV; pip install 'av>=18.1,<19'")
     import av
 
+    from wildsr.apps.upscale.video.assembly import assemble, dry_run
     from wildsr.apps.upscale.video.clips import inspect
-    from wildsr.apps.upscale.video.segments import assemble, rehearse, write_segments
+    from wildsr.apps.upscale.video.segments import write_segments
+    from wildsr.apps.upscale.video.streams import plan_streams
 
     name = printable(source)
     with Console(stderr=True).status(f"reading {escape(name)}"):
         clip = inspect(source)
         upscaler = run.opened(run.generator)
         like = Picture(torch.empty(3, clip.height, clip.width))
-        rehearse(clip, coding, *result_size(upscaler.scale, like, run.options), kind)
+        plans, changes = plan_streams(source, kind)
+        dry_run(clip, coding, *result_size(upscaler.scale, like, run.options), kind, plans)
         tile = run.tile(upscaler, like)
     folder = target.with_name(f".{target.name}.parts")
     with lock_folder(folder, "wildsr upscale"):
         claim(folder, choices(run, coding, source), run.given.overwrite)
+        for note in (*clip.notes, *changes):
+            log.warning("%s: %s", name, note)
         with Bar(1, "frames") as bar:
-            for note in clip.notes:
-                bar.say(f"{name}: {note}")
             work = Work(run, upscaler, tile, len(clip.times), bar, name, (clip.height, clip.width))
             try:
                 segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
-                write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind))
+                write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind, plans))
             except KeyboardInterrupt:
-                bar.say(f"{name}: what is done is kept in {printable(folder)}; the same command goes on")
+                log.info("%s: what is done is kept in %s; the same command goes on", name, printable(folder))
                 raise
             except av.FFmpegError as error:
                 raise UserError(f"{printable(target)}: {error.strerror}") from error
         clear(folder)
     with suppress(OSError):  # another call has begun in it by now
         folder.rmdir()
+    if lost := str(clip.damage):
+        log.warning("%s: lost or mended: %s", name, lost)
     print(f"{printable(target)}: {len(clip.times)} frames upscaled")
     return 0
 
@@ -90,7 +98,7 @@ class Work:
     def begin(self, done: int) -> None:
         """Note that so many frames were done by an earlier call."""
         if done:
-            self.bar.say(f"{self.name}: goes on after {done} of {self.frames} frames")
+            log.info("%s: goes on after %d of %d frames", self.name, done, self.frames)
         self.bar.begin(self.name)
         self.bar.advance(done / self.frames, 0)
         left = self.frames - done
@@ -116,7 +124,7 @@ def choices(run: UpscaleSession, coding: Coding, source: Path) -> dict[str, Any]
     sizes = [run.given.width, run.given.height, run.given.max_side]
     return {
         "input": [file.st_size, file.st_mtime_ns],
-        "weights": fingerprint(run.generator),
+        "weights": weights_digest(run.generator.state_dict()),
         "scale": sizes if any(sizes) else run.given.scale,
         "half": run.given.half,
         "codec": coding.codec,
@@ -153,11 +161,3 @@ def clear(folder: Path) -> None:
     for file in folder.iterdir():
         if file.name not in (LOCK, HOLDER):
             file.unlink()
-
-
-def fingerprint(network: nn.Module) -> str:
-    """Return a digest of a network's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

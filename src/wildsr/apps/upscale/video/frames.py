@@ -1,4 +1,4 @@
-"""Frames of a video to pictures and back, by the matrix, range and depth that the video declares.
+"""Frames of a video to images and back, by the matrix, range and depth that the video declares.
 
 Shapes: C = 3 RGB or 1 grey, H W frame, h w its chroma planes. Numbers for colours are those of ITU-T H.273, which
 FFmpeg uses too.
@@ -82,7 +82,7 @@ def matrix_of(declared: int, width: int, height: int) -> int:
     return declared
 
 
-def to_picture(frame: VideoFrame, layout: Layout) -> Tensor:
+def to_image(frame: VideoFrame, layout: Layout) -> Tensor:
     """Convert to (C, H, W) float32 in [0, 1]; C = 1 where the layout is grey. Chroma is interpolated linearly."""
     if frame.format.name.replace("yuvj", "yuv") != layout.pixels:
         # Its matrix is named even so: one that is not declared would be BT.601 to FFmpeg, whatever the size.
@@ -103,7 +103,7 @@ def to_picture(frame: VideoFrame, layout: Layout) -> Tensor:
 
 
 def to_frame(image: Tensor, layout: Layout) -> VideoFrame:
-    """Invert `to_picture`, rounded; the layout's steps divide H and W."""
+    """Invert `to_image`, rounded; the layout's steps divide H and W."""
     black, white, neutral, chroma = layout.ranges
     planes = [image[0] * white + black]
     if len(image) == 3:
