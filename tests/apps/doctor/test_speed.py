@@ -51,7 +51,7 @@ def test_times_are_told_in_two_units():
 
 
 def test_memory_near_its_end_is_a_warning_and_beyond_it_a_fault(page):
-    assert page()["memory"].level == OK and "psnr 2.0 GB of 10.0 GB free" in format_page()["memory"].found
+    assert page()["memory"].level == OK and "psnr 2.0 GB of 10.0 GB free" in page()["memory"].found
     assert page(peak=9.5 * 10**9)["memory"].level == WARNING
     fault = page(error="no memory", out_of_memory=True)["memory"]
     assert fault.level == FAULT and "accumulate" in fault.advice

@@ -28,7 +28,7 @@ from wildsr.apps.evaluate.results import (
     PAGE,
     STRATA,
     mean_rows,
-    table_of_sets,
+    sets_lines,
     write_results,
 )
 from wildsr.apps.evaluate.saved_scores import SavedScores
@@ -131,7 +131,7 @@ def show(given: argparse.Namespace, found: Sequence[ImageScores], failed: int, t
     """Print the means and where the files are. Returns the exit code."""
     if found:
         border = "as many border pixels as the scale" if given.border is None else f"{given.border} border pixels"
-        Console().print(table_of_sets(mean_rows(found), f"means over the images, {border} left out"))
+        Console().print(sets_lines(mean_rows(found), f"means over the images, {border} left out"))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")

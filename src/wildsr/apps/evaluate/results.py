@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -124,13 +125,12 @@ def _image_scores(row: dict[str, str]) -> ImageScores:
     return ImageScores(row["set"], row["picture"], int(row["version"]), row["method"], scores, recipe)
 
 
-def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+def sets_lines(rows: Sequence[Mapping[str, Any]], title: str) -> Group:
     """Lay out the rows of `mean_rows` for the terminal: sets and their metrics down, methods across."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     means = {(row["set"], row["method"]): row for row in rows}
     metrics = [name for name in METRICS if any(name in row for row in rows)]
-    table = Table(title=title, title_justify="left", caption_justify="left")
-    table.caption = "; ".join(f"{METRICS[name].label}: {METRICS[name].meaning}" for name in metrics)
+    table = Table()
     for head in ("set", "images", "", *methods):
         table.add_column(Text(head), justify="left" if head in ("set", "") else "right", overflow="fold")
     for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
@@ -140,4 +140,5 @@ def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
             texts = [mean_text(means.get((name, method), {}), metric, display.digits) for method in methods]
             head = (name, images) if place == 0 else ("", "")
             table.add_row(*head, display.label, *texts, end_section=place == len(own) - 1)
-    return table
+    meanings = "; ".join(f"{METRICS[name].label}: {METRICS[name].meaning}" for name in metrics)
+    return Group(Text(title), table, Text(meanings))
