@@ -1,4 +1,4 @@
-"""`wildsr prepare`: a data set, published or one's own, made ready to train on."""
+"""`wildsr prepare`: a dataset, published or one's own, made ready to train on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wildsr.apps.prepare.sources import DF2K_SCALES, SETS
 
 STEP = 200  # the released one, half of 400; written down for uncut images too
 
-DESCRIPTION = """Bring a data set and cut it into sub-images to train on.
+DESCRIPTION = """Bring a dataset and cut it into sub-images to train on.
 
   wildsr prepare df2k_ost     DIV2K, Flickr2K and OutdoorSceneTraining, what the released networks saw; then:
                               python train.py experiment=real_esrgan_plus
@@ -85,7 +85,7 @@ def main(words: Sequence[str]) -> int:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the call, with every default filled in; a wrong one ends with exit code 2."""
     parser = Parser("prepare", DESCRIPTION)
-    parser.add_argument("set", choices=[*SETS, "folder"], help="which data set; folder: images of your own")
+    parser.add_argument("set", choices=[*SETS, "folder"], help="which dataset; folder: images of your own")
     parser.add_argument("folder", nargs="?", type=Path, help="the folder with your images")
     parser.add_argument("-o", "--output", type=Path, help="(default: data/SET)")
     parser.add_argument("--store", action="store_true", help="one file, OUTPUT/train.store, instead of PNG files")
