@@ -1,4 +1,7 @@
-"""The `wildsr` command: finds the verb and answers errors in one line. Each verb is `cli.py` in a folder of `apps/`."""
+"""The `wildsr` command: finds the verb and answers errors in one line.
+
+Each verb is a folder of `apps/`: `arguments.py` parses the call without torch, then `cli.py` does the work.
+"""
 
 from __future__ import annotations
 
@@ -45,16 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: no verb {verb!r}{f'; nearest: {close[0]}' if close else ''}; wanted one of: "
               f"{', '.join(VERBS)}", file=sys.stderr)  # fmt: skip
         return 2
-    # Imported late: torch takes seconds to load, and --help of the whole should not.
-    run = importlib.import_module(f"wildsr.apps.{verb}.cli").main
     from wildsr.apps.common.logs import show_messages
     from wildsr.io import can_be_mended
 
     try:
         if verb == "train":  # which looks after its signals itself, and Hydra after what it logs
-            return int(run(rest))
+            return int(importlib.import_module("wildsr.apps.train.cli").main(rest))
         with show_messages(), interrupt_on(*ENDINGS):
-            return int(run(rest))
+            given = importlib.import_module(f"wildsr.apps.{verb}.arguments").parse(rest)
+            # Imported once the call is known to be right: torch takes seconds to load.
+            return int(importlib.import_module(f"wildsr.apps.{verb}.cli").main(given))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1

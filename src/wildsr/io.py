@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+# Files of a stage's folder: its configuration, and the averaged generator at its end
+CONFIG, GENERATOR = "config.yaml", "generator.safetensors"
 REFUSALS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EPIPE") if hasattr(errno, name)}
 
 

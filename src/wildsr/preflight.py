@@ -16,12 +16,11 @@ from torch import Tensor, nn
 
 from wildsr.building import build_module, build_trainer, filtered_warnings
 from wildsr.data import Batch
-from wildsr.io import UserError, first_line
+from wildsr.io import GENERATOR, UserError, first_line
 from wildsr.networks import load_weights, save_generator
 from wildsr.stage import Stage
 from wildsr.training import DegradedPhotographs, SuperResolution
 from wildsr.training.pairs import TrainingPair
-from wildsr.training.resume import GENERATOR
 from wildsr.training.validation import upscale_batch
 
 IMAGES = 2  # of the batch: one more than BatchNorm and micro-batches want at least

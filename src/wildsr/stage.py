@@ -28,9 +28,9 @@ from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
 from wildsr.io import UserError
-from wildsr.metrics import display_of
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
+from wildsr.scores import display_of
 from wildsr.training.loggers import finish
 from wildsr.training.provenance import made_from
 from wildsr.training.resume import (

@@ -16,11 +16,10 @@ from wildsr.data import PairedFiles, PairedImages, ValidationSet, large_enough, 
 from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
 from wildsr.io import UserError
-from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
+from wildsr.scores import MAIN, WITHOUT_REFERENCE
 from wildsr.training import DegradedPhotographs
-from wildsr.training.datamodule import MAIN
 
 
 def build_data(cfg: DictConfig) -> DegradedPhotographs:

@@ -7,8 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from wildsr.checks import checked_integer, checked_list, checked_number, refuse
-from wildsr.io import UserError
-from wildsr.training.resume import GENERATOR
+from wildsr.io import GENERATOR, UserError
 
 
 def stage_of(cfg: DictConfig) -> DictConfig:

@@ -17,10 +17,9 @@ from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples
 from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
 from wildsr.io import UserError
+from wildsr.scores import MAIN
 from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
 from wildsr.training.stops import SIGNALS
-
-MAIN = "main"  # the name of a validation set that stands alone
 
 
 class DegradedPhotographs(L.LightningDataModule):

@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from wildsr.io import UserError, first_line
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line
 
-CONFIG, LAST = "config.yaml", "last.ckpt"
-GENERATOR = "generator.safetensors"  # the averaged generator at a stage's end
+LAST = "last.ckpt"
 # The parts of a configuration that decide a stage's weights. What a user may change when a run goes on is not here:
 # lengths, where files are, what validation shows, loggers and callbacks, and how an iteration is computed.
 PARTS = (

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wildsr.apps.common.logs import LOGGER, QUIET, VERBOSE
-from wildsr.images import require_writable
-from wildsr.io import UserError
+from wildsr.io import UserError, require_writable
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,14 +19,18 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(
-            f"wildsr {verb}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+            f"wildsr {verb}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=False,
         )
+        self.add_argument("-h", "--help", action="help", help="Show this help and exit.")
         messages = self.add_argument_group("messages")
         loudness = messages.add_mutually_exclusive_group()
-        loudness.add_argument("--quiet", action=SetLevel, const=QUIET, help="say nothing but errors and results")
-        loudness.add_argument("--verbose", action=SetLevel, const=VERBOSE, help="say more about the work")
+        loudness.add_argument("--quiet", action=SetLevel, const=QUIET, help="Show errors and results only.")
+        loudness.add_argument("--verbose", action=SetLevel, const=VERBOSE, help="Show more about the work.")
         messages.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of every error"
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="Show the traceback of every error."
         )
 
     def error(self, message: str) -> NoReturn:

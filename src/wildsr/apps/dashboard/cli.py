@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 from typing import TYPE_CHECKING
 
-from wildsr.apps.common.arguments import Parser
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 PLUGIN = "wandb-workspaces==0.4.13"
-DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves by what they tell, and images. Wants
-an account (`wandb login`); what training logged without one is sent by `wandb sync`.
-
-  wildsr dashboard --entity me --project wildsr"""
 
 # Section -> title of a panel -> what it draws, by the names that training logs.
 SECTIONS: dict[str, dict[str, list[str]]] = {
@@ -47,12 +41,8 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
 IMAGE_KEYS = ["panels", "hard examples"]
 
 
-def main(words: Sequence[str]) -> int:
-    parser = Parser("dashboard", DESCRIPTION)
-    parser.add_argument("--entity", required=True, help="your user or team on wandb")
-    parser.add_argument("--project", default="wildsr", help="(default: %(default)s)")
-    parser.add_argument("--name", default="wildsr", help="of the saved view (default: %(default)s)")
-    given = parser.parse_args(words)
+def main(given: argparse.Namespace) -> int:
+    """Lay the dashboard out. Returns the exit code."""
     laid_out = workspace(given.entity, given.project, given.name)
     try:
         laid_out.save()

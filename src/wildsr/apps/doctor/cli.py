@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from wildsr.apps.common.arguments import Parser
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
 from wildsr.apps.doctor.disk import check_disk
@@ -20,33 +19,13 @@ from wildsr.apps.doctor.speed import check_speed
 from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.apps.doctor.weights import check_weights
 from wildsr.apps.evaluate.closing import objective_of
-from wildsr.config import compose_config, stage_config
+from wildsr.config import stage_config
 from wildsr.train import display_path, stage_names
 
-DESCRIPTION = """Look before a long run: the same words as for train.py, and one page says what they would meet.
 
-  wildsr doctor experiment=quickstart
-  wildsr doctor experiment=real_esrgan_plus data=folder data.train.root=DIR data.val.root=DIR
-  wildsr doctor experiment=real_esrgan_plus --quick     without the burst: seconds instead of minutes
-  wildsr doctor experiment=real_esrgan_plus --all       every image is read to its last pixel
-
-It builds every stage; reads the header of every image and the pixels of a sample, and looks for copies and for
-images of validation among those of training; compares the disk with what the run will write; runs each stage for
-some ten seconds (the burst) for its memory, its speed and so the time to the end; looks for weights and loggers;
-and says whether the run's folder would be gone on with. The run's folder stays as it is, and nothing is downloaded.
-
-Each line begins with ok, warning or fault. Exit code 1 where there is a fault: the run would fail, now or later."""
-
-
-def main(words: Sequence[str]) -> int:
-    parser = Parser("doctor", DESCRIPTION)
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for train.py")
-    parser.add_argument("--quick", action="store_true", help="leave the burst out, and with it memory and speed")
-    parser.add_argument("--all", action="store_true", help="read the pixels of every image, not of a sample")
-    given = parser.parse_intermixed_args(words)
-    if not given.overrides:
-        parser.error("nothing given; wanted what train.py gets, for example experiment=quickstart")
-    cfg = compose_config(given.overrides)
+def main(given: argparse.Namespace) -> int:
+    """Check everything and print the page. Returns the exit code."""
+    cfg = given.cfg
     objective_of(cfg.objective, cfg.metrics, will_evaluate=bool(cfg.compare and cfg.data.val))
     cfg.paths.run = display_path(Path(cfg.paths.run).absolute())
     findings = examine(cfg, given.quick, given.all)

@@ -15,24 +15,14 @@ from rich.console import Console
 from wildsr import __version__
 from wildsr.apps.common.arguments import refuse_inputs
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.evaluate.arguments import check_metrics, parse
+from wildsr.apps.evaluate.arguments import check_metrics
 from wildsr.apps.evaluate.crops import CROPS, OF_A_SET
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
 from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
 from wildsr.apps.evaluate.page import write_page
-from wildsr.apps.evaluate.results import (
-    COMPARISON,
-    IMAGES,
-    MEANS,
-    PAGE,
-    STRATA,
-    mean_rows,
-    read_displays,
-    sets_lines,
-    write_displays,
-    write_results,
-)
+from wildsr.apps.evaluate.results import mean_rows, sets_lines, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import ValidationSet
@@ -48,8 +38,8 @@ from wildsr.networks.states import weights_digest
 log = logging.getLogger(__name__)
 
 
-def main(words: Sequence[str]) -> int:
-    given = parse(words)
+def main(given: argparse.Namespace) -> int:
+    """Evaluate what was named. Returns the exit code."""
     folders = [folder for one in given.set for folder in (one.lq, one.hq) if folder is not None]
     refuse_inputs([given.output / PAGE], folders)
     networks = {name: load_generator(source) for name, source in given.weights.items()}

@@ -20,26 +20,16 @@ from torchmetrics import Metric
 
 from wildsr.apps.evaluate.crops import CROPS, START
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
-from wildsr.apps.evaluate.results import (
-    COMPARISON,
-    IMAGES,
-    SCORES,
-    STRATA,
-    stage_row,
-    start_row,
-    write_displays,
-    write_results,
-)
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
+from wildsr.apps.evaluate.results import write_results
 from wildsr.apps.evaluate.tables import TableRow, read_table, score_lines, strata_lines, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
-from wildsr.io import UserError, first_line
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
-from wildsr.scores import Scores, read_scores
-from wildsr.training.datamodule import MAIN
-from wildsr.training.resume import CONFIG, GENERATOR
+from wildsr.scores import MAIN, Scores, read_scores
 from wildsr.training.validation import upscale_batch
 
 log = logging.getLogger(__name__)

@@ -9,22 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mode
+from typing import TYPE_CHECKING
 
 from wildsr.config import build, compose_config
-from wildsr.data import (
-    PairedFiles,
-    PairedImages,
-    Pairs,
-    Photographs,
-    RealImages,
-    ValidationSet,
-    find_pairs,
-    pair_fault,
-    validation_set,
-)
 from wildsr.images import expanded, file_state, image_size
 from wildsr.io import UserError
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import MAIN
+
+if TYPE_CHECKING:  # sets are named without torch, and opened with it
+    from wildsr.data import PairedFiles, ValidationSet
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
 SYNTHETIC = "synthetic"
@@ -71,6 +64,8 @@ class EvalSet:
         Raises:
             ValueError: a folder is missing or empty, or its files do not pair (UnpairedError).
         """
+        from wildsr.data import PairedImages, Photographs, RealImages, validation_set
+
         if self.kind == "built-in":
             data = compose_config(["data=photos", f"scale={scale}"]).data
             if self.name == "hard":
@@ -90,6 +85,8 @@ class EvalSet:
 
     def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> PairedFiles:
         """Return all pairs, at the scale of most of them."""
+        from wildsr.data import PairedFiles, find_pairs, pair_fault
+
         found = find_pairs(lq, hq, lq_ending, hq_ending)
         pairs = {name: (one, other) for name, (one, other) in found.items() if one and other}
         ratios = {
@@ -140,6 +137,8 @@ def readable(paths: Iterable[Path]) -> bool:
 
 def set_digest(images: ValidationSet) -> str:
     """Return a digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
+    from wildsr.data import PairedImages, Pairs
+
     paths: Iterable[Path] = ()
     recipes = ""
     if isinstance(images, PairedImages):

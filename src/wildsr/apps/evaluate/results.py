@@ -8,7 +8,6 @@ it is, the evaluation is complete. A mean leaves out what is not finite; a `<met
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,30 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA
 from wildsr.apps.evaluate.strata import by_stratum
-from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, read_json
+from wildsr.apps.evaluate.tables import IMAGE_COLUMNS
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import first_line, save_picture, write_whole
+from wildsr.images import first_line, save_picture
 from wildsr.io import UserError, write_rows
-from wildsr.metrics import METRICS, MetricDisplay, display_of, metric_names
-from wildsr.metrics.choice import Displays
-from wildsr.scores import mean_text, write_scores
-
-SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
-MEANS, PAGE = "means.csv", "index.html"  # of `wildsr evaluate`: scores.json for spreadsheets, and all of it to look at
-DISPLAYS = "metrics.json"  # how metrics of a user's own are shown; a run without any has none
-
-
-def stage_row(stage: str) -> str:
-    """Return the name that a stage of a run has as a method."""
-    return f"{stage} stage"
-
-
-def start_row(weights: str) -> str:
-    """Return the name that the weights which a run began with have as a method."""
-    return f"{weights} (start)"
+from wildsr.scores import METRICS, Displays, display_of, mean_text, metric_names, write_scores
 
 
 def write_results(
@@ -64,31 +48,6 @@ def write_results(
     if windows.crops:
         save_picture(windows.comparison(), folder / COMPARISON)
     write_scores(means(found), folder / SCORES)
-
-
-def write_displays(displays: Displays, folder: Path) -> None:
-    """Write how metrics of a user's own are shown: name -> label, meaning, digits."""
-    if displays:
-        content = json.dumps({name: display._asdict() for name, display in displays.items()}, indent=1)
-        write_whole(folder / DISPLAYS, lambda file: file.write(content.encode()))
-    else:
-        (folder / DISPLAYS).unlink(missing_ok=True)  # of an earlier evaluation
-
-
-def read_displays(folder: Path) -> dict[str, MetricDisplay]:
-    """Read what `write_displays` wrote; empty where there is no file.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    file = folder / DISPLAYS
-    try:
-        return {
-            str(name): MetricDisplay(str(row["label"]), str(row["meaning"]), min(12, max(0, int(row["digits"]))))
-            for name, row in read_json(file, dict).items()
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
 
 
 def mean_rows(found: Sequence[ImageScores]) -> list[dict[str, Any]]:

@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wildsr.apps.evaluate.evaluator import ImageScores
-from wildsr.apps.evaluate.results import (
-    COMPARISON,
-    IMAGES,
-    MEANS,
-    PAGE,
-    SCORES,
-    STRATA,
-    read_image_scores,
-    score_row,
-)
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, SCORES, STRATA
+from wildsr.apps.evaluate.results import read_image_scores, score_row
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
 from wildsr.images import write_whole

@@ -16,10 +16,18 @@ from rich.text import Text
 
 from wildsr.images import first_line
 from wildsr.io import UserError
-from wildsr.metrics import FEW, METRICS, MetricDisplay, display_of, metric_names
-from wildsr.metrics.choice import Displays
-from wildsr.scores import LEFT_OUT, finite_mean, mean_text
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import (
+    FEW,
+    LEFT_OUT,
+    MAIN,
+    METRICS,
+    Displays,
+    MetricDisplay,
+    display_of,
+    finite_mean,
+    mean_text,
+    metric_names,
+)
 
 # The columns of images.csv and of strata.csv that are no metric
 IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")

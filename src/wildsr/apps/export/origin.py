@@ -14,15 +14,14 @@ import safetensors
 import torch
 from torch import nn
 
-from wildsr.apps.evaluate.results import SCORES, stage_row
+from wildsr.apps.evaluate.files import SCORES, stage_row
 from wildsr.apps.report.runs import read_config
 from wildsr.data import images_digest, sample_photographs
 from wildsr.images import expanded, find_images
-from wildsr.io import UserError
+from wildsr.io import CONFIG, GENERATOR, UserError
 from wildsr.networks import load_generator
 from wildsr.networks.states import weights_digest
 from wildsr.scores import Scores, read_scores
-from wildsr.training.resume import CONFIG, GENERATOR
 
 NO_LICENCE = "not stated"
 

@@ -13,7 +13,7 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 
 from wildsr.apps.evaluate.crops import CROPS
-from wildsr.apps.evaluate.results import write_displays
+from wildsr.apps.evaluate.files import write_displays
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.page import write_report

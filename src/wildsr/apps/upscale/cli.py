@@ -12,11 +12,11 @@ from typing import IO
 
 from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.upscale.arguments import READ, SHEET_SIDE, has_video, parse
+from wildsr.apps.upscale.arguments import READ, SHEET_SIDE, has_video
 from wildsr.apps.upscale.blending import compare
 from wildsr.apps.upscale.enlarging import enlarge, flatten, num_pixels, result_size
 from wildsr.apps.upscale.estimating import announce
-from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video, require_inputs
+from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
@@ -44,10 +44,9 @@ SKIPS = ", --skip-existing leaves it"
 log = logging.getLogger(__name__)
 
 
-def main(words: Sequence[str]) -> int:
-    given = parse(words)
+def main(given: argparse.Namespace) -> int:
+    """Enlarge the inputs. Returns the exit code."""
     session = UpscaleSession(given)
-    require_inputs(given.inputs)  # before the network is loaded, whose scale may be a part of the names
     naming = Naming(given.output, given.format, session.suffix)
     if has_video(given):
         source, target, kind = plan_video(given.inputs, naming, given.codec)
