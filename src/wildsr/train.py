@@ -19,16 +19,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from torch import distributed
 
-from wildsr.building import is_rank_zero
 from wildsr.config import ConfigError, build, conf_folder, report_error
 from wildsr.io import UserError
 from wildsr.locking import lock_folder
-from wildsr.preflight import dry_run
-from wildsr.stage import Stage
-from wildsr.training.resume import read_start, set_aside
-from wildsr.training.stops import Interrupted
 
 REQUEUE_WAIT = 120.0  # seconds: NFS gives a lock of a lost node up after 90
 
@@ -51,6 +45,10 @@ def main() -> int:
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
 def job(cfg: DictConfig) -> float | None:
     """Train as one job of Hydra's; returns what a search looks at. The other jobs go on after one that failed."""
+    # Imported once the configuration is composed: torch takes seconds, and wrong words are answered before.
+    from wildsr.building import is_rank_zero
+    from wildsr.training.stops import Interrupted
+
     run = HydraConfig.get()
     several = run.mode == RunMode.MULTIRUN
     cfg.paths.run = display_path(Path(run.runtime.output_dir))
@@ -85,6 +83,8 @@ def train(cfg: DictConfig) -> Any:
         UserError, ValueError, OSError: something the user gave does not fit; nothing was trained.
         Interrupted: it stopped early; the same call goes on.
     """
+    from wildsr.building import is_rank_zero
+
     begin = time.monotonic()
     # A requeued job may start before another node has heard that its first start has ended.
     wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
@@ -94,6 +94,13 @@ def train(cfg: DictConfig) -> Any:
 
 def train_stages(cfg: DictConfig, begin: float) -> Any:
     """Train in a folder that is this run's alone: as `train`."""
+    from torch import distributed
+
+    from wildsr.building import is_rank_zero
+    from wildsr.preflight import dry_run
+    from wildsr.stage import Stage
+    from wildsr.training.resume import set_aside
+
     stages = [Stage(cfg, name) for name in stage_names(cfg)]
     evaluate = build(cfg.evaluate, "evaluate")
     build_generator = partial(build, stages[-1].cfg.generator.network, "generator.network")
@@ -120,6 +127,8 @@ def stage_names(cfg: DictConfig) -> list[str]:
         cfg.resume = "auto"
     if cfg.resume in ("auto", "never"):
         return names
+    from wildsr.training.resume import read_start
+
     given = read_start(Path(cfg.resume)).origin["stage"]
     if given not in names:
         raise UserError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(names)}")

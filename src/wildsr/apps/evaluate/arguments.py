@@ -57,32 +57,26 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         action="extend",
         required=True,
         metavar="W",
-        help="Weights: files or released names, or NAME=W.",
+        help="Files or released names, or NAME=W.",
     )
     parser.add_argument(
         "--set", nargs="+", action="extend", type=eval_set, required=True, metavar="SET",
         help="Sets: NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME=synthetic:HQ_DIR, photos or hard.",
     )  # fmt: skip
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="Write the results to this folder."
-    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="Output folder.")
     parser.add_argument(
         "--metrics", nargs="+", default=DEFAULT_METRICS, metavar="M",
-        help=f"Metrics: {', '.join(METRICS)}, or a torchmetrics.Metric of your own as NAME=MODULE:CLASS; lpips and dists "
-             f"download weights once (default: {' '.join(DEFAULT_METRICS)}).",
+        help=f"Metrics: {', '.join(METRICS)}, or a torchmetrics.Metric of your own as NAME=MODULE:CLASS; lpips and "
+             f"dists download weights once (default: {' '.join(DEFAULT_METRICS)}).",
     )  # fmt: skip
     parser.add_argument("--border", type=whole, metavar="PX", help="Border excluded on each side (default: the scale).")
-    parser.add_argument(
-        "--scale", type=positive, metavar="N", help="Scale of unpaired sets (default: of the first weights)."
-    )
-    parser.add_argument(
-        "--recipes", type=positive, metavar="N", help="Versions of each image (default: 1, 4 of photos)."
-    )
+    parser.add_argument("--scale", type=positive, metavar="N", help="Scale of unpaired sets (default: the weights').")
+    parser.add_argument("--recipes", type=positive, metavar="N", help="Versions of an image (default: 1; photos: 4).")
     parser.add_argument("--lq-ending", default="", metavar="TEXT", help="Ending of LQ names, such as x4 in 0801x4.png.")
     parser.add_argument("--hq-ending", default="", metavar="TEXT", help="Ending of HQ names, such as _HR.")
     parser.add_argument("--half", action="store_true", help="Compute in 16 bits, and in 32 where that overflows.")
     parser.add_argument(
-        "--backend", choices=NAMES, default="auto", help="What runs the networks (default: %(default)s)."
+        "--backend", choices=NAMES, default="auto", help="Runtime of the networks (default: %(default)s)."
     )
     parser.add_argument("--overwrite", action="store_true", help="Replace an earlier evaluation in DIR.")
     given = parser.parse_args(words)

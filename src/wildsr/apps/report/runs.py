@@ -199,7 +199,7 @@ def _inside(file: Path, folder: Path) -> bool:
 def _trained(file: Path) -> int | None:
     """Return for how many iterations a stage's generator was trained; None where it cannot be read."""
     try:
-        with safetensors.safe_open(file, "pt") as content:
+        with safetensors.safe_open(file, "np") as content:
             return int((content.metadata() or {})["iterations"])
     except (OSError, KeyError, ValueError, safetensors.SafetensorError):
         return None

@@ -68,7 +68,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     parser = Parser("upscale", DESCRIPTION)
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="Files, folders or quoted patterns; - is the standard input."
+        "inputs", nargs="+", metavar="INPUT", help="Files, folders or patterns; - is the standard input."
     )
     add_results(parser)
     add_network(parser)
@@ -124,14 +124,14 @@ def add_network(parser: Parser) -> None:
         help="Weights: a file, or the name of a released network (default: %(default)s).",
     )
     group.add_argument(
-        "--blend", type=second, metavar="WEIGHTS=ALPHA", help="Interpolate with these weights, ALPHA from 0 to 1."
+        "--blend", type=second, metavar="WEIGHTS=ALPHA", help="Interpolate with these weights (ALPHA: 0 to 1)."
     )
     group.add_argument(
         "--strengths", type=strengths, metavar="LIST",
         help=f"Write a sheet instead: the middle {SHEET_SIDE} pixels at each of these ALPHAs, such as 0,0.5,1.",
     )  # fmt: skip
     group.add_argument(
-        "--alpha", choices=ALPHAS, default=ALPHAS[0], help="How the alpha channel is enlarged; interpolate is Lanczos, in half of "
+        "--alpha", choices=ALPHAS, default=ALPHAS[0], help="How alpha is enlarged; interpolate is Lanczos, in half of "
         "the time (default: %(default)s).",
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ def add_encoding(parser: Parser) -> None:
     """Add the options about what goes into the files."""
     group = parser.add_argument_group("encoding")
     group.add_argument(
-        "--quality", type=quality, metavar="N", help="Quality of JPEG, WebP and AVIF, 1 to 100 (default: 95)."
+        "--quality", type=quality, metavar="N", help="Quality of JPEG, WebP and AVIF, 1-100 (default: 95)."
     )
     group.add_argument("--lossless", action="store_true", help="Write lossless WebP; PNG, TIFF and BMP always are.")
     group.add_argument(
@@ -170,8 +170,8 @@ def add_execution(parser: Parser) -> None:
     """Add the options about where and how the network runs."""
     group = parser.add_argument_group("execution")
     group.add_argument(
-        "--device", type=device, metavar="DEVICE", help="Device: cpu, cuda, cuda:1 or mps (default: cuda where there is "
-        "one, else cpu).",
+        "--device", type=device, metavar="DEVICE", help="One of cpu, cuda, cuda:1 or mps (default: cuda where there "
+        "is one, else cpu).",
     )  # fmt: skip
     group.add_argument(
         "--backend", choices=NAMES, default="auto",
