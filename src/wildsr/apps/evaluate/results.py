@@ -12,10 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA
 from wildsr.apps.evaluate.strata import by_stratum
@@ -25,7 +21,7 @@ from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import first_line, save_picture
 from wildsr.io import UserError, write_rows
-from wildsr.scores import METRICS, Displays, display_of, mean_text, metric_names, write_scores
+from wildsr.scores import write_scores
 
 
 def write_results(
@@ -82,23 +78,3 @@ def _image_scores(row: dict[str, str]) -> ImageScores:
     scores = {name: float(text) for name, text in row.items() if name not in IMAGE_COLUMNS and text}
     recipe = Recipe.from_json(row["recipe"]) if row["recipe"] else None
     return ImageScores(row["set"], row["picture"], int(row["version"]), row["method"], scores, recipe)
-
-
-def sets_lines(rows: Sequence[Mapping[str, Any]], title: str, displays: Displays = METRICS) -> Group:
-    """Lay out the rows of `mean_rows` for the terminal: sets and their metrics down, methods across."""
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    means = {(row["set"], row["method"]): row for row in rows}
-    metrics = metric_names(name for row in rows for name in row if name not in ("set", "images", "method"))
-    shown = {name: display_of(name, displays) for name in metrics}
-    table = Table()
-    for head in ("set", "images", "", *methods):
-        table.add_column(Text(head), justify="left" if head in ("set", "") else "right", overflow="fold")
-    for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
-        own = [metric for metric in metrics if any(metric in row for row in rows if row["set"] == name)]
-        for place, metric in enumerate(own):
-            display = shown[metric]
-            texts = [mean_text(means.get((name, method), {}), metric, display.digits) for method in methods]
-            head = (name, images) if place == 0 else ("", "")
-            table.add_row(*head, display.label, *texts, end_section=place == len(own) - 1)
-    meanings = "; ".join(f"{one.label}: {one.meaning}" for one in shown.values() if one.meaning)
-    return Group(Text(title), table, Text(meanings))
