@@ -1,11 +1,13 @@
 """A search goes on with its study on disk, and says in one line what it lacks."""
 
 import logging
+from pathlib import Path
 
 import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
@@ -66,6 +68,33 @@ def test_a_finished_search_adds_no_trial(config):
         study.tell(asked(study), 20.0)
     Continue().on_multirun_start(config)
     assert config.hydra.sweeper.n_trials == 0
+
+
+def test_a_search_tells_each_trial_in_four_digits_and_the_best_with_its_folder(config, caplog):
+    words = ["experiment=quickstart", "loss.adversarial.weight=0.21839018238", "kernels.sinc_prob=0.1203"]
+    job = {"num": 2, "config": {"override_dirname": {"exclude_keys": ["experiment"]}}}
+    config = OmegaConf.merge(config, {"objective": "val/psnr_y", "hydra": {"overrides": {"task": words}, "job": job}})
+    search = Continue()
+    search.on_multirun_start(config)
+    study = study_of(config)
+    for value in (26.91834, 20.0):
+        study.tell(asked(study), value)
+    folder = Path(
+        config.hydra.sweep.dir, f"loss.adversarial.weight={study.trials[0].params['loss.adversarial.weight']}"
+    )
+    folder.mkdir()
+    weight = f"{value:.4g}"
+    with caplog.at_level(logging.INFO, "wildsr"):
+        search.on_job_start(config)
+        search.on_job_end(config, JobReturn(status=JobStatus.COMPLETED, _return_value=26.91834))
+        search.on_job_end(config, JobReturn(status=JobStatus.FAILED, _return_value=ValueError()))
+        search.on_multirun_end(config)
+    assert caplog.messages == [
+        "trial 3 of 5: loss.adversarial.weight=0.2184, kernels.sinc_prob=0.1203",
+        "trial 3 of 5: val/psnr_y 26.92",
+        f"best of all trials: val/psnr_y 26.92 with loss.adversarial.weight={weight}",
+        f"best run: {folder}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
         num_sanity_val_steps=1,
         enable_model_summary=False,
     )
+    # A stage shorter than the interval would record nothing: its last iteration is recorded.
+    trainer.log_every_n_steps = min(trainer.log_every_n_steps, trainer.max_steps)  # type: ignore[attr-defined]
     if trainer.precision not in PRECISIONS:
         raise UserError(
             f"trainer.precision={cfg.trainer.precision}: wanted one of {', '.join(PRECISIONS)}; weights stay "

@@ -25,7 +25,7 @@ class ScalarLogger(L.Callback):
     the loggers that draw them.
 
     Args:
-        every: iterations between two points. Validation does not count in the speed.
+        every: iterations between two points; a shorter fit records its last. Validation does not count in the speed.
     """
 
     def __init__(self, every: int = 100) -> None:
@@ -48,7 +48,8 @@ class ScalarLogger(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         self.iterations += 1
-        if module.iteration % self.every == 0:
+        every = min(self.every, trainer.max_steps) if trainer.max_steps > 0 else self.every
+        if module.iteration % every == 0:
             scalars = self.measure(trainer.datamodule.batch_size) | {"iteration": float(module.iteration)}  # type: ignore[attr-defined]
             for logger in trainer.loggers:
                 logger.log_metrics(scalars, step=logged_step(trainer))
