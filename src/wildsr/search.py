@@ -42,12 +42,12 @@ class Continue(Callback):
         self.finished = 0  # trials, of earlier commands
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        for name in ("alembic", "hydra_plugins.hydra_optuna_sweeper", "hydra._internal.core_plugins.basic_launcher"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         import optuna  # optional: only a search needs it
         from optuna.trial import TrialState
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        for name in ("alembic", "hydra_plugins.hydra_optuna_sweeper", "hydra._internal.core_plugins.basic_launcher"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         Path(config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         sweeper = config.hydra.sweeper
         try:

@@ -264,7 +264,7 @@ def test_what_another_evaluation_left_is_not_replaced_unasked(run, weights, tmp_
     assert float(rows(weights / "report" / "means.csv")[0]["psnr_y"]) == pytest.approx(23.43, abs=0.01)
     (weights / "report" / "settings.json").unlink()  # as in the folder of a run
     code, _, said = run(*words)
-    assert (code, said) == (1, f"error: {weights}/report/scores.json is there already; --overwrite replaces it\n")
+    assert (code, said) == (1, f"error: {weights}/report/scores.json already exists (use --overwrite)\n")
 
 
 def test_a_metric_whose_weights_cannot_be_had_is_left_out_and_niqe_never_stands_alone(run, pairs, monkeypatch, weights):

@@ -89,5 +89,5 @@ def refuse_clashes(files: Sequence[Path], overwrite: bool, other: str = "") -> N
         if file in seen:
             raise UserError(f"two images would both be written to {file}; rename one")
         if file.exists() and not overwrite:
-            raise UserError(f"{file} is there already; --overwrite replaces it{other}")
+            raise UserError(f"{file} already exists (use --overwrite{other})")
         seen.add(file)

@@ -20,7 +20,8 @@ images of validation among those of training; compares the disk with what the ru
 some ten seconds (the burst) for its memory, its speed and so the time to the end; looks for weights and loggers;
 and says whether the run's folder would be gone on with. The run's folder stays as it is, and nothing is downloaded.
 
-Each line begins with ok, warning or fault. Exit code 1 where there is a fault: the run would fail, now or later."""
+Each line begins with OK, WARNING or ERROR. Exit code 1 where there is an error: the run would fail, now or later.
+The last line is a command that would run here."""
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

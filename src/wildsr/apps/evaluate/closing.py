@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import shlex
 import shutil
 import sys
@@ -93,7 +94,9 @@ class RunEvaluation:
             scores = read_scores(self.run / SCORES)
             self.show(scores)
         if self.write_report is not None:
-            log.info("report:   %s", self.write_report(self.run))
+            page = self.write_report(self.run)
+            if not self.metric:  # a search says at its end where its best run is
+                log.info("report:   %s", page)
         return finite_score(scores, stage_row(self.stages[-1]), self.metric) if self.metric else None
 
     def evaluate(self) -> None:
@@ -111,7 +114,9 @@ class RunEvaluation:
 
     def show(self, scores: Scores) -> None:
         """Print a table for each set, whether the run helped, and where the rest is."""
-        where = f"{self.name} / {self.run.name}" if self.run.name != self.name else self.name
+        # Of the numbers in a trial's name four digits tell it from the others.
+        run = re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", self.run.name)
+        where = self.name if run == self.name else f"{self.name} / {run}"
         for table in tables_of([TableRow(method, [row]) for method, row in scores.items()], self.displays):
             images = self.sets[table.set]
             count = image_counts((label.picture, label.version) for label in map(images.label, range(len(images))))
@@ -124,6 +129,11 @@ class RunEvaluation:
         start = [start_row(self.start)] if self.start else []
         for shortfall in shortfalls(scores, ["bicubic", *start], stage_row(self.stages[-1]), self.displays):
             log.warning(shortfall)
+        if not self.metric:
+            self.show_paths()
+
+    def show_paths(self) -> None:
+        """Say where the results lie, and how to use the network."""
         if (self.run / STRATA).is_file():
             log.info("strata:   %s", self.run / STRATA)
         weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))

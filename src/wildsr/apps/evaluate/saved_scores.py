@@ -44,7 +44,7 @@ class SavedScores:
 
     def _take_over(self, there: Sequence[Path]) -> None:
         if there[0].name != SETTINGS:
-            raise UserError(f"{there[0]} is there already; --overwrite replaces it")
+            raise UserError(f"{there[0]} already exists (use --overwrite)")
         try:
             before = json.loads(there[0].read_text())
             other = [key for key in self.settings if before.get(key) != self.settings[key]]

@@ -42,6 +42,6 @@ def main(given: argparse.Namespace) -> int:
         finally:
             if progress.tasks:  # rich would end bars that were never shown with an empty line
                 progress.stop()
-    done = f"{given.output} is ready" if preparation.has_changed else f"nothing left to do: {given.output} is ready"
+    done = f"{given.output}: ready to train{'' if preparation.has_changed else ', nothing left to do'}"
     print("\n".join([*preparation.report, done]))
     return 0

@@ -40,7 +40,7 @@ from wildsr.io import UserError
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.tiling import Upscaler
 
-SKIPS = ", --skip-existing leaves it"
+SKIPS = " or --skip-existing"
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def main(given: argparse.Namespace) -> int:
     if has_video(given):
         source, target, kind = plan_video(given.inputs, naming, given.codec)
         if given.skip_existing and target.exists():
-            print(f"{printable(target)}: there already, skipped")
+            print(f"{printable(target)}: already exists, skipped")
             return 0
         refuse_clashes([target], given.overwrite, SKIPS)
         return upscale_video(session, Coding(given.codec, given.crf), source, target, kind)
@@ -86,7 +86,7 @@ def summarize(jobs: Sequence[Job], todo: int, failed: int, others: str, output: 
         return ""
     parts = [f"{todo - failed} of {len(jobs)} upscaled"]
     if skipped:
-        parts.append(f"{skipped} there already")
+        parts.append(f"{skipped} skipped (already exists)")
     if others:
         parts.append(f"left out: {others}")
     return f"{printable(where or 'beside the inputs')}: {'; '.join(parts)}"
