@@ -79,11 +79,9 @@ def test_a_search_tells_each_trial_in_four_digits_and_the_best_with_its_folder(c
     study = study_of(config)
     for value in (26.91834, 20.0):
         study.tell(asked(study), value)
-    folder = Path(
-        config.hydra.sweep.dir, f"loss.adversarial.weight={study.trials[0].params['loss.adversarial.weight']}"
-    )
+    weight = study.trials[0].params["loss.adversarial.weight"]
+    folder = Path(config.hydra.sweep.dir, f"loss.adversarial.weight={weight}")
     folder.mkdir()
-    weight = f"{value:.4g}"
     with caplog.at_level(logging.INFO, "wildsr"):
         search.on_job_start(config)
         search.on_job_end(config, JobReturn(status=JobStatus.COMPLETED, _return_value=26.91834))
@@ -92,7 +90,7 @@ def test_a_search_tells_each_trial_in_four_digits_and_the_best_with_its_folder(c
     assert caplog.messages == [
         "trial 3 of 5: loss.adversarial.weight=0.2184, kernels.sinc_prob=0.1203",
         "trial 3 of 5: val/psnr_y 26.92",
-        f"best of all trials: val/psnr_y 26.92 with loss.adversarial.weight={weight}",
+        f"best of all trials: val/psnr_y 26.92 with loss.adversarial.weight={weight:.4g}",
         f"best run: {folder}",
     ]
 

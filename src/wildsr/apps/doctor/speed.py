@@ -24,7 +24,7 @@ PATIENCE = 30 * 86400.0  # seconds; a run of more is not finished by people
 # Of a convolution at the size of the LQ image, by parameter and pixel: a product and a sum, forward and twice backward.
 OPERATIONS = 6
 PEAK = 96e9  # operations a second of a core: 32 a cycle (AVX-512) at 3 GHz, which no training reaches
-FASTER = "a GPU, fewer iterations (stages.psnr.iterations=N), or experiment=quickstart, made for a CPU"
+FASTER = "a GPU, fewer iterations (stages.NAME.iterations=N), or experiment=quickstart, made for a CPU"
 TIGHT = 0.9  # of the free memory: later iterations and larger images of validation want some too
 WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
 SHORTER = "memory=gpu_8gb, accumulate=N (N parts), checkpoint_activations=true, or a smaller data.batch_size"
@@ -72,19 +72,15 @@ def not_measured(stages: Sequence[DictConfig], done: Mapping[str, int], sizes: M
     operations = 0.0
     for cfg in stages:
         if cfg.stage.name in sizes:
-            parameters, pixels = (
-                sizes[cfg.stage.name].generator / 4,
-                (cfg.data.patch / cfg.scale) ** 2,
-            )  # float32; of LQ
+            parameters = sizes[cfg.stage.name].generator / 4  # float32
+            pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
             left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
             operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
     seconds = operations / (PEAK * available())
     if seconds < PATIENCE:
         return []
-    text = (
-        f"{total_iterations(stages, done)} take at least {format_duration(seconds)} on {count(available(), 'CPU core')}"
-    )
-    return [Finding(WARNING, "speed", text, FASTER)]
+    text = f"{total_iterations(stages, done)} take at least {format_duration(seconds)}"
+    return [Finding(WARNING, "speed", f"{text} on {count(available(), 'CPU core')}", FASTER)]
 
 
 def failed(name: str, found: Mapping[str, Any]) -> Finding:

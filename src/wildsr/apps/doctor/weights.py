@@ -122,4 +122,6 @@ def remote_size(url: str) -> int:
 def reason(error: Exception) -> str:
     """Unwrap what happened from urllib's error."""
     inner = getattr(error, "reason", error)
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
     return first_line(inner) if isinstance(inner, Exception) else str(inner)
