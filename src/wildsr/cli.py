@@ -17,17 +17,17 @@ from difflib import get_close_matches
 # What ends a process without a word: sent by kill and by clusters, and where a terminal is closed.
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 VERBS = {
-    "train": "train an upscaler: wildsr train experiment=quickstart; any choice and any value is one word more",
-    "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
-    "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
-    "degrade": "make a synthetic dataset of pairs out of a folder of images, with the recipe of each",
-    "evaluate": "score networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
-    "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
-    "doctor": "look before a long run: images, disk, memory, speed and the time to its end, weights, loggers",
-    "report": "a run's page of scores, images and curves anew, or several runs side by side",
-    "dashboard": "lay out a dashboard of the curves and panels on wandb",
-    "demo": "a page on this machine: upscale an image, or degrade one by hand and copy the recipe",
-    "prepare": "bring a published dataset, or images of your own, and cut them into sub-images to train on",
+    "train": "Train an upscaler, such as: wildsr train experiment=quickstart.",
+    "upscale": "Enlarge images or a video with a released or a trained network.",
+    "preview": "Draw what the degradation does to an image.",
+    "degrade": "Make a synthetic dataset of pairs from a folder of images.",
+    "evaluate": "Score networks beside bicubic on any number of sets.",
+    "export": "Write a generator as .safetensors, .pth and .onnx, with a model card.",
+    "doctor": "Check data, disk, memory, speed and weights before a long run.",
+    "report": "Write the page of a run, or of several runs side by side.",
+    "dashboard": "Lay out a dashboard of curves and images on wandb.",
+    "demo": "Open a page on this machine to upscale and degrade images.",
+    "prepare": "Download a dataset, or cut images of your own, to train on.",
 }
 
 
@@ -101,5 +101,5 @@ def overview() -> str:
         "Super-resolution for real, degraded photographs.\n\n"
         f"{verbs}\n\n"
         "wildsr VERB --help explains one. In a clone, python train.py is wildsr train.\n"
-        "Errors that you can mend are one line; --debug, or WILDSR_DEBUG=1, shows where they come from."
+        "Errors that you can mend are one line; --debug, or WILDSR_DEBUG=1, shows where\nthey come from."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -11,8 +12,16 @@ from wildsr.apps.common.logs import LOGGER, QUIET, VERBOSE
 from wildsr.io import UserError, require_writable
 
 
+class Formatter(argparse.HelpFormatter):
+    """Fills paragraphs of a description to the terminal's width; examples, which are indented, keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = [block if "\n " in f"\n{block}" else textwrap.fill(block, width) for block in text.split("\n\n")]
+        return "\n\n".join(blocks)
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; keeps the line breaks of its description.
+    """An argument parser whose errors are one line; the examples of its description keep their lines.
 
     Every verb has --quiet, --verbose and --debug; the last is for `wildsr.cli`, which answers errors.
     """
@@ -21,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             f"wildsr {verb}",
             description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
             add_help=False,
         )
         self.add_argument("-h", "--help", action="help", help="Show this help and exit.")

@@ -56,8 +56,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         action="extend",
         required=True,
-        metavar="W",
-        help="Files or released names, or NAME=W.",
+        metavar="WEIGHTS",
+        help="Files or released names, or NAME=WEIGHTS.",
     )
     parser.add_argument(
         "--set", nargs="+", action="extend", type=eval_set, required=True, metavar="SET",
@@ -65,7 +65,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="Output folder.")
     parser.add_argument(
-        "--metrics", nargs="+", default=DEFAULT_METRICS, metavar="M",
+        "--metrics", nargs="+", default=DEFAULT_METRICS, metavar="METRIC",
         help=f"Metrics: {', '.join(METRICS)}, or a torchmetrics.Metric of your own as NAME=MODULE:CLASS; lpips and "
              f"dists download weights once (default: {' '.join(DEFAULT_METRICS)}).",
     )  # fmt: skip

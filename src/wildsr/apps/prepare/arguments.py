@@ -32,9 +32,9 @@ DESCRIPTION = """Bring a dataset and cut it into sub-images to train on.
 
 Of each image smaller copies are made (Lanczos), and out of each copy squares that overlap by half, the last
 one flush with the border. A copy with a side shorter than --size is kept whole. They become PNG files in
-OUTPUT/train; images for validation stay as they are, in OUTPUT/val. OutdoorSceneTraining gets no copies.
+DIR/train; images for validation stay as they are, in DIR/val. OutdoorSceneTraining gets no copies.
 
-Archives are downloaded to OUTPUT/archives, and removed when their images are cut. What you put there by
+Archives are downloaded to DIR/archives, and removed when their images are cut. What you put there by
 hand is used instead and never removed: a .zip, a .tar or a folder whose name begins with DIV2K_train_HR,
 DIV2K_valid_HR, Flickr2K or OutdoorSceneTrain. The last has no address for programs: `wildsr prepare ost`
 says where to get it. data/README.md tells the sizes.
@@ -52,7 +52,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="DATASET",
         help=f"Which dataset: {', '.join(SETS)}, or folder for images of your own.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="The folder with your images.")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="The folder with your images.")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="Write to this folder (default: data/DATASET)."
     )
@@ -93,7 +93,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def misuse(given: argparse.Namespace) -> str:
     """Return what is wrong with a call whose words are right one by one; "" where nothing is."""
     if given.set == "folder" and (given.folder is None or given.output is None):
-        return "folder wants the folder with your images and -o OUTPUT"
+        return "folder wants the folder with your images and -o DIR"
     if given.set != "folder" and (given.folder is not None or given.val):
         return f"a folder and --val belong to `prepare folder DIR`, not to {given.set}"
     if given.set == "ost" and given.scales is not None:
