@@ -109,7 +109,7 @@ def test_a_job_is_named_by_what_differs():
     assert name_of([], ["degradation=first_order"]) == "degradation=first_order"
 
 
-def test_the_objective_is_the_last_stages_score():
+def test_the_objective_is_the_last_stages_score(optuna):
     searched = compose_config(["search=weights_and_kernels"])
     assert searched.evaluate.objective == "val/psnr_y"
     assert objective_of("val/psnr_y", searched.metrics, will_evaluate=True) == "psnr_y"
