@@ -34,7 +34,7 @@ def asked(study):
     return trial
 
 
-def test_the_first_command_finds_its_folder_and_all_trials_to_do(config, tmp_path):
+def test_the_first_command_finds_its_folder_and_all_trials_to_do(optuna, config, tmp_path):
     Continue().on_multirun_start(config)
     assert (tmp_path / "runs" / "mine").is_dir()
     assert (config.hydra.sweeper.n_trials, config.hydra.sweeper.sampler.seed) == (5, 3)
