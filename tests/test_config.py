@@ -12,7 +12,9 @@ from wildsr.io import UserError
 
 
 @pytest.mark.parametrize("group", [group for group in groups() if not group.startswith("hydra")])
-def test_every_option_composes_to_what_no_other_option_of_its_group_does(group):
+def test_every_option_composes_to_what_no_other_option_of_its_group_does(group, request):
+    if group == "search":
+        request.getfixturevalue("optuna")
     composed = {option: compose_config([f"{group}={option}"]) for option in groups()[group]}
     for cfg in composed.values():
         assert set(cfg) >= {"data", "degradation", "generator", "discriminator", "loss", "stage", "trainer"}

@@ -8,11 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from optuna.trial import TrialState
 from submitit.core.utils import FailedJobError
 
 from wildsr.config import conf_folder
@@ -83,7 +81,7 @@ def test_a_job_that_fails_is_reported_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_goes_on_where_it_was_cut_off(photographs, tmp_path):
+def test_a_search_goes_on_where_it_was_cut_off(optuna, photographs, tmp_path):
     words = [
         *SEARCH, "data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}",
         "stages.psnr.iterations=2", "stages.gan.iterations=2",
@@ -101,7 +99,11 @@ def test_a_search_goes_on_where_it_was_cut_off(photographs, tmp_path):
     assert "0 of 2 trials are finished" in done.stdout
     assert "psnr stage goes on after iteration 1 of" in done.stdout
     study = optuna.load_study(study_name="quickstart", storage=f"sqlite:///{tmp_path}/runs/quickstart/search.db")
-    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert [t.state for t in study.trials] == [
+        optuna.trial.TrialState.FAIL,
+        optuna.trial.TrialState.COMPLETE,
+        optuna.trial.TrialState.COMPLETE,
+    ]
     assert study.trials[0].params == study.trials[1].params
     assert set(study.trials[0].params) == {"kernels.generalized_iso", "kernels.plateau_iso"}  # the others were given
     assert len(folders_of(tmp_path)) == 2
@@ -112,7 +114,7 @@ def test_a_search_goes_on_where_it_was_cut_off(photographs, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(photographs, tmp_path):
+def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(optuna, photographs, tmp_path):
     words = [
         *SEARCH, "data=folder", f"data.train.root={photographs}", f"data.val.root={photographs}",
         "hydra.sweeper.n_trials=4", "data.batch_size=choice(0,2)",
@@ -125,7 +127,7 @@ def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(photographs,
     study = optuna.load_study(study_name="quickstart", storage=f"sqlite:///{tmp_path}/runs/quickstart/search.db")
     states = {trial.params["data.batch_size"]: trial.state for trial in study.trials}
     assert len(study.trials) == 4
-    assert states == {0: TrialState.FAIL, 2: TrialState.COMPLETE}
+    assert states == {0: optuna.trial.TrialState.FAIL, 2: optuna.trial.TrialState.COMPLETE}
 
 
 @pytest.mark.slow

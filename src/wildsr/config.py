@@ -22,7 +22,7 @@ from yaml import MarkedYAMLError, YAMLError
 from wildsr.io import UserError, can_be_mended, first_line
 
 PLUGINS = {  # options that an optional package brings
-    "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2'",
+    "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2', which install on Python 3.11 and 3.12",
     "hydra/launcher=submitit_": "hydra-submitit-launcher==1.2.0",
 }
 BUGS = AttributeError | AssertionError | LookupError | NameError | ArithmeticError | NotImplementedError
