@@ -24,7 +24,7 @@ from wildsr.config import build
 from wildsr.data import PairedFiles, PairedPictures, ValidationSet, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.choice import WITHOUT_REFERENCE
 from wildsr.metrics.fidelity import WINDOW
@@ -70,7 +70,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     seed = whole(0, 2**31 - 1)("seed", cfg.seed)
     share = number(0, 1)("data.paired_share", data.paired_share)
     if share < 1 and data.train is None:
-        raise UserError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
+        raise ConfigError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
     pairs = build(data.pairs, "data.pairs") if share > 0 else None
     module = DegradedPhotographs(
@@ -104,7 +104,7 @@ def stage_of(cfg: DictConfig) -> DictConfig:
     """
     name = cfg.stage.name
     if name not in cfg.stages:
-        raise UserError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
+        raise ConfigError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
     for key, rule in STAGE.items():
         rule(f"stages.{name}.{key}", list(cfg.stages[name][key]) if key == "losses" else cfg.stages[name][key])
     for term, node in cfg.loss.items():
@@ -137,7 +137,7 @@ def check_networks(cfg: DictConfig) -> None:
         given = OmegaConf.select(cfg, key, default=value)
         if given != value:
             word = key.rpartition(".")[2]
-            raise UserError(f"{key}: given {given}, wanted {value} as elsewhere in the run; {word}=N sets it for all")
+            raise ConfigError(f"{key}: given {given}, wanted {value} as elsewhere in the run; {word}=N sets it for all")
 
 
 def photographs(cfg: DictConfig) -> Images:
@@ -164,7 +164,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     }
     for name, node in cfg.data.sets.items():
         if name == MAIN or not re.fullmatch(r"[\w-]+", name):
-            raise UserError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
+            raise ConfigError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
         if node is not None:
             target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale, "channels": channels}
             sets[name] = build(node, f"data.sets.{name}", **target)
@@ -215,7 +215,7 @@ def build_losses(cfg: DictConfig) -> dict[str, Any]:
         if cfg.loss.get(name) is None:
             close = get_close_matches(str(name), cfg.loss, n=1)
             hint = f"; nearest: {close[0]}" if close else ""
-            raise UserError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; wanted some of "
+            raise ConfigError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; wanted some of "
                             f"{', '.join(cfg.loss)}")  # fmt: skip
         terms[name] = build(cfg.loss[name], f"loss.{name}")
     return terms
@@ -294,13 +294,13 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
         enable_model_summary=False,
     )
     if trainer.precision not in PRECISIONS:
-        raise UserError(
+        raise ConfigError(
             f"trainer.precision={cfg.trainer.precision}: wanted one of {', '.join(PRECISIONS)}; weights stay "
             "float32, of half precision the average's and Adam's small steps would be rounded away"
         )
     processes = trainer.num_devices * trainer.num_nodes
     if whole(1, 10**6)("data.batch_size", cfg.data.batch_size) % processes:
-        raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
+        raise ConfigError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
     return trainer
 
 
@@ -314,7 +314,7 @@ def check_monitor(cfg: DictConfig) -> None:
     for name, node in cfg.callbacks.items():
         monitor = None if node is None else node.get("monitor")
         if cfg.data.val is not None and str(monitor).startswith("val/") and monitor not in known:
-            raise UserError(f"callbacks.{name}.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
+            raise ConfigError(f"callbacks.{name}.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
 
 
 def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
@@ -330,7 +330,7 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
     if handed_on.is_file():
         return handed_on
     if cfg.generator.weights is None:
-        raise UserError(
+        raise ConfigError(
             f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
             f"stage={predecessor} or stage=full first, or generator.weights=FILE"
         )

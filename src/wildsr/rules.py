@@ -5,15 +5,15 @@ import reprlib
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, dataclass_transform, get_type_hints
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 T = TypeVar("T")
-Rule: TypeAlias = Callable[[str, Any], Any]  # (key, value) -> the value as kept, or a UserError
+Rule: TypeAlias = Callable[[str, Any], Any]  # (key, value) -> the value as kept, or a ConfigError
 
 
-def refuse(key: str, given: object, wanted: str) -> UserError:
+def refuse(key: str, given: object, wanted: str) -> ConfigError:
     """Word a refusal in one line; what was given is shortened."""
-    return UserError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
+    return ConfigError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
 
 
 def _rule(fits: Callable[[Any], bool], wanted: str) -> Rule:

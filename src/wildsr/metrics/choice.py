@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torchmetrics import Metric
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.metrics.base import needs_hq
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.learned import LearnedDistance, learned_network
@@ -69,9 +69,9 @@ def check_own(own: Mapping[str, object]) -> None:
     """
     for name, metric in own.items():
         if name in METRICS or name.endswith(LEFT_OUT) or not re.fullmatch(r"\w+", name):
-            raise UserError(f"metric.{name}: wanted another name, of letters, digits and _, than {', '.join(METRICS)}")
+            raise ConfigError(f"metric.{name}: wanted a name of letters, digits and _, not of {', '.join(METRICS)}")
         if not isinstance(metric, Metric):
-            raise UserError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
+            raise ConfigError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
 
 
 def chosen_metrics(

@@ -8,7 +8,7 @@ from kornia.metrics import ssim
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError, UserError
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, to_levels
 
@@ -88,7 +88,7 @@ class SSIM(ImageMetric):
 
 def _check_channels(channels: str) -> str:
     if channels not in ("y", "rgb"):
-        raise UserError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
+        raise ConfigError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
     return channels
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError, UserError
 from wildsr.networks.ends import averaged, check_channels, mismatch, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
 from wildsr.rules import whole
@@ -68,7 +68,7 @@ class RRDBNet(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in UNSHUFFLE:
-            raise UserError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
+            raise ConfigError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
         sizes = {"channels": channels, "features": features, "blocks": blocks, "growth": growth}
         for key, value in sizes.items():
             whole(1, 10**6)(key, value)

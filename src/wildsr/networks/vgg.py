@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError, UserError
 from wildsr.networks.ends import first_weight
 from wildsr.rules import whole
 
@@ -40,7 +40,7 @@ class VGGDiscriminator(nn.Module):
         for key, value in {"channels": channels, "features": features}.items():
             whole(1, 10**6)(key, value)
         if size not in STAGES:
-            raise UserError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
+            raise ConfigError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
         self.channels, self.size, self.stages = channels, size, STAGES[size]
         inputs = channels
         for stage in range(self.stages):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wildsr.data import Batch
 from wildsr.images import write_image
-from wildsr.io import UserError, write_whole
+from wildsr.io import ConfigError, UserError, write_whole
 from wildsr.rules import number, optional, whole
 from wildsr.training.scalars import mean_scalars
 
@@ -89,7 +89,7 @@ class DivergenceMonitor(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         known = {**LIMITS, **dict.fromkeys(module.objective.terms)}
         for name in self.limits.keys() - known.keys():
-            raise UserError(f"callbacks.divergence.limits.{name}: no such loss; wanted one of: {', '.join(known)}")
+            raise ConfigError(f"callbacks.divergence.limits.{name}: no such loss; wanted one of: {', '.join(known)}")
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         before, self.last = self.last, read_losses(module)
