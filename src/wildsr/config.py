@@ -48,9 +48,8 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     try:
         with hydra_initialized():
             check_options(overrides)
-            cfg = compose("train", list(overrides))
             check_overrides(overrides)
-            return cfg
+            return compose("train", list(overrides))
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(explain(error)) from error
 
@@ -76,7 +75,7 @@ def check_options(overrides: Sequence[str]) -> None:
 def check_overrides(overrides: Sequence[str], config_name: str | None = "train") -> None:
     """Check that each override gives its key a value of the key's kind, as it is without all of them.
 
-    Hydra has to be initialised, and to have composed these overrides: what it refuses is not looked for here.
+    Hydra has to be initialised. What it refuses itself, such as an unknown key, is not looked for here.
 
     Raises:
         ConfigError: one does not.
@@ -197,6 +196,8 @@ def explain(error: BaseException) -> str:
         return f"{group}={option}: no such option{nearest(option, options)}; wanted one of: {', '.join(options)}"
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: {error.problem}"
+    if merged := re.match(r"Error merging override (.*)", str(error)):
+        return f"{merged[1]}: does not fit there ({first_line(error.__cause__ or error)})"
     append = re.search(r"To append to your config use \+(.*)", str(error))
     node = getattr(error.__cause__, "parent_node", None)
     if append and node is not None:

@@ -14,6 +14,8 @@ from wildsr.io import ConfigError
 
 # Keys of text that are null by default; others are known by their default.
 TEXT = ("generator.weights", "discriminator.weights", "data.pairs.lq", "data.pairs.hq", "objective")
+# Keys that cannot be null, unless they are so by default; of others it is for those who use them to say.
+NEEDED = re.compile(r"(?!evaluate$)\w+|stages\.\w+(\.losses)?|stage\.\w+|data\.sets|paths\.\w+")
 # Lightning's Trainer takes several kinds, devices=2 or auto; a validation set's folder is a path or a node.
 ANY_KIND = re.compile(r"trainer\..*|data\.sets\.[\w-]+\.(lq|hq)")
 FOLDERS = {"data.train": "data=folder data.train.root=", "data.val": "data=folder data.val.root="}
@@ -55,7 +57,8 @@ def check_option(override: Override, options: Sequence[str]) -> None:
     group, given = override.key_or_group, override.value()
     if not group:
         raise ConfigError(f"{override.input_line}: not understood; wanted KEY=VALUE")
-    if not (isinstance(given, str | list) or override.is_sweep_override() or override.is_delete()):
+    names = given if isinstance(given, list) else [given]
+    if not (all(isinstance(name, str) for name in names) or override.is_sweep_override() or override.is_delete()):
         none = f", or ~{group} for none" if given is None else ""
         raise ConfigError(f"{override.input_line}: no such option; wanted one of: {', '.join(options)}{none}")
 
@@ -72,10 +75,12 @@ def check_kind(override: Override, before: DictConfig) -> None:
     key, given = override.key_or_group, override.value()
     default = OmegaConf.select(before, key, throw_on_resolution_failure=False)
     raw = (override.input_line or "").partition("=")[2].strip()
+    if given is None and default is not None and NEEDED.fullmatch(key):
+        raise ConfigError(f"{key}: given null, wanted a value")
     if given is None or override.is_sweep_override() or ANY_KIND.fullmatch(key) or "${" in raw:
         return
     if given == "" and default != "":
-        none = f"; {key}=null stands for none" if default is None else ""
+        none = f"; {key}=null stands for none" if default is None or key in TEXT else ""
         raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
     if isinstance(default, DictConfig) and not isinstance(given, dict):
         raise ConfigError(f"{key}: given {raw}, wanted {_way_to_write(key, given, raw, default)}")
