@@ -13,11 +13,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from wildsr.io import ConfigError
 
 # Keys of text that are null by default; others are known by their default.
-TEXT = ("generator.weights", "discriminator.weights", "data.pairs.lq", "data.pairs.hq", "objective")
+TEXT = re.compile(r"(generator|discriminator)\.weights|data\.pairs\.(lq|hq)|objective|stages\.\w+\.predecessor")
 # Keys that cannot be null, unless they are so by default; of others it is for those who use them to say.
 NEEDED = re.compile(r"(?!evaluate$)\w+|stages\.\w+(\.losses)?|stage\.\w+|data\.sets|paths\.\w+")
-# Lightning's Trainer takes several kinds, devices=2 or auto; a validation set's folder is a path or a node.
-ANY_KIND = re.compile(r"trainer\..*|data\.sets\.[\w-]+\.(lq|hq)")
+TEXT_OR_NODE = re.compile(r"data\.sets\.[\w-]+\.(lq|hq)")  # a folder, or what makes images
+ANY_KIND = re.compile(r"trainer\..*")  # Lightning's Trainer takes several of a key, such as devices=2 or auto
 FOLDERS = {"data.train": "data=folder data.train.root=", "data.val": "data=folder data.val.root="}
 
 
@@ -80,14 +80,15 @@ def check_kind(override: Override, before: DictConfig) -> None:
     if given is None or override.is_sweep_override() or ANY_KIND.fullmatch(key) or "${" in raw:
         return
     if given == "" and default != "":
-        none = f"; {key}=null stands for none" if default is None or key in TEXT else ""
+        none = f"; {key}=null stands for none" if default is None or TEXT.fullmatch(key) else ""
         raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
-    if isinstance(default, DictConfig) and not isinstance(given, dict):
+    is_text, is_text_or_node = isinstance(default, str) or TEXT.fullmatch(key), TEXT_OR_NODE.fullmatch(key)
+    if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):
+        raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}")
+    if isinstance(default, DictConfig) and not isinstance(given, dict) and not is_text_or_node:
         raise ConfigError(f"{key}: given {raw}, wanted {_way_to_write(key, given, raw, default)}")
     if isinstance(default, ListConfig) and not isinstance(given, list):
         raise ConfigError(f'{key}: given {raw}, wanted a list: "{key}=[{raw}]"')
-    if (isinstance(default, str) or key in TEXT) and not isinstance(given, str):
-        raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}")
 
 
 def _way_to_write(key: str, given: Any, raw: str, mapping: DictConfig) -> str:
