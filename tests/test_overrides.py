@@ -71,6 +71,7 @@ def test_what_it_says_to_type_is_read_as_that_text_by_shell_and_hydra(text):
         ("stages.gan=null", "stages.gan: given null, wanted a value"),
         ("metrics=null", "metrics: given null, wanted a value"),
         ("data.sets.hard.hq=7", "data.sets.hard.hq: given 7, wanted text: \"data.sets.hard.hq='7'\""),
+        ("compare=no", "compare: given no, wanted true or false"),
         ("data=[1,2]", "data=[1,2]: no such option; wanted one of: df2k_ost, folder"),
         ("=3", "=3: not understood; wanted KEY=VALUE"),
     ],

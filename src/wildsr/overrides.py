@@ -64,7 +64,7 @@ def check_option(override: Override, options: Sequence[str]) -> None:
 
 
 def check_kind(override: Override, before: DictConfig) -> None:
-    """Check that an override gives a key a value of its kind: text, a list, or a mapping's keys one by one.
+    """Check that an override gives a key a value of its kind: text, true or false, a list, a mapping's keys one by one.
 
     Args:
         before: the configuration without it. What numbers have to be is checked where they are used.
@@ -82,6 +82,8 @@ def check_kind(override: Override, before: DictConfig) -> None:
     if given == "" and default != "":
         none = f"; {key}=null stands for none" if default is None or TEXT.fullmatch(key) else ""
         raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
+    if isinstance(default, bool) and not isinstance(given, bool):
+        raise ConfigError(f"{key}: given {raw}, wanted true or false")
     is_text, is_text_or_node = isinstance(default, str) or TEXT.fullmatch(key), TEXT_OR_NODE.fullmatch(key)
     if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):
         raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}")
@@ -98,7 +100,8 @@ def _way_to_write(key: str, given: Any, raw: str, mapping: DictConfig) -> str:
     if key in FOLDERS and isinstance(given, str):
         return f"{FOLDERS[key]}{raw}"
     names = [str(name) for name in mapping if not str(name).startswith("_")]
-    alike = [name for name in names if _is_number(given) and _is_number(mapping._get_node(name)._value())]
+    values = {name: OmegaConf.select(mapping, name, throw_on_resolution_failure=False) for name in names}
+    alike = [name for name in names if _is_number(given) and _is_number(values[name])]
     way = f"{key}.{alike[0]}={raw}" if len(alike) == 1 else f"{key}.KEY=VALUE"
     return f"{way}; its keys: {', '.join(names)}" if names else f"{key}={{KEY: VALUE}}"
 
