@@ -129,10 +129,10 @@ def test_every_job_of_a_multirun_is_checked_and_of_a_search_each_value():
     config = OmegaConf.create({"hydra": {"sweeper": searched, "overrides": {"task": ["seed=choice(1,2)"]}}})
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         assert jobs_of(config) == [
-            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1", "seed=1"],
-            ["kernels.sinc_prob=0.3", "loss.pixel.weight=1", "seed=1"],
-            ["kernels.sinc_prob=0.0", "loss.pixel.weight=9", "seed=1"],
-            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1", "seed=2"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1.0", "seed=1"],
+            ["kernels.sinc_prob=0.3", "loss.pixel.weight=1.0", "seed=1"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=9.0", "seed=1"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1.0", "seed=2"],
         ]
 
 
