@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from wildsr.apps.evaluate.closing import finite_score, objective_of
 from wildsr.config import ConfigError, compose_config, conf_folder
-from wildsr.search import Continue, NameJobs
+from wildsr.search import Continue, NameJobs, jobs_of
 
 
 @pytest.fixture
@@ -107,6 +107,35 @@ def test_a_job_is_named_by_what_differs():
     drawn = ["loss.adversarial.weight=0.125", "kernels.sinc_prob=0.1", *job]
     assert name_of(given, drawn) == "ablation=no_sinc,kernels.sinc_prob=0.1,loss.adversarial.weight=0.125"
     assert name_of([], ["degradation=first_order"]) == "degradation=first_order"
+
+
+def test_every_job_of_a_multirun_is_checked_and_of_a_search_each_value():
+    swept = {
+        "_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        "params": {"loss.adversarial.weight": "0.05, 0.1", "data.crop": "400,200"},
+    }
+    given = ["generator=glob(rrdb*)", "data.crop=64", "~callbacks.panels"]
+    config = OmegaConf.create({"hydra": {"sweeper": swept, "overrides": {"task": given}}})
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        jobs = jobs_of(config)
+    others = ["data.crop=64", "~callbacks.panels=null"]
+    assert [(job[0], job[2], [job[1], job[3]]) for job in jobs] == [
+        (f"loss.adversarial.weight={weight}", f"generator={generator}", others)
+        for weight in ("0.05", "0.1")
+        for generator in ("rrdb", "rrdb_6b", "rrdb_dilated")
+    ]
+    searched = {
+        "_target_": "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper",
+        "params": {"kernels.sinc_prob": "interval(0.0, 0.3)", "loss.pixel.weight": "tag(log, interval(1, 9))"},
+    }
+    config = OmegaConf.create({"hydra": {"sweeper": searched, "overrides": {"task": ["seed=choice(1,2)"]}}})
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        assert jobs_of(config) == [
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1.0", "seed=1"],
+            ["kernels.sinc_prob=0.3", "loss.pixel.weight=1.0", "seed=1"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=9.0", "seed=1"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1.0", "seed=2"],
+        ]
 
 
 def test_the_objective_is_the_last_stages_score(optuna):

@@ -8,12 +8,12 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 
-def refuse(key: str, given: object, wanted: str) -> UserError:
+def refuse(key: str, given: object, wanted: str) -> ConfigError:
     """Word a refusal in one line; what was given is shortened."""
-    return UserError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
+    return ConfigError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
 
 
 def checked_number(key: str, value: Any, low: float, high: float) -> Any:

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 Drawn = TypeVar("Drawn")
 
@@ -68,7 +68,7 @@ class RunBatches:
 
     def __init__(self, batch_size: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
         if batch_size < 1 or batch_size % world:
-            raise UserError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
+            raise ConfigError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
         self.batch_size, self.start, self.share = batch_size, start, batch_size // world
         self.offset = rank * self.share
 

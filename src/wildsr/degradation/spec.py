@@ -24,7 +24,7 @@ from wildsr.degradation.operations import (
     SincSpec,
 )
 from wildsr.degradation.recipe import MAX_SEED, SCALES, Recipe, Step
-from wildsr.io import UserError
+from wildsr.io import ConfigError, UserError
 
 OPERATION = ("name", "Record", "draw", "apply")
 
@@ -103,7 +103,7 @@ def _arrangements(given: Any, operations: Mapping[str, Any]) -> list[Arrangement
         try:
             arrangement = Arrangement(**values)
         except UserError as error:
-            raise UserError(f"{key}.{error}") from None
+            raise ConfigError(f"{key}.{error}") from None
         if not present <= set(arrangement.order) <= set(operations):
             raise refuse(f"{key}.order", list(arrangement.order), "each of " + ", ".join(operations))
         found.append(Arrangement(arrangement.weight, [name for name in arrangement.order if name in present]))
@@ -204,7 +204,7 @@ class DegradationSpec:
         try:
             return Recipe.from_dict(fixed, self.operations.values())
         except ValueError as error:
-            raise UserError(f"fixed_recipe.{error}") from None
+            raise ConfigError(f"fixed_recipe.{error}") from None
 
     def _check_names(self) -> None:
         """Check that a short name leads to one record and its one application: else a recipe would not replay."""

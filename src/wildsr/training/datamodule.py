@@ -16,7 +16,7 @@ from wildsr.checks import checked_choice, checked_integer, checked_number, refus
 from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
 from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
 from wildsr.training.stops import SIGNALS
 
@@ -180,9 +180,9 @@ def training_samples(
         ValueError: what the share asks for is missing.
     """
     if train is None and share < 1:
-        raise UserError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
+        raise ConfigError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
     if pairs is None and share > 0:
-        raise UserError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
+        raise ConfigError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
     spec: Any = degradation.spec
     if pairs is None or share == 0:
         return Samples(train, spec, **key)  # type: ignore[arg-type]

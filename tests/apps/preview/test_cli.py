@@ -47,7 +47,7 @@ def test_a_recipes_numbers_bear_their_place():
 
 
 def test_impossible_overrides_are_one_line(tmp_path, capsys):
-    assert main(["preview", "-o", str(tmp_path / "x.png"), "degradation.first.jpeg.quality=[95,30]"]) == 1
+    assert main(["preview", "-o", str(tmp_path / "x.png"), "degradation.first.jpeg.quality=[95,30]"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: degradation.first.jpeg.quality: given")
     assert error.count("\n") == 1
