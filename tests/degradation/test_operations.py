@@ -13,7 +13,7 @@ from torch import Generator
 
 from wildsr.degradation import render_kernel, sharpen
 from wildsr.degradation.operations import Blur, Noise
-from wildsr.degradation.operations.blur import blur_image, correlate, correlate_by_fft
+from wildsr.degradation.operations.blur import blur_image, correlate, correlate_by_kornia
 from wildsr.degradation.operations.noise import add_noise
 from wildsr.degradation.operations.resize import MODES, resize_image
 
@@ -41,7 +41,7 @@ def test_the_border_mirrors_again_and_again_however_small_the_image(kernel, shap
     image = torch.rand(shape, generator=Generator().manual_seed(0))
     rendered = render_kernel(kernel)
     expected = [ndimage.correlate(plane.double(), rendered.double(), mode="mirror") for plane in image]
-    for found in (blur_image(image, kernel), correlate(image, rendered), correlate_by_fft(image, rendered)):
+    for found in (blur_image(image, kernel), correlate(image, rendered), correlate_by_kornia(image, rendered)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from wildsr.degradation.taps import resize_taps
 from wildsr.degradation.tensors import reflect
 
 
@@ -59,23 +60,16 @@ def resize(planes: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
     """Resize (N, H, W) -> (N, rows, W) as sums of weighted rows."""
+    return add_rows(planes, *resize_taps(mode, planes.shape[1], rows))
+
+
+def add_rows(planes: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+    """Add weighted rows: (N, H, W), at places (R, k) of their H with weights (R, k) float32 -> (N, R, W)."""
     count, height, width = planes.shape
-    if mode == "area":
-        first = torch.arange(rows) * height // rows
-        last = (torch.arange(1, rows + 1) * height + rows - 1) // rows
-        places = first[:, None] + torch.arange(-(-height // rows) + 1)
-        weights = (places < last[:, None]) / (last - first)[:, None]
-    else:
-        step = torch.tensor(height / rows).double()  # rounded to float32, and the position once more, as torch does
-        position = ((torch.arange(rows) + 0.5) * step - 0.5).float()
-        places = position.floor().long()[:, None] + torch.arange(-1, 3)
-        d = (position[:, None] - places).abs()
-        near, far = ((1.25 * d - 2.25) * d) * d + 1, ((3.75 - 0.75 * d) * d - 6) * d + 3  # cubic, A = -0.75
-        weights = torch.where(torch.tensor((False, True, True, False)), near, far)
-    places = places.clamp(0, height - 1) + torch.arange(0, count * height, height)[:, None, None]
+    places = places + torch.arange(0, count * height, height, device=places.device)[:, None, None]
     weights, table = weights.repeat(count, 1), planes.reshape(-1, width)
     bags = F.embedding_bag(places.view(weights.shape), table, per_sample_weights=weights, mode="sum")
-    return bags.view(count, rows, width)
+    return bags.view(count, -1, width)
 
 
 def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:

@@ -46,6 +46,8 @@ _TO_YCC = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329)
 _TO_YCC_PLUS = ((1 << 15,), ((128 << 16) + 32767,), ((128 << 16) + 32767,))
 _TO_RGB = ((1 << 16, 0, 91881), (1 << 16, -22554, -46802), (1 << 16, 116130, 0))
 _TO_RGB_PLUS = tuple(((1 << 15) - 128 * sum(row[1:]),) for row in _TO_RGB)
+SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}  # rows and columns of luma to one of chroma
+USUAL = "4:2:0"  # Pillow's default, and libjpeg's
 
 
 # Pixels. The arithmetic takes 140 bytes a pixel: whole photographs, which only validation degrades, go through the
@@ -156,11 +158,14 @@ def _extend(x: Tensor, height: int, width: int) -> Tensor:
     return x
 
 
-def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
-    """Return libjpeg's quantisation table at a quality: (8, 1, 8), whole numbers in [1, 255]."""
+def quantisation(base: Matrix, quality: int) -> Matrix:
+    """Return libjpeg's quantisation table at a quality: (8, 8), whole numbers in [1, 255]."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    steps = tuple(tuple(min(max((step * percent + 50) // 100, 1), 255) for step in row) for row in base)
-    return _constant(steps, like.device, like.dtype)[:, None]
+    return tuple(tuple(min(max((step * percent + 50) // 100, 1), 255) for step in row) for row in base)
+
+
+def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
+    return _constant(quantisation(base, quality), like.device, like.dtype)[:, None]  # (8, 1, 8)
 
 
 @cache  # two tables for each of 100 qualities, and a handful more

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from wildsr.degradation import draws, libjpeg
+from wildsr.degradation.batched.jpeg import JpegBatch
 from wildsr.degradation.checks import check_integer, check_integer_range
 from wildsr.degradation.operations.operation import DrawContext
 
@@ -36,6 +37,7 @@ class JpegSpec:
 
     name: ClassVar[str] = "jpeg"
     Record: ClassVar[type] = Jpeg
+    batched: ClassVar[type] = JpegBatch
     quality: Sequence[int] = (30, 95)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from wildsr.degradation import cpu, draws
+from wildsr.degradation.batched.noise import NoiseBatch
 from wildsr.degradation.checks import check_choice, check_number, check_range, check_type
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
@@ -48,6 +49,7 @@ class NoiseSpec:
 
     name: ClassVar[str] = "noise"
     Record: ClassVar[type] = Noise
+    batched: ClassVar[type] = NoiseBatch
     gaussian_prob: float = 0.5
     gaussian_sigma: Sequence[float] = (1.0, 30.0)
     poisson_scale: Sequence[float] = (0.05, 3.0)

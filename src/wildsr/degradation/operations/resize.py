@@ -11,6 +11,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from wildsr.degradation import cpu, draws
+from wildsr.degradation.batched.resize import ResizeBatch
 from wildsr.degradation.checks import check_choice, check_choices, check_number, check_range, check_weights
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
@@ -39,6 +40,11 @@ class Resize:
         """Return whether it ends at the final size."""
         return self.relative_to == "final" and self.factor == 1
 
+    def output_size(self, size: tuple[int, int], final_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width that an image of this size has after it."""
+        height, width = final_size if self.relative_to == "final" else size
+        return max(int(height * self.factor), 1), max(int(width * self.factor), 1)
+
     def describe(self) -> str:
         """Return the resize in words."""
         mode = self.mode.replace("_", " ")
@@ -54,6 +60,7 @@ class ResizeSpec:
 
     name: ClassVar[str] = "resize"
     Record: ClassVar[type] = Resize
+    batched: ClassVar[type] = ResizeBatch
     up: float = 0.2
     down: float = 0.7
     keep: float = 0.1
@@ -81,9 +88,8 @@ class ResizeSpec:
 
     @staticmethod
     def apply(image: Tensor, record: Resize, generator: object, final_size: tuple[int, int]) -> Tensor:
-        sides = final_size if record.relative_to == "final" else image.shape[-2:]
-        height, width = (max(int(side * record.factor), 1) for side in sides)
-        return resize_image(image, (height, width), record.mode)
+        height, width = image.shape[-2:]
+        return resize_image(image, record.output_size((height, width), final_size), record.mode)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class FinalResizeSpec:
 
     name: ClassVar[str] = "resize"
     Record: ClassVar[type] = Resize
+    batched: ClassVar[type] = ResizeBatch
     to_final_size: ClassVar[bool] = True
     modes: Sequence[str] = RELEASED_MODES
 
