@@ -37,7 +37,7 @@ from torch.utils._pytree import tree_leaves
 
 from wildsr.degradation import degrade, libjpeg, pipeline, render_kernel, sharpen
 from wildsr.degradation.kernels import Blur, render_kernels, render_taps
-from wildsr.degradation.operations.blur import blur_image, correlate_by_fft
+from wildsr.degradation.operations.blur import blur_image, correlate_by_kornia
 
 # B images, H W sides
 
@@ -207,7 +207,7 @@ def filters(image: Tensor, repeats: int = 15) -> None:
         kernel = Blur(kind, side, sigma_x=sigma, **long)
         ways: list[Callable[[], Tensor]] = [
             lambda k=kernel: blur_image(image, k),
-            lambda k=kernel: correlate_by_fft(image, render_kernel(k)),
+            lambda k=kernel: correlate_by_kornia(image, render_kernel(k)),
         ]
         if kind == "iso":
             ways.append(lambda n=side, s=sigma: gaussian_blur2d(image[None], (n, n), (s, s))[0])

@@ -158,6 +158,7 @@ def _extend(x: Tensor, height: int, width: int) -> Tensor:
     return x
 
 
+@cache
 def quantisation(base: Matrix, quality: int) -> Matrix:
     """Return libjpeg's quantisation table at a quality: (8, 8), whole numbers in [1, 255]."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality

@@ -17,7 +17,7 @@ from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
 from wildsr.io import UserError
 from wildsr.rules import number, one_of, refuse, whole
-from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
+from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_for_gpu, collate_pairs
 from wildsr.training.stops import SIGNALS
 
 MAIN = "main"  # the name of a validation set that stands alone
@@ -42,8 +42,8 @@ class DegradedPhotographs(L.LightningDataModule):
         stage: the stage's number; stages of different numbers share no sample.
         iterations_per_epoch: the length of an epoch, after which Lightning validates.
         workers: processes that decode and crop; 0 decodes in the main process.
-        degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for bit,
-            where the device is the CPU.
+        degrade_in: "device" degrades where the networks are, on a GPU a batch at a time, "worker" in the workers: the
+            same pairs, bit for bit, where the device is the CPU.
         pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
         channels: of the images, as the networks take them: 3, or 1 for the luma.
 
@@ -107,8 +107,15 @@ class DegradedPhotographs(L.LightningDataModule):
         share, rest = divmod(self.batch_size, self._process.world_size)
         if rest:
             raise refuse("batch_size", self.batch_size, f"a multiple of {self._process.world_size} processes")
-        collate = partial(collate_pairs, make_pairs=self.make_pairs) if self.degrade_in == "worker" else Batch.collate
-        return make_loader(self.samples, IterationSampler(self), share, collate, self.workers)
+        return make_loader(self.samples, IterationSampler(self), share, self._collate(), self.workers)
+
+    def _collate(self) -> Callable[[Any], Any]:
+        """Return what makes a batch of samples: pairs, or what the device makes them of."""
+        if self.degrade_in == "worker":
+            return partial(collate_pairs, make_pairs=self.make_pairs)
+        if self._process.strategy.root_device.type == "cuda":
+            return partial(collate_for_gpu, make_pairs=self.make_pairs)
+        return Batch.collate
 
     def val_dataloader(self) -> dict[str, DataLoader[Any]]:
         """Return a loader for each set; process r of n shows every n-th image from r on, none of them twice.
