@@ -23,7 +23,10 @@ def training_pair(batch, sharpening, patch):
 def attach(data, iteration=0, rank=0, world=1):
     """The trainer, as far as the data asks it."""
     data.trainer = SimpleNamespace(
-        lightning_module=SimpleNamespace(iteration=iteration, local=lambda: None), global_rank=rank, world_size=world
+        lightning_module=SimpleNamespace(iteration=iteration, local=lambda: None),
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        global_rank=rank,
+        world_size=world,
     )
     return data
 

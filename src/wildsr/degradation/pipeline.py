@@ -92,6 +92,8 @@ def degrade(image: Tensor, recipe: Recipe | Recipes) -> Tensor:
         given = tuple(image.shape) if isinstance(image, Tensor) else f"a {type(image).__name__}"
         raise ValueError(f"images: given {given}, wanted (B, 1 or 3, H, W), as recipes are given for each")
     if isinstance(recipe, Plan):
+        if tuple(image.shape) != tuple(recipe.shape):
+            raise ValueError(f"images: given {tuple(image.shape)}, wanted {tuple(recipe.shape)}, as planned")
         return _rounded(run_plan(image, recipe, _degrade_one))
     if image.device.type == "cpu":
         return torch.stack([degrade(one, own) for one, own in zip(image, recipe, strict=True)])

@@ -49,9 +49,9 @@ def _bicubic(length: int, wanted: int) -> tuple[Tensor, Tensor]:
 def _bicubic_antialias(length: int, wanted: int) -> tuple[Tensor, Tensor]:
     """A cubic, A = -0.5, stretched where the line shrinks; weights of pixels that exist are divided by their sum."""
     step = max(length / wanted, 1.0)
-    centre = (torch.arange(wanted, dtype=torch.float64)[:, None] + 0.5) * (length / wanted)
+    centre = (torch.arange(wanted)[:, None] + 0.5) * torch.tensor(length / wanted)  # in float32, as torch has it
     places = (centre - 2 * step + 0.5).long() + torch.arange(math.ceil(4 * step) + 1)
-    d = ((places + 0.5 - centre) / step).abs()
+    d = ((places - centre + 0.5) / step).abs()
     near, far = (1.5 * d - 2.5) * d * d + 1, ((2.5 - 0.5 * d) * d - 4) * d + 2
     weights = torch.where(d < 1, near, torch.where(d < 2, far, 0)) * ((places >= 0) & (places < length))
     return places, weights / weights.sum(1, keepdim=True)
