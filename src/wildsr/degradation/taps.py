@@ -47,7 +47,7 @@ def _bicubic(length: int, wanted: int) -> tuple[Tensor, Tensor]:
 
 
 def _bicubic_antialias(length: int, wanted: int) -> tuple[Tensor, Tensor]:
-    """A cubic, A = -0.5, stretched where the line shrinks; weights of pixels that exist are divided by their sum."""
+    """Weigh by a cubic, A = -0.5, stretched where the line shrinks; the weights of existing pixels sum to 1."""
     step = max(length / wanted, 1.0)
     centre = (torch.arange(wanted)[:, None] + 0.5) * torch.tensor(length / wanted)  # in float32, as torch has it
     places = (centre - 2 * step + 0.5).long() + torch.arange(math.ceil(4 * step) + 1)
