@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch import Generator
 
-from wildsr.degradation import render_kernel, sharpen
+from wildsr.degradation import render_kernel, sharpen, sharpening
 from wildsr.degradation.operations import Blur, Noise
 from wildsr.degradation.operations.blur import blur_image, correlate, correlate_by_kornia
 from wildsr.degradation.operations.noise import add_noise
@@ -43,6 +43,20 @@ def test_the_border_mirrors_again_and_again_however_small_the_image(kernel, shap
     expected = [ndimage.correlate(plane.double(), rendered.double(), mode="mirror") for plane in image]
     for found in (blur_image(image, kernel), correlate(image, rendered), correlate_by_kornia(image, rendered)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_large_batch_is_sharpened_in_parts(monkeypatch):
+    images, sizes = torch.cat((IMAGES, IMAGES.flip(3))), []
+    expected, real = sharpen(images, threshold=4.0), sharpening.blur_image
+
+    def counted(image, kernel):
+        sizes.append(len(image))
+        return real(image, kernel)
+
+    monkeypatch.setattr(sharpening, "blur_image", counted)
+    monkeypatch.setattr(sharpening, "LARGEST", 2 * images[0, 0].numel() + 1)
+    assert torch.equal(sharpen(images, threshold=4.0), expected)
+    assert max(sizes) == 2 and sum(sizes) == 2 * len(images)
 
 
 def test_sharpening_equals_the_golden_figures():

@@ -58,8 +58,8 @@ class Batch(Generic[Drawn]):
         return Batch(hq, self.params, lq, self.to_degrade, self.plan and self.plan.to(device))
 
     def pin_memory(self) -> Batch[Drawn]:
-        hq, lq, plan = (None if each is None else each.pin_memory() for each in (self.hq, self.lq, self.plan))
-        return Batch(hq, self.params, lq, self.to_degrade, plan)
+        hq, lq = (None if t is None else t.pin_memory() for t in (self.hq, self.lq))
+        return Batch(hq, self.params, lq, self.to_degrade, self.plan and self.plan.pin_memory())
 
     @staticmethod
     def collate(items: Sequence[Item[Drawn]]) -> Batch[Drawn]:

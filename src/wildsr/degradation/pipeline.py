@@ -91,14 +91,14 @@ def degrade(image: Tensor, recipe: Recipe | Recipes) -> Tensor:
     if not isinstance(image, Tensor) or image.ndim != 4:
         given = tuple(image.shape) if isinstance(image, Tensor) else f"a {type(image).__name__}"
         raise ValueError(f"images: given {given}, wanted (B, 1 or 3, H, W), as recipes are given for each")
-    if isinstance(recipe, Plan):
-        if tuple(image.shape) != tuple(recipe.shape):
-            raise ValueError(f"images: given {tuple(image.shape)}, wanted {tuple(recipe.shape)}, as planned")
-        return _rounded(run_plan(image, recipe, _degrade_one))
-    if image.device.type == "cpu":
+    if image.device.type == "cpu" and not isinstance(recipe, Plan):
         return torch.stack([degrade(one, own) for one, own in zip(image, recipe, strict=True)])
-    check_image(image[0], recipe[0].scale)
-    return _rounded(run_plan(image, make_plan(recipe, image.shape), _degrade_one))
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe, image.shape)
+    if tuple(image.shape) != plan.shape:
+        raise ValueError(f"images: given {tuple(image.shape)}, wanted {plan.shape}, as planned")
+    for one in image:
+        check_image(one, plan.scale)
+    return _rounded(run_plan(image, plan, _degrade_one))
 
 
 @cache

@@ -5,11 +5,14 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# Pixels of images that are computed together at most, on a GPU: JPEG takes 150 bytes a pixel, hence 1.3 GB.
+LARGEST = 2**23
 
 P = ParamSpec("P")
 Function = Callable[Concatenate[Tensor, P], Tensor]
@@ -43,7 +46,7 @@ def reflect(image: Tensor, pads: tuple[int, int, int, int]) -> Tensor:
 @contextmanager
 def full_float32() -> Iterator[None]:
     """Keep CUDA's convolutions and matrix products of float32 from rounding to TF32; what was set comes back."""
-    settings = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+    settings: tuple[Any, ...] = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
     before = [setting.fp32_precision for setting in settings]
     try:
         for setting in settings:

@@ -3,7 +3,7 @@
 # n images, C = 1 or 3, S T canvas, k frame of the kernels (odd)
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Generator, Tensor
@@ -21,21 +21,24 @@ class BlurBatch:
     operators: ClassVar[int] = 3
 
     @staticmethod
-    def key(record: Blur, size: Size) -> int:
-        return next(frame for frame in FRAMES if record.size <= frame)
+    def key(record: Any, size: Size) -> int:
+        taps = record.size if isinstance(record, Blur) else len(record.render())
+        return next(frame for frame in FRAMES if taps <= frame)
 
     @staticmethod
-    def output_size(record: Blur, size: Size, final_size: Size) -> Size:
+    def output_size(record: Any, size: Size, final_size: Size) -> Size:
         return size
 
     @staticmethod
     def tables(step: BatchStep) -> Tables:
         height, width = shape_of(step.before)
-        kernels = render_kernels(step.records).numpy()
-        frame = next(frame for frame in FRAMES if kernels.shape[-1] <= frame)
-        margin = (frame - kernels.shape[-1]) // 2
+        frame = BlurBatch.key(step.records[0], step.before[0])
+        kernels = np.zeros((len(step.records), frame, frame), np.float32)
+        for kernel, rendered in zip(kernels, _rendered(step.records), strict=True):
+            margin = (frame - len(rendered)) // 2
+            kernel[margin : frame - margin, margin : frame - margin] = rendered.numpy()
         return {
-            "kernels": np.pad(kernels, ((0, 0), (margin, margin), (margin, margin))),
+            "kernels": kernels,
             "rows": _reflected(frame // 2, height, step.heights),
             "columns": _reflected(frame // 2, width, step.widths),
         }
@@ -43,6 +46,13 @@ class BlurBatch:
     @staticmethod
     def apply(images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[Generator]) -> Tensor:
         return filter_by_kornia(take(images, tables["rows"], tables["columns"]), tables["kernels"])
+
+
+def _rendered(records: Sequence[Any]) -> list[Tensor]:
+    """Render the kernels of records: those of `kernels.Blur` at once, of any other kind by its own `render`."""
+    blurs = [record for record in records if isinstance(record, Blur)]
+    known = iter(render_kernels(blurs)) if blurs else iter(())
+    return [next(known) if isinstance(record, Blur) else record.render() for record in records]
 
 
 def _reflected(reach: int, length: int, sides: np.ndarray) -> np.ndarray:

@@ -16,10 +16,9 @@ from torch import Tensor
 from wildsr.degradation.batched.form import BatchStep, Size, Tables, shape_of
 from wildsr.degradation.batched.single import OneByOne
 from wildsr.degradation.recipe import Recipe, Step
-from wildsr.degradation.tensors import to_device
+from wildsr.degradation.tensors import LARGEST, to_device
 
 GROUPS = 3  # of images about equally large: one canvas for all would be 3 to 5 times as large as they are
-LARGEST = 2**23  # pixels of a group's canvases: JPEG takes 150 bytes a pixel, so that 1.3 GB are held at most
 
 
 Slot = tuple[int, torch.dtype, tuple[int, ...]]  # where a table lies: offset in bytes, dtype and shape
@@ -49,7 +48,7 @@ class Plan:
 
     Args:
         shape: of the batch, (B, C, H, W).
-        final_size: of LQ.
+        scale: HQ side / LQ side.
         groups: the images that go together.
         alone: places and recipes of those that do not.
         order: where the place of each image among the groups' and those alone lies.
@@ -58,14 +57,14 @@ class Plan:
 
     def __init__(
         self,
-        shape: tuple[int, int, int, int],
-        final_size: Size,
+        shape: Sequence[int],
+        scale: int,
         groups: Sequence[Group],
         alone: Sequence[tuple[int, Recipe]],
         order: Slot,
         block: Tensor,
     ) -> None:
-        self.shape, self.final_size = shape, final_size
+        self.shape, self.scale = tuple(shape), scale
         self.groups, self.alone, self.order, self.block = groups, alone, order, block
 
     def pin_memory(self) -> Plan:
@@ -76,7 +75,7 @@ class Plan:
         return self._with(to_device(self.block, torch.device(device)))
 
     def _with(self, block: Tensor) -> Plan:
-        return Plan(self.shape, self.final_size, self.groups, self.alone, self.order, block)
+        return Plan(self.shape, self.scale, self.groups, self.alone, self.order, block)
 
     def view(self, slot: Slot) -> Tensor:
         """Return a table."""
@@ -105,7 +104,7 @@ class _Block:
         return torch.from_numpy(np.concatenate(self.arrays)) if self.arrays else torch.empty(0, dtype=torch.uint8)
 
 
-def make_plan(recipes: Sequence[Recipe], shape: tuple[int, int, int, int]) -> Plan:
+def make_plan(recipes: Sequence[Recipe], shape: Sequence[int]) -> Plan:
     """Plan a batch of images (B, C, H, W) with a recipe each, on the CPU, without the images.
 
     Raises:
@@ -131,7 +130,7 @@ def make_plan(recipes: Sequence[Recipe], shape: tuple[int, int, int, int]) -> Pl
         groups.append(Group(block.add(np.array(members)), [recipe.seed for recipe in chosen], calls))
         order = [*members, *order]
     places = block.add(np.argsort(order))
-    return Plan(shape, final_size, groups[::-1], alone, places, block.tensor())
+    return Plan(shape, scale, groups[::-1], alone, places, block.tensor())
 
 
 def form_of(step: Step) -> Any:

@@ -21,7 +21,7 @@ def run_plan(images: Tensor, plan: Plan, degrade_one: Callable[[Tensor, Recipe],
     Its tables are sent where they are not on the device yet. Nothing is read back.
     """
     plan = plan if plan.block.device == images.device else plan.to(images.device)
-    height, width = plan.final_size
+    height, width = (side // plan.scale for side in plan.shape[2:])
     done = []
     for group in plan.groups:
         generators = [Generator(images.device).manual_seed(seed) for seed in group.seeds]
