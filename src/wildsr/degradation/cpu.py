@@ -59,7 +59,7 @@ def resize(planes: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
     """Resize (N, H, W) -> (N, rows, W) as sums of weighted rows."""
-    count, height, width = planes.shape
+    height = planes.shape[1]
     if mode == "area":
         first = torch.arange(rows) * height // rows
         last = (torch.arange(1, rows + 1) * height + rows - 1) // rows
@@ -72,10 +72,16 @@ def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
         d = (position[:, None] - places).abs()
         near, far = ((1.25 * d - 2.25) * d) * d + 1, ((3.75 - 0.75 * d) * d - 6) * d + 3  # cubic, A = -0.75
         weights = torch.where(torch.tensor((False, True, True, False)), near, far)
-    places = places.clamp(0, height - 1) + torch.arange(0, count * height, height)[:, None, None]
+    return add_rows(planes, places.clamp(0, height - 1), weights)
+
+
+def add_rows(planes: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+    """Add weighted rows: (N, H, W), at places (R, k) of their H with weights (R, k) float32 -> (N, R, W)."""
+    count, height, width = planes.shape
+    places = places + torch.arange(0, count * height, height, device=places.device)[:, None, None]
     weights, table = weights.repeat(count, 1), planes.reshape(-1, width)
     bags = F.embedding_bag(places.view(weights.shape), table, per_sample_weights=weights, mode="sum")
-    return bags.view(count, rows, width)
+    return bags.view(count, -1, width)
 
 
 def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:

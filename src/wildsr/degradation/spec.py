@@ -222,5 +222,5 @@ class DegradationSpec:
             raise refuse("orders", list(self.orders), "one that resizes to the final size")
         for key, operation in ends[-1][1] if ends else ():
             if not operation.to_final_size:
-                wanted = "a last resize that always goes to the final size (relative_to final, neither up nor down)"
+                wanted = "a last resize that always goes to the final size (relative_to final, only keep, prob 1)"
                 raise refuse(f"{ends[-1][0]}.{key}", operation, wanted)

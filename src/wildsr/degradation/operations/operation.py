@@ -27,7 +27,8 @@ class Operation(Protocol):
 
     A class of anyone's, named in YAML by `_target_`. One that is used from its class alone, as a recipe read from a
     file uses it, has a static `apply`. An operation that resizes also says `to_final_size`: whether it always ends at
-    the final size; so does its record.
+    the final size; so does its record. One that computes on the CPU, wherever the image is, says `on_cpu`: a run on a
+    GPU then degrades in its workers.
     """
 
     name: ClassVar[str]  # short; what a recipe's step carries instead of an import path
