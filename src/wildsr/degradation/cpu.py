@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from wildsr.degradation.tensors import reflect
+from wildsr.degradation.lanczos import lanczos_taps
+from wildsr.degradation.tensors import reflect, to_device
 
 
 @cache
@@ -52,7 +53,7 @@ def correlate(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 def resize(planes: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Resize (N, H, W) to (N, height, width), area or bicubic."""
+    """Resize (N, H, W) to (N, height, width): area, bicubic, or lanczos, which torch has on no other device."""
     keep_freed_memory()
     return _resize_rows(_resize_rows(planes, size[0], mode).mT, size[1], mode).mT.contiguous()
 
@@ -65,6 +66,8 @@ def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
         last = (torch.arange(1, rows + 1) * height + rows - 1) // rows
         places = first[:, None] + torch.arange(-(-height // rows) + 1)
         weights = (places < last[:, None]) / (last - first)[:, None]
+    elif mode == "lanczos":
+        places, weights = (to_device(taps, planes.device) for taps in lanczos_taps(height, rows))
     else:
         step = torch.tensor(height / rows).double()  # rounded to float32, and the position once more, as torch does
         position = ((torch.arange(rows) + 0.5) * step - 0.5).float()

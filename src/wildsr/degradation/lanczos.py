@@ -1,25 +1,22 @@
-"""Resize by Lanczos' filter, as image editors and Pillow do: antialiased.
+"""Lanczos' filter, antialiased, as image editors and Pillow have it.
 
-A sample at x of the result, in pixels of the source, is the mean of the source's pixels at i + 1/2 weighed by
-L((i + 1/2 - x) / s), s = max(source side / result side, 1), with L(d) = sinc(d) sinc(d / 3) for |d| < 3, else 0.
+A sample at x of a resized line, in pixels of the old one, is the mean of the pixels at i + 1/2 weighed by
+L((i + 1/2 - x) / s), s = max(old length / new length, 1), with L(d) = sinc(d) sinc(d / 3) for |d| < 3, else 0.
 What lies outside of the image has no weight.
 """
 
-# N planes, H W image, k taps
+# L pixels of the old line, N of the new one, K taps
 
 import math
 
 import torch
 from torch import Tensor
 
-from wildsr.degradation.cpu import add_rows
-from wildsr.degradation.tensors import to_device
-
 LOBES = 3
 
 
 def lanczos_taps(length: int, wanted: int) -> tuple[Tensor, Tensor]:
-    """Return for each of `wanted` samples of `length` pixels its places (wanted, k) and weights (wanted, k) float32.
+    """Return places in 0 … L - 1 and weights, float32, of a line of L pixels resized to N: both (N, K).
 
     Weights sum to 1; places outside of the image are moved to its border, and weigh nothing.
     """
@@ -31,13 +28,3 @@ def lanczos_taps(length: int, wanted: int) -> tuple[Tensor, Tensor]:
     d = (places + 0.5 - middle) / stretch
     weights = torch.sinc(d) * torch.sinc(d / LOBES) * ((d.abs() < LOBES) & (places >= 0) & (places < length))
     return places.clamp_(0, length - 1), (weights / weights.sum(1, keepdim=True)).float()
-
-
-def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (N, H, W) to (N, height, width), in float32 on any device, where a product of matrices may be TF32."""
-    return _resize_rows(_resize_rows(planes, size[0]).mT, size[1]).mT.contiguous()
-
-
-def _resize_rows(planes: Tensor, rows: int) -> Tensor:
-    places, weights = (to_device(taps, planes.device) for taps in lanczos_taps(planes.shape[1], rows))
-    return add_rows(planes, places, weights)

@@ -185,6 +185,13 @@ class DegradationSpec:
         orders = self.orders.items()
         return {f"{name}.{key}": found for name, order in orders for key, found in order.operations.items()}
 
+    @property
+    def on_cpu(self) -> list[str]:
+        """Return the short names of the operations that compute on the CPU, wherever an image is."""
+        fixed = () if self.fixed_recipe is None else [step.operation for step in self.fixed_recipe.steps]
+        operations = fixed or self.operations.values()
+        return sorted({operation.name for operation in operations if getattr(operation, "on_cpu", False)})
+
     def draw(self, rng: Generator) -> Recipe:
         """Draw one image's recipe, a pure function of the generator's state."""
         seed = draws.integer(rng, 0, MAX_SEED)

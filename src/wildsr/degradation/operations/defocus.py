@@ -32,13 +32,18 @@ class Defocus:
         """Return the blur in words."""
         return f"defocus {self.radius:.1f} px"
 
+    @property
+    def size(self) -> int:
+        """Return the kernel's side in pixels."""
+        return 2 * math.ceil(self.radius) + 1
+
     def render(self) -> Tensor:
         """Render the kernel: (k, k) float32 on the CPU. Sums to 1.
 
         Its border is antialiased: the weight falls from 1 to 0 over the one pixel around the radius. Up to a radius of
         half a pixel it is the identity.
         """
-        reach = math.ceil(self.radius)
+        reach = self.size // 2
         x = torch.arange(-reach, reach + 1, dtype=torch.float64)
         disc = (self.radius + 0.5 - torch.hypot(x, x[:, None])).clamp(0, 1)
         return (disc / disc.sum()).float()

@@ -42,10 +42,15 @@ class Halo:
         """Return the sharpening in words."""
         return f"halo {self.radius:.1f} px ×{self.strength:.2f}"
 
+    @property
+    def size(self) -> int:
+        """Return the kernel's side in pixels."""
+        return self.blur.size
+
     def render(self) -> Tensor:
         """Render the kernel, of which the result is clipped: (k, k) float32 on the CPU. Sums to 1."""
         kernel = render_kernel(self.blur) * -self.strength
-        kernel[len(kernel) // 2, len(kernel) // 2] += 1 + self.strength
+        kernel[self.size // 2, self.size // 2] += 1 + self.strength
         return kernel
 
 

@@ -36,6 +36,11 @@ class Motion:
         """Return the blur in words."""
         return f"motion {self.length:.1f} px at {math.degrees(self.theta):.0f}°"
 
+    @property
+    def size(self) -> int:
+        """Return the kernel's side in pixels."""
+        return 2 * math.ceil(self.length / 2) + 1
+
     def render(self) -> Tensor:
         """Render the kernel: (k, k) float32 on the CPU. Sums to 1.
 
@@ -44,7 +49,7 @@ class Motion:
         """
         count = math.ceil(self.length * STEPS) + 1
         along = ((torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5) * self.length
-        reach = math.ceil(self.length / 2)
+        reach = self.size // 2
         pixels = torch.arange(-reach, reach + 1, dtype=torch.float64)[:, None]
         x, y = ((1 - (pixels - along * f(self.theta)).abs()).clamp(min=0) for f in (math.cos, math.sin))
         return (y @ x.T / count).float()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from wildsr.degradation import cpu, draws, lanczos
+from wildsr.degradation import cpu, draws
 from wildsr.degradation.checks import check_choice, check_choices, check_number, check_range, check_weights
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
@@ -120,9 +120,7 @@ def resize_image(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     if tuple(image.shape[-2:]) == tuple(size):
         return image  # in every mode the identity
     planes = image.flatten(0, -3)
-    if mode == "lanczos":
-        planes = lanczos.resize(planes, size)
-    elif image.device.type == "cpu" and mode in ("area", "bicubic"):
+    if mode == "lanczos" or (image.device.type == "cpu" and mode in ("area", "bicubic")):
         planes = cpu.resize(planes, size, mode)
     else:  # channels as a batch: with three a CPU's bilinear is slower, and its last bit depends on the threads
         antialias = mode == "bicubic_antialias"

@@ -117,12 +117,12 @@ class VideoSpec:
     Record: ClassVar[type] = Video
     on_cpu: ClassVar[bool] = True
     prob: float = 1.0
-    h264: float = 0.5
-    h265: float = 0.3
-    mpeg2: float = 0.2
-    h264_crf: Sequence[int] = (20, 38)
-    h265_crf: Sequence[int] = (22, 42)
-    mpeg2_crf: Sequence[int] = (3, 31)
+    h264: float = 0.3
+    h265: float = 0.2
+    mpeg2: float = 0.12
+    h264_crf: Sequence[int] = (18, 34)
+    h265_crf: Sequence[int] = (20, 38)
+    mpeg2_crf: Sequence[int] = (2, 24)
     frames: Sequence[int] = (1, 5)
     speed: Sequence[float] = (0.0, 2.0)
 
