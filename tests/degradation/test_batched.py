@@ -32,7 +32,7 @@ from wildsr.degradation import (
 )
 from wildsr.degradation.batched import JpegBatch, plan, run
 from wildsr.degradation.batched.form import BatchStep, shape_of
-from wildsr.degradation.operations import Noise, NoiseSpec, ResizeSpec
+from wildsr.degradation.operations import Jpeg, Noise, NoiseSpec, ResizeSpec
 from wildsr.degradation.operations.resize import MODES
 from wildsr.degradation.taps import resize_taps
 
@@ -113,15 +113,10 @@ def test_poisson_noise_has_the_mean_and_the_variance_of_its_formula(grey):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
 def test_jpeg_is_libjpegs_bytes_whatever_the_sizes(subsampling, channels):
-    @dataclass(frozen=True)
-    class Drawn:
-        quality: int
-        subsampling: str
-
     sizes = [(64, 48), (33, 17), (16, 16), (7, 5), (5, 3), (1, 1), (50, 4), (2, 90)]
     for group in (sizes[:4] + sizes[7:], sizes[4:7]):  # those at most 4 pixels wide go apart
         canvas = torch.rand(len(group), channels, 64, 90, generator=Generator().manual_seed(0))
-        records = [Drawn(quality, subsampling) for quality in (1, 30, 77, 95, 100)[: len(group)]]
+        records = [Jpeg(quality, subsampling) for quality in (1, 30, 77, 95, 100)[: len(group)]]
         assert len({JpegBatch.key(record, size) for record, size in zip(records, group, strict=True)}) == 1
         step = BatchStep(records, channels, group, group, (1, 1))
         tables = {name: torch.from_numpy(table) for name, table in JpegBatch.tables(step).items()}
@@ -136,7 +131,7 @@ def test_jpeg_is_libjpegs_bytes_whatever_the_sizes(subsampling, channels):
             assert torch.equal((coded[:, :height, :width] * 255).round().byte(), expected)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "lanczos"])
 def test_taps_are_those_of_interpolate(mode):
     line = torch.rand(1, 1, 400, 1, generator=Generator().manual_seed(0)).repeat(1, 1, 1, 3)  # torch errs on width 1
     for length, wanted in ((400, 400), (400, 61), (400, 399), (83, 100), (7, 30), (2, 3), (1, 5), (120, 3), (31, 1)):

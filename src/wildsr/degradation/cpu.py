@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from wildsr.degradation.taps import resize_taps
-from wildsr.degradation.tensors import reflect
+from wildsr.degradation.tensors import reflect, to_device
 
 
 @cache
@@ -53,23 +53,19 @@ def correlate(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 def resize(planes: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Resize (N, H, W) to (N, height, width), area or bicubic."""
+    """Resize (N, H, W) to (N, height, width): area, bicubic, or lanczos, which torch has on no other device."""
     keep_freed_memory()
     return _resize_rows(_resize_rows(planes, size[0], mode).mT, size[1], mode).mT.contiguous()
 
 
 def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
     """Resize (N, H, W) -> (N, rows, W) as sums of weighted rows."""
-    return add_rows(planes, *resize_taps(mode, planes.shape[1], rows))
-
-
-def add_rows(planes: Tensor, places: Tensor, weights: Tensor) -> Tensor:
-    """Add weighted rows: (N, H, W), at places (R, k) of their H with weights (R, k) float32 -> (N, R, W)."""
     count, height, width = planes.shape
-    places = places + torch.arange(0, count * height, height, device=places.device)[:, None, None]
+    places, weights = (to_device(taps, planes.device) for taps in resize_taps(mode, height, rows))
+    places = places + torch.arange(0, count * height, height, device=planes.device)[:, None, None]
     weights, table = weights.repeat(count, 1), planes.reshape(-1, width)
     bags = F.embedding_bag(places.view(weights.shape), table, per_sample_weights=weights, mode="sum")
-    return bags.view(count, -1, width)
+    return bags.view(count, rows, width)
 
 
 def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:

@@ -7,12 +7,14 @@ import math
 import torch
 from torch import Tensor
 
+LOBES = 3  # of Lanczos' filter
+
 
 def resize_taps(mode: str, length: int, wanted: int) -> tuple[Tensor, Tensor]:
     """Return places in 0 … L - 1 and weights, float32, of a line of L pixels resized to N: both (N, K).
 
     As `torch.nn.functional.interpolate` has them at a given size: half-pixel centres, bicubic with a = -0.75
-    (antialiased: -0.5), the border repeated.
+    (antialiased: -0.5), the border repeated. Lanczos is Pillow's.
     """
     if length == wanted:
         return torch.arange(wanted)[:, None], torch.ones(wanted, 1)  # in every mode the identity
@@ -57,12 +59,29 @@ def _bicubic_antialias(length: int, wanted: int) -> tuple[Tensor, Tensor]:
     return places, weights / weights.sum(1, keepdim=True)
 
 
+def _lanczos(length: int, wanted: int) -> tuple[Tensor, Tensor]:
+    """Weigh by Lanczos' filter, as image editors and Pillow do: antialiased.
+
+    A new pixel at x, in pixels of the old line, is the mean of those at i + 1/2 weighed by L((i + 1/2 - x) / s),
+    s = max(length / wanted, 1), with L(d) = sinc(d) sinc(d / 3) for |d| < 3, else 0.
+    """
+    step = length / wanted
+    stretch = max(step, 1.0)
+    reach = math.ceil(LOBES * stretch)
+    middle = (torch.arange(wanted, dtype=torch.float64)[:, None] + 0.5) * step
+    places = middle.floor().long() + torch.arange(-reach, reach + 1)
+    d = (places + 0.5 - middle) / stretch
+    weights = torch.sinc(d) * torch.sinc(d / LOBES) * ((d.abs() < LOBES) & (places >= 0) & (places < length))
+    return places, weights / weights.sum(1, keepdim=True)
+
+
 _TAPS = {
     "nearest": _nearest,
     "area": _area,
     "bilinear": _bilinear,
     "bicubic": _bicubic,
     "bicubic_antialias": _bicubic_antialias,
+    "lanczos": _lanczos,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from wildsr.rules import number, one_of, refuse, whole
 from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_for_gpu, collate_pairs
 from wildsr.training.stops import SIGNALS
 
+log = logging.getLogger(__name__)
 MAIN = "main"  # the name of a validation set that stands alone
 
 
@@ -42,8 +44,8 @@ class DegradedPhotographs(L.LightningDataModule):
         stage: the stage's number; stages of different numbers share no sample.
         iterations_per_epoch: the length of an epoch, after which Lightning validates.
         workers: processes that decode and crop; 0 decodes in the main process.
-        degrade_in: "device" degrades where the networks are, on a GPU a batch at a time, "worker" in the workers: the
-            same pairs, bit for bit, where the device is the CPU.
+        degrade_in: "device" degrades where the networks are, on a GPU a batch at a time, but for samples with a codec
+            that runs on the CPU; "worker" in the workers: the same pairs, bit for bit, where the device is the CPU.
         pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
         channels: of the images, as the networks take them: 3, or 1 for the luma.
 
@@ -82,8 +84,12 @@ class DegradedPhotographs(L.LightningDataModule):
         self.make_pairs = PairMaker(degradation, sharpen, patch)
 
     def setup(self, stage: str) -> None:
+        device, spec = self._process.strategy.root_device, getattr(self.make_pairs.degradation, "spec", None)
+        codecs = getattr(spec, "on_cpu", ())
+        if codecs and self.degrade_in == "device" and device.type == "cuda" and self._process.is_global_zero:
+            log.info("%s: computed on the CPU, so such samples are degraded in the workers", ", ".join(codecs))
         if self.degrade_in == "device":
-            self.make_pairs.to(self._process.strategy.root_device)
+            self.make_pairs.to(device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> TrainingPair | ValidationPair:
         pair: TrainingPair | ValidationPair = self.make_pairs(batch)

@@ -22,8 +22,7 @@ class BlurBatch:
 
     @staticmethod
     def key(record: Any, size: Size) -> int:
-        taps = record.size if isinstance(record, Blur) else len(record.render())
-        return next(frame for frame in FRAMES if taps <= frame)
+        return next(frame for frame in FRAMES if record.size <= frame)
 
     @staticmethod
     def output_size(record: Any, size: Size, final_size: Size) -> Size:
@@ -46,6 +45,19 @@ class BlurBatch:
     @staticmethod
     def apply(images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[Generator]) -> Tensor:
         return filter_by_kornia(take(images, tables["rows"], tables["columns"]), tables["kernels"])
+
+
+class HaloBatch:
+    """Correlate with kernels that overshoot, and clip to [0, 1]."""
+
+    operators: ClassVar[int] = 4
+    key = staticmethod(BlurBatch.key)
+    output_size = staticmethod(BlurBatch.output_size)
+    tables = staticmethod(BlurBatch.tables)
+
+    @staticmethod
+    def apply(images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[Generator]) -> Tensor:
+        return BlurBatch.apply(images, step, tables, generators).clamp_(0, 1)
 
 
 def _rendered(records: Sequence[Any]) -> list[Tensor]:

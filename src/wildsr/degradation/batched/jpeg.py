@@ -29,7 +29,7 @@ class JpegBatch:
 
     @staticmethod
     def key(record: Any, size: Size) -> tuple[str, bool]:
-        return _subsampling(record), size[1] <= 4  # so narrow, libjpeg does not interpolate chroma
+        return record.subsampling, size[1] <= 4  # so narrow, libjpeg does not interpolate chroma
 
     @staticmethod
     def output_size(record: Any, size: Size, final_size: Size) -> Size:
@@ -37,7 +37,7 @@ class JpegBatch:
 
     @staticmethod
     def tables(step: BatchStep) -> Tables:
-        rows, columns = libjpeg.SUBSAMPLINGS[_subsampling(step.records[0])]
+        rows, columns = libjpeg.SUBSAMPLINGS[step.records[0].subsampling]
         height, width = (side + -side % 16 for side in shape_of(step.before))
         bases = (libjpeg._LUMA, libjpeg._CHROMA)
         quality = [[libjpeg.quantisation(base, record.quality) for base in bases] for record in step.records]
@@ -76,13 +76,9 @@ class JpegBatch:
         return coded[..., :height, :width].float().div_(255)
 
 
-def _subsampling(record: Any) -> str:
-    return getattr(record, "subsampling", "4:2:0")
-
-
 def _in_colour(levels: Tensor, step: BatchStep, tables: Mapping[str, Tensor]) -> Tensor:
     """Code (n, 3, 8h, 8w) levels."""
-    rows, columns = libjpeg.SUBSAMPLINGS[_subsampling(step.records[0])]
+    rows, columns = libjpeg.SUBSAMPLINGS[step.records[0].subsampling]
     height, width = levels.shape[-2:]
     planes = _mix(levels, tables["to_ycc"], tables["to_ycc_plus"])
     chroma = planes[:, 1:]
