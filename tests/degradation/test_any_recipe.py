@@ -98,7 +98,7 @@ def test_every_operation_is_tried():
     assert set(RECORDS) == set(BUILT_IN)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(recipes(), min_size=1, max_size=3),
     st.sampled_from([1, 3]),

@@ -9,7 +9,16 @@ import torch
 
 from wildsr.data import Batch, Item, MixedSamples, Photographs, Samples, paired_folders, validation_set
 from wildsr.degradation import Degradation, DegradationSpec, SharpenSpec, degrade, sharpen
-from wildsr.degradation.operations import JpegSpec
+from wildsr.degradation.operations import (
+    BlurSpec,
+    FinalResizeSpec,
+    JpegSpec,
+    NoiseSpec,
+    ResizeSpec,
+    VideoSpec,
+    WebpSpec,
+)
+from wildsr.degradation.spec import OrderSpec, second_order
 from wildsr.images import to_float
 from wildsr.training import DegradedPhotographs
 from wildsr.training.pairs import PairMaker, validation_pair
@@ -91,7 +100,7 @@ def test_workers_and_device_make_the_same_pairs(photographs):
 
 
 def on_a_gpu(data):
-    data.trainer.strategy = SimpleNamespace(root_device=torch.device("cuda"))
+    data.trainer.strategy.root_device = torch.device("cuda")
     return data
 
 
@@ -126,6 +135,52 @@ def test_what_only_a_cpu_can_do_is_done_in_the_worker_and_the_rest_planned(photo
     pair = data.on_after_batch_transfer(batch, 0)
     assert torch.equal(pair.lq[1], expected.lq[1])
     assert torch.equal(pair.target_pixel, expected.target_pixel)
+
+
+def codecs():
+    """A degradation that ends with codecs."""
+    keep = ResizeSpec(up=0, down=0, keep=1, relative_to="final")
+    first = OrderSpec(blur=BlurSpec(), resize=keep, webp=WebpSpec(), video=VideoSpec())
+    return Degradation(DegradationSpec(first=first, second=None, final=None))
+
+
+def test_beside_a_gpu_images_with_codecs_are_degraded_in_the_workers_and_it_is_said_once(photographs, caplog):
+    """The strategy has a device that is none here: nothing may go there before the images are degraded."""
+    pairs = []
+    with caplog.at_level("INFO", "wildsr"):
+        for device in ("cpu", "cuda"):
+            data = DegradedPhotographs(Photographs(photographs), codecs(), 4, sharpen=PLUS, crop=96, patch=64)
+            attach(data)
+            data.trainer.strategy.root_device = torch.device(device)
+            data.trainer.is_global_zero = True
+            data.setup("fit")
+            data.setup("validate")
+            batch = next(iter(data.train_dataloader()))
+            assert batch.to_degrade == {"cpu": [0, 1, 2, 3], "cuda": []}[device]
+            pairs.append(data.on_after_batch_transfer(batch, 0))
+    assert all(torch.equal(one, other) for one, other in zip(*pairs, strict=True))
+    assert caplog.messages == ["video, webp: computed on the CPU, so such samples are degraded in the workers"]
+
+
+@pytest.mark.parametrize("orders", [1, 2, 3])
+def test_a_run_trains_on_one_two_or_three_orders(photographs, psnr, trainer, orders):
+    keep = ResizeSpec(up=0, down=0, keep=1, relative_to="final")
+    changes = {
+        1: {
+            "first": OrderSpec(resize=keep, noise=NoiseSpec(prob=0.5), video=VideoSpec()),
+            "second": None,
+            "final": None,
+        },
+        2: {"final": OrderSpec(resize=FinalResizeSpec(modes=["lanczos"]))},
+        3: {"third": second_order()},
+    }[orders]
+    degradation = Degradation(DegradationSpec(**changes))
+    data = DegradedPhotographs(Photographs(photographs), degradation, 2, crop=64, patch=32, iterations_per_epoch=2)
+    module = psnr()
+    before = [weight.clone() for weight in module.generator.parameters()]
+    trainer(2).fit(module, data)
+    assert module.iteration == 2
+    assert any(not torch.equal(*both) for both in zip(before, module.generator.parameters(), strict=True))
 
 
 def test_what_goes_to_a_spawned_worker_leaves_the_trainer_behind(photographs):

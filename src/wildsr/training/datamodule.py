@@ -84,12 +84,13 @@ class DegradedPhotographs(L.LightningDataModule):
         self.make_pairs = PairMaker(degradation, sharpen, patch)
 
     def setup(self, stage: str) -> None:
-        device, spec = self._process.strategy.root_device, getattr(self.make_pairs.degradation, "spec", None)
-        codecs = getattr(spec, "on_cpu", ())
-        if codecs and self.degrade_in == "device" and device.type == "cuda" and self._process.is_global_zero:
-            log.info("%s: computed on the CPU, so such samples are degraded in the workers", ", ".join(codecs))
+        device = self._process.strategy.root_device
         if self.degrade_in == "device":
             self.make_pairs.to(device)
+        codecs = getattr(self.make_pairs.degradation.spec, "on_cpu", ())
+        is_told = stage == "fit" and self.degrade_in == "device" and device.type == "cuda"
+        if codecs and is_told and self._process.is_global_zero:
+            log.info("%s: computed on the CPU, so such samples are degraded in the workers", ", ".join(codecs))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> TrainingPair | ValidationPair:
         pair: TrainingPair | ValidationPair = self.make_pairs(batch)

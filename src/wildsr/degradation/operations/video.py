@@ -36,15 +36,17 @@ from wildsr.io import UserError
 FRAMES = (1, 16)
 SPEEDS = (0, 16)  # pixels a frame
 RATE = 25  # frames a second: rate control looks at it
-X265 = "log-level=none:pools=none:frame-threads=1"
-SMALLEST = 64  # pixels a side that every encoder takes; smaller images are extended
+# Over clips as short x264's tree of what later frames take over reads memory that nobody wrote, and so do x265's
+# searches where a side is a single coding unit of 64: bits would differ from call to call. x265's tree is off likewise.
+X265 = "log-level=none:pools=none:frame-threads=1:cutree=0"
+SMALLEST = 80  # pixels a side that every encoder takes; smaller images are extended
 
 
 @dataclass(frozen=True)
 class Codec:
     """An encoder and its decoder by FFmpeg's names, the range of its constant quality, and its options.
 
-    One thread each: else bits may depend on how many there are.
+    One thread each, and no tree over frames: the same bits at every call.
     """
 
     label: str
@@ -55,7 +57,7 @@ class Codec:
 
 
 CODECS = {
-    "h264": Codec("H.264", "libx264", "h264", (1, 51), (("crf", "{}"),)),
+    "h264": Codec("H.264", "libx264", "h264", (1, 51), (("crf", "{}"), ("mbtree", "0"))),
     "h265": Codec("H.265", "libx265", "hevc", (1, 51), (("crf", "{}"), ("x265-params", X265))),
     "mpeg2": Codec("MPEG-2", "mpeg2video", "mpeg2video", (1, 31), (("qmin", "{}"), ("qmax", "{}"))),
 }
