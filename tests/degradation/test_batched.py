@@ -4,6 +4,7 @@
 
 import io
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -146,13 +147,16 @@ class Shade:
         return "shade"
 
 
+@dataclass
 class ShadeSpec:
-    """An operation of someone's own, without a batched form."""
+    """An operation of someone's own, without a batched form, and not hashable."""
 
-    name, Record = "shade", Shade
+    name: ClassVar[str] = "shade"
+    Record: ClassVar[type] = Shade
+    most: float = 1.0
 
     def draw(self, rng, context):
-        return Shade(float(rng.random()))
+        return Shade(self.most * float(rng.random()))
 
     @staticmethod
     def apply(image, record, generator, final_size):

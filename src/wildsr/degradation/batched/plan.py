@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from wildsr.degradation.batched.form import BatchStep, Size, Tables, shape_of
-from wildsr.degradation.batched.single import OneByOne
+from wildsr.degradation.batched.one_by_one import OneByOne
 from wildsr.degradation.recipe import Recipe, Step
 from wildsr.degradation.tensors import LARGEST, to_device
 
 GROUPS = 3  # of images about equally large: one canvas for all would be 3 to 5 times as large as they are
-
 
 Slot = tuple[int, torch.dtype, tuple[int, ...]]  # where a table lies: offset in bytes, dtype and shape
 
@@ -101,7 +100,8 @@ class _Block:
         return slot
 
     def tensor(self) -> Tensor:
-        return torch.from_numpy(np.concatenate(self.arrays)) if self.arrays else torch.empty(0, dtype=torch.uint8)
+        """Return the whole as bytes."""
+        return torch.from_numpy(np.concatenate(self.arrays))
 
 
 def make_plan(recipes: Sequence[Recipe], shape: Sequence[int]) -> Plan:
@@ -120,17 +120,17 @@ def make_plan(recipes: Sequence[Recipe], shape: Sequence[int]) -> Plan:
     together = [place for place, recipe in enumerate(recipes) if all(map(_has_known_size, recipe.steps))]
     sizes = {place: _sizes(recipes[place], size, final_size) for place in together}
     alone = [(place, recipes[place]) for place in range(shape[0]) if place not in sizes]
-    block, groups, order = _Block(), [], [place for place, _ in alone]
-    for members in reversed(list(_divide(together, sizes))):
+    block, groups, order = _Block(), [], []
+    for members in _divide(together, sizes):
         chosen, own_sizes = [recipes[member] for member in members], [sizes[member] for member in members]
         calls = [
             Call(form, step, places, {name: block.add(table) for name, table in (tables | form.tables(step)).items()})
             for form, step, places, tables in _calls(chosen, own_sizes, shape[1], final_size)
         ]
         groups.append(Group(block.add(np.array(members)), [recipe.seed for recipe in chosen], calls))
-        order = [*members, *order]
-    places = block.add(np.argsort(order))
-    return Plan(shape, scale, groups[::-1], alone, places, block.tensor())
+        order += members
+    places = block.add(np.argsort(order + [place for place, _ in alone]))
+    return Plan(shape, scale, groups, alone, places, block.tensor())
 
 
 def form_of(step: Step) -> Any:
@@ -140,7 +140,7 @@ def form_of(step: Step) -> Any:
 
 def _has_known_size(step: Step) -> bool:
     """Return whether the size of an image after the step is known beforehand."""
-    return hasattr(step.operation, "batched") or not hasattr(step.record, "to_final_size")
+    return getattr(step.operation, "batched", None) is not None or not hasattr(step.record, "to_final_size")
 
 
 def _sizes(recipe: Recipe, size: Size, final_size: Size) -> list[Size]:

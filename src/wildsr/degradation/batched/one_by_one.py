@@ -3,7 +3,7 @@
 # n images of a call, S T canvas, H W one image on it
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Generator, Tensor
@@ -15,7 +15,7 @@ from wildsr.degradation.batched.form import BatchStep, Size, Tables
 class OneByOne:
     """Apply an operation to one image after the other."""
 
-    operation: Any
+    operation: Any = field(hash=False)  # one of someone's own need not be hashable
     operators: ClassVar[int] = 0  # it gains nothing from company
 
     def key(self, record: Any, size: Size) -> None:
