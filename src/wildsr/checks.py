@@ -72,6 +72,12 @@ def check_type(record: object, key: str, kind: type) -> None:
         raise refuse(key, getattr(record, key), kind.__name__)
 
 
+def check_optional_name(record: object, key: str) -> None:
+    """Check that a field is a text, or None."""
+    if not isinstance(getattr(record, key), str | None):
+        raise refuse(key, getattr(record, key), "a text, or nothing")
+
+
 def check_range(record: object, key: str, low: float, high: float, around: float | None = None) -> None:
     """Check that a field is [low, high] in order, both ends between the limits, and `around` between the ends."""
     limits = ((low, high if around is None else around), (low if around is None else around, high))

@@ -185,6 +185,13 @@ class DegradationSpec:
         orders = self.orders.items()
         return {f"{name}.{key}": found for name, order in orders for key, found in order.operations.items()}
 
+    @property
+    def on_cpu(self) -> list[str]:
+        """Return the short names of the operations that compute on the CPU, wherever an image is."""
+        fixed = () if self.fixed_recipe is None else [step.operation for step in self.fixed_recipe.steps]
+        operations = fixed or self.operations.values()
+        return sorted({operation.name for operation in operations if getattr(operation, "on_cpu", False)})
+
     def draw(self, rng: Generator) -> Recipe:
         """Draw one image's recipe, a pure function of the generator's state."""
         seed = draws.integer(rng, 0, MAX_SEED)
@@ -222,5 +229,5 @@ class DegradationSpec:
             raise refuse("orders", list(self.orders), "one that resizes to the final size")
         for key, operation in ends[-1][1] if ends else ():
             if not operation.to_final_size:
-                wanted = "a last resize that always goes to the final size (relative_to final, neither up nor down)"
+                wanted = "a last resize that always goes to the final size (relative_to final, only keep, prob 1)"
                 raise refuse(f"{ends[-1][0]}.{key}", operation, wanted)

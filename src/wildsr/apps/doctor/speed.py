@@ -17,6 +17,7 @@ from rich.progress import Progress
 from wildsr.apps.doctor.bursts import run_burst
 from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count
 from wildsr.building import stage_of
+from wildsr.config import build
 
 TIGHT = 0.9  # of the free memory: later iterations and larger images of validation want some too
 WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
@@ -119,7 +120,8 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     spare = available() - 1 if torch.cuda.is_available() else available() // 4
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
-    if torch.cuda.is_available() and found["degrade_in"] == "worker":
+    is_free = found["degrade_in"] == "worker" and not build(cfg.degradation, "degradation").on_cpu
+    if torch.cuda.is_available() and is_free:  # with codecs the workers degrade whatever is asked for
         ways.append("data.degrade_in=device")
     if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")
