@@ -121,7 +121,7 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
     is_free = found["degrade_in"] == "worker" and not build(cfg.degradation, "degradation").on_cpu
-    if torch.cuda.is_available() and is_free:  # with codecs the workers degrade whatever is asked for
+    if torch.cuda.is_available() and is_free:  # samples with a codec stay in the workers
         ways.append("data.degrade_in=device")
     if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")
