@@ -83,3 +83,9 @@ def train():
         return json.loads(scores.read_text()) if scores.is_file() else {}
 
     return run
+
+
+@pytest.fixture
+def optuna():
+    """Optuna, where its sweeper installs: SQLAlchemy 1.4, which that wants, has no build from Python 3.13 on."""
+    return pytest.importorskip("optuna")

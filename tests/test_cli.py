@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+import wildsr as wildsr_package
 from wildsr.cli import VERBS, main
 from wildsr.images import read_image
 from wildsr.networks import CompactNet, save_generator
@@ -55,9 +56,14 @@ def test_each_verb_explains_itself_with_an_example(verb, capsys):
 
 def test_a_misspelt_verb_is_answered_by_the_nearest(capsys):
     assert main(["upscal"]) == 2
-    assert capsys.readouterr().err == (
-        f"error: no verb 'upscal'; nearest: upscale; wanted one of: {', '.join(VERBS)}\n"
-    )
+    assert capsys.readouterr().err == "error: unknown command 'upscal' (did you mean 'upscale'?)\n"
+    assert main(["xyz"]) == 2
+    assert capsys.readouterr().err == f"error: unknown command 'xyz' (choose from {', '.join(VERBS)})\n"
+
+
+def test_version_is_the_packages(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"wildsr {wildsr_package.__version__}\n"
 
 
 def test_a_wrong_call_is_one_line_and_exit_code_2(capsys):
@@ -144,7 +150,7 @@ def test_train_answers_missing_data_in_one_line(tmp_path):
 
 def test_train_answers_a_wrong_time_limit_before_it_starts(tmp_path):
     done = train("experiment=quickstart", "trainer.max_time=abc", folder=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: trainer.max_time: given 'abc', wanted DD:HH:MM:SS\n"
     assert not list(tmp_path.glob("runs/*"))
 

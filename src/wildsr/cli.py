@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from wildsr import __version__
+
 # What ends a process without a word: sent by kill and by clusters, and where a terminal is closed.
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 VERBS = {
@@ -42,11 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return 0 if words else 2
+    if words[0] == "--version":
+        print(f"wildsr {__version__}")
+        return 0
     verb, *rest = words
     if verb not in VERBS:
         close = get_close_matches(verb, VERBS, n=1)
-        print(f"error: no verb {verb!r}{f'; nearest: {close[0]}' if close else ''}; wanted one of: "
-              f"{', '.join(VERBS)}", file=sys.stderr)  # fmt: skip
+        wanted = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(VERBS)}"
+        print(f"error: unknown command {verb!r} ({wanted})", file=sys.stderr)
         return 2
     from wildsr.apps.common.logs import show_messages
     from wildsr.io import can_be_mended

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import mine
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -120,8 +121,8 @@ def test_weights_of_an_own_network_come_back_by_its_class_and_are_refused_where_
 @pytest.mark.parametrize(
     ("own", "wanted"),
     [
-        ({"psnr_y": mine.Sharpness()}, r"metric\.psnr_y: wanted another name"),
-        ({"sharp/ness": mine.Sharpness()}, r"metric\.sharp/ness: wanted another name"),
+        ({"psnr_y": mine.Sharpness()}, r"metric\.psnr_y: wanted a name"),
+        ({"sharp/ness": mine.Sharpness()}, r"metric\.sharp/ness: wanted a name"),
         ({"sharpness": torch.nn.Identity()}, r"metric\.sharpness: given a Identity, wanted a torchmetrics\.Metric"),
     ],
 )
@@ -136,6 +137,18 @@ def test_an_own_metric_is_measured_without_a_reference_where_it_wants_none():
     found = chosen_metrics(["psnr_y", "sharpness"], 0, reference=False, own={"sharpness": mine.Sharpness()})
     assert list(found) == ["sharpness"]
     assert float(found["sharpness"](images)) == pytest.approx(63.75)
+
+
+def test_a_degradation_of_the_operations_that_are_there_composes_and_draws_them():
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        search = f"hydra.searchpath=['file://{HERE / 'conf'}']"
+        spec = build(compose("train", [search, "degradation=sent"]).degradation, "degradation")
+    rng = np.random.default_rng(0)
+    recipes = [[step.op for step in spec.draw(rng).steps] for _ in range(200)]
+    assert {tuple(op for op in ops if op in ("jpeg", "webp")) for ops in recipes} == {
+        (), ("jpeg",), ("webp",), ("jpeg", "webp"), ("webp", "jpeg"),
+    }  # fmt: skip
+    assert sum(ops[0] == "defocus" for ops in recipes) == pytest.approx(40, abs=29)
 
 
 def test_the_page_shows_these_files():

@@ -15,7 +15,7 @@ from wildsr.config import build
 from wildsr.data import PairedFiles, PairedImages, ValidationSet, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
 from wildsr.scores import MAIN, WITHOUT_REFERENCE
@@ -34,7 +34,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     seed = checked_integer("seed", cfg.seed, 0, 2**31 - 1)
     share = checked_number("data.paired_share", data.paired_share, 0, 1)
     if share < 1 and data.train is None:
-        raise UserError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
+        raise ConfigError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
     pairs = build(data.pairs, "data.pairs") if share > 0 else None
     module = DegradedPhotographs(
@@ -84,7 +84,7 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     }
     for name, node in cfg.data.sets.items():
         if name == MAIN or not re.fullmatch(r"[\w-]+", name):
-            raise UserError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
+            raise ConfigError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
         if node is not None:
             target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale, "channels": channels}
             sets[name] = build(node, f"data.sets.{name}", **target)

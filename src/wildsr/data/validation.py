@@ -18,7 +18,7 @@ from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import crop_to_multiple, to_channels
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 PAIR = 2  # a stream of random numbers beside those of samples.py
 
@@ -157,14 +157,14 @@ def validation_set(
     """
     if hq is not None and lq is not None:
         if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
-            raise UserError("a paired set wants two folders, lq and hq")
+            raise ConfigError("a paired set wants two folders, lq and hq")
         return PairedImages(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
     if hq is not None:
         checked_integer("recipes", recipes, 1, 10**6)
         return Pairs(_images(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
     if lq is not None:
         return RealImages(_images(lq), scale, channels)
-    raise UserError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
+    raise ConfigError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
 
 
 def _images(given: str | Path | NamedImages) -> NamedImages:

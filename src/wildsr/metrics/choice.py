@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torchmetrics import Metric
 
 from wildsr.checks import checked_choice, checked_list
-from wildsr.io import UserError, first_line
+from wildsr.io import ConfigError, first_line
 from wildsr.metrics.base import needs_hq
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.learned import LearnedDistance, learned_network
@@ -37,9 +37,9 @@ def check_own(own: Mapping[str, object]) -> None:
     """
     for name, metric in own.items():
         if name in METRICS or name.endswith(LEFT_OUT) or not re.fullmatch(r"\w+", name):
-            raise UserError(f"metric.{name}: wanted another name, of letters, digits and _, than {', '.join(METRICS)}")
+            raise ConfigError(f"metric.{name}: wanted a name of letters, digits and _, not of {', '.join(METRICS)}")
         if not isinstance(metric, Metric):
-            raise UserError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
+            raise ConfigError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
 
 
 def import_metrics(classes: Mapping[str, str], border: int) -> dict[str, Metric]:
@@ -55,7 +55,7 @@ def import_metrics(classes: Mapping[str, str], border: int) -> dict[str, Metric]
             own[name] = make(border=border) if "border" in inspect.signature(make).parameters else make()
         except (ImportError, AttributeError, ValueError, TypeError) as error:
             reason = f"{first_line(error)}; wanted MODULE:CLASS, its folder on PYTHONPATH"
-            raise UserError(f"metric.{name}: {place}: {reason}") from error
+            raise ConfigError(f"metric.{name}: {place}: {reason}") from error
     check_own(own)
     return own
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -16,10 +17,12 @@ from wildsr.checks import checked_choice, checked_integer, checked_number, refus
 from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
 from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.scores import MAIN
-from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
+from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_for_gpu, collate_pairs
 from wildsr.training.stops import SIGNALS
+
+log = logging.getLogger(__name__)
 
 
 class DegradedPhotographs(L.LightningDataModule):
@@ -41,8 +44,8 @@ class DegradedPhotographs(L.LightningDataModule):
         stage: the stage's number; stages of different numbers share no sample.
         iterations_per_epoch: the length of an epoch, after which Lightning validates.
         workers: processes that decode and crop; 0 decodes in the main process.
-        degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for bit,
-            where the device is the CPU.
+        degrade_in: "device" degrades where the networks are, on a GPU a batch at a time, but for samples with a codec
+            that runs on the CPU; "worker" in the workers: the same pairs, bit for bit, where the device is the CPU.
         pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
         channels: of the images, as the networks take them: 3, or 1 for the luma.
 
@@ -82,8 +85,13 @@ class DegradedPhotographs(L.LightningDataModule):
         self.make_pairs = PairMaker(degradation, sharpen, patch)
 
     def setup(self, stage: str) -> None:
+        device = self._process.strategy.root_device
         if self.degrade_in == "device":
-            self.make_pairs.to(self._process.strategy.root_device)
+            self.make_pairs.to(device)
+        codecs = getattr(self.make_pairs.degradation.spec, "on_cpu", ())
+        is_told = stage == "fit" and self.degrade_in == "device" and device.type == "cuda"
+        if codecs and is_told and self._process.is_global_zero:
+            log.info("%s: computed on the CPU, so such samples are degraded in the workers", ", ".join(codecs))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> TrainingPair | ValidationPair:
         pair: TrainingPair | ValidationPair = self.make_pairs(batch)
@@ -107,8 +115,15 @@ class DegradedPhotographs(L.LightningDataModule):
         share, rest = divmod(self.batch_size, self._process.world_size)
         if rest:
             raise refuse("batch_size", self.batch_size, f"a multiple of {self._process.world_size} processes")
-        collate = partial(collate_pairs, make_pairs=self.make_pairs) if self.degrade_in == "worker" else Batch.collate
-        return make_loader(self.samples, IterationSampler(self), share, collate, self.workers)
+        return make_loader(self.samples, IterationSampler(self), share, self._collate(), self.workers)
+
+    def _collate(self) -> Callable[[Any], Any]:
+        """Return what makes a batch of samples: pairs, or what the device makes them of."""
+        if self.degrade_in == "worker":
+            return partial(collate_pairs, make_pairs=self.make_pairs)
+        if self._process.strategy.root_device.type == "cuda":
+            return partial(collate_for_gpu, make_pairs=self.make_pairs)
+        return Batch.collate
 
     def val_dataloader(self) -> dict[str, DataLoader[Any]]:
         """Return a loader for each set; process r of n shows every n-th image from r on, none of them twice.
@@ -179,9 +194,9 @@ def training_samples(
         ValueError: what the share asks for is missing.
     """
     if train is None and share < 1:
-        raise UserError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
+        raise ConfigError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
     if pairs is None and share > 0:
-        raise UserError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
+        raise ConfigError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
     spec: Any = degradation.spec
     if pairs is None or share == 0:
         return Samples(train, spec, **key)  # type: ignore[arg-type]

@@ -129,10 +129,10 @@ class SuperResolution(L.LightningModule):
         if self.discriminator is not None:
             self.scalars |= self.discriminator_step(sr, self.objective.real_images(pair))
         self.scalars |= self.gradient_norms
-        self.step_schedules()
         self.update_average()
         self.iteration += 1
         self.log_scalars()
+        self.step_schedules()
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
         """Take one step of the generator; return its output, detached, and its losses before their weights."""
@@ -203,12 +203,22 @@ class SuperResolution(L.LightningModule):
 
     def log_scalars(self) -> None:
         """Log the means over all processes, in iterations that are logged; others wait for no device."""
+        if self.trainer.training:
+            self._log_step()
         if is_logged(self.trainer, self.iteration):
             means = mean_scalars(self.trainer, self.scalars)
             losses = {name: value for name, value in means.items() if name.startswith("loss/")}
             others = {name: value for name, value in means.items() if name not in losses}
-            self.log_dict(losses, prog_bar=True)
-            self.log_dict(others | {"iteration": float(self.iteration)})
+            self.log_dict(losses | self.learning_rates(), prog_bar=True)
+            self.log_dict(others)
+
+    def learning_rates(self) -> Scalars:
+        """Return the rate of each network's first parameters, on the CPU: a bar reads it in every iteration."""
+        networks = zip(("generator", "discriminator"), self.trainer.optimizers, strict=False)
+        return {
+            f"lr/{name}": torch.tensor(float(optimizer.param_groups[0]["lr"]), dtype=torch.float64)
+            for name, optimizer in networks
+        }
 
     def on_validation_start(self) -> None:
         self.validated = {}
@@ -228,7 +238,7 @@ class SuperResolution(L.LightningModule):
             if not self.trainer.sanity_checking and self.trainer.is_global_zero:
                 for name, count in metrics.left_out().items():
                     log.warning("%s%s leaves out images without a finite score: %d", prefix, name, count)
-        self.log("iteration", float(self.iteration))
+        self._log_step()
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         networks = [self.generator] if self.discriminator is None else [self.generator, self.discriminator]
@@ -249,6 +259,10 @@ class SuperResolution(L.LightningModule):
     def _optimizers(self) -> list[Any]:
         optimizers = self.optimizers()  # Lightning hands a single one out bare
         return optimizers if isinstance(optimizers, list) else [optimizers]
+
+    def _log_step(self) -> None:
+        """Have loggers count iterations from 1: they take the scalar of this name as x-axis, as checkpoints do."""
+        self.log("step", torch.tensor(float(self.iteration)))  # on the CPU: nothing waits for the device
 
     def _prefix(self, dataloader_idx: int) -> str:
         """Return what the names of a set's scores begin with: val/ for the first set, val/<name>/ for others."""

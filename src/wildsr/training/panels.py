@@ -16,7 +16,6 @@ from wildsr.checks import checked_integer
 from wildsr.images import most_detailed, save_picture, to_pil
 from wildsr.images.sheets import sheet
 from wildsr.training.pairs import ValidationPair
-from wildsr.training.scalars import logged_step
 
 TITLES = ("LQ", "bicubic", "SR", "HQ")
 
@@ -50,7 +49,7 @@ class Panels(L.Callback):
         panel = sheet([list(zip(row, TITLES, strict=False)) for row in self.rows])
         self.rows = []
         save_picture(panel, self.folder / f"iteration_{module.iteration:07d}.png")
-        show(trainer.loggers, panel, logged_step(trainer))
+        show(trainer.loggers, panel, module.iteration)
 
 
 def panel_row(pair: ValidationPair, sr: Tensor, side: int) -> list[Any]:

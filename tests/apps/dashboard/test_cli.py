@@ -27,10 +27,10 @@ def test_every_curve_of_the_dashboard_is_one_that_training_logs(train, tmp_path)
 def test_the_dashboard_counts_iterations():
     pytest.importorskip("wandb_workspaces")
     built = dashboard.workspace("me", "wildsr", "view")
-    assert built.settings.x_axis == "iteration"
+    assert built.settings.x_axis == "trainer/global_step"
     plots = [panel for section in built.sections for panel in section.panels if hasattr(panel, "y")]
     assert len(plots) == sum(len(plots) for plots in dashboard.SECTIONS.values())
-    assert all("iteration" in str(plot.x) for plot in plots)
+    assert all("trainer/global_step" in str(plot.x) for plot in plots)
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, capsys):

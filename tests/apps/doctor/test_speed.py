@@ -89,6 +89,8 @@ def test_waiting_for_pairs_is_a_warning_with_the_way_out(page, cfg, monkeypatch)
     assert relief(cfg("data.train._target_=wildsr.data.Store"), FOUND | {"workers": 1}).startswith("more or faster")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert relief(cfg(), FOUND | {"degrade_in": "worker"}).startswith("data.workers=3, or data.degrade_in=device")
+    codecs = relief(cfg("degradation=video"), FOUND | {"degrade_in": "worker"})
+    assert codecs.startswith("data.workers=3, or a store")
 
 
 def test_workers_and_threads_are_held_against_the_cores(page):

@@ -101,7 +101,7 @@ def test_an_own_metric_is_measured_inside_the_border_and_bears_its_label(run, tm
     [
         ("level=nowhere:Level", "metric.level: nowhere:Level: No module named 'nowhere'; wanted MODULE:CLASS"),
         ("level=json:JSONDecoder", "metric.level: given a JSONDecoder, wanted a torchmetrics.Metric"),
-        ("psnr_y=torchmetrics:MeanMetric", "metric.psnr_y: wanted another name"),
+        ("psnr_y=torchmetrics:MeanMetric", "metric.psnr_y: wanted a name"),
     ],
 )
 def test_an_own_metric_that_is_none_is_refused_in_one_line(run, tmp_path, word, said):

@@ -85,3 +85,13 @@ def test_what_a_degradation_leaves_out_has_no_stratum():
     spec = build(cfg.degradation, "degradation")
     assert strata_of(recipes(1, spec)[0], spec) == {}
     assert by_stratum(scores(3, spec), spec) == []
+
+
+def test_a_video_is_counted_by_its_codec_and_by_no_jpeg():
+    spec = build(compose_config(["degradation=video", "degradation.first.video.mpeg2=0"]).degradation, "degradation")
+    assert all_strata(spec)["codec"] == ["H.264", "H.265"] and all_strata(spec)["jpeg"] == []
+    drawn = [(strata_of(recipe, spec), recipe.records) for recipe in recipes(60, spec)]
+    assert {found["codec"] for found, _ in drawn} == {"H.264", "H.265"}
+    assert all(("noise" in found) == ("first.noise" in records) for found, records in drawn)
+    rows = [row for row in by_stratum(scores(60, spec), spec) if row["axis"] == "codec"]
+    assert sum(row["images"] for row in rows if row["method"] == "ours") == 60

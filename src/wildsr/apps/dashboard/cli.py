@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PLUGIN = "wandb-workspaces==0.4.13"
 
+STEP = "trainer/global_step"  # the iteration, as Lightning's wandb logger calls it
 # Section -> title of a panel -> what it draws, by the names that training logs.
 SECTIONS: dict[str, dict[str, list[str]]] = {
     "Is it getting better": {
@@ -30,7 +31,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "mean logits": ["discriminator/real", "discriminator/fake"],
         "spread of the logits": ["discriminator/real_std", "discriminator/fake_std"],
         "gradient norms": ["grad_norm/generator", "grad_norm/discriminator"],
-        "learning rates": ["lr-Adam", "lr-Adam-1"],
+        "learning rates": ["lr/generator", "lr/discriminator"],
     },
     "Speed": {
         "images a second": ["speed/images_per_second"],
@@ -66,7 +67,7 @@ def workspace(entity: str, project: str, name: str) -> Workspace:
     sections = [
         workspaces.Section(
             name=title,
-            panels=[panels.LinePlot(title=head, x="iteration", y=list(names)) for head, names in plots.items()],
+            panels=[panels.LinePlot(title=head, x=STEP, y=list(names)) for head, names in plots.items()],
             is_open=True,
         )
         for title, plots in SECTIONS.items()
@@ -74,7 +75,7 @@ def workspace(entity: str, project: str, name: str) -> Workspace:
     images = workspaces.Section(
         name="Images", panels=[panels.MediaBrowser(media_keys=[key]) for key in IMAGE_KEYS], is_open=True
     )
-    settings = workspaces.WorkspaceSettings(x_axis="iteration")
+    settings = workspaces.WorkspaceSettings(x_axis=STEP)
     return workspaces.Workspace(
         entity=entity, project=project, name=name, sections=[*sections, images], settings=settings
     )

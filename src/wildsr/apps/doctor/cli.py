@@ -22,7 +22,8 @@ from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.apps.doctor.weights import check_weights
 from wildsr.apps.evaluate.closing import executable, objective_of
 from wildsr.config import compose_config, stage_config
-from wildsr.train import display_path, stage_names
+from wildsr.io import display_path
+from wildsr.preflight import stage_names
 
 
 def main(given: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from wildsr.apps.doctor.bursts import run_burst
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, count
 from wildsr.apps.doctor.stages import Sizes
 from wildsr.building import stage_of
+from wildsr.config import build
 
 YEAR = 365.25 * 86400  # seconds
 PATIENCE = 30 * 86400.0  # seconds; a run of more is not finished by people
@@ -154,7 +155,8 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     spare = available() - 1 if torch.cuda.is_available() else available() // 4
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
-    if torch.cuda.is_available() and found["degrade_in"] == "worker":
+    is_free = found["degrade_in"] == "worker" and not build(cfg.degradation, "degradation").on_cpu
+    if torch.cuda.is_available() and is_free:  # samples with a codec stay in the workers
         ways.append("data.degrade_in=device")
     if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")

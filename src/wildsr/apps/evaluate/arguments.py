@@ -33,7 +33,8 @@ Weights are files (.safetensors, .pth, .ckpt; other architectures through spandr
 a name for the tables: NAME=W. Sets are:
 
   NAME=LQ_DIR              real: images without an original, which have NIQE only
-  NAME=LQ_DIR:HQ_DIR       paired: files of one name; all pairs are checked before
+  NAME=LQ_DIR:HQ_DIR       paired: files of one name; all pairs are checked before. LQ_DIR::HQ_DIR where it is not
+                           clear which colon parts them
   NAME=synthetic:HQ_DIR    degraded here by the released recipes, frozen; --recipes N versions of each image
   photos, hard             what runs validate on: two photographs by the released recipes; text, brick, lines, line art
 

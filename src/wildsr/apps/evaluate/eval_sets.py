@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -118,14 +119,39 @@ def read_set(word: str) -> EvalSet:
     if name in (MAIN, *BUILT_IN) or not re.fullmatch(r"[\w-]+", name):
         taken = ", ".join((MAIN, *BUILT_IN))
         raise UserError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
-    first, colon, second = place.partition(":")
-    if not colon or expanded(place).is_dir():  # a folder's own name may hold a colon
+    folders = split_folders(place)
+    if len(folders) == 1:
         return EvalSet(name, "real", lq=expanded(place))
-    if not (first and second):
+    if not all(folders):
         raise UserError(f"{word!r} given, wanted two folders around the colon")
+    first, second = folders
     if first == SYNTHETIC:
         return EvalSet(name, SYNTHETIC, hq=expanded(second))
     return EvalSet(name, "paired", expanded(first), expanded(second))
+
+
+def split_folders(place: str) -> list[str]:
+    """Divide LQ_DIR:HQ_DIR at the colon that has a folder on both sides, else at the first, or at `::`.
+
+    A folder's own name may hold a colon, as on Windows each does that begins with a drive's letter.
+
+    Raises:
+        UserError: there are folders on both sides of several colons.
+    """
+    if expanded(place).is_dir():
+        return [place]
+    if place.startswith(f"{SYNTHETIC}:"):
+        return place.split(":", 1)
+    if "::" in place:
+        return place.split("::", 1)
+    begin = len(os.path.splitdrive(place)[0])
+    colons = [match.start() for match in re.finditer(":", place) if match.start() >= begin]
+    pairs = [[place[:colon], place[colon + 1 :]] for colon in colons]
+    there = [pair for pair in pairs if all(part and expanded(part).is_dir() for part in pair)]
+    if len(there) > 1:
+        ways = " or ".join("::".join(pair) for pair in there)
+        raise UserError(f"{place!r} given, which may be several pairs of folders; wanted {ways}")
+    return (there or pairs or [[place]])[0]
 
 
 def readable(paths: Iterable[Path]) -> bool:
