@@ -154,7 +154,12 @@ class SuperResolution(L.LightningModule):
 
     def generator_losses(self, sr: Tensor, pair: TrainingPair) -> Scalars:
         """Return the terms that have a weight, each a scalar before it."""
-        return self.objective(sr, pair, self.discriminator)
+        return self.objective(sr, pair, self.discriminator, lambda: self.average_output(pair.lq).type_as(sr))
+
+    @torch.no_grad()
+    def average_output(self, lq: Tensor) -> Tensor:
+        """Upscale with the averaged weights, not clamped, as they are evaluated: without dropout and its kind."""
+        return self.ema.eval()(lq)
 
     def discriminator_step(self, fake: Tensor, real: Tensor) -> Scalars:
         """Take one step of the discriminator on generated and true images, both without a gradient of their own."""

@@ -1,0 +1,67 @@
+"""Each loss and each discriminator that is chosen by a word trains: few iterations here, twenty in the slow suite."""
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from wildsr.building import build_module
+from wildsr.config import compose_config, stage_config
+from wildsr.data import Batch
+
+BASE = ["generator=tiny", "data.patch=32", "discriminator.network.features=4", "loss.perceptual.weight=0"]
+WORDS = {
+    "l1": ["loss/pixel=l1"],
+    "charbonnier": ["loss/pixel=charbonnier"],
+    "mse": ["loss/pixel=mse"],
+    "ldl": ["loss=ldl"],
+    "vanilla": ["loss/adversarial=vanilla"],
+    "least_squares": ["loss/adversarial=least_squares"],
+    "hinge": ["loss/adversarial=hinge"],
+    "unet": ["discriminator=unet"],
+    "unet_sn": ["discriminator=unet_sn"],
+    "vgg": ["discriminator=vgg", "data.patch=128"],
+    "patchgan": ["discriminator=patchgan"],
+    "patchgan_sn": ["discriminator=patchgan_sn"],
+}
+
+
+def train(words, iterations, data, trainer):
+    """Train the gan stage that words choose, on one batch of photographs; return module and scalars by iteration."""
+    cfg = stage_config(compose_config([*BASE, *words]), "gan")
+    torch.manual_seed(0)
+    module, seen = build_module(cfg, None), []
+    step = module.training_step
+
+    def record(pair, batch_idx):
+        step(pair, batch_idx)
+        seen.append({name: float(value) for name, value in module.scalars.items()})
+
+    module.training_step = record
+    photographs = data(crop=cfg.data.patch, patch=cfg.data.patch)
+    pair = photographs.make_pairs(Batch.collate([photographs.samples[number] for number in range(2)]))
+    trainer(iterations).fit(module, DataLoader([pair] * iterations, batch_size=None))
+    return module, seen
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_each_word_trains_both_networks(words, data, trainer):
+    module, seen = train(words, 2, data, trainer)
+    start = build_module(stage_config(compose_config([*BASE, *words]), "gan"), None)
+    assert module.iteration == len(seen) == 2
+    assert all(torch.tensor(list(scalars.values())).isfinite().all() for scalars in seen)
+    assert all(scalars["grad_norm/generator"] > 0 and scalars["grad_norm/discriminator"] > 0 for scalars in seen)
+    assert [type(term) for term in module.objective.terms.values()] == [type(t) for t in start.objective.terms.values()]
+    named = {"pixel", "adversarial"} | ({"ldl"} if words == ["loss=ldl"] else set())
+    assert {name.removeprefix("loss/") for name in seen[0] if name.startswith("loss/")} == {*named, "discriminator"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_in_twenty_iterations_each_word_teaches_both_networks(words, data, trainer):
+    module, seen = train([*words, "stages.gan.lr=3e-3", "loss.adversarial.weight=1e-3"], 20, data, trainer)
+    assert module.iteration == 20
+    assert all(torch.tensor(list(scalars.values())).isfinite().all() for scalars in seen)
+    assert seen[-1]["loss/pixel"] < 0.8 * seen[0]["loss/pixel"]
+    # Logits and not the loss: with spectral norm the first steps go into the estimate of the singular values.
+    margins = [scalars["discriminator/real"] - scalars["discriminator/fake"] for scalars in seen]
+    assert margins[-1] > max(0, margins[0])
