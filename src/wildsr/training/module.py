@@ -129,10 +129,11 @@ class SuperResolution(L.LightningModule):
         if self.discriminator is not None:
             self.scalars |= self.discriminator_step(sr, self.objective.real_images(pair))
         self.scalars |= self.gradient_norms
+        rates = self.learning_rates()
         self.step_schedules()
         self.update_average()
         self.iteration += 1
-        self.log_scalars()
+        self.log_scalars(rates)
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
         """Take one step of the generator; return its output, detached, and its losses before their weights."""
@@ -191,6 +192,12 @@ class SuperResolution(L.LightningModule):
             nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         self.gradient_norms[f"grad_norm/{name}"] = norm
 
+    def learning_rates(self) -> Scalars:
+        """Return each network's rate by its name in the loggers, on the CPU."""
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
+        names = ("lr/generator", "lr/discriminator")[: len(rates)]
+        return {name: torch.tensor(rate, dtype=torch.float64) for name, rate in zip(names, rates, strict=True)}
+
     def step_schedules(self) -> None:
         """Step what sets the rates, if there is any; once an iteration."""
         schedulers: Any = self.lr_schedulers()  # Lightning hands a single one out bare
@@ -206,13 +213,13 @@ class SuperResolution(L.LightningModule):
             buffer.copy_(other)
         self.ema.n_averaged += 1
 
-    def log_scalars(self) -> None:
-        """Log the means over all processes, in iterations that are logged; others wait for no device."""
+    def log_scalars(self, rates: Scalars) -> None:
+        """Log the means over all processes and the rates, in iterations that are logged; others wait for no device."""
         if is_logged(self.trainer, self.iteration):
             means = mean_scalars(self.trainer, self.scalars)
             losses = {name: value for name, value in means.items() if name.startswith("loss/")}
             others = {name: value for name, value in means.items() if name not in losses}
-            self.log_dict(losses, prog_bar=True)
+            self.log_dict(losses | rates, prog_bar=True)
             self.log_dict(others | {"iteration": float(self.iteration)})
 
     def on_validation_start(self) -> None:

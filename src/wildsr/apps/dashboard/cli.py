@@ -36,7 +36,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "mean logits": ["discriminator/real", "discriminator/fake"],
         "spread of the logits": ["discriminator/real_std", "discriminator/fake_std"],
         "gradient norms": ["grad_norm/generator", "grad_norm/discriminator"],
-        "learning rates": ["lr-Adam", "lr-Adam-1"],
+        "learning rates": ["lr/generator", "lr/discriminator"],
     },
     "Speed": {
         "images a second": ["speed/images_per_second"],
