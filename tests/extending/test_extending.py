@@ -142,7 +142,7 @@ def test_the_page_shows_these_files():
     page = PAGE.read_text()
     for part in (
         mine.Shuffler, mine.Patches, mine.FrequencyLoss, mine.Sharpness, mine.Posterise, mine.CountIterations,
-        mine.OwnLogger, mine.SignDescent, mine.Halving,
+        mine.OwnLogger, mine.SignDescent, mine.Halving, mine.LPIPSLoss,
     ):  # fmt: skip
         assert inspect.getsource(part).strip() in page, part.__name__
     blocks = [OmegaConf.create(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.S)]
