@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
+from torchvision.models import vgg
 
 from wildsr.building import build_module
 from wildsr.config import compose_config, stage_config
@@ -73,3 +75,24 @@ def test_in_twenty_iterations_each_word_teaches_both_networks(words, data, train
         # With it, a fresh discriminator's logits lie within a hundredth of 0, and move by less in so few iterations.
         margins = [scalars["discriminator/real"] - scalars["discriminator/fake"] for scalars in seen]
         assert margins[-1] > max(0, margins[0])
+
+
+@pytest.fixture(scope="module")
+def vgg19_file(tmp_path_factory):
+    """VGG19's features with seeded random weights, in the place of the download."""
+    torch.manual_seed(0)
+    layers = vgg.make_layers(vgg.cfgs["E"], batch_norm=False)
+    for module in layers:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
+    torch.save({f"features.{key}": value for key, value in layers.state_dict().items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("iterations", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_the_perceptual_loss_falls(iterations, vgg19_file, data, trainer):
+    words = [f"loss.perceptual.file={vgg19_file}", "loss.perceptual.weight=1", "loss.adversarial.weight=1e-3"]
+    _, seen = train([*words, "stages.gan.lr=3e-3"], iterations, data, trainer)
+    assert len(seen) == iterations
+    assert seen[-1]["loss/perceptual"] < seen[0]["loss/perceptual"]
