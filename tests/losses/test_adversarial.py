@@ -63,3 +63,11 @@ def test_a_step_down_each_loss_moves_logits_the_right_way(term) -> None:
     term.discriminator_loss(real, fake).backward()
     term(generated).backward()
     assert (real.grad < 0).all() and (fake.grad >= 0).all() and (generated.grad < 0).all()
+
+
+@pytest.mark.parametrize("term", [AdversarialLoss(), LeastSquaresLoss(), HingeLoss()], ids=lambda t: type(t).__name__)
+def test_a_draw_is_the_least_loss_of_logits_that_are_alike(term) -> None:
+    found = [
+        term.discriminator_loss(torch.full((1,), v), torch.full((1,), v)).item() for v in (-1.0, -0.5, 0.0, 0.5, 1.0)
+    ]
+    assert min(found) == pytest.approx(term.draw)

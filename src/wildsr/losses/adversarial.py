@@ -5,6 +5,8 @@ Shapes: D(x) logits for real images, D(G) those for generated ones, each of any 
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,6 +30,8 @@ class AdversarialLoss(nn.Module):
         weight: of the term in the generator's sum; the discriminator's loss has none.
         target: the images that are real to the discriminator.
     """
+
+    draw = 2 * math.log(2)  # the discriminator's loss, at best, where it cannot tell real from fake
 
     def __init__(self, weight: float = 0.1, target: Target = "adversarial") -> None:
         super().__init__()
@@ -54,6 +58,8 @@ class LeastSquaresLoss(nn.Module):
         target: the images that are real to the discriminator.
     """
 
+    draw = 0.25  # the discriminator's loss, at best, where it cannot tell real from fake
+
     def __init__(self, weight: float = 0.1, target: Target = "adversarial") -> None:
         super().__init__()
         self.weight, self.target = weight, target
@@ -78,6 +84,8 @@ class HingeLoss(nn.Module):
         weight: of the term in the generator's sum; the discriminator's loss has none.
         target: the images that are real to the discriminator.
     """
+
+    draw = 2.0  # the discriminator's loss, at best, where it cannot tell real from fake
 
     def __init__(self, weight: float = 0.1, target: Target = "adversarial") -> None:
         super().__init__()

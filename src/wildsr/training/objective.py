@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wildsr.checks import checked_choice, checked_number
 from wildsr.io import UserError
+from wildsr.losses import AdversarialLoss
 from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
 
@@ -87,6 +88,11 @@ class Objective(nn.Module):
         """Return the images that the discriminator is shown as real."""
         assert self.adversary is not None
         return self._target(self.adversary, pair)
+
+    @property
+    def draw(self) -> float:
+        """Return the discriminator's loss where it cannot tell real from fake; else the vanilla one's."""
+        return float(getattr(self.terms.get(self.adversary or ""), "draw", AdversarialLoss.draw))
 
     def require_discriminator(self, is_given: bool) -> None:
         """Refuse, unless there is a discriminator exactly where a term is adversarial."""
