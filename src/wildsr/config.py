@@ -30,6 +30,8 @@ PLUGINS = {  # options that an optional package brings
     "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2', which install on Python 3.11 and 3.12",
     "hydra/launcher=submitit_": "hydra-submitit-launcher==1.2.0",
 }
+# ${remaining:N,DONE}: iterations that are left of N, one at least; a schedule after a warm-up has so many
+OmegaConf.register_new_resolver("remaining", lambda total, done: max(total - done, 1), replace=True)
 BUGS = AttributeError | AssertionError | LookupError | NameError | ArithmeticError | NotImplementedError
 
 

@@ -16,7 +16,7 @@ from wildsr.io import ConfigError
 TEXT = re.compile(r"(generator|discriminator)\.weights|data\.pairs\.(lq|hq)|objective|stages\.\w+\.predecessor")
 # Keys that cannot be null, unless they are so by default; of others it is for those who use them to say.
 NEEDED = re.compile(r"(?!evaluate$)\w+|stages\.\w+(\.losses)?|stage\.\w+|data\.sets|paths\.\w+")
-TEXT_OR_NODE = re.compile(r"data\.sets\.[\w-]+\.(lq|hq)")  # a folder, or what makes images
+TEXT_OR_NODE = re.compile(r"data\.(sets\.[\w-]+\.(lq|hq)|train\.root)")  # a folder, or what makes images
 ANY_KIND = re.compile(r"trainer\..*")  # Lightning's Trainer takes several of a key, such as devices=2 or auto
 FOLDERS = {"data.train": "data=folder data.train.root=", "data.val": "data=folder data.val.root="}
 
@@ -84,7 +84,8 @@ def check_kind(override: Override, before: DictConfig) -> None:
         raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
     if isinstance(default, bool) and not isinstance(given, bool):
         raise ConfigError(f"{key}: given {raw}, wanted true or false")
-    is_text, is_text_or_node = isinstance(default, str) or TEXT.fullmatch(key), TEXT_OR_NODE.fullmatch(key)
+    is_text_or_node = TEXT_OR_NODE.fullmatch(key)
+    is_text = not is_text_or_node and (isinstance(default, str) or TEXT.fullmatch(key))
     if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):
         raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}")
     if isinstance(default, DictConfig) and not isinstance(given, dict) and not is_text_or_node:

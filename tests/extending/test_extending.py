@@ -70,7 +70,7 @@ def test_parts_of_ones_own_train_both_stages_are_evaluated_and_resume_exactly(
     train_mine(stopped, 2)
     assert len(pages) == 4 and all("Sharpness: higher is better" in page for page in pages)  # while the run goes on
     screen = capsys.readouterr().out
-    assert re.search(r"PSNR-Y\W+Sharpness", screen) and "Sharpness: higher is better" in screen
+    assert re.search(r"PSNR-Y ↑ \(dB\)\W+Sharpness", screen)
     scores = json.loads((stopped / "scores.json").read_text())
     assert list(scores["gan stage"])[:2] == ["psnr_y", "sharpness"]
     assert "psnr_y,sharpness,recipe" in (stopped / "images.csv").read_text().splitlines()[0]
@@ -155,7 +155,7 @@ def test_the_page_shows_these_files():
     page = PAGE.read_text()
     for part in (
         mine.Shuffler, mine.Patches, mine.FrequencyLoss, mine.Sharpness, mine.Posterise, mine.CountIterations,
-        mine.OwnLogger, mine.SignDescent, mine.Halving,
+        mine.OwnLogger, mine.SignDescent, mine.Halving, mine.LPIPSLoss,
     ):  # fmt: skip
         assert inspect.getsource(part).strip() in page, part.__name__
     blocks = [OmegaConf.create(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.S)]

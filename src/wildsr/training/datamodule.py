@@ -48,6 +48,7 @@ class DegradedPhotographs(L.LightningDataModule):
             that runs on the CPU; "worker" in the workers: the same pairs, bit for bit, where the device is the CPU.
         pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
         channels: of the images, as the networks take them: 3, or 1 for the luma.
+        rotate: turn crops by quarter turns, too, as the sample's number says; else they are flipped only.
 
     Raises:
         ValueError: a value is impossible, or what `paired_share` asks for is missing.
@@ -70,13 +71,14 @@ class DegradedPhotographs(L.LightningDataModule):
         pairs: PairedFiles | None = None,
         paired_share: float = 0.0,
         channels: int = 3,
+        rotate: bool = False,
     ) -> None:
         super().__init__()
         self.batch_size = checked_integer("batch_size", batch_size, 1, 10**6)
         self.iterations_per_epoch = checked_integer("iterations_per_epoch", iterations_per_epoch, 1, 10**9)
         self.workers = checked_integer("workers", workers, 0, 1024)
         self.degrade_in = checked_choice("degrade_in", degrade_in, ("device", "worker"))
-        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage, "channels": channels}
+        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage, "channels": channels, "rotate": rotate}
         checked_number("paired_share", paired_share, 0, 1)
         self.samples = training_samples(train, pairs, paired_share, degradation, key)
         self.val: dict[str, ValidationSet] = {}
@@ -186,7 +188,7 @@ class ResumableLoader(DataLoader[Any]):
 
 
 def training_samples(
-    train: Images | None, pairs: PairedFiles | None, share: float, degradation: nn.Module, key: dict[str, int]
+    train: Images | None, pairs: PairedFiles | None, share: float, degradation: nn.Module, key: dict[str, Any]
 ) -> TrainingSamples:
     """Return the endless list of samples: degraded photographs, pairs from disk, or both by the share of pairs.
 

@@ -154,7 +154,12 @@ class SuperResolution(L.LightningModule):
 
     def generator_losses(self, sr: Tensor, pair: TrainingPair) -> Scalars:
         """Return the terms that have a weight, each a scalar before it."""
-        return self.objective(sr, pair, self.discriminator)
+        return self.objective(sr, pair, self.discriminator, lambda: self.average_output(pair.lq).type_as(sr))
+
+    @torch.no_grad()
+    def average_output(self, lq: Tensor) -> Tensor:
+        """Upscale with the averaged weights, not clamped, as they are evaluated: without dropout and its kind."""
+        return self.ema.eval()(lq)
 
     def discriminator_step(self, fake: Tensor, real: Tensor) -> Scalars:
         """Take one step of the discriminator on generated and true images, both without a gradient of their own."""
@@ -186,6 +191,12 @@ class SuperResolution(L.LightningModule):
             nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         self.gradient_norms[f"grad_norm/{name}"] = norm
 
+    def learning_rates(self) -> Scalars:
+        """Return each network's rate by its name in the loggers, on the CPU."""
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
+        names = ("lr/generator", "lr/discriminator")[: len(rates)]
+        return {name: torch.tensor(rate, dtype=torch.float64) for name, rate in zip(names, rates, strict=True)}
+
     def step_schedules(self) -> None:
         """Step what sets the rates, if there is any; once an iteration."""
         schedulers: Any = self.lr_schedulers()  # Lightning hands a single one out bare
@@ -202,7 +213,7 @@ class SuperResolution(L.LightningModule):
         self.ema.n_averaged += 1
 
     def log_scalars(self) -> None:
-        """Log the means over all processes, in iterations that are logged; others wait for no device."""
+        """Log the means over all processes and the rates, in iterations that are logged; others wait for no device."""
         if self.trainer.training:
             self._log_step()
         if is_logged(self.trainer, self.iteration):
@@ -211,14 +222,6 @@ class SuperResolution(L.LightningModule):
             others = {name: value for name, value in means.items() if name not in losses}
             self.log_dict(losses | self.learning_rates(), prog_bar=True)
             self.log_dict(others)
-
-    def learning_rates(self) -> Scalars:
-        """Return the rate of each network's first parameters, on the CPU: a bar reads it in every iteration."""
-        networks = zip(("generator", "discriminator"), self.trainer.optimizers, strict=False)
-        return {
-            f"lr/{name}": torch.tensor(float(optimizer.param_groups[0]["lr"]), dtype=torch.float64)
-            for name, optimizer in networks
-        }
 
     def on_validation_start(self) -> None:
         self.validated = {}

@@ -5,7 +5,7 @@ Shapes: B batch, C channels, P HQ patch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wildsr.checks import checked_choice, checked_number
 from wildsr.io import ConfigError
+from wildsr.losses import AdversarialLoss
 from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
 
@@ -49,8 +50,17 @@ class Objective(nn.Module):
         self.modules_of_terms = nn.ModuleList(term for term in terms.values() if isinstance(term, nn.Module))
         self.modules_of_terms.requires_grad_(False)
 
-    def forward(self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None) -> Scalars:
-        """Compare (B, C, P, P) with the targets; return the terms by name, scalars before their weights."""
+    def forward(
+        self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None, average: Callable[[], Tensor]
+    ) -> Scalars:
+        """Compare (B, C, P, P) with the targets; return the terms by name, scalars before their weights.
+
+        Args:
+            sr: the generator's output.
+            pair: its input and targets.
+            discriminator: where a term is adversarial.
+            average: makes the averaged generator's output; called where a term needs it.
+        """
         losses: Scalars = {}
         for name, term in self.terms.items():
             if term.weight == 0:
@@ -58,6 +68,8 @@ class Objective(nn.Module):
             if name == self.adversary:
                 assert discriminator is not None
                 losses[name] = term(discriminator(sr).type_as(sr))
+            elif getattr(term, "needs_average", False):
+                losses[name] = term(sr, self._target(name, pair), average())
             else:
                 losses[name] = term(sr, self._target(name, pair))
         return losses
@@ -76,6 +88,11 @@ class Objective(nn.Module):
         """Return the images that the discriminator is shown as real."""
         assert self.adversary is not None
         return self._target(self.adversary, pair)
+
+    @property
+    def draw(self) -> float:
+        """Return the discriminator's loss where it cannot tell real from fake; else the vanilla one's."""
+        return float(getattr(self.terms.get(self.adversary or ""), "draw", AdversarialLoss.draw))
 
     def require_discriminator(self, is_given: bool) -> None:
         """Refuse, unless there is a discriminator exactly where a term is adversarial."""

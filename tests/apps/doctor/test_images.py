@@ -30,6 +30,17 @@ def test_sound_images_are_counted_in_one_line(cfg, progress, tmp_path):
     assert finding[:3] == (OK, "images", f"training 4, validation 2; {read}")
 
 
+def test_of_several_roots_all_images_are_read(cfg, progress, tmp_path):
+    (tmp_path / "train" / "more").mkdir()
+    for number in (0, 1):
+        (tmp_path / "train" / f"{number}.png").rename(tmp_path / "train" / "more" / f"{number}.png")
+    cut(tmp_path / "train" / "more" / "1.png")
+    one, other = (f"{{root: {tmp_path / name}, weight: 1}}" for name in ("train", "train/more"))
+    found = check_images(cfg(f"data.train.root={{one: {one}, other: {other}}}"), False, progress)
+    assert "training 6, validation 2" in found[0].found  # those below are in both
+    assert any("not readable" in text and "1.png" in text for _, text in spoilt(found))
+
+
 def test_a_truncated_file_is_found_by_its_pixels_and_one_of_four_stops_a_run(cfg, progress, tmp_path):
     cut(tmp_path / "train" / "2.png")
     ((level, found),) = spoilt(check_images(cfg(), False, progress))

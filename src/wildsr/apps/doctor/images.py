@@ -21,10 +21,10 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, collect_findings, count, some
-from wildsr.building import stage_of
+from wildsr.building import open_photographs, stage_of
 from wildsr.checks import checked_integer, checked_number
 from wildsr.config import build
-from wildsr.data import PairedFiles, Photographs, Store
+from wildsr.data import PairedFiles, Photographs, Store, WeightedImages
 from wildsr.data.photographs import CORRUPT_SHARE
 from wildsr.images import file_state, image_size, read_image
 
@@ -102,8 +102,9 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
         crop = checked_integer("data.crop", data.crop, 1, 10**6)
     if share < 1 and data.train is not None:
         with collect_findings(findings, "images"):
-            photographs = build(data.train, "data.train")
-            sides = photographs.sides().tolist() if isinstance(photographs, Store) else ()
+            photographs = open_photographs(cfg)
+            parts = photographs.sources.values() if isinstance(photographs, WeightedImages) else [photographs]
+            sides = [side for part in parts if isinstance(part, Store) for side in part.sides().tolist()]
             found.append(Source("training", len(photographs), files_of(photographs), crop, True, sides))
     if share > 0:
         with collect_findings(findings, "images"):
@@ -125,6 +126,8 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
 def files_of(images: Any) -> list[Path]:
     """Return the files behind images, or behind a validation set of them."""
     images = getattr(images, "images", getattr(images, "files", images))
+    if isinstance(images, WeightedImages):
+        return [path for source in images.sources.values() for path in files_of(source)]
     if isinstance(images, Photographs):
         return images.paths
     return [path for pair in images.paths for path in pair] if isinstance(images, PairedFiles) else []
