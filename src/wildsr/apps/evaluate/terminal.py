@@ -35,7 +35,7 @@ def image_counts(labels: Iterable[tuple[str, int]]) -> str:
 
 def score_lines(table: ScoreTable, title: str) -> Group:
     """Lay out the scores on a set: a row a method, a column a metric, at most ACROSS of them side by side."""
-    blocks = []
+    blocks: list[Table | Text] = []
     for first in range(0, len(table.heads), ACROSS):
         lines = without_rows("method", [metric_head(*head) for head in table.heads[first : first + ACROSS]])
         for row, cells in table.rows:
