@@ -85,7 +85,7 @@ def test_a_whole_examination_without_the_process_of_its_own(words, capsys, monke
     assert main(words) == 0
     said = capsys.readouterr().out
     assert [name for name, _ in asked] == ["psnr", "gan"] and not asked[0][1].exists()
-    assert "psnr: 2 iterations/s, 4 images/s; to its end 75 s" in said
+    assert "psnr: 2 iterations/s, 4 images/s; to its end 50 s" in said
     assert "to the end of the run 2 min" in said
 
 

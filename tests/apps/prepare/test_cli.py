@@ -418,7 +418,7 @@ def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch
     ("words", "reason"),
     [
         (["folder"], "folder wants the folder with your images and -o DIR"),
-        (["folder", "photos"], "-o OUTPUT"),
+        (["folder", "photos"], "-o DIR"),
         (["folder", "photos", "-o", "photos/out"], "lie in each other"),
         (["folder", "out/train", "-o", "out"], "lie in each other"),
         (["div2k", "photos"], "belong to `prepare folder DIR`"),

@@ -161,7 +161,7 @@ def test_without_an_output_results_lie_beside_the_inputs_and_are_no_inputs_of_th
         "a.png", "a_x2.png", "b.jpg", "b_x2.png", "c.webp", "c_x2.png", "more/d.png", "more/d_x2.png",
     ]  # fmt: skip
     code, _, said = run(photographs)
-    assert code == 1 and "--overwrite replaces it, --skip-existing leaves it" in said
+    assert code == 1 and "already exists (use --overwrite or --skip-existing)" in said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from wildsr.apps.common.arguments import Parser, whole
 from wildsr.config import compose_config
-from wildsr.io import UserError
 
 DESCRIPTION = """Degrade every image of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
 
@@ -28,7 +27,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
     Raises:
         ConfigError: an override is wrong.
-        UserError: the folder is also that of the results.
     """
     parser = Parser("degrade", DESCRIPTION)
     parser.add_argument("folder", type=Path, metavar="HQ_DIR", help="A folder of images, sub-folders included.")
@@ -47,6 +45,4 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if given.replay is not None and other:
         parser.error(f"--replay takes no {other[0]}: the recipes are in the file")
     given.cfg = compose_config(given.overrides)
-    if given.output.resolve() == given.folder.resolve():
-        raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
     return given

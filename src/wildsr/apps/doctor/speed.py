@@ -56,8 +56,8 @@ def check_speed(
     if len(times) == len(left) > 1:
         findings.append(Finding(OK, "speed", f"to the end of the run {format_duration(sum(map(sum, times.values())))}"))
     if sum(map(sum, times.values())) > PATIENCE:
-        found = f"{total_iterations(left, done)} take {format_duration(sum(map(sum, times.values())))} here"
-        findings.append(Finding(WARNING, "speed", found, FASTER))
+        text = f"{total_iterations(left, done)} take {format_duration(sum(map(sum, times.values())))} here"
+        findings.append(Finding(WARNING, "speed", text, FASTER))
     return [*findings, *waiting(left[0], ran), *cores(next(iter(ran.values())))]
 
 

@@ -130,7 +130,7 @@ def show(
     if found:
         titles = {}
         for name, images in sets.items():
-            count = image_counts((one.picture, one.version) for one in found if one.set == name)
+            count = image_counts((one.image, one.version) for one in found if one.set == name)
             border = images.scale if given.border is None else given.border
             titles[name] = f"{name} · ×{images.scale} · {count} · {border} px border excluded"
         Console().print(sets_lines(mean_rows(found), titles, read_displays(given.output)))

@@ -35,7 +35,7 @@ def image_counts(labels: Iterable[tuple[str, int]]) -> str:
 
 def score_lines(table: ScoreTable, title: str) -> Group:
     """Lay out the scores on a set: a row a method, a column a metric, at most ACROSS of them side by side."""
-    blocks = []
+    blocks: list[Table | Text] = []
     for first in range(0, len(table.heads), ACROSS):
         lines = without_rows("method", [metric_head(*head) for head in table.heads[first : first + ACROSS]])
         for row, cells in table.rows:
@@ -48,10 +48,14 @@ def score_lines(table: ScoreTable, title: str) -> Group:
 def sets_lines(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], displays: Displays = METRICS) -> Group:
     """Lay out the rows of `mean_rows`: a block a set, under its title."""
     blocks = []
+    names = dict.fromkeys(row["method"] for row in rows)  # a network that a set leaves out has - in its block
     for name, title in titles.items():
-        own = [row for row in rows if row["set"] == name]
-        means = [{key: value for key, value in row.items() if key not in ("set", "images", "method")} for row in own]
-        methods = [TableRow(row["method"], [mean]) for row, mean in zip(own, means, strict=True)]
+        means = {
+            row["method"]: {key: row[key] for key in row if key not in ("set", "images", "method")}
+            for row in rows
+            if row["set"] == name
+        }
+        methods = [TableRow(method, [means.get(method, {})]) for method in names]
         blocks += [score_lines(table, title) for table in tables_of(methods, displays)]
     return Group(*blocks)
 

@@ -82,7 +82,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     given.codec = given.codec or usual_codec(given.inputs[0], given.output or "")
     if wrong := next(misuses(given), None):
         parser.error(wrong)
-    require_inputs(given.inputs)  # before torch is imported and the network loaded
     if given.device is not None:
         from wildsr.apps.upscale.backends import find_device  # imports torch, which knows what is there
 
@@ -90,6 +89,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
             given.device = find_device(given.device)
         except UserError as error:
             parser.error(f"argument --device: {error}")
+    require_inputs(given.inputs)  # before the network is loaded
     return given
 
 
