@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from wildsr.building.module import build_metrics
 from wildsr.building.stages import channels_of, stage_of
-from wildsr.checks import checked_choice, checked_integer, checked_number
+from wildsr.checks import checked_choice, checked_integer, checked_number, refuse
 from wildsr.config import build
 from wildsr.data import PairedFiles, PairedImages, ValidationSet, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
@@ -92,7 +92,8 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for images in sets.values():
         side, path = images.smallest()
-        checked_integer(f"shortest side of {path}, for validation", side, least, 10**9)
+        if side < least:
+            raise refuse(f"shortest side of {path}, for validation", side, f"pixels from {least} on")
         images[0]
     return sets
 

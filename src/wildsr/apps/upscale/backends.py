@@ -105,7 +105,7 @@ def open_backend(
     return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), forward)
 
 
-def find_device(name: str | None = None) -> torch.device:
+def find_device(name: str | torch.device | None = None) -> torch.device:
     """Return a device by its name, such as cuda:1; by default the first CUDA GPU where there is one, else the CPU.
 
     Raises:
@@ -113,6 +113,7 @@ def find_device(name: str | None = None) -> torch.device:
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = str(name)
     found, count = DEVICE.fullmatch(name), torch.cuda.device_count()
     if not found:
         raise UserError(f"device {name!r}: wanted cpu, cuda, cuda:N (such as cuda:1) or mps")
