@@ -17,7 +17,7 @@ from wildsr import __version__
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 VERBS = {
     "train": "train an upscaler: wildsr train experiment=quickstart; any choice and any value is one word more",
-    "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
+    "upscale": "enlarge an image, a folder of images or a video, with a released or a trained network",
     "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
     "degrade": "make a synthetic dataset of pairs out of a folder of images, with the recipe of each",
     "evaluate": "score networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",

@@ -1,4 +1,4 @@
-"""Pictures: files to tensors and back. Every rule about image formats lives here."""
+"""Images: files to tensors and back. Every rule about image formats lives here."""
 
 from wildsr.images.alpha import fill_transparent
 from wildsr.images.damage import damage_allowed
