@@ -3,10 +3,11 @@
 import subprocess
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from wildsr.config import ConfigError, compose_config
-from wildsr.overrides import shell_word, split_command
+from wildsr.config import ConfigError, compose_config, conf_folder
+from wildsr.overrides import shell_word, split_command, typed_overrides
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,12 @@ def test_a_value_of_another_kind_is_one_line_that_says_what_to_write(words, line
 )  # fmt: skip
 def test_values_of_a_kind_that_the_key_takes_are_left_alone(words):
     compose_config(words.split("|"))
+
+
+def test_an_interpolation_is_checked_and_written_down_as_it_was_typed():
+    typed = ["+degradation.third=${degradation.second}", "degradation.second.noise=${degradation.first.noise}"]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        cfg = compose("train", typed, return_hydra_config=True)
+    assert typed_overrides(cfg.hydra) == typed
+    assert compose_config(typed).degradation.second.noise.gaussian_sigma == [1.0, 30.0]  # the first order's
+    compose_config([r"degradation.second.noise=$\{degradation.first.noise\}"])  # as a multirun hands it to its jobs

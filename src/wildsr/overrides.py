@@ -42,6 +42,12 @@ def split_command(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return overrides, flags
 
 
+def typed_overrides(hydra: Any) -> list[str]:
+    """Return a job's overrides as they were typed, of its node `hydra`: read one by one, `${…}` would be resolved."""
+    words: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return list(words)
+
+
 def shell_word(key: str, text: str) -> str:
     """Return what to type in a shell for a key to have this text, whatever is in it: "name='1e3'"."""
     quoted = QuotedString(text, Quote.double if "'" in text else Quote.single).with_quotes()
@@ -77,7 +83,7 @@ def check_kind(override: Override, before: DictConfig) -> None:
     raw = (override.input_line or "").partition("=")[2].strip()
     if given is None and default is not None and NEEDED.fullmatch(key):
         raise ConfigError(f"{key}: given null, wanted a value")
-    if given is None or override.is_sweep_override() or ANY_KIND.fullmatch(key) or "${" in raw:
+    if given is None or override.is_sweep_override() or ANY_KIND.fullmatch(key) or "${" in str(given):
         return
     if given == "" and default != "":
         none = f"; {key}=null stands for none" if default is None or TEXT.fullmatch(key) else ""

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from wildsr.config import check_overrides, exit_code, explain, is_explained
 from wildsr.io import display_path
+from wildsr.overrides import typed_overrides
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class NameJobs(Callback):
     """Name the jobs of a multirun by what differs between them: Hydra's override_dirname without the other keys."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        parsed = OverridesParser.create().parse_overrides(typed_overrides(config.hydra))
         same = [override.key_or_group for override in parsed if not override.is_sweep_override()]
         with open_dict(config.hydra.overrides):
             # Every job is composed with these overrides, on whichever machine.
@@ -90,7 +91,7 @@ def jobs_of(config: DictConfig) -> list[list[str]]:
     sweeper = config.hydra.sweeper
     given = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())
-    parsed = parser.parse_overrides([*given, *config.hydra.overrides.task])
+    parsed = parser.parse_overrides([*given, *typed_overrides(config.hydra)])
     words = [words_of(override) for override in {o.get_key_element(): o for o in parsed}.values()]
     if sweeper._target_.endswith(".BasicSweeper"):
         return [list(job) for job in itertools.product(*words)]

@@ -10,6 +10,7 @@ from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, RunBatc
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
 from wildsr.images import to_channels
+from wildsr.io import ConfigError
 
 
 def samples(folder, **changes):
@@ -145,7 +146,7 @@ def test_small_images_are_padded_by_repeated_reflection():
 
 @pytest.mark.parametrize("changes", [{"crop": 66}, {"patch": 30}, {"patch": 96}, {"patch": 0}])
 def test_an_impossible_crop_is_refused(photographs, changes):
-    with pytest.raises(ValueError, match=r"data\.crop=.*data\.patch=.*wanted multiples of scale=4"):
+    with pytest.raises(ConfigError, match=r"data\.crop=.*data\.patch=.*wanted multiples of scale=4"):
         samples(photographs, **changes)
 
 

@@ -210,6 +210,10 @@ def test_what_is_no_batch_is_refused():
     mixed = [*recipes[:2], *drawn(1, spec=DegradationSpec(scale=2))]
     with pytest.raises(ValueError, match=r"^recipes: given 3 of the scales \[2, 4\], wanted 3 of one scale"):
         make_plan(mixed, images.shape)
+    with pytest.raises(ValueError, match=r"^recipes: given 3 of the scales \[2, 4\], wanted 3 of one scale"):
+        degrade(images, mixed)
+    with pytest.raises(ValueError, match=r"^images: given \(0, 3, 64, 64\), wanted \(B, 1 or 3, H, W\)"):
+        degrade(images[:0], [])
     with pytest.raises(ValueError, match=r"^images: given \(3, 3, 64, 64\), wanted \(2, 3, 64, 64\), as planned"):
         degrade(images, make_plan(recipes[:2], (2, 3, 64, 64)))
 
@@ -222,6 +226,8 @@ def test_the_module_draws_by_a_generator_given_with_the_images_or_before():
     assert torch.equal(Degradation(SPEC, np.random.default_rng(7))(images), expected)
     with pytest.raises(ValueError, match=r"^recipes: given nothing, wanted a recipe each, or a NumPy generator"):
         Degradation(SPEC)(images)
+    with pytest.raises(ValueError, match=r"^generator: given a Generator, wanted one of NumPy"):
+        Degradation(SPEC)(images, generator=torch.Generator())
 
 
 def test_it_is_a_plain_module_in_kornias_containers():

@@ -227,6 +227,13 @@ def test_impossible_data_are_refused(photographs, changes, words):
         made(photographs, **{"batch_size": 2} | changes)
 
 
+def test_a_folders_name_and_a_bare_spec_are_refused_with_what_makes_them_right(photographs):
+    with pytest.raises(TypeError, match=r"^train: given '.*', wanted images, such as Photographs\('"):
+        DegradedPhotographs(str(photographs), Degradation(DegradationSpec()), batch_size=2)
+    with pytest.raises(TypeError, match=r"^degradation: given a DegradationSpec, wanted a module: Degradation\(spec\)"):
+        DegradedPhotographs(Photographs(photographs), DegradationSpec(), batch_size=2)
+
+
 def test_without_photographs_all_samples_are_pairs(pairs):
     files = paired_folders(pairs / "lq", pairs / "hq", 4)
     degradation = Degradation(DegradationSpec())

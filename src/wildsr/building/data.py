@@ -131,7 +131,8 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for images in sets.values():
         side, path = images.smallest()
-        checked_integer(f"shortest side of {path}, for validation", side, least, 10**9)
+        if side < least:
+            raise refuse(f"shortest side of {path}, for validation", side, f"pixels from {least} on")
         images[0]
     return sets
 

@@ -20,7 +20,7 @@ from wildsr.data.paired import PairedFiles
 from wildsr.data.weighted import WeightedImages
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import to_channels
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 # Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2. A key is
 # [seed, stream, number, stage]: the stage stands last, since NumPy draws [seed, stream, number, 0] as it draws
@@ -81,7 +81,7 @@ class Samples(Dataset[Item[Sample]]):
         rotate: turn crops by quarter turns, too, all four equally likely; every other draw stays.
 
     Raises:
-        UserError: crop or patch is impossible.
+        ConfigError: crop or patch is impossible.
     """
 
     def __init__(
@@ -199,9 +199,9 @@ TrainingSamples = Samples | PairedSamples | MixedSamples
 
 
 def check_sides(crop: int, patch: int, scale: int) -> None:
-    """Check that the scale divides crop and patch, and that the patch fits. Raises: UserError."""
+    """Check that the scale divides crop and patch, and that the patch fits. Raises: ConfigError."""
     if crop % scale or patch % scale or not 0 < patch <= crop:
-        raise UserError(
+        raise ConfigError(
             f"data.crop={crop}, data.patch={patch}: wanted multiples of scale={scale} with 0 < patch <= crop"
         )
 

@@ -69,7 +69,8 @@ class Pairs(Dataset[Item[Recipe]]):
             raise IndexError(index)
         image = to_channels(self.images[index // self.recipes], self.channels)
         recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
-        return Item(crop_to_multiple(image, self.spec.scale).contiguous(), recipe)
+        name = self.images.name(index // self.recipes)
+        return Item(crop_to_multiple(image, self.spec.scale, name).contiguous(), recipe)
 
     def label(self, index: int) -> Label:
         return Label(self.images.name(index // self.recipes), index % self.recipes)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from wildsr.degradation.batched.plan import Plan, make_plan
+from wildsr.degradation.batched.plan import Plan, make_plan, scale_of
 from wildsr.degradation.batched.run import run_plan
 from wildsr.degradation.recipe import Recipe, Step
 from wildsr.degradation.spec import DegradationSpec
@@ -53,10 +53,12 @@ class Degradation(nn.Module):
         return degrade(images, recipes)
 
     def draw(self, count: int, generator: np.random.Generator | None = None) -> list[Recipe]:
-        """Draw recipes. Raises: ValueError, where there is no generator."""
+        """Draw recipes. Raises: ValueError, where there is no generator of NumPy."""
         chosen = self.generator if generator is None else generator
         if chosen is None:
             raise ValueError("recipes: given nothing, wanted a recipe each, or a NumPy generator to draw them")
+        if not isinstance(chosen, np.random.Generator):
+            raise ValueError(f"generator: given a {type(chosen).__name__}, wanted one of NumPy: np.random.Generator")
         return [self.spec.draw(chosen) for _ in range(count)]
 
 
@@ -79,19 +81,21 @@ def degrade(image: Tensor, recipe: Recipe | Recipes) -> Tensor:
         recipe: of an image; of a batch a sequence, or the plan that `make_plan` made of it beforehand.
 
     Raises:
-        ValueError: an image is no tensor (1 or 3, H, W) of floats, the scale does not divide H and W, or a value is
-            NaN, below -0.5 or above 1.5, as of 8-bit levels; what interpolation overshoots is taken. Values are
-            looked at on the CPU alone, since a GPU would have to be waited for.
+        ValueError: there is not a recipe of one scale for each image; an image is no tensor (1 or 3, H, W) of floats,
+            the scale does not divide H and W, or a value is NaN, below -0.5 or above 1.5, as of 8-bit levels; what
+            interpolation overshoots is taken. Values are looked at on the CPU alone, since a GPU would have to be
+            waited for.
     """
     if isinstance(image, Tensor) and image.device.type == "mps":
         _log_degraded_on_the_cpu()
         return degrade(image.cpu(), recipe).to(image.device)
     if isinstance(recipe, Recipe):
         return _rounded(_degrade_one(image, recipe))
-    if not isinstance(image, Tensor) or image.ndim != 4:
+    if not isinstance(image, Tensor) or image.ndim != 4 or not len(image):
         given = tuple(image.shape) if isinstance(image, Tensor) else f"a {type(image).__name__}"
         raise ValueError(f"images: given {given}, wanted (B, 1 or 3, H, W), as recipes are given for each")
     if image.device.type == "cpu" and not isinstance(recipe, Plan):
+        scale_of(recipe, len(image))
         return torch.stack([degrade(one, own) for one, own in zip(image, recipe, strict=True)])
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe, image.shape)
     if tuple(image.shape) != plan.shape:

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -51,6 +52,7 @@ class DegradedPhotographs(L.LightningDataModule):
         rotate: turn crops by quarter turns, too, as the sample's number says; else they are flipped only.
 
     Raises:
+        TypeError: `train` is a folder's name, or `degradation` no module.
         ValueError: a value is impossible, or what `paired_share` asks for is missing.
     """
 
@@ -74,6 +76,10 @@ class DegradedPhotographs(L.LightningDataModule):
         rotate: bool = False,
     ) -> None:
         super().__init__()
+        if isinstance(train, str | Path):  # a text is a sequence of samples, too
+            raise TypeError(f"train: given {str(train)!r}, wanted images, such as Photographs({str(train)!r})")
+        if not isinstance(degradation, nn.Module):
+            raise TypeError(f"degradation: given a {type(degradation).__name__}, wanted a module: Degradation(spec)")
         self.batch_size = checked_integer("batch_size", batch_size, 1, 10**6)
         self.iterations_per_epoch = checked_integer("iterations_per_epoch", iterations_per_epoch, 1, 10**9)
         self.workers = checked_integer("workers", workers, 0, 1024)

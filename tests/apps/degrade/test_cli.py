@@ -7,7 +7,7 @@ import torch
 from wildsr.apps.degrade import cli as degrade_command
 from wildsr.cli import main
 from wildsr.degradation import Recipe, degrade, sharpen
-from wildsr.images import read_image, to_float
+from wildsr.images import read_image, to_float, write_image
 
 
 @pytest.fixture
@@ -90,7 +90,15 @@ def test_nothing_is_overwritten_unasked(pairs, capsys):
 def test_two_images_of_one_name_are_refused(photographs, tmp_path, capsys):
     (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 1
-    assert "two images would both be written" in capsys.readouterr().err
+    both = f"a.jpg and a.png would both be written to {tmp_path / 'lq' / 'a.png'}, and a pair is found by its name"
+    assert both in capsys.readouterr().err
+
+
+def test_an_image_too_small_for_the_scale_is_left_out_by_its_name(photographs, tmp_path, capsys):
+    write_image(torch.zeros(3, 2, 9), photographs / "tiny.png")
+    assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 1
+    said = capsys.readouterr().err
+    assert f"left out: {photographs / 'tiny.png'}: 9 x 2 pixels given, wanted at least 4 a side" in said
 
 
 def test_hq_files_are_never_replaced(photographs, capsys):

@@ -373,6 +373,7 @@ def test_any_scale_is_reached(run, photographs, tmp_path):
         (["a.mp4", "--quality", "90"], "--quality is of images; a video has --crf"),
         (["a.mp4", "--strip"], "--strip is of images, and a.mp4 is a video"),
         (["a.mp4", "--on-damage", "read"], "--on-damage is of images, and a.mp4 is a video"),
+        (["a.mp4", "--max-pixels", "9"], "--max-pixels is of images, and a.mp4 is a video"),
         (["--strengths", "0,1", "--blend", "b.pth", "--scale", "2"], "--scale is of results, and --strengths makes"),
         (["--tile", "0"], "'0' given, wanted a whole number of at least 1"),
     ],

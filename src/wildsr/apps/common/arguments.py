@@ -85,18 +85,14 @@ def refuse_inputs(files: Iterable[Path], inputs: Iterable[Path], option: str = "
 
 
 def refuse_clashes(files: Sequence[Path], overwrite: bool, other: str = "") -> None:
-    """Refuse results of which two would have one name, or one is there already and may not be replaced.
+    """Refuse results of which one is there already and may not be replaced.
 
     Args:
         other: what else the message offers besides --overwrite.
 
     Raises:
-        UserError: one of these; the message names the file.
+        UserError: the message names the file.
     """
-    seen: set[Path] = set()
     for file in files:
-        if file in seen:
-            raise UserError(f"two images would both be written to {file}; rename one")
         if file.exists() and not overwrite:
             raise UserError(f"{file} already exists (use --overwrite{other})")
-        seen.add(file)

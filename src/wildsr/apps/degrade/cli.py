@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,16 @@ from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
 from wildsr.config import build
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
-from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
+from wildsr.images import (
+    crop_to_multiple,
+    find_images,
+    first_line,
+    printable,
+    read_image,
+    to_float,
+    write_image,
+    write_whole,
+)
 from wildsr.io import UserError
 from wildsr.training.pairs import sharpened
 
@@ -34,6 +43,7 @@ def main(given: argparse.Namespace) -> int:
     refuse_inputs([*targets, recipes], [given.folder / task.file for task in tasks], "--output or --recipes")
     if given.output.resolve() == given.folder.resolve():
         raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
+    refuse_one_name(tasks, targets)
     refuse_clashes([*targets, recipes], given.overwrite)
     done = []
     bar = track(tasks, "degrading", console=message_console(), transient=True, disable=not has_bars())
@@ -65,6 +75,18 @@ class DegradeTask:
         """Return a line of recipes.jsonl."""
         sharpen = None if self.sharpen is None else asdict(self.sharpen)
         return {"file": self.file, "sharpen": sharpen, "recipe": self.recipe.to_dict()}
+
+
+def refuse_one_name(tasks: Sequence[DegradeTask], targets: Sequence[Path]) -> None:
+    """Refuse two images whose results would have one name: by it HQ and LQ are a pair. Raises: UserError."""
+    files: dict[Path, str] = {}
+    for task, target in zip(tasks, targets, strict=True):
+        if target in files:
+            raise UserError(
+                f"{printable(files[target])} and {printable(task.file)} would both be written to {printable(target)}, "
+                "and a pair is found by its name; rename one"
+            )
+        files[target] = task.file
 
 
 def draw_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
@@ -112,7 +134,7 @@ def read_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
 @torch.no_grad()
 def degrade_file(source: Path, task: DegradeTask, target: Path) -> None:
     """Degrade one image as its task says."""
-    hq = crop_to_multiple(to_float(read_image(source)), task.recipe.scale)
+    hq = crop_to_multiple(to_float(read_image(source)), task.recipe.scale, printable(source))
     if task.sharpen is not None:
         hq = sharpened(hq, task.sharpen)
     write_image(degrade(hq, task.recipe), target)

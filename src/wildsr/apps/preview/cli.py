@@ -10,7 +10,7 @@ from wildsr.apps.preview import figures as previews
 from wildsr.config import build
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
-from wildsr.images import crop_to_multiple, middle, read_image, save_picture, to_float
+from wildsr.images import crop_to_multiple, middle, printable, read_image, save_picture, to_float
 from wildsr.training.pairs import sharpened
 
 
@@ -25,7 +25,7 @@ def main(given: argparse.Namespace) -> int:
         image = previews.draw_statistics(spec, 5000, given.seed)
     else:
         photo = sample_photographs(["coffee.png"])[0] if given.photo is None else read_image(given.photo)
-        hq = crop_to_multiple(middle(to_float(photo), given.side), spec.scale)
+        hq = crop_to_multiple(middle(to_float(photo), given.side), spec.scale, printable(given.photo or "coffee.png"))
         source = sharpened(hq, sharpening) if sharpening.source else hq
         if given.steps:
             image = previews.draw_steps(hq, source, spec.draw(np.random.default_rng(given.seed)))

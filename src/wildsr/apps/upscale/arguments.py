@@ -231,7 +231,7 @@ def misuses_of_encoding(given: argparse.Namespace, videos: list[str]) -> Iterato
         yield f"--format {given.format} is of images; a video's kind is that of the output's name"
     if videos and (given.quality or given.lossless):
         yield f"{option('quality' if given.quality else 'lossless')} is of images; a video has --crf"
-    for name in ("background", "strip", "on_damage"):
+    for name in ("background", "strip", "on_damage", "max_pixels"):
         if videos and getattr(given, name):
             yield f"{option(name)} is of images, and {videos[0]} is a video"
     try:

@@ -86,7 +86,7 @@ def open_backend(
     return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), forward)
 
 
-def find_device(name: str | None = None) -> torch.device:
+def find_device(name: str | torch.device | None = None) -> torch.device:
     """Return a device by its name, such as cuda:1; by default the first CUDA GPU where there is one, else the CPU.
 
     Raises:
@@ -94,6 +94,7 @@ def find_device(name: str | None = None) -> torch.device:
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = str(name)
     number, count = check_device(name).partition(":")[2], torch.cuda.device_count()
     if name.startswith("cuda") and int(number or 0) >= count:  # torch would take cuda:999 for cuda:-25
         there = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0 alone" if count else "no CUDA GPU"

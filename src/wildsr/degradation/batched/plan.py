@@ -104,18 +104,21 @@ class _Block:
         return torch.from_numpy(np.concatenate(self.arrays))
 
 
+def scale_of(recipes: Sequence[Recipe], count: int) -> int:
+    """Return the scale of a batch's recipes. Raises: ValueError, as `make_plan`."""
+    scales = {recipe.scale for recipe in recipes}
+    if len(recipes) != count or len(scales) != 1:
+        raise ValueError(f"recipes: given {len(recipes)} of the scales {sorted(scales)}, wanted {count} of one scale")
+    return scales.pop()
+
+
 def make_plan(recipes: Sequence[Recipe], shape: Sequence[int]) -> Plan:
     """Plan a batch of images (B, C, H, W) with a recipe each, on the CPU, without the images.
 
     Raises:
         ValueError: there is not a recipe for each image, or the recipes are of several scales.
     """
-    scales = {recipe.scale for recipe in recipes}
-    if len(recipes) != shape[0] or len(scales) != 1:
-        raise ValueError(
-            f"recipes: given {len(recipes)} of the scales {sorted(scales)}, wanted {shape[0]} of one scale"
-        )
-    scale = scales.pop()
+    scale = scale_of(recipes, shape[0])
     size, final_size = (shape[2], shape[3]), (shape[2] // scale, shape[3] // scale)
     together = [place for place, recipe in enumerate(recipes) if all(map(_has_known_size, recipe.steps))]
     sizes = {place: _sizes(recipes[place], size, final_size) for place in together}

@@ -1,4 +1,4 @@
-"""Blur by a drawn kernel, and by a sinc filter, which rings as sharpened and compressed pictures do."""
+"""Blur by a drawn kernel, and by a sinc filter, which rings as sharpened and compressed images do."""
 
 # C = 1 or 3, H W image, k kernel side (odd), r = k // 2
 
