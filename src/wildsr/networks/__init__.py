@@ -3,11 +3,11 @@
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.freezing import freeze
 from wildsr.networks.rrdb import RRDBNet
-from wildsr.networks.spandrel import SpandrelNet
+from wildsr.networks.spandrel import SpandrelNet, build_spandrel
 from wildsr.networks.transfer import Transfer, adapt_weights
 from wildsr.networks.unet import UNetDiscriminator
 from wildsr.networks.vgg import VGGDiscriminator
-from wildsr.networks.weights import load_generator, load_weights, save_generator
+from wildsr.networks.weights import build_like, load_generator, load_weights, save_generator
 
 __all__ = [
     "CompactNet",
@@ -17,6 +17,8 @@ __all__ = [
     "UNetDiscriminator",
     "VGGDiscriminator",
     "adapt_weights",
+    "build_like",
+    "build_spandrel",
     "freeze",
     "load_generator",
     "load_weights",

@@ -50,6 +50,21 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     return network.eval()
 
 
+def build_like(source: str | Path | None, scale: int, channels: int) -> RRDBNet | CompactNet | SpandrelNet:
+    """Build a generator of the architecture and options of the one in a file, with random weights, in train mode.
+
+    Args:
+        source: as of `load_generator`.
+        scale, channels: of the network to be built; those of the file may differ (see `adapt_weights`).
+
+    Raises:
+        ValueError: as `load_generator`; or the architecture does not have this scale or these channels.
+    """
+    if source is None:
+        raise UserError("source: given nothing, wanted a file of weights or a released name; generator.weights=FILE")
+    return load_generator(source).rebuild(scale, channels).train()
+
+
 def save_generator(generator: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
     """Save a generator's weights whole or not at all, in the released names, for `load_generator` and others.
 
@@ -90,6 +105,8 @@ def read_for(network: nn.Module, source: str | Path) -> tuple[str, Found]:
     label, found = _read(source, "generator" if hasattr(network, "scale") else "discriminator")
     if any(".parametrizations." in name for name in network.state_dict()):
         found = found._replace(state=_rename_spectral_norm(found.state))
+    if hasattr(network, "convert_names"):
+        found = found._replace(state=network.convert_names(found.state))  # type: ignore[operator]
     return label, found
 
 

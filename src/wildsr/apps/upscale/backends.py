@@ -26,7 +26,7 @@ from wildsr.io import UserError
 from wildsr.networks.eager import Eager
 from wildsr.networks.memory import numbers_per_pixel
 from wildsr.networks.overlap import Tiling, tiling_of
-from wildsr.networks.rrdb import reflect_to_multiple
+from wildsr.networks.padding import reflect_to
 from wildsr.networks.tiling import Upscaler, check_channels
 
 # What each needs besides torch, by the names of pip, which are also those of the modules.
@@ -156,7 +156,7 @@ def _ncnn(generator: nn.Module) -> Run:
     multiple, scale = getattr(generator, "unshuffle", 1), int(generator.scale)  # type: ignore[arg-type]
 
     def one(image: Tensor) -> Tensor:
-        array = _array(reflect_to_multiple(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
+        array = _array(reflect_to(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
         extractor = network.create_extractor()
         extractor.input(LQ, ncnn.Mat(array))
         failed, last = extractor.extract(LAST)
