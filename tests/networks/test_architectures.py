@@ -32,7 +32,7 @@ TINY = {  # options that make them small; a name of an argument differs from net
     "SPAN": {"feature_channels": 8},
     "RealPLKSR": {"dim": 16, "n_blocks": 1},
     "OmniSR": {"num_feat": 16},
-    "DAT": {"embed_dim": 16, "depth": [2], "num_heads": [2], "split_size": [4, 4], "upsampler": "pixelshuffledirect"},
+    "DAT": {"embed_dim": 32, "depth": [2], "num_heads": [2], "split_size": [4, 4], "upsampler": "pixelshuffledirect"},
     "SwinIR": {
         "embed_dim": 8, "depths": [2], "num_heads": [2], "window_size": 8, "img_size": 16, "mlp_ratio": 2,
         "upsampler": "pixelshuffledirect",

@@ -6,6 +6,7 @@ Shapes: B batch, C channels of the image (1, 3, or 4 with alpha), H W image, s s
 from __future__ import annotations
 
 import inspect
+import math
 import typing
 import warnings
 from collections.abc import Mapping
@@ -42,6 +43,10 @@ class SpandrelNet(nn.Module):
 
     Args:
         descriptor: what spandrel loaded; its module is taken over.
+
+    Attributes:
+        multiple, least: what the sides of an image are padded to.
+        takes_batches: whether, once it is traced, it takes batches of more than one image.
     """
 
     is_read_by_spandrel = True
@@ -50,7 +55,13 @@ class SpandrelNet(nn.Module):
         super().__init__()
         self.scale, self.channels = descriptor.scale, descriptor.input_channels
         self.architecture = descriptor.architecture.name
-        self.model, self.call, self.sides = descriptor.model, descriptor._call_fn, descriptor.size_requirements
+        self.model, self.call = descriptor.model, descriptor._call_fn
+        sides, options = descriptor.size_requirements, getattr(descriptor.model, "hyperparameters", {})
+        # Those with windows pad to them by themselves, in the same way; out here a traced graph can do it, too.
+        window = options.get("window_size", 1)
+        self.multiple = math.lcm(sides.multiple_of, window if isinstance(window, int) else 1)
+        self.least, self.is_square = math.ceil(sides.minimum / self.multiple) * self.multiple, sides.square
+        self.takes_batches = not options.keys() & {"window_size", "split_size"}  # once traced
         self.register_state_dict_post_hook(_without_prefix)
         self.register_load_state_dict_pre_hook(_with_prefix)
 
@@ -64,13 +75,9 @@ class SpandrelNet(nn.Module):
 
     def _enlarge(self, lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
-        padded = lq.clone()  # some, such as RCAN, scale their input in place
-        least, multiple = self.sides.minimum, self.sides.multiple_of
-        if self.sides.square:
-            least = max(height, width, least)
-        if least or multiple > 1:
-            padded = reflect_to(padded, multiple, least)
-        sr: Tensor = self.call(self.model, padded)
+        least = max(height, width, self.least) if self.is_square else self.least
+        padded = reflect_to(lq, self.multiple, least) if least or self.multiple > 1 else lq
+        sr: Tensor = self.call(self.model, padded.clone())  # some, such as RCAN, scale their input in place
         return sr[..., : height * self.scale, : width * self.scale]
 
     def rebuild(self, scale: int, channels: int) -> SpandrelNet:

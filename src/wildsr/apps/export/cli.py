@@ -12,7 +12,16 @@ from torch import Tensor, nn
 from wildsr.apps.common.arguments import Parser, refuse_clashes
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
-from wildsr.apps.export.bundle import FORMATS, Written, check_formats, describe, write_file
+from wildsr.apps.export.bundle import (
+    DEFAULT,
+    ENDINGS,
+    FORMATS,
+    Written,
+    check_formats,
+    describe,
+    describe_file,
+    write_file,
+)
 from wildsr.apps.export.card import Shown, degrade_photographs, draw_comparison, format_card
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
@@ -23,12 +32,15 @@ DESCRIPTION = """Write a generator as a bundle:
 
   NAME.safetensors, NAME.pth   weights in the released names, for this and other programs that know Real-ESRGAN's
                                networks; with architecture, scale, origin and licence as metadata
-  NAME.onnx                    for any runtime of ONNX; images and batches of any size
+  NAME.onnx                    for any runtime of ONNX; images of any size
+  NAME.fp16.onnx               the same in float16; input and output stay float32
+  NAME.param, NAME.bin         for ncnn, by the names that Upscayl and realesrgan-ncnn-vulkan read; networks other than
+                               RRDBNet and CompactNet want pnnx
   NAME.md, NAME.png            a model card with the run's scores, and what the network does to two photographs
 
   wildsr export runs/quickstart/gan/generator.safetensors -o release/mine --licence CC-BY-4.0
   wildsr export runs/quickstart/gan/checkpoints/last.ckpt -o mine --formats pth
-  wildsr export realesr-animevideov3 -o anime --formats onnx --photo drawing.png
+  wildsr export realesr-animevideov3 -o anime --formats onnx onnx_fp16 ncnn --photo drawing.png
 
 CKPT is a file (.safetensors, .pth, .ckpt) or the name of a released network. Each file is loaded again and compared
 with the checkpoint on photographs; a bundle of which one differs is not written."""
@@ -38,17 +50,21 @@ def main(words: Sequence[str]) -> int:
     parser = Parser("export", DESCRIPTION)
     parser.add_argument("checkpoint", metavar="CKPT", help="weights: a file or a released name")
     parser.add_argument("-o", "--output", type=Path, metavar="NAME", required=True, help="the files' name, no suffix")
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="(default: all)")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=DEFAULT,
+                        help=f"(default: {' '.join(DEFAULT)})")  # fmt: skip
     parser.add_argument("--licence", default="", help="of the weights, as an SPDX name (default: not stated)")
     parser.add_argument("--photo", type=Path, help="photograph to compare and show (default: two sample photographs)")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     given = parser.parse_args(words)
     name = given.output.name
-    if name in ("", "..") or given.output.suffix in (*(f".{kind}" for kind in FORMATS), *OUTPUT_SUFFIXES, ".md"):
+    if name in ("", "..") or given.output.suffix in (*sum(ENDINGS.values(), ()), *OUTPUT_SUFFIXES, ".md"):
         parser.error(f"-o {given.output}: wanted a name without a suffix, such as release/mine")
     if given.output.is_dir():
         parser.error(f"-o {given.output} is a folder; wanted a name in it, such as {given.output / 'mine'}")
-    names = [f"{name}.{kind}" for kind in FORMATS if kind in given.formats] + [f"{name}.png", f"{name}.md"]
+    names = [name + ending for kind in FORMATS if kind in given.formats for ending in ENDINGS[kind]] + [
+        f"{name}.png",
+        f"{name}.md",
+    ]
     refuse_clashes([given.output.parent / file for file in names], given.overwrite)
     require_writable(given.output)
     check_formats(given.formats)
@@ -93,7 +109,10 @@ def write_bundle(
         files = []
         for name in weights:
             progress.update(task, description=f"{name}: writing and comparing")
-            files.append(write_file(generator, folder / name, metadata, crop_views(pairs)))
+            if name.endswith(".bin"):  # written and compared with its .param
+                files.append(describe_file(folder / name, files[-1].difference))
+            else:
+                files.append(write_file(generator, folder / name, metadata, crop_views(pairs)))
             progress.advance(task)
         progress.update(task, description=f"{image}: enlarging photographs")
         save_picture(draw_comparison(generator, pairs), folder / image)
