@@ -15,7 +15,10 @@ from wildsr.config import build, compose_config
 from wildsr.networks import (
     RRDBNet,
     SpandrelNet,
+    UNetDiscriminator,
+    VGGDiscriminator,
     adapt_weights,
+    build_discriminator_like,
     build_like,
     build_spandrel,
     freeze,
@@ -225,3 +228,20 @@ def test_the_oldest_names_of_esrgan_are_read(tmp_path: Path) -> None:
 def test_a_start_without_a_file_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^source: given nothing, wanted .*generator\.weights=FILE$"):
         build_like(None, 4, 3)
+
+
+@pytest.mark.parametrize("network", [
+    UNetDiscriminator(3, 4), UNetDiscriminator(3, 6, spectral_norm=False), VGGDiscriminator(3, 4, 128),
+], ids=["unet_sn", "unet", "vgg"])  # fmt: skip
+def test_a_discriminator_is_of_the_kind_and_size_in_its_file(network: nn.Module, tmp_path: Path) -> None:
+    file = tmp_path / "d.pth"
+    torch.save({"params": network.state_dict()}, file)
+    again = build_discriminator_like(file, 3)
+    assert adapt_weights(again, file).report.startswith("all ")
+    image = torch.rand(2, 3, 128, 128)
+    assert torch.equal(again.eval()(image), network.eval()(image))
+    grey = build_discriminator_like(file, 1)
+    assert "3 to 1 input channels" in adapt_weights(grey, file).report
+    save_generator(tiny("SPAN"), file)
+    with pytest.raises(ValueError, match=r"d\.pth: neither a UNetDiscriminator nor a VGGDiscriminator; it has"):
+        build_discriminator_like(file, 3)

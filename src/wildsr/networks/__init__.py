@@ -7,7 +7,13 @@ from wildsr.networks.spandrel import SpandrelNet, build_spandrel
 from wildsr.networks.transfer import Transfer, adapt_weights
 from wildsr.networks.unet import UNetDiscriminator
 from wildsr.networks.vgg import VGGDiscriminator
-from wildsr.networks.weights import build_like, load_generator, load_weights, save_generator
+from wildsr.networks.weights import (
+    build_discriminator_like,
+    build_like,
+    load_generator,
+    load_weights,
+    save_generator,
+)
 
 __all__ = [
     "CompactNet",
@@ -17,6 +23,7 @@ __all__ = [
     "UNetDiscriminator",
     "VGGDiscriminator",
     "adapt_weights",
+    "build_discriminator_like",
     "build_like",
     "build_spandrel",
     "freeze",

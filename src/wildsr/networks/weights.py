@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wildsr.images import expanded
 from wildsr.io import UserError
-from wildsr.networks import compact, rrdb
+from wildsr.networks import compact, rrdb, unet, vgg
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
 from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, log_once, released_file
@@ -63,6 +63,21 @@ def build_like(source: str | Path | None, scale: int, channels: int) -> RRDBNet 
     if source is None:
         raise UserError("source: given nothing, wanted a file of weights or a released name; generator.weights=FILE")
     return load_generator(source).rebuild(scale, channels).train()
+
+
+def build_discriminator_like(source: str | Path | None, channels: int) -> nn.Module:
+    """Build a discriminator of the kind and size of the one in a file, with random weights, for images of `channels`.
+
+    Raises:
+        ValueError: as `load_weights`; or it is no UNetDiscriminator and no VGGDiscriminator.
+    """
+    if source is None:
+        raise UserError("source: given nothing, wanted a file of weights; discriminator.weights=FILE")
+    label, (state, _) = _read(source, "discriminator")
+    network = unet.from_state(state, channels) or vgg.from_state(state, channels)
+    if network is None:
+        raise UserError(f"{label}: neither a UNetDiscriminator nor a VGGDiscriminator; it has {some(list(state))}")
+    return network
 
 
 def save_generator(generator: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
