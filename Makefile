@@ -11,7 +11,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 EXTRAS := $(VENV)/.ready-extras
 
-.PHONY: help setup quickstart ablations test test-slow test-floor docs lint clean
+.PHONY: help setup quickstart ablations networks test test-slow test-floor docs lint clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -41,6 +41,9 @@ quickstart: $(READY)  ## train a first upscaler on sample photographs: 5 minutes
 ablations: $(READY)  ## the paper's ablations on the sample photographs, as one page: 10 minutes on 2 cores
 	@$(RUN) train.py -m experiment=quickstart name=ablations 'ablation=glob(*,exclude=no_sharpening)' stages.psnr.iterations=100 stages.gan.iterations=60 stages.psnr.iterations_per_epoch=1000 stages.gan.iterations_per_epoch=1000
 	$(VENV)/bin/wildsr report runs/ablations -o runs/ablations.html
+
+networks: $(EXTRAS)  ## what each network can do, by doing it: the table in docs/networks.md, 10 minutes on 2 cores
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/networks.py
 
 test: $(EXTRAS)  ## the test suite, under 10 minutes on 2 cores
 	@$(RUN) -m ruff check .

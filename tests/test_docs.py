@@ -36,7 +36,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
 def commands(page: Path) -> list[list[str]]:
     """The commands of this project in a page's shell blocks, as a shell divides them."""
     blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
-    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.replace("\\\n", "").splitlines()]
     lines = [
         line[next((i for i, word in enumerate(line) if "=" not in word), 0) :] for line in lines
     ]  # NAME=VALUE ahead

@@ -23,7 +23,7 @@ from wildsr.building import build_module, build_trainer, filtered_warnings, is_r
 from wildsr.config import build
 from wildsr.data import Batch
 from wildsr.io import GENERATOR, ConfigError, first_line
-from wildsr.networks import load_weights, save_generator
+from wildsr.networks import load_generator, load_weights, save_generator
 from wildsr.stage import Stage
 from wildsr.training import DegradedPhotographs, SuperResolution
 from wildsr.training.pairs import TrainingPair
@@ -34,6 +34,7 @@ IMAGES = 2  # of the batch: one more than BatchNorm and micro-batches want at le
 # LQ pixels. A patch is cut to less than twice as many, by a multiple of as many: what a network wants its sides to be
 # multiples of, such as windows or the halvings of a U-Net, then holds or fails as it does for the whole patch.
 PERIOD = 16
+SAME = 1e-3  # a quarter of an 8-bit level, by which a network may differ from its own file
 # What torch and networks of any make raise where sizes and choices do not fit. Other errors are bugs, with a traceback.
 MISFITS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ArithmeticError)
 
@@ -139,19 +140,27 @@ def take_iteration(trainer: L.Trainer, module: SuperResolution, pair: TrainingPa
 def check_generator(module: SuperResolution, lq: Tensor) -> None:
     """Save the averaged generator, load it as the next stage does, enlarge one image.
 
+    One that other programs are to read (`is_read_by_spandrel`) is also found by its weights alone, and compared.
+
     Raises:
-        ValueError: the result is not `scale` times the input.
+        ValueError: the result is not `scale` times the input; or the file is another network's.
     """
-    average: nn.Module = module.ema.module
+    average: nn.Module = module.ema.module.cpu()
     with TemporaryDirectory(prefix="wildsr-dry-run-") as folder:
         file = Path(folder) / GENERATOR
         save_generator(average, file, {})
         load_weights(average, file)
+        again = load_generator(file) if getattr(average, "is_read_by_spandrel", False) else None
     scale = int(average.scale)  # type: ignore[arg-type]
-    sr = upscale_batch(average.cpu(), lq.cpu())
+    sr = upscale_batch(average, lq.cpu())
     wanted = tuple(side * scale for side in lq.shape[-2:])
     if tuple(sr.shape[-2:]) != wanted:
         raise ConfigError(f"wanted {' x '.join(map(str, wanted))} pixels of scale={scale}, it gave {shape(sr)}")
+    if again is not None and not (difference := (upscale_batch(again, lq.cpu()) - sr).abs().max()) < SAME:
+        raise ConfigError(
+            f"its file comes back as another network, {difference * 255:.3g} levels off; wanted only options that "
+            "weights tell"
+        )
 
 
 def shape(images: Tensor) -> str:

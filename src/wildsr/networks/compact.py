@@ -62,6 +62,10 @@ class CompactNet(nn.Module):
     def forward(self, lq: Tensor) -> Tensor:
         return F.pixel_shuffle(self.body(lq), self.scale) + F.interpolate(lq, scale_factor=self.scale, mode="nearest")
 
+    def rebuild(self, scale: int, channels: int) -> CompactNet:
+        """Return a network of the same architecture, with random weights, for another scale and channels."""
+        return CompactNet(scale, channels, **self.sizes)
+
     def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return weights of this architecture for the own scale and channels; see `networks.ends`.
 

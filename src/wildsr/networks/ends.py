@@ -9,6 +9,7 @@ Its errors, of type ValueError, begin with a verb: the file's name is put in fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
@@ -108,3 +109,28 @@ def with_own(state: Mapping[str, Tensor], own: Mapping[str, Tensor], beginnings:
 
     kept = {name: tensor for name, tensor in state.items() if not is_free(name)}
     return kept | {name: tensor for name, tensor in own.items() if is_free(name)}
+
+
+def adapt_by_shape(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], given: int, wanted: int
+) -> dict[str, Tensor]:
+    """Return a network's weights from those of another of its kind, whose convolutions at the ends have any names.
+
+    What has the own shape is taken. What differs as the channels of the image do, from `given` to `wanted`, is made: in
+    its inputs shared or summed, in its outputs averaged. All else, such as the layers of another scale, stays as it is.
+    An empty dict where nothing is taken.
+    """
+    adapted, taken = dict(own), False
+    for name in own.keys() & state.keys():
+        (outputs, *inputs), (own_outputs, *own_inputs) = (list(part[name].shape) or [1] for part in (state, own))
+        if state[name].shape == own[name].shape:
+            adapted[name], taken = state[name], True
+        elif given == wanted or state[name].ndim != own[name].ndim:
+            continue
+        elif inputs == own_inputs and outputs * wanted == own_outputs * given and outputs % given == 0:
+            adapted[name] = average_outputs(state[name], given, wanted)
+        elif outputs == own_outputs and len(inputs) == 3 and inputs[1:] == own_inputs[1:]:
+            side = math.isqrt(inputs[0] // given)
+            if (inputs[0], own_inputs[0]) == (given * side**2, wanted * side**2):
+                adapted[name] = share_inputs(state[name], (given, side), (wanted, side))
+    return adapted if taken else {}

@@ -23,7 +23,9 @@ def freeze(network: nn.Module, names: Sequence[str]) -> None:
     """
     if isinstance(names, str):
         raise ConfigError(f"freeze: given {names!r}, wanted a list of names: [{names}]")
-    parameters = dict(network.named_parameters())
+    # Not named_parameters: a network may save itself in other names.
+    state = network.state_dict(keep_vars=True)
+    parameters = {name: value for name, value in state.items() if isinstance(value, nn.Parameter)}
     parts = [name.split(".") for name in parameters]
     known = {".".join(part[:length]) for part in parts for length in range(1, len(part) + 1)}
     for name in names:

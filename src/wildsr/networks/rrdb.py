@@ -16,6 +16,7 @@ from wildsr.checks import checked_integer
 from wildsr.io import ConfigError
 from wildsr.networks.ends import averaged, require_same_architecture, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
+from wildsr.networks.padding import reflect_to
 
 RESIDUAL_SCALE = 0.2  # of a dense block and of a block of three, in the released networks
 SLOPE = 0.2  # of every leaky ReLU in the released networks
@@ -112,7 +113,7 @@ class RRDBNet(nn.Module):
 
     def forward(self, lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
-        x = self.conv_first(F.pixel_unshuffle(reflect_to_multiple(lq, self.unshuffle), self.unshuffle))
+        x = self.conv_first(F.pixel_unshuffle(reflect_to(lq, self.unshuffle), self.unshuffle))
         x = x + self.conv_body(self.body(x))
         return self.enlarge(x)[..., : height * self.scale, : width * self.scale]
 
@@ -123,6 +124,10 @@ class RRDBNet(nn.Module):
                 x = _leaky(conv_up(F.interpolate(x, scale_factor=2, mode="nearest")))
         sr: Tensor = self.conv_last(_leaky(self.conv_hr(x)))
         return sr
+
+    def rebuild(self, scale: int, channels: int) -> RRDBNet:
+        """Return a network of the same architecture, with random weights, for another scale and channels."""
+        return RRDBNet(scale, channels, **self.sizes, dilation=self.dilation)
 
     def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return weights of this architecture for the own scale and channels; see `networks.ends`.
@@ -230,14 +235,3 @@ def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
 def _leaky(x: Tensor) -> Tensor:
     # In place: the convolution before it does not need its output for the gradient.
     return F.leaky_relu(x, SLOPE, inplace=True)
-
-
-def reflect_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Pad right and below to a multiple, by reflection that repeats where a side is shorter than the pad."""
-    for dim in (-2, -1):
-        size = x.shape[dim]
-        if size % multiple:
-            period = max(2 * size - 2, 1)
-            steps = torch.arange(size + -size % multiple, device=x.device) % period
-            x = x.index_select(dim, torch.minimum(steps, period - steps))
-    return x

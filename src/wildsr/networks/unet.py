@@ -85,6 +85,14 @@ class UNetDiscriminator(nn.Module):
         return self.conv9(x)
 
 
+def from_state(state: Mapping[str, Tensor], channels: int) -> UNetDiscriminator | None:
+    """Build the discriminator of the features that a state dict has, for images of `channels`; else None."""
+    first = state.get("conv0.weight")
+    if first is None or first.ndim != 4 or "conv9.weight" not in state:
+        return None
+    return UNetDiscriminator(channels, first.shape[0], spectral_norm="conv1.weight" not in state)
+
+
 class SpectralNorm(nn.Module):
     """Divide a weight by its largest singular value, estimated by one step of power iteration a forward in train mode.
 

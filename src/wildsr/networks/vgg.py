@@ -72,6 +72,15 @@ class VGGDiscriminator(nn.Module):
         return _leaky(self.get_submodule(f"bn{place}")(self.get_submodule(f"conv{place}")(x)))
 
 
+def from_state(state: Mapping[str, Tensor], channels: int) -> VGGDiscriminator | None:
+    """Build the discriminator of the features and size that a state dict has, for images of `channels`; else None."""
+    first, stages = state.get("conv0_0.weight"), sum(f"conv{stage}_0.weight" in state for stage in range(10))
+    size = next((size for size, known in STAGES.items() if known == stages), None)
+    if first is None or first.ndim != 4 or size is None:
+        return None
+    return VGGDiscriminator(channels, first.shape[0], size)
+
+
 def _leaky(x: Tensor) -> Tensor:
     # In place: neither BatchNorm nor a convolution needs its output for the gradient.
     return F.leaky_relu(x, SLOPE, inplace=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wildsr.images import expanded
 from wildsr.io import UserError
-from wildsr.networks import compact, rrdb
+from wildsr.networks import compact, rrdb, unet, vgg
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
 from wildsr.networks.released import DISCRIMINATORS, GENERATORS, Released, log_once, released_file
@@ -48,6 +48,36 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     check_fit(network, state, label)
     network.to_empty(device="cpu").load_state_dict(state)
     return network.eval()
+
+
+def build_like(source: str | Path | None, scale: int, channels: int) -> RRDBNet | CompactNet | SpandrelNet:
+    """Build a generator of the architecture and options of the one in a file, with random weights, in train mode.
+
+    Args:
+        source: as of `load_generator`.
+        scale, channels: of the network to be built; those of the file may differ (see `adapt_weights`).
+
+    Raises:
+        ValueError: as `load_generator`; or the architecture does not have this scale or these channels.
+    """
+    if source is None:
+        raise UserError("source: given nothing, wanted a file of weights or a released name; generator.weights=FILE")
+    return load_generator(source).rebuild(scale, channels).train()
+
+
+def build_discriminator_like(source: str | Path | None, channels: int) -> nn.Module:
+    """Build a discriminator of the kind and size of the one in a file, with random weights, for images of `channels`.
+
+    Raises:
+        ValueError: as `load_weights`; or it is no UNetDiscriminator and no VGGDiscriminator.
+    """
+    if source is None:
+        raise UserError("source: given nothing, wanted a file of weights; discriminator.weights=FILE")
+    label, (state, _) = _read(source, "discriminator")
+    network = unet.from_state(state, channels) or vgg.from_state(state, channels)
+    if network is None:
+        raise UserError(f"{label}: neither a UNetDiscriminator nor a VGGDiscriminator; it has {some(list(state))}")
+    return network
 
 
 def save_generator(generator: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -90,6 +120,8 @@ def read_for(network: nn.Module, source: str | Path) -> tuple[str, Found]:
     label, found = _read(source, "generator" if hasattr(network, "scale") else "discriminator")
     if any(".parametrizations." in name for name in network.state_dict()):
         found = found._replace(state=_rename_spectral_norm(found.state))
+    if hasattr(network, "convert_names"):
+        found = found._replace(state=network.convert_names(found.state))  # type: ignore[operator]
     return label, found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import pytest
 import safetensors
@@ -10,8 +11,9 @@ import torch
 from torch import nn
 
 from wildsr.apps.export import bundle
-from wildsr.apps.export.bundle import ALLOWED, FORMATS, check_formats, describe, write_file
-from wildsr.networks import CompactNet, RRDBNet, load_generator
+from wildsr.apps.export.arguments import DEFAULT, ENDINGS, FORMATS
+from wildsr.apps.export.bundle import ALLOWED, check_formats, describe, write_file
+from wildsr.networks import CompactNet, RRDBNet, build_spandrel, load_generator
 
 NETWORKS = {
     "rrdb": lambda: RRDBNet(4, 3, features=8, blocks=2, growth=32),  # spandrel knows growth 32 alone
@@ -32,11 +34,11 @@ def lqs() -> list[torch.Tensor]:
     return [torch.rand(3, 24, 32), torch.rand(3, 19, 13)]
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", ["safetensors", "pth", "onnx", "onnx_fp16"])
 def test_a_file_is_compared_and_carries_its_metadata(kind, generator, lqs, tmp_path):
-    if kind == "onnx":
+    if kind.startswith("onnx"):
         pytest.importorskip("onnxruntime")
-    file, metadata = tmp_path / f"a.{kind}", describe(generator) | {"licence": "CC0-1.0"}
+    file, metadata = tmp_path / f"a{ENDINGS[kind][0]}", describe(generator) | {"licence": "CC0-1.0"}
     written = write_file(generator, file, metadata, lqs)
     assert written.difference <= ALLOWED[kind] * 255
     assert (written.size, written.sha256) == (len(file.read_bytes()), hashlib.sha256(file.read_bytes()).hexdigest())
@@ -76,13 +78,13 @@ def test_onnxruntime_gives_the_same_within_1e_5_on_two_sizes(generator, lqs, tmp
             assert (torch.from_numpy(given) - generator(lq[None])).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", DEFAULT)
 def test_a_file_that_gives_another_image_is_refused(kind, lqs, tmp_path, monkeypatch):
     generator = CompactNet(2, 3, features=4, convs=1).eval()
-    monkeypatch.setattr(bundle, "_opened", lambda file: lambda lq: generator(lq) + 2e-5)
-    with pytest.raises(ValueError, match=r"^a\.\w+: loaded again it differs by 0\.0051\d* levels on a photograph$"):
+    monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: generator(lq) + 2e-5)
+    with pytest.raises(ValueError, match=r"^a\.\w+: loaded again it differs by 0\.0051\d* levels on a photograph"):
         write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
-    monkeypatch.setattr(bundle, "_opened", lambda file: lambda lq: generator(lq) * float("nan"))
+    monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: generator(lq) * float("nan"))
     with pytest.raises(ValueError, match="differs by nan levels"):
         write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
 
@@ -122,10 +124,43 @@ def test_a_network_of_spandrel_is_exported_where_its_graph_can_be_traced(lqs, tm
     torch.save(SwinIR(upscale=2, upsampler="pixelshuffledirect", **window).state_dict(), tmp_path / "swinir.pth")
     span, swinir = (load_generator(tmp_path / f"{name}.pth") for name in ("span", "swinir"))
     assert describe(span)["architecture"] == "SPAN"
-    for kind in FORMATS:
-        written = write_file(span, tmp_path / f"a.{kind}", describe(span), lqs)
-        assert written.difference <= (0.0255 if kind == "onnx" else 0)  # 1e-4 of the largest value, in levels
-    with pytest.raises(
-        ValueError, match=r"^b\.onnx: .* differs by .*; torch cannot trace this network, choose --formats"
-    ):
-        write_file(swinir, tmp_path / "b.onnx", {}, lqs)
+    for kind in DEFAULT:
+        for name, network in (("span", span), ("swinir", swinir)):
+            written = write_file(network, tmp_path / f"{name}.{kind}", describe(network), lqs)
+            assert written.difference <= (0.0255 if kind == "onnx" else 0)  # 1e-4 of the largest value, in levels
+    assert write_file(span, tmp_path / "a.fp16.onnx", {}, lqs).difference < 4
+    with pytest.raises(ValueError, match=r"^SpandrelNet: cannot be converted \(Unsupported: .*adaptive pooling"):
+        write_file(build_spandrel("SAFMN", 2, dim=12, n_blocks=1).eval(), tmp_path / "b.onnx", {}, lqs)
+
+
+def test_ncnn_files_are_whole_networks_by_the_names_that_viewers_ask_for(lqs, tmp_path):
+    ncnn = pytest.importorskip("ncnn")
+    torch.manual_seed(0)
+    for name in ("rrdb", "compact"):
+        network = NETWORKS[name]().eval()
+        written = write_file(network, tmp_path / f"{name}.param", {}, lqs)
+        assert written.difference < 0.01
+        net = ncnn.Net()
+        assert not net.load_param(str(tmp_path / f"{name}.param"))
+        assert not net.load_model(str(tmp_path / f"{name}.bin"))
+        assert (net.input_names(), net.output_names()) == (["data"], ["output"])
+    again = load_generator(tmp_path / "compact.param").state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_other_networks_go_to_ncnn_by_pnnx(lqs, tmp_path, monkeypatch):
+    pytest.importorskip("ncnn")
+    pytest.importorskip("spandrel")
+    torch.manual_seed(0)
+    network = build_spandrel("SPAN", 2, feature_channels=8).eval()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "pnnx", None)
+        with pytest.raises(ValueError, match=r"needs pnnx; pip install pnnx==\d+$"):
+            write_file(network, tmp_path / "a.param", {}, lqs)
+    pytest.importorskip("pnnx")
+    assert write_file(network, tmp_path / "a.param", {}, lqs).difference < 0.255
+    with pytest.raises(ValueError, match=r"ncnn|a\.param: loaded again it differs"):
+        write_file(build_spandrel("DAT", 2, **TINY_DAT).eval(), tmp_path / "b.param", {}, lqs)
+
+
+TINY_DAT = {"embed_dim": 32, "depth": [2], "num_heads": [2], "split_size": [4, 4], "upsampler": "pixelshuffledirect"}

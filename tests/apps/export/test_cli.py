@@ -47,7 +47,7 @@ def test_formats_are_chosen_and_dots_in_a_name_stay(weights, tmp_path, photograp
 
 
 def test_nothing_is_left_where_a_file_differs(weights, tmp_path, photographs, monkeypatch, capsys):
-    monkeypatch.setattr(bundle, "_opened", lambda file: lambda lq: load_generator(weights)(lq) + 1)
+    monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: load_generator(weights)(lq) + 1)
     call = ["export", weights, "-o", str(tmp_path / "out" / "mine"), "--photo", str(photographs / "a.png")]
     assert main([*call, "--formats", "safetensors", "pth"]) == 1
     error = capsys.readouterr().err

@@ -9,17 +9,29 @@ from pathlib import Path
 from wildsr.apps.common.arguments import Parser
 from wildsr.images import OUTPUT_SUFFIXES
 
-FORMATS = ("safetensors", "pth", "onnx")
+# Formats by the endings of their files.
+ENDINGS = {
+    "safetensors": (".safetensors",),
+    "pth": (".pth",),
+    "onnx": (".onnx",),
+    "onnx_fp16": (".fp16.onnx",),
+    "ncnn": (".param", ".bin"),
+}
+FORMATS = tuple(ENDINGS)
+DEFAULT = ("safetensors", "pth", "onnx")
 DESCRIPTION = """Write a generator as a bundle:
 
   NAME.safetensors, NAME.pth   weights in the released names, for this and other programs that know Real-ESRGAN's
                                networks; with architecture, scale, origin and licence as metadata
-  NAME.onnx                    for any runtime of ONNX; images and batches of any size
+  NAME.onnx                    for any runtime of ONNX; images of any size
+  NAME.fp16.onnx               the same in float16; input and output stay float32
+  NAME.param, NAME.bin         for ncnn, by the names that Upscayl and realesrgan-ncnn-vulkan read; networks other than
+                               RRDBNet and CompactNet want pnnx
   NAME.md, NAME.png            a model card with the run's scores, and what the network does to two photographs
 
   wildsr export runs/quickstart/gan/generator.safetensors -o release/mine --licence CC-BY-4.0
   wildsr export runs/quickstart/gan/checkpoints/last.ckpt -o mine --formats pth
-  wildsr export realesr-animevideov3 -o anime --formats onnx --photo drawing.png
+  wildsr export realesr-animevideov3 -o anime --formats onnx onnx_fp16 ncnn --photo drawing.png
 
 CKPT is a file (.safetensors, .pth, .ckpt) or the name of a released network. Each file is loaded again and compared
 with the checkpoint on photographs; a bundle of which one differs is not written."""
@@ -33,8 +45,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "-o", "--output", type=Path, metavar="NAME", required=True, help="Name of the files, without a suffix."
     )
     parser.add_argument(
-        "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT",
-        help=f"Formats of the weights, of {', '.join(FORMATS)} (default: all).",
+        "--formats", nargs="+", choices=FORMATS, default=DEFAULT, metavar="FORMAT",
+        help=f"Formats of the weights, of {', '.join(FORMATS)} (default: {' '.join(DEFAULT)}).",
     )  # fmt: skip
     parser.add_argument(
         "--licence", default="", metavar="SPDX", help="Licence of the weights, by its SPDX name (default: not stated)."
@@ -45,7 +57,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--overwrite", action="store_true", help="Replace existing files.")
     given = parser.parse_args(words)
     if given.output.name in ("", "..") or given.output.suffix in (
-        *(f".{kind}" for kind in FORMATS),
+        *(ending for endings in ENDINGS.values() for ending in endings),
         *OUTPUT_SUFFIXES,
         ".md",
     ):

@@ -15,16 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from wildsr import __version__
-from wildsr.apps.export.arguments import FORMATS
-from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, to_onnx
+from wildsr.apps.export.arguments import ENDINGS, FORMATS
+from wildsr.apps.upscale.graphs.ncnn import NcnnModel, open_ncnn, to_ncnn
+from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, to_half, to_onnx
+from wildsr.apps.upscale.graphs.pnnx import by_pnnx
 from wildsr.images import write_whole
 from wildsr.io import UserError
 from wildsr.networks import load_generator, save_generator
 
 # Largest allowed difference, of the largest value: files of weights are loaded bit for bit; onnxruntime adds float32
-# numbers in another order.
-ALLOWED = {"safetensors": 0.0, "pth": 0.0, "onnx": 1e-5}
-NEEDED = {"onnx": ("onnx", "onnxruntime")}  # the second to compare
+# numbers in another order, pnnx merges layers, and float16 has 11 bits.
+ALLOWED = {"safetensors": 0.0, "pth": 0.0, "onnx": 1e-5, "onnx_fp16": 4 / 255, "ncnn": 1e-3}
+NEEDED = {  # the last to compare
+    "onnx": ("onnx", "onnxruntime"),
+    "onnx_fp16": ("onnx", "onnxruntime"),
+    "ncnn": ("ncnn",),
+}
 
 
 class Written(NamedTuple):
@@ -60,7 +66,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
 
     Args:
         generator: on the CPU, in eval mode.
-        file: its suffix names one of FORMATS.
+        file: its ending names one of FORMATS; the .bin of an ncnn .param is written beside it.
         metadata: texts that the file carries.
         lqs: images, (C, h, w), of several sizes.
 
@@ -68,13 +74,9 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         UserError: what was loaded again gives another result.
         OSError: the file cannot be written.
     """
-    name = file.suffix[1:]
-    if name == "onnx":
-        content = to_onnx(generator, metadata)
-        write_whole(file, lambda stream: stream.write(content))
-    else:
-        save_generator(generator, file, metadata)
-    again = _opened(file)
+    name = next(kind for kind in reversed(FORMATS) if file.name.endswith(ENDINGS[kind][0]))
+    _write(generator, name, file, metadata)
+    again = _opened(file, name)
     is_traced = name == "onnx" and not hasattr(generator, "write_graph")
     allowed = SAME if is_traced else ALLOWED[name]
     difference = 0.0
@@ -82,17 +84,41 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         with torch.inference_mode():
             wanted = generator(lq[None])
             given = again(lq[None])
+        if name == "ncnn" and not hasattr(generator, "write_graph"):  # what is inside of the padding, not clamped
+            given = given.clamp(0, 1)
         worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
         if not worst <= allowed * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
-            others = "; torch cannot trace this network, choose --formats safetensors pth" if is_traced else ""
+            others = "; choose other --formats, such as safetensors pth" if name not in ("safetensors", "pth") else ""
             raise UserError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph{others}")
         difference = max(difference, worst * 255)
+    return describe_file(file, difference)
+
+
+def describe_file(file: Path, difference: float) -> Written:
+    """Return what is told of a file that was compared."""
     return Written(file, difference, file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
-def _opened(file: Path) -> Callable[[Tensor], Tensor]:
-    if file.suffix != ".onnx":
+def _write(generator: nn.Module, name: str, file: Path, metadata: Mapping[str, str]) -> None:
+    if name == "ncnn":
+        is_written = hasattr(generator, "write_graph")
+        model = to_ncnn(generator, whole=True) if is_written else by_pnnx(generator)
+        write_whole(file, lambda stream: stream.write(model.param.encode()))
+        write_whole(file.with_suffix(".bin"), lambda stream: stream.write(model.bin))
+    elif name in ("onnx", "onnx_fp16"):
+        content = to_onnx(generator, metadata)
+        content = to_half(content) if name == "onnx_fp16" else content
+        write_whole(file, lambda stream: stream.write(content))
+    else:
+        save_generator(generator, file, metadata)
+
+
+def _opened(file: Path, name: str) -> Callable[[Tensor], Tensor]:
+    if name in ("safetensors", "pth"):
         return load_generator(file)
+    if name == "ncnn":
+        run = open_ncnn(NcnnModel(file.read_text(), file.with_suffix(".bin").read_bytes()))
+        return lambda lq: run(lq[0])[None]
     import onnxruntime
 
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

@@ -123,10 +123,10 @@ def _use(generator: nn.Module, files: Sequence[Written]) -> str:
         call = f"model = spandrel.ModelLoader().load_from_file({weights!r})"
         parts.append(f"```python\nimport spandrel\n{call}  # (B, C, H, W) float32 in [0, 1]\n```")
     if ".onnx" in names:
-        shape = f"(B, {generator.channels}, H, W)"
+        shape = f"({'B' if getattr(generator, 'takes_batches', True) else 1}, {generator.channels}, H, W)"
         parts.append(
             f"```python\nimport onnxruntime\nsession = onnxruntime.InferenceSession({names['.onnx']!r})\n"
-            f'(sr,) = session.run(["sr"], {{"lq": lq}})  # {shape} float32 in [0, 1], of any B, H and W\n```'
+            f'(sr,) = session.run(["sr"], {{"lq": lq}})  # {shape} float32 in [0, 1], of any size\n```'
         )
     return "\n\n".join(parts)
 

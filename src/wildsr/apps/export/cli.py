@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
-from wildsr.apps.export.arguments import FORMATS
-from wildsr.apps.export.bundle import Written, check_formats, describe, write_file
+from wildsr.apps.export.arguments import ENDINGS, FORMATS
+from wildsr.apps.export.bundle import Written, check_formats, describe, describe_file, write_file
 from wildsr.apps.export.card import Shown, degrade_photographs, draw_comparison, format_card
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
@@ -26,7 +26,8 @@ from wildsr.networks import load_generator
 def main(given: argparse.Namespace) -> int:
     """Write the bundle. Returns the exit code."""
     name = given.output.name
-    names = [f"{name}.{kind}" for kind in FORMATS if kind in given.formats] + [f"{name}.png", f"{name}.md"]
+    names = [name + ending for kind in FORMATS if kind in given.formats for ending in ENDINGS[kind]]
+    names += [f"{name}.png", f"{name}.md"]
     refuse_clashes([given.output.parent / file for file in names], given.overwrite)
     require_writable(given.output)
     check_formats(given.formats)
@@ -71,7 +72,10 @@ def write_bundle(
         files = []
         for name in weights:
             progress.update(task, description=f"{name}: writing and comparing")
-            files.append(write_file(generator, folder / name, metadata, crop_views(pairs)))
+            if name.endswith(".bin"):  # written and compared with its .param
+                files.append(describe_file(folder / name, files[-1].difference))
+            else:
+                files.append(write_file(generator, folder / name, metadata, crop_views(pairs)))
             progress.advance(task)
         progress.update(task, description=f"{image}: enlarging photographs")
         save_picture(draw_comparison(generator, pairs), folder / image)

@@ -9,25 +9,27 @@ residual sums and all but the body stay float32), so no backend does it unasked.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wildsr.apps.upscale.choices import BACKENDS, FASTEST, NAMES, check_device, is_installed
-from wildsr.apps.upscale.graphs.ncnn import LAST, to_ncnn
-from wildsr.apps.upscale.graphs.onnx import LQ, SR, differs, to_onnx
+from wildsr.apps.upscale.graphs.ncnn import open_ncnn, to_ncnn
+from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, differs, to_onnx
+from wildsr.apps.upscale.graphs.pnnx import PNNX, by_pnnx
 from wildsr.images import first_line
 from wildsr.io import UserError
 from wildsr.networks.eager import Eager
 from wildsr.networks.memory import numbers_per_pixel
 from wildsr.networks.overlap import Tiling, tiling_of
-from wildsr.networks.rrdb import reflect_to_multiple
+from wildsr.networks.padding import reflect_to
 from wildsr.networks.tiling import Upscaler, check_channels
+
+CLOSE = 1e-3  # a quarter of a level, by which ncnn may differ where pnnx merged layers
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -71,17 +73,22 @@ def open_backend(
         raise UserError(f"backend {name} has no half precision here; wanted torch")
     if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
         raise UserError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
-    if name == "ncnn" and not hasattr(generator, "write_graph"):
-        raise UserError(f"backend ncnn cannot run {type(generator).__name__}, which has no write_graph; wanted torch")
+    if name == "ncnn" and not hasattr(generator, "write_graph") and not is_installed("pnnx"):
+        raise UserError(f"backend ncnn needs pnnx for {type(generator).__name__}; pip install {PNNX}, or wanted torch")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)
     scale, channels = int(generator.scale), int(generator.channels)  # type: ignore[arg-type]
     try:
         forward = MAKERS[name](generator)
+    except UserError as error:
+        raise UserError(f"backend {name}: {error}; wanted torch") from error
     except ImportError as error:  # installed, but not for this machine
         raise UserError(f"backend {name} cannot be loaded ({first_line(error)}); wanted torch") from error
-    if not hasattr(generator, "write_graph") and (difference := differs(generator, forward)):
+    if not getattr(generator, "takes_batches", True):
+        forward = partial(_one_by_one, forward)
+    same = CLOSE if name == "ncnn" else SAME
+    if not hasattr(generator, "write_graph") and (difference := differs(generator, forward, same)):
         raise UserError(f"backend {name} {difference} with {type(generator).__name__}; wanted torch")
     return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), forward)
 
@@ -138,34 +145,25 @@ def _openvino(generator: nn.Module) -> Forward:
 
 
 def _ncnn(generator: nn.Module) -> Forward:
-    import ncnn
-
-    model, network = to_ncnn(generator), ncnn.Net()
-    network.opt.num_threads = torch.get_num_threads()
-    network.opt.use_fp16_storage = network.opt.use_fp16_packed = network.opt.use_fp16_arithmetic = False
-    with tempfile.TemporaryDirectory() as folder:  # ncnn copies weights out of a file, and keeps pointers into memory
-        file = Path(folder, "network.bin")
-        file.write_bytes(model.bin)
-        if network.load_param_mem(model.param) or network.load_model(str(file)):
-            raise UserError(f"ncnn cannot load this {type(generator).__name__}")
+    is_written = hasattr(generator, "write_graph")
+    run = open_ncnn(to_ncnn(generator) if is_written else by_pnnx(generator))
     generator = generator.cpu().to(memory_format=torch.channels_last)
-    multiple, scale = getattr(generator, "unshuffle", 1), int(generator.scale)  # type: ignore[arg-type]
+    scale = int(generator.scale)  # type: ignore[arg-type]
+    multiple = int(getattr(generator, "multiple", getattr(generator, "unshuffle", 1)))
+    least = int(getattr(generator, "least", 0))
 
     def one(image: Tensor) -> Tensor:
-        array = _array(reflect_to_multiple(image, multiple))  # ncnn.Mat keeps a pointer to it, not it
-        extractor = network.create_extractor()
-        extractor.input(LQ, ncnn.Mat(array))
-        failed, last = extractor.extract(LAST)
-        if failed:
-            raise MemoryError(f"ncnn cannot enlarge {image.shape[-1]} x {image.shape[-2]} pixels")
-        sr = torch.from_numpy(np.array(last))
-        del extractor, last  # their memory, before more is taken
+        sr = run(reflect_to(image, multiple, least))
         if hasattr(generator, "write_trunk"):
             sr = generator.enlarge(sr[None].contiguous(memory_format=torch.channels_last))[0]  # type: ignore[operator]
         height, width = (scale * side for side in image.shape[-2:])
-        return sr[:, :height, :width]
+        return sr[:, :height, :width] if is_written else sr[:, :height, :width].clamp(0, 1)
 
     return lambda lq: torch.stack([one(image) for image in lq.cpu()]).to(lq.device)
+
+
+def _one_by_one(run: Forward, lq: Tensor) -> Tensor:
+    return torch.cat([run(image[None]) for image in lq])
 
 
 def _array(lq: Tensor) -> np.ndarray:

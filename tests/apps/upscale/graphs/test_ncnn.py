@@ -30,7 +30,7 @@ def test_every_blob_has_one_writer_and_one_reader():
         written += fields[4 + inputs : 4 + inputs + outputs]
     assert len(set(written)) == len(written) == int(lines[1][1])
     assert len(set(read)) == len(read)
-    assert set(written) - set(read) == {"last"}
+    assert set(written) - set(read) == {"output"}
     assert set(read) <= set(written)
 
 

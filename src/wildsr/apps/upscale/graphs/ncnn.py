@@ -9,14 +9,19 @@ by its pixel-unshuffle.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from wildsr.io import UserError
 from wildsr.networks.ncnn import MAGIC
 
-LQ, LAST = "lq", "last"  # names of input and output
+LQ, LAST = "data", "output"  # names of input and output, by which realesrgan-ncnn-vulkan and Upscayl ask for them
 FLOAT32 = bytes(4)  # what precedes a convolution's weights: kept as they are
 LEAKY, SUM, NEAREST = 2, 1, 1  # ncnn's numbers: a convolution's activation, an Eltwise's operation, an Interp's mode
 
@@ -28,14 +33,18 @@ class NcnnModel(NamedTuple):
     bin: bytes
 
 
-def to_ncnn(generator: nn.Module) -> NcnnModel:
+def to_ncnn(generator: nn.Module, whole: bool = False) -> NcnnModel:
     """Convert a network that has `write_graph`, of one with `write_trunk` the trunk; layers bear the released names.
+
+    Args:
+        whole: of one with `write_trunk` what comes after the trunk, too.
 
     Raises:
         ValueError: it has neither.
     """
     writer = _NcnnWriter(generator)
-    write = getattr(generator, "write_trunk", None) or getattr(generator, "write_graph", None)
+    graph = getattr(generator, "write_graph", None)
+    write = graph if whole else getattr(generator, "write_trunk", graph)
     if write is None:
         raise UserError(f"{type(generator).__name__} cannot be converted to ncnn; it has no write_graph")
     write(writer, LQ)
@@ -44,6 +53,37 @@ def to_ncnn(generator: nn.Module) -> NcnnModel:
     blobs = sum(len(layer.outputs) for layer in layers)
     lines = [MAGIC, f"{len(layers)} {blobs}", *(layer.line() for layer in layers), ""]
     return NcnnModel("\n".join(lines), b"".join(writer.numbers))
+
+
+def open_ncnn(model: NcnnModel) -> Callable[[Tensor], Tensor]:
+    """Return what runs a model on an image, (C, H, W) float32 on the CPU, in as many threads as torch is set to.
+
+    Raises:
+        ImportError: ncnn is not installed.
+        ValueError: ncnn cannot load it, such as one with a layer that it does not know.
+        MemoryError: as it runs, ncnn gives no result.
+    """
+    import ncnn
+
+    network = ncnn.Net()
+    network.opt.num_threads = torch.get_num_threads()
+    network.opt.use_fp16_storage = network.opt.use_fp16_packed = network.opt.use_fp16_arithmetic = False
+    with TemporaryDirectory() as folder:  # ncnn copies weights out of a file, and keeps pointers into memory
+        file = Path(folder, "network.bin")
+        file.write_bytes(model.bin)
+        if network.load_param_mem(model.param) or network.load_model(str(file)):
+            raise UserError("ncnn cannot load it")
+
+    def run(image: Tensor) -> Tensor:
+        array = image.contiguous().numpy()  # ncnn.Mat keeps a pointer to it, not it
+        extractor = network.create_extractor()
+        extractor.input(LQ, ncnn.Mat(array))
+        failed, last = extractor.extract(LAST)
+        if failed:
+            raise MemoryError(f"ncnn cannot enlarge {image.shape[-1]} x {image.shape[-2]} pixels")
+        return torch.from_numpy(np.array(last))
+
+    return run
 
 
 class _Layer(NamedTuple):

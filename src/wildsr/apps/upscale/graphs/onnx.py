@@ -46,8 +46,30 @@ def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> 
     return content
 
 
+def to_half(content: bytes) -> bytes:
+    """Return a float32 ONNX with weights and computations in float16; input and output stay float32.
+
+    Raises:
+        ValueError: onnxruntime, which has the conversion, is not installed; or it fails.
+    """
+    import onnx
+
+    try:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+    except ImportError:
+        raise UserError("ONNX in float16 needs onnxruntime, which is not installed; pip install onnxruntime") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # weights below float16's least, which become 0
+        try:
+            model = convert_float_to_float16(onnx.load_from_string(content), keep_io_types=True)
+        except Exception as error:  # of any type
+            raise UserError(f"cannot be converted to float16 ({first_line(error)[:200]})") from error
+    half: bytes = model.SerializeToString()
+    return half
+
+
 @torch.inference_mode()
-def differs(generator: nn.Module, run: Callable[[Tensor], Tensor]) -> str:
+def differs(generator: nn.Module, run: Callable[[Tensor], Tensor], same: float = SAME) -> str:
     """Say at which of SIZES a conversion gives another result than the generator; "" where it does at none."""
     random = torch.Generator().manual_seed(0)
     for batch, height, width in SIZES:
@@ -57,7 +79,7 @@ def differs(generator: nn.Module, run: Callable[[Tensor], Tensor]) -> str:
             given = run(lq)
         except Exception:  # each runtime has types of its own
             return f"fails for {batch} of {width} x {height} pixels"
-        if given.shape != wanted.shape or not (given - wanted).abs().max() < SAME:
+        if given.shape != wanted.shape or not (given - wanted).abs().max() < same:
             return f"gives another result for {batch} of {width} x {height} pixels"
     return ""
 
@@ -84,8 +106,11 @@ def _written(generator: nn.Module) -> ModelProto:
 
 def _traced(generator: nn.Module) -> bytes:
     memory, name = io.BytesIO(), type(generator).__name__
-    example = torch.zeros(2, int(getattr(generator, "channels", 3)), 64, 64)  # whole windows of whichever size
-    free = {LQ: {0: "batch", 2: "height", 3: "width"}, SR: {0: "batch", 2: "height_sr", 3: "width_sr"}}
+    batch = 2 if getattr(generator, "takes_batches", True) else 1
+    example = torch.zeros(batch, int(getattr(generator, "channels", 3)), 64, 64)  # whole windows of whichever size
+    free = {LQ: {2: "height", 3: "width"}, SR: {2: "height_sr", 3: "width_sr"}}
+    if batch > 1:
+        free = {name: {0: "batch", **sides} for name, sides in free.items()}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what becomes constant shows when the result is compared
