@@ -74,7 +74,8 @@ def open_backend(
     if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
         raise UserError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
     if name == "ncnn" and not hasattr(generator, "write_graph") and not is_installed("pnnx"):
-        raise UserError(f"backend ncnn needs pnnx for {type(generator).__name__}; pip install {PNNX}, or wanted torch")
+        kind = type(generator).__name__
+        raise UserError(f"backend ncnn cannot run {kind}, which has no write_graph; pip install {PNNX}, or wanted torch")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)
