@@ -26,6 +26,7 @@ VERBS = {
     "report": "a run's page of scores, images and curves anew, or several runs side by side",
     "dashboard": "lay out a dashboard of the curves and panels on wandb",
     "demo": "a page on this machine: upscale an image, or degrade one by hand and copy the recipe",
+    "match": "find the degradation that made your pictures, as recipes that training draws from",
     "prepare": "bring a published dataset, or images of your own, and cut them into sub-images to train on",
 }
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
+from wildsr.degradation.pool import pool_digest
 from wildsr.io import UserError, first_line
 
 CONFIG, LAST = "config.yaml", "last.ckpt"
@@ -28,6 +29,7 @@ PARTS = (
 )  # fmt: skip
 STAGE_KEYS = ("number", "losses", "lr", "ema_decay", "clip_gradients", "predecessor")
 PLACES = ("root", "lq", "hq", "hint", "file")  # keys that say where something is; a digest says what it is
+POOL = "degradation.recipes"
 MAX_SHOWN = 5  # differing keys that a message names
 
 log = logging.getLogger(__name__)
@@ -129,6 +131,8 @@ def refuse_other_settings(now: Settings, folder: Path, start: Start | None) -> N
         if "stages" not in config:
             raise OldRunError(folder)
         earlier[folder] = stage_settings(config, folder.name, now["generator.weights"] is not None)
+        if POOL in earlier[folder] and POOL in now:  # it names a file: what that held then, only a checkpoint says
+            earlier[folder][POOL] = now[POOL]
     for where, before in earlier.items():
         changed = [key for key in sorted(before | now) if not _is_same(key, before, now)]
         if changed:
@@ -161,7 +165,10 @@ def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True
         del parts[key]
     if not has_own_start:
         parts["generator"] = {**cfg["generator"], "weights": None}
-    return dict(_leaves("", parts))
+    found = dict(_leaves("", parts))
+    if found.get(POOL) is not None:  # what a file of recipes holds counts, not where it is
+        found[POOL] = pool_digest(found[POOL]) or found[POOL]
+    return found
 
 
 def is_adversarial(term: Mapping[str, Any]) -> bool:
