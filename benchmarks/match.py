@@ -21,7 +21,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,6 +176,10 @@ def make_target(name: str, photographs: list[Image.Image], folder: Path) -> list
     return made
 
 
+def count(marks: Iterable[object]) -> int:
+    return sum(map(bool, marks))
+
+
 def recover(made: list[Made], folder: Path, inference: Inference) -> dict[str, object]:
     """Match a target's folder, and compare with the truth; write its pool beside the folder."""
     findings = infer(measure_files(find_images(folder)), inference)
@@ -187,16 +191,16 @@ def recover(made: list[Made], folder: Path, inference: Inference) -> dict[str, o
     allowed = [max(1.0, 0.15 * truth.noise) for truth in made]
     return {
         "jpeg error": float(np.median(both)) if both else None,
-        "jpeg wrongly found or missed": sum((ours is None) != (truth is None) for ours, truth in qualities),
+        "jpeg wrongly found or missed": count((ours is None) != (truth is None) for ours, truth in qualities),
         "noise true": float(np.median([truth.noise for truth in made])),
         "noise found": float(np.median([noise[1] for noise in noises])),
         "noise error": float(np.median(errors)),
         "noise signed": float(np.median([n[1] - truth.noise for n, truth in zip(noises, made, strict=True)])),
-        "noise within": sum(error <= limit for error, limit in zip(errors, allowed, strict=True)),
-        "noise covered": sum(n[0] - 0.5 <= truth.noise <= n[2] + 0.5 for n, truth in zip(noises, made, strict=True)),
+        "noise within": count(error <= limit for error, limit in zip(errors, allowed, strict=True)),
+        "noise covered": count(n[0] - 0.5 <= truth.noise <= n[2] + 0.5 for n, truth in zip(noises, made, strict=True)),
         "blur found": float(np.median([summary(one.posterior.recipes)["blur"][1] for one in findings])),
         "halo found": float(np.median([summary(one.posterior.recipes)["halo"][1] for one in findings])),
-        "surprising": sum(one.posterior.surprise > 1 for one in findings),
+        "surprising": count(one.posterior.surprise > 1 for one in findings),
         "called clean": bool(is_clean(findings)),
         "images": len(made),
     }

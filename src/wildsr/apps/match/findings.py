@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wildsr.apps.match.inference import Inference, Posterior, summary
 from wildsr.apps.match.jpeg import FoundJpeg, find_jpeg, read_tables
-from wildsr.apps.match.statistics import LEAST, is_photograph, measure, planes_of
+from wildsr.apps.match.statistics import LEAST, is_photograph, measure
 from wildsr.degradation.recipe import Recipe
 from wildsr.images import find_images, first_line, read_image
 from wildsr.io import UserError
@@ -76,7 +76,7 @@ def measure_files(files: Sequence[Path]) -> list[MeasuredImage]:
 
 def jpeg_of(file: Path, image: Tensor) -> FoundJpeg | None:
     """Return the last JPEG of an image: by its file's tables, else by its pixels; None where none is found."""
-    return read_tables(file) or find_jpeg(planes_of(image)[0])
+    return read_tables(file) or find_jpeg(image)
 
 
 def infer(images: Sequence[MeasuredImage], inference: Inference) -> list[ImageFinding]:
@@ -133,7 +133,7 @@ def is_clean(findings: Sequence[ImageFinding]) -> bool:
     pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
     compressed = [one.jpeg is not None and one.jpeg.quality < CLEAN_QUALITY for one in findings]
     limits = {"noise": CLEAN_NOISE, "blur": CLEAN_BLUR, "halo": CLEAN_HALO}
-    return np.mean(compressed) < 0.5 and all(pooled[key][1] < limit for key, limit in limits.items())
+    return bool(np.mean(compressed) < 0.5) and all(pooled[key][1] < limit for key, limit in limits.items())
 
 
 def unknowns(findings: Sequence[ImageFinding]) -> list[str]:

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 from PIL.JpegImagePlugin import get_sampling
 from scipy.fft import dctn
+from torch import Tensor
 
 from wildsr.degradation.libjpeg import USUAL, luma_table
 from wildsr.images.files import opened
 
 SAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}  # as Pillow counts them
+LUMA = (0.299, 0.587, 0.114)
 SIDE = 256  # pixels of an image's middle in which a grid is searched
 # A coefficient of decoded luma is off its step by the rounding of luma (1/12) and of the three colours (0.037).
-ROUNDING = np.sqrt(1 / 12 + 0.299**2 / 12 + 0.587**2 / 12 + 0.114**2 / 12)
-OUTLIERS = 0.05  # share of coefficients that clipped pixels move anywhere
+ROUNDING = np.sqrt((1 + sum(weight**2 for weight in LUMA)) / 12)
+OUTLIERS = 0.05  # share of coefficients that clipped chroma moves anywhere
 EVIDENCE = 40.0  # nats above "no JPEG", below which none is claimed; noise and photographs stay below 10
 QUALITIES = range(10, 96)  # above, the steps are 1 and leave no comb
 
@@ -51,19 +53,24 @@ def read_tables(file: Path) -> FoundJpeg | None:
     return FoundJpeg(best + 1, sampling, "file", is_exact=off[best] == 0)
 
 
-def find_jpeg(luma: np.ndarray) -> FoundJpeg | None:
-    """Find the JPEG that luma (H, W) in 8-bit levels was decoded from, whatever it was saved as since.
+def find_jpeg(image: Tensor) -> FoundJpeg | None:
+    """Find the JPEG that (3, H, W) uint8 was decoded from, whatever it was saved as since.
 
     At the phase whose blocks have most coefficients near zero, and at that of the file's own corner, the quality is
     sought whose steps the coefficients are multiples of. None where no quality is much likelier than none.
     """
-    height, width = (min(SIDE, side) for side in luma.shape)
-    top, left = ((side - kept) // 2 // 8 * 8 for side, kept in zip(luma.shape, (height, width), strict=True))
-    part = luma[top : top + height, left : left + width]
+    height, width = (min(SIDE, side) for side in image.shape[-2:])
+    top, left = ((side - kept) // 2 // 8 * 8 for side, kept in zip(image.shape[-2:], (height, width), strict=True))
+    colours = image[:, top : top + height, left : left + width].numpy().astype(np.float32)
+    luma = np.tensordot(LUMA, colours, 1)
+    # A colour that was clipped moved luma, too.
+    clipped = ((colours < 1) | (colours > 254)).any(0)
     phases = [(y, x) for y in range(8) for x in range(8)]
-    zeros = [_near_zero(blocks_of(part[y:, x:])) for y, x in phases]
-    candidates = dict.fromkeys([(0, 0), phases[int(np.argmax(zeros))]])
-    found = [(*_best_quality(blocks_of(part[y:, x:])), (y, x)) for y, x in candidates]
+    zeros = [_near_zero(blocks_of(luma[y:, x:])) for y, x in phases]
+    found = []
+    for y, x in dict.fromkeys([(0, 0), phases[int(np.argmax(zeros))]]):
+        whole = ~blocks_of(clipped[y:, x:]).any((1, 2))
+        found.append((*_best_quality(blocks_of(luma[y:, x:])[whole]), (y, x)))
     evidence, quality, phase = max(found)
     return FoundJpeg(quality, USUAL, "pixels", phase) if evidence > EVIDENCE else None
 
@@ -91,8 +98,7 @@ def _near_zero(blocks: np.ndarray) -> float:
 
 def _best_quality(blocks: np.ndarray) -> tuple[float, int]:
     """Return the log-likelihood ratio of the likeliest quality against none, and that quality."""
-    clipped = (blocks.min((1, 2)) <= 1) | (blocks.max((1, 2)) >= 254)
-    coefficients = transform(blocks[~clipped])
+    coefficients = transform(blocks)
     places = [(v, u) for v in range(5) for u in range(5) if 0 < u + v < 6]
     values = np.stack([coefficients[:, v, u] for v, u in places])
     scores = [(_evidence(values, np.array([_table(quality)[place] for place in places])), quality)
