@@ -43,7 +43,7 @@ def test_white_noise_has_its_strength_no_correlation_and_no_bands():
     assert found[INDEX["noise_25"]] - found[INDEX["noise_half"]] == pytest.approx(np.log(2), abs=0.2)  # of 4 pixels
     assert abs(found[INDEX["correlation"]]) < 0.08
     assert abs(found[INDEX["active_high"]]) < 0.1 and abs(found[INDEX["active_middle"]]) < 0.1
-    assert found[INDEX["colour_25"]] == pytest.approx(np.log(0.15), abs=1e-3)  # grey: none but the floor
+    assert found[INDEX["colour"]] == pytest.approx(np.log(0.15), abs=1e-3)  # grey: none but the floor
 
 
 def test_a_plane_and_straight_edges_are_no_noise():

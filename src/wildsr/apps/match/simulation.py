@@ -29,11 +29,11 @@ from wildsr.images import to_float, to_uint8, write_whole
 FOLDER = platformdirs.user_cache_path("wildsr", appauthor=False) / "match"
 # Of the scikit-image wheel; astronaut and coffee are held out for validation and for tests of this.
 PHOTOGRAPHS = (
-    "chelsea.png", "motorcycle_left.png", "rocket.jpg", "ihc.png", "camera.png", "gravel.png", "brick.png",
-    "retina.jpg",
+    "chelsea.png", "motorcycle_left.png", "rocket.jpg", "camera.png", "coins.png", "clock_motion.png", "moon.png",
+    "retina.jpg", "hubble_deep_field.jpg", "motorcycle_right.png", "ihc.png", "brick.png",
 )  # fmt: skip
 SIDE = 128  # LQ pixels of a simulated image
-RECIPES = 2000
+RECIPES = 3000
 
 
 def prior(scale: int) -> DegradationSpec:

@@ -20,8 +20,8 @@ NAMES = {
     "noise_dark": "noise in the flattest sixth of the dark third, log of levels",
     "noise_bright": "noise in the flattest sixth of the bright third, log of levels",
     "noise_half": "noise at half the size, log of levels",
-    "colour_10": "noise of colour in the flattest tenth, log of levels",
-    "colour_25": "noise of colour in the flattest quarter, log of levels",
+    "colour": "noise of colour in the flattest quarter, log of levels",
+    "colour_half": "noise of colour at half the size, where chroma is kept, log of levels",
     "correlation": "correlation of neighbouring pixels in the flattest blocks",
     "flat_high": "high against middle bands in the flattest blocks, log",
     "flat_middle": "middle against low bands in the flattest blocks, log",
@@ -66,15 +66,21 @@ def measure(image: Tensor) -> np.ndarray:
     coefficients = transform(blocks)
     energy = (coefficients**2).sum((1, 2)) - coefficients[:, 0, 0] ** 2
     busy = coefficients[energy >= np.quantile(energy, 0.8)]
-    half = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
-    half = (half[::2, ::2] + half[1::2, ::2] + half[::2, 1::2] + half[1::2, 1::2]) / 4
+    half, *halves = (halved(plane) for plane in (luma, blue, red))
+    colour_half = np.hypot(*(laplacian(blocks_of(plane)) for plane in halves)) / np.sqrt(2)
     return np.array([
         _log(np.quantile(noise, 0.1)), _log(np.quantile(noise, 0.25)),
         _log(np.quantile(noise[dark], 1 / 6)), _log(np.quantile(noise[bright], 1 / 6)),
         _log(np.quantile(laplacian(blocks_of(half)), 0.15)),
-        _log(np.quantile(colour, 0.1)), _log(np.quantile(colour, 0.25)),
+        _log(np.quantile(colour, 0.25)), _log(np.quantile(colour_half, 0.15)),
         correlation(flat), *band_ratios(transform(flat)), *band_ratios(busy), *edges(luma), blockiness(luma),
     ], dtype=float)  # fmt: skip
+
+
+def halved(plane: np.ndarray) -> np.ndarray:
+    """Average two by two pixels of (H, W)."""
+    even = plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
+    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
 
 
 def _log(level: float) -> float:
@@ -122,20 +128,23 @@ def edges(luma: np.ndarray) -> Sequence[float]:
     inside = profiles[:, REACH - 3 : REACH + 5]
     height = inside.max(1) - inside.min(1)
     low, high = profiles[:, :2].mean(1), profiles[:, -2:].mean(1)
-    above, below = profiles[:, REACH + 1 : -2].max(1) - high, low - profiles[:, 2 : REACH + 1].min(1)
+    above, below = profiles[:, REACH:-2].max(1) - high, low - profiles[:, 2 : REACH + 2].min(1)
     shares = (above + below) / 2 / np.maximum(np.abs(high - low), 8)
     return float(np.median(height / np.maximum(slope, 1))), float(np.clip(np.median(shares), -0.5, 1.5))
 
 
 def _profiles(luma: np.ndarray) -> np.ndarray:
-    """Return the surroundings of the steepest places along rows, all of them rising: (n, 2 REACH + 2)."""
-    steps = np.diff(luma, axis=1)[:, REACH : -REACH or None]
-    steps = steps[:, : luma.shape[1] - 2 * REACH - 1]
-    count = max(int(steps.size * EDGES), 16)
-    places = np.argpartition(np.abs(steps).ravel(), -count)[-count:]
-    rows, columns = np.unravel_index(places, steps.shape)
-    around = luma[rows[:, None], columns[:, None] + np.arange(2 * REACH + 2)]
-    rising = np.sign(steps[rows, columns])[:, None]
+    """Return the surroundings of the steepest places along rows, all of them rising: (n, 2 REACH + 2).
+
+    Three neighbouring rows are averaged and places chosen by a rise over three pixels, so that noise is no edge.
+    """
+    smooth = (luma[:-2] + luma[1:-1] + luma[2:]) / 3
+    rises = (smooth[:, 3:] - smooth[:, :-3])[:, REACH - 1 : smooth.shape[1] - REACH - 2]  # around columns REACH + n
+    count = max(int(rises.size * EDGES), 16)
+    places = np.argpartition(np.abs(rises).ravel(), -count)[-count:]
+    rows, columns = np.unravel_index(places, rises.shape)
+    around = smooth[rows[:, None], columns[:, None] + np.arange(2 * REACH + 2)]
+    rising = np.sign(rises[rows, columns])[:, None]
     return np.where(rising < 0, around[:, ::-1], around)
 
 
