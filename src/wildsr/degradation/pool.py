@@ -46,6 +46,8 @@ def read_pool(file: str | Path, scale: int, operations: Iterable[Any] = ()) -> R
     Raises:
         UserError: the file is missing or empty, a line is no recipe, of another scale, or no weight is above 0.
     """
+    if not str(file):
+        raise UserError("recipes: given nothing, wanted a file that wildsr match wrote")
     path = expanded(file)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -26,7 +26,7 @@ OUTPUT/recipes.jsonl is a pool of recipes with weights, from which training draw
 (degradation.share); OUTPUT/report.html says what was found, with its spread, and what could not be known.
 
 JPEG is read from the files' tables, or found in the pixels of what was saved again. The rest comes from simulating
-2000 recipes on photographs of scikit-image, once (a minute or two; kept in the cache folder), and a small regression.
+3000 recipes on photographs of scikit-image, once (a minute or two; kept in the cache folder), and a small regression.
 Images that are damaged, below 64 pixels a side or no photographs are named and left out."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +61,7 @@ def measure_files(files: Sequence[Path]) -> list[MeasuredImage]:
         try:
             image = read_image(file)
             if min(image.shape[-2:]) < LEAST:
-                raise UserError(
-                    f"{file}: {image.shape[-1]} x {image.shape[-2]} pixels, wanted at least {LEAST} a side"
-                )
+                raise UserError(f"{file}: {image.shape[-1]} x {image.shape[-2]} pixels, wanted at least {LEAST} a side")
             if not is_photograph(image):
                 raise UserError(f"{file}: not a photograph (flat areas or few colours), of which nothing can be said")
             found.append(MeasuredImage(file, jpeg_of(file, image), measure(image)))
@@ -139,6 +137,10 @@ def is_clean(findings: Sequence[ImageFinding]) -> bool:
 def unknowns(findings: Sequence[ImageFinding]) -> list[str]:
     """Say what could not be known."""
     files = Counter(one.file.suffix.lower() for one in findings)
+    odd = sum(one.jpeg is not None and not one.jpeg.is_exact for one in findings)
+    few = [f"How rare cases look: there are {len(findings)} images, wanted ten or more."] if len(findings) < 10 else []
+    if len(findings) == 1:
+        few = ["How images differ: there is but one."]
     return [
         "What came before the last resize: it survives only as softness and noise. Blur is taken for a Gaussian; "
         "motion and defocus are not told from it.",
@@ -146,10 +148,8 @@ def unknowns(findings: Sequence[ImageFinding]) -> list[str]:
         "Noise that the last JPEG has removed; the stronger the compression, the wider the answer.",
         "Codecs other than JPEG (WebP, AVIF, video) are not simulated; what they did is taken for something else.",
         *([f"The damage of {files['.webp']} WebP files' own codec."] if files[".webp"] else []),
-        *(["How images differ: there is but one."] if len(findings) == 1 else
-          [f"How rare cases look: there are {len(findings)} images, wanted ten or more."] if len(findings) < 10 else []),
-        *([f"The exact tables of {odd} files, which are not libjpeg's: the nearest quality stands for them."]
-          if (odd := sum(one.jpeg is not None and not one.jpeg.is_exact for one in findings)) else []),
+        *few,
+        *([f"The exact tables of {odd} files, which are not libjpeg's: the nearest quality stands."] if odd else []),
     ]  # fmt: skip
 
 
@@ -185,5 +185,5 @@ def _graded(value: float, grades: Sequence[tuple[float, str]]) -> str:
 
 def _uncertainty(findings: Sequence[ImageFinding], key: str) -> float:
     """Return half the way from the lowest to the highest tenth of one image's recipes, on average."""
-    width: Callable[[ImageFinding], float] = lambda one: float(np.ptp(np.take(summary(one.posterior.recipes)[key], [0, 2])))  # noqa: E731, E501
-    return float(np.mean([width(one) for one in findings])) / 2
+    widths = [float(np.ptp(np.take(summary(one.posterior.recipes)[key], [0, 2]))) for one in findings]
+    return float(np.mean(widths)) / 2

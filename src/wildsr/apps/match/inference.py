@@ -28,7 +28,9 @@ PARAMETERS = ("noise", "grey", "poisson", "blur", "halo", "earlier_jpeg", "alias
 NEAREST, LOCAL = 40, 300  # simulations an image: that become its recipes; that the linear regression is fitted to
 RIDGE, LOCAL_RIDGE = 3.0, 10.0  # weight of the squared coefficients, in units of standardised features
 LEAST_NOISE = 0.4  # levels: less is none
-POISSON_LEVELS = 11.3  # levels of noise in the middle greys at a Poisson scale of 1 with 256 levels: 255 sqrt(0.5 / 256)
+POISSON_LEVELS = (
+    11.3  # levels of noise in the middle greys at a Poisson scale of 1 with 256 levels: 255 sqrt(0.5 / 256)
+)
 LUMA_OF_COLOUR = math.sqrt(sum(weight**2 for weight in LUMA))  # of independent noise in three channels: 0.67
 NO_BLUR, LEAST_HALO, STRONGEST_HALO = 0.1, 0.1, 3.0  # LQ pixels; strength x radius; strength
 WIDEST_NOISE, WIDEST_BLUR = 30.0, 1.6  # levels, LQ pixels: the regression may move no further
@@ -167,7 +169,7 @@ class Inference:
 def adjust(recipe: Recipe, values: Mapping[str, float], jpeg: FoundJpeg | None) -> Recipe:
     """Give a recipe of the prior the strengths that a regression found, and the last JPEG that is known."""
     steps: list[Step] = []
-    noise = min(math.expm1(max(values["noise"], 0.0)), WIDEST_NOISE)
+    noise = math.expm1(max(values["noise"], 0.0))
     blur = min(0.3 * math.sqrt(math.expm1(max(values["blur"], 0.0))), WIDEST_BLUR) * recipe.scale
     by_name = {step.op: step for step in recipe.steps if step.order == "first"}
     halo = None
@@ -179,7 +181,7 @@ def adjust(recipe: Recipe, values: Mapping[str, float], jpeg: FoundJpeg | None) 
     steps.append(by_name["resize"])
     if noise > LEAST_NOISE:
         old = by_name["noise"].record if "noise" in by_name else Noise("gaussian", 1.0, bool(values["grey"] > 0))
-        strength = noise / noise_gain(halo) / unit_levels(old)
+        strength = min(noise / noise_gain(halo), WIDEST_NOISE) / unit_levels(old)
         steps.append(Step("first", NoiseSpec, Noise(old.kind, round(strength, 3), old.grey)))
     if halo is not None:
         steps.append(Step("first", HaloSpec, halo))

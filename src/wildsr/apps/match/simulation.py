@@ -46,7 +46,7 @@ def prior(scale: int) -> DegradationSpec:
         KernelSpec(sizes=(31, 31), sinc_prob=0.0, iso=1.0, aniso=0.0, generalized_iso=0.0, generalized_aniso=0.0,
                    plateau_iso=0.0, plateau_aniso=0.0),
         first=OrderSpec(
-            blur=BlurSpec(0.75, sigma=(0.1, 1.25 * scale)),  # HQ pixels: up to 1.25 of LQ
+            blur=BlurSpec(0.5, sigma=(0.1, 1.25 * scale)),  # HQ pixels: up to 1.25 of LQ
             resize=FinalResizeSpec(["area", "bilinear", "bicubic", "bicubic_antialias", "lanczos"]),
             noise=NoiseSpec(gaussian_prob=0.7, gaussian_sigma=(0.5, 20.0), poisson_scale=(0.05, 1.8), prob=0.75),
             halo=HaloSpec(0.3, radius=(0.5, 1.5), strength=(0.2, 1.5)),

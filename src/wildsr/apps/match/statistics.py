@@ -28,6 +28,7 @@ NAMES = {
     "active_high": "high against middle bands in the busiest blocks, log",
     "active_middle": "middle against low bands in the busiest blocks, log",
     "edge_width": "width of the strongest edges, pixels",
+    "sharpest": "width of the sharpest tenth of them, pixels",
     "overshoot": "overshoot at the strongest edges, share of their height",
     "blockiness": "steps across the grid of 8 against those inside, log",
 }
@@ -116,10 +117,10 @@ def band_ratios(coefficients: np.ndarray) -> Sequence[float]:
 
 
 def edges(luma: np.ndarray) -> Sequence[float]:
-    """Return width, in pixels, and overshoot, as a share of the height, of the strongest edges of (H, W).
+    """Return median and lowest tenth of the width, in pixels, of the strongest edges of (H, W), and their overshoot.
 
-    The width of an edge is its height through its steepest slope: 1 for a step between two pixels. The overshoot is
-    how far it goes beyond where it ends up.
+    The width of an edge is its height through its steepest slope: 1 for a step between two pixels. The overshoot,
+    a share of the height, is how far it goes beyond where it ends up.
     """
     profiles = np.concatenate([_profiles(luma), _profiles(luma.T)])
     slope = np.abs(np.diff(profiles[:, REACH - 2 : REACH + 4], axis=1)).max(1)
@@ -130,7 +131,8 @@ def edges(luma: np.ndarray) -> Sequence[float]:
     low, high = profiles[:, :2].mean(1), profiles[:, -2:].mean(1)
     above, below = profiles[:, REACH:-2].max(1) - high, low - profiles[:, 2 : REACH + 2].min(1)
     shares = (above + below) / 2 / np.maximum(np.abs(high - low), 8)
-    return float(np.median(height / np.maximum(slope, 1))), float(np.clip(np.median(shares), -0.5, 1.5))
+    widths = height / np.maximum(slope, 1)
+    return float(np.median(widths)), float(np.quantile(widths, 0.1)), float(np.clip(np.median(shares), -0.5, 1.5))
 
 
 def _profiles(luma: np.ndarray) -> np.ndarray:
