@@ -167,7 +167,8 @@ def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True
         parts["generator"] = {**cfg["generator"], "weights": None}
     found = dict(_leaves("", parts))
     if found.get(POOL) is not None:  # what a file of recipes holds counts, not where it is
-        found[POOL] = pool_digest(found[POOL]) or found[POOL]
+        digest = pool_digest(found[POOL])
+        found[POOL] = f"sha256 {digest[:12]}" if digest else found[POOL]
     return found
 
 

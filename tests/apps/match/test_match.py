@@ -140,8 +140,8 @@ def test_what_cannot_be_matched_is_one_line(match, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def finding(recipe, jpeg=None, surprise=0.5):
-    return ImageFinding(Path("a.png"), jpeg, np.zeros(len(NAMES)), Posterior([recipe] * 3, surprise))
+def finding(recipe, jpeg=None, surprise=0.5, name="a.png"):
+    return ImageFinding(Path(name), jpeg, np.zeros(len(NAMES)), Posterior([recipe] * 3, surprise))
 
 
 def test_images_without_damage_are_called_clean_and_others_are_not():
@@ -152,3 +152,5 @@ def test_images_without_damage_are_called_clean_and_others_are_not():
     assert is_clean([finding(recipe_of(Step("final", JpegSpec, Jpeg(98))), FoundJpeg(98, "4:2:0", "file"))])
     assert "σ 9.0 to 9.0 levels" in describe([finding(noisy)])[1]
     assert "look like nothing that was simulated" in describe([finding(noisy, surprise=1.2)])[-1]
+    assert not is_clean([finding(recipe_of(), name="a.webp")])  # what its codec did is not known
+    assert not is_clean([finding(recipe_of()), finding(recipe_of(), surprise=1.2)])

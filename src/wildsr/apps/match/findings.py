@@ -22,6 +22,8 @@ from wildsr.io import UserError
 log = logging.getLogger(__name__)
 
 CLEAN_NOISE, CLEAN_QUALITY, CLEAN_BLUR, CLEAN_HALO = 1.5, 93, 0.3, 0.3  # levels, libjpeg's, LQ pixels, px x strength
+OTHER_CODECS = (".webp", ".avif", ".jxl", ".heic", ".heif")  # whose damage is not simulated: never called clean
+MOST_SURPRISING = 0.2  # share of images unlike any simulation, from which none is called clean
 SURPRISING = 1.0  # of Posterior.surprise: one in a hundred simulations lies as far off
 
 
@@ -127,7 +129,14 @@ def describe(findings: Sequence[ImageFinding]) -> list[str]:
 
 
 def is_clean(findings: Sequence[ImageFinding]) -> bool:
-    """Return whether the images show no damage but their size: there is nothing to match."""
+    """Return whether the images show no damage but their size: there is nothing to match.
+
+    Of what was not simulated, other codecs and images unlike any simulation, that is not known, and not said.
+    """
+    if any(one.file.suffix.lower() in OTHER_CODECS for one in findings):
+        return False
+    if np.mean([_is_surprising(one) for one in findings]) > MOST_SURPRISING:
+        return False
     pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
     compressed = [one.jpeg is not None and one.jpeg.quality < CLEAN_QUALITY for one in findings]
     limits = {"noise": CLEAN_NOISE, "blur": CLEAN_BLUR, "halo": CLEAN_HALO}

@@ -64,7 +64,7 @@ def find_jpeg(image: Tensor) -> FoundJpeg | None:
     colours = image[:, top : top + height, left : left + width].numpy().astype(np.float32)
     luma = np.tensordot(LUMA, colours, 1)
     # A colour that was clipped moved luma, too.
-    clipped = ((colours < 1) | (colours > 254)).any(0)
+    clipped = np.asarray((colours.min(0) < 1) | (colours.max(0) > 254))
     phases = [(y, x) for y in range(8) for x in range(8)]
     zeros = [_near_zero(blocks_of(luma[y:, x:])) for y, x in phases]
     found = []
