@@ -3,12 +3,17 @@
     python benchmarks/match.py --photos DIR -o /tmp/match.json       # 2 minutes on one core; goes on where it stopped
     python benchmarks/match.py --photos DIR -o /tmp/match.json --targets soft scans
 
+    python benchmarks/match.py --photos DIR -o /tmp/match.json --targets scans --train --seeds 0    # 3 minutes more
+
 Without --photos the targets are made of astronaut and coffee. Simulation uses twelve other photographs
 (`simulation.PHOTOGRAPHS`), so that none has two uses. The true noise is the root mean square of luma's difference
 between an image with its noise and the same without it, just before it is compressed; what was found is the median
 of an image's recipes. Errors are medians over the images of a target. `within` counts images whose noise is right to
 15 % or 1 level, `covered` those whose true noise lies in the middle eight tenths of their recipes, give or take half
 a level. NOT REACHED: a median is off by more than 5 of JPEG quality, or by more than 15 % and 1 level of noise.
+--train fine-tunes realesr-animevideov3 by L1 on scikit-image's photographs for a few iterations, once a seed and pool:
+released, mild, baseline (the JPEG that was found, and a bicubic resize), matched, swapped (the next target's pool) and,
+of soft, scans and clean, true; and scores PSNR on the target's images.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import argparse
 import hashlib
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -30,9 +37,22 @@ from wildsr.apps.match.inference import Inference, summary
 from wildsr.apps.match.simulation import simulate
 from wildsr.data import Photographs, sample_photographs
 from wildsr.degradation import degrade
-from wildsr.degradation.operations import Blur, BlurSpec, FinalResizeSpec, Jpeg, JpegSpec, Resize, Video, VideoSpec
+from wildsr.degradation.operations import (
+    Blur,
+    BlurSpec,
+    FinalResizeSpec,
+    Jpeg,
+    JpegSpec,
+    Noise,
+    NoiseSpec,
+    Resize,
+    Video,
+    VideoSpec,
+)
+from wildsr.degradation.pool import read_pool
 from wildsr.degradation.recipe import Recipe, Step
-from wildsr.images import find_images, from_pil, to_float, to_pil, write_whole
+from wildsr.images import find_images, from_pil, read_image, to_float, to_pil, write_whole
+from wildsr.networks.weights import load_generator
 
 SCALE, SIDE, IMAGES = 4, 1024, 10  # SIDE in HQ pixels, at most
 
@@ -207,12 +227,97 @@ def is_reached(cell: dict[str, object]) -> bool:
     return noise and not cell["jpeg wrongly found or missed"] and float(cell["jpeg error"] or 0) <= 5
 
 
+POOLS = ("released", "mild", "baseline", "matched", "swapped", "true")
+BORDER = 4  # pixels that no score counts
+
+
+def true_steps(target: str, rng: np.random.Generator) -> list[Step]:
+    """Draw the steps of a target in our own operations. Raises: KeyError, for one that has none."""
+    low, high = {"soft": (35, 55), "scans": (88, 95), "clean": (70, 90)}[target]
+    last = Step("final", JpegSpec, Jpeg(int(rng.integers(low, high + 1))))
+    if target == "soft":
+        return [Step("first", BlurSpec, Blur("iso", 21, sigma_x=float(rng.uniform(0.4, 1.6)))), resize("area"), last]
+    noise = Step("first", NoiseSpec, Noise("gaussian", float(rng.uniform(8, 16)), True))
+    return [resize("bicubic_antialias"), *([noise] if target == "scans" else []), last]
+
+
+def pool_words(target: str, pool: str, folder: Path) -> list[str]:
+    """Return the words of a command that choose a pool, whose file is written where it is not there yet."""
+    if pool in ("released", "mild"):
+        return [f"degradation={'mild' if pool == 'mild' else 'second_order'}"]
+    names = list(TARGETS)
+    matched, file = folder / f"{target}.jsonl", folder / f"{target}_{pool}.jsonl"
+    if pool == "matched":
+        file = matched
+    elif pool == "swapped":
+        file = folder / f"{names[(names.index(target) + 1) % len(names)]}.jsonl"
+    elif pool == "baseline":
+        steps = [[one for one in recipe.steps if one.order == "final"] for recipe in read_pool(matched, SCALE).recipes]
+        write_pool([[resize("bicubic_antialias"), *last] for last in steps], file)
+    else:
+        write_pool([true_steps(target, np.random.default_rng([3, number])) for number in range(300)], file)
+    share = ["degradation.share=1"] if pool == "true" else []
+    return ["degradation=matched", f"degradation.recipes={file}", *share]
+
+
+def write_pool(recipes: list[list[Step]], file: Path) -> None:
+    lines = (json.dumps({"recipe": Recipe(SCALE, 0, steps).to_dict()}) for steps in recipes)
+    file.write_text("".join(f"{line}\n" for line in lines))
+
+
+def psnr_of(generator: str | Path, files: list[Path], photographs: list[Image.Image]) -> float:
+    """Return the mean PSNR of RGB, in dB, over the images of a target."""
+    network, scores = load_generator(generator).eval(), []
+    for file, picture in zip(files, photographs, strict=True):
+        with torch.no_grad():
+            sr = network(to_float(read_image(file))[None])[0].clamp(0, 1)
+        error = (sr - to_float(from_pil(picture)))[:, BORDER:-BORDER, BORDER:-BORDER]
+        scores.append(-10 * float(error.square().mean().log10()))
+    return float(np.mean(scores))
+
+
+def fine_tune(target: str, pool: str, seed: int, iterations: int, folder: Path) -> Path:
+    """Fine-tune on a pool by the training program, and return the generator."""
+    run = folder / "runs" / f"{target}_{pool}_{seed}_{iterations}"
+    words = [
+        "experiment=quickstart", "stage=psnr", "data.val=null", "data.workers=0", "data.crop=256", "data.patch=128",
+        "data.batch_size=8", f"seed={seed}", f"stages.psnr.iterations={iterations}",
+        f"stages.psnr.iterations_per_epoch={iterations}", f"paths.run={run}", *pool_words(target, pool, folder),
+    ]  # fmt: skip
+    train = Path(__file__).parents[1] / "train.py"
+    subprocess.run([sys.executable, str(train), *words], check=True, stdout=subprocess.DEVNULL)
+    return run / "psnr" / "generator.safetensors"
+
+
+def train_cells(given: argparse.Namespace, results: dict[str, object], photographs: list[Image.Image]) -> None:
+    """Train and score what is not in the results yet, cell by cell."""
+    folder = given.output.with_suffix("").resolve()
+    for target in given.targets:
+        files = find_images(folder / target)
+        cells = [("start", 0), *((pool, seed) for pool in given.pools for seed in given.seeds)]
+        for pool, seed in cells:
+            key = f"{target} train {pool} seed={seed} iterations={given.iterations} photos={given.photos}"
+            if (pool == "true" and target not in ("soft", "scans", "clean")) or key in results:
+                continue
+            weights: str | Path = "realesr-animevideov3"
+            if pool != "start":
+                weights = fine_tune(target, pool, seed, given.iterations, folder)
+            results[key] = psnr_of(weights, files, photographs)
+            text = json.dumps(results, indent=1)
+            write_whole(given.output, lambda file, text=text: file.write(text.encode()))
+            print(f"{target:9} {pool:9} seed {seed}: {results[key]:.2f} dB", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="HQ photographs for the targets (default: astronaut and coffee)")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--recipes", type=int, default=3000)
     parser.add_argument("-o", "--output", type=Path, default=Path("match.json"))
+    parser.add_argument("--train", action="store_true", help="fine-tune on each pool, too")
+    parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--iterations", type=int, default=200)
     given = parser.parse_args()
     results = json.loads(given.output.read_text()) if given.output.is_file() else {}
     photographs = photographs_of(given.photos)
@@ -236,6 +341,8 @@ def main() -> None:
             f" of {cell['images']}{'' if is_reached(cell) else '  NOT REACHED'}",
             flush=True,
         )
+    if given.train:
+        train_cells(given, results, photographs)
 
 
 if __name__ == "__main__":
