@@ -44,6 +44,7 @@ APPS = (
     "wildsr.apps.prepare",
     "wildsr.apps.doctor",
     "wildsr.apps.demo",
+    "wildsr.apps.match",
     "wildsr.cli",
 )
 ORDER = (*CORE, *APPS)

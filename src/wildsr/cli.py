@@ -30,6 +30,7 @@ VERBS = {
     "dashboard": "Lay out a dashboard of curves and images on wandb.",
     "demo": "Open a page on this machine to upscale and degrade images.",
     "prepare": "Download a dataset, or cut images of your own, to train on.",
+    "match": "Find the degradation that made your images, as recipes to train on.",
 }
 
 

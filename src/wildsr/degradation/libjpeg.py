@@ -190,6 +190,11 @@ def quantisation(base: Matrix, quality: int) -> Matrix:
     return tuple(tuple(min(max((step * percent + 50) // 100, 1), 255) for step in row) for row in base)
 
 
+def luma_table(quality: int) -> Matrix:
+    """Return libjpeg's quantisation table of luma at a quality."""
+    return quantisation(_LUMA, quality)
+
+
 def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
     return _constant(quantisation(base, quality), like.device, like.dtype)[:, None]  # (8, 1, 8)
 

@@ -6,6 +6,7 @@ Every spec checks itself: a UserError names the key, what was given and what is 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.random import Generator
@@ -23,6 +24,7 @@ from wildsr.degradation.operations import (
     ResizeSpec,
     SincSpec,
 )
+from wildsr.degradation.pool import RecipePool, read_pool
 from wildsr.degradation.recipe import MAX_SEED, SCALES, Recipe, Step
 from wildsr.io import ConfigError, UserError
 
@@ -148,6 +150,9 @@ class DegradationSpec:
         kernels: the mix of blur kernels that all orders share.
         fixed_recipe: a recipe, or its dictionary, that every image has instead of one drawn from the rest; only the
             seed of its noise is drawn.
+        recipes: a file of recipes with weights, as `wildsr match` writes it; a sample has one of them, under another
+            seed, with the probability `share`, else one drawn from the orders.
+        share: in [0, 1]; without `recipes` it says nothing.
         orders: in place of the released `first`, `second` and `final`, or beside them; None leaves one out.
     """
 
@@ -155,12 +160,16 @@ class DegradationSpec:
     kernels: KernelSpec
     orders: Mapping[str, OrderSpec]
     fixed_recipe: Recipe | None
+    pool: RecipePool | None
+    share: float
 
     def __init__(
         self,
         scale: int = 4,
         kernels: KernelSpec | None = None,
         fixed_recipe: Recipe | Mapping[str, Any] | None = None,
+        recipes: str | Path | None = None,
+        share: float = 0.8,
         **orders: OrderSpec | None,
     ) -> None:
         chosen = {"first": first_order(), "second": second_order(), "final": final_order()} | orders
@@ -172,12 +181,18 @@ class DegradationSpec:
         object.__setattr__(self, "kernels", KernelSpec() if kernels is None else kernels)
         object.__setattr__(self, "orders", {name: chosen[name] for name in names if chosen[name] is not None})
         object.__setattr__(self, "fixed_recipe", self._read(fixed_recipe))
+        object.__setattr__(self, "share", share)
+        check_number(self, "share", 0, 1)
+        pool = None if recipes is None else read_pool(recipes, scale, self.operations.values())
+        object.__setattr__(self, "pool", pool)
         check_integer(self, "scale", *SCALES)
         check_type(self, "kernels", KernelSpec)
         self._check_names()
         self._check_end()
         if self.fixed_recipe is not None and self.fixed_recipe.scale != scale:
             raise refuse("fixed_recipe.scale", self.fixed_recipe.scale, f"{scale}, the scale of the whole")
+        if self.fixed_recipe is not None and pool is not None:
+            raise refuse("recipes", str(recipes), "null, as fixed_recipe is what every image has")
 
     @property
     def operations(self) -> dict[str, Any]:
@@ -189,7 +204,9 @@ class DegradationSpec:
     def on_cpu(self) -> list[str]:
         """Return the short names of the operations that compute on the CPU, wherever an image is."""
         fixed = () if self.fixed_recipe is None else [step.operation for step in self.fixed_recipe.steps]
-        operations = fixed or self.operations.values()
+        pooled = self.pool.recipes if self.pool is not None and self.share else ()
+        drawn = {} if self.pool is not None and self.share == 1 else self.operations
+        operations = fixed or [*drawn.values(), *(step.operation for one in pooled for step in one.steps)]
         return sorted({operation.name for operation in operations if getattr(operation, "on_cpu", False)})
 
     def draw(self, rng: Generator) -> Recipe:
@@ -197,6 +214,8 @@ class DegradationSpec:
         seed = draws.integer(rng, 0, MAX_SEED)
         if self.fixed_recipe is not None:
             return dataclasses.replace(self.fixed_recipe, seed=seed)
+        if self.pool is not None and draws.happens(rng, self.share):
+            return self.pool.draw(rng, seed)
         context = DrawContext(self.scale, self.kernels)
         steps = [
             Step(name, operation, record)

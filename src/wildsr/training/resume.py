@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
+from wildsr.degradation.pool import pool_digest
 from wildsr.io import CONFIG, GENERATOR, UserError, first_line
 
 LAST = "last.ckpt"
@@ -27,6 +28,7 @@ PARTS = (
 )  # fmt: skip
 STAGE_KEYS = ("number", "losses", "lr", "ema_decay", "clip_gradients", "predecessor")
 PLACES = ("root", "lq", "hq", "hint", "file")  # keys that say where something is; a digest says what it is
+POOL = "degradation.recipes"
 MAX_SHOWN = 5  # differing keys that a message names
 
 log = logging.getLogger(__name__)
@@ -128,6 +130,8 @@ def refuse_other_settings(now: Settings, folder: Path, start: Start | None) -> N
         if "stages" not in config:
             raise OldRunError(folder)
         earlier[folder] = stage_settings(config, folder.name, now["generator.weights"] is not None)
+        if POOL in earlier[folder] and POOL in now:  # it names a file: what that held then, only a checkpoint says
+            earlier[folder][POOL] = now[POOL]
     for where, before in earlier.items():
         changed = [key for key in sorted(before | now) if not _is_same(key, before, now)]
         if changed:
@@ -160,7 +164,11 @@ def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True
         parts.pop(key, None)
     if not has_own_start:
         parts["generator"] = {**cfg["generator"], "weights": None}
-    return dict(_leaves("", parts))
+    found = dict(_leaves("", parts))
+    if found.get(POOL) is not None:  # what a file of recipes holds counts, not where it is
+        digest = pool_digest(found[POOL])
+        found[POOL] = f"sha256 {digest[:12]}" if digest else found[POOL]
+    return found
 
 
 def is_adversarial(term: Mapping[str, Any]) -> bool:

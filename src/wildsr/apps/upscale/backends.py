@@ -75,7 +75,8 @@ def open_backend(
         raise UserError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
     if name == "ncnn" and not hasattr(generator, "write_graph") and not is_installed("pnnx"):
         kind = type(generator).__name__
-        raise UserError(f"backend ncnn cannot run {kind}, which has no write_graph; pip install {PNNX}, or wanted torch")
+        way = f"pip install {PNNX}, or wanted torch"
+        raise UserError(f"backend ncnn cannot run {kind}, which has no write_graph; {way}")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)

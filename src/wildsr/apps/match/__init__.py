@@ -1,0 +1,1 @@
+"""What degraded a folder of images: statistics, simulation, regression, a pool of recipes, a page."""

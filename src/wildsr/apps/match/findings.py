@@ -1,0 +1,198 @@
+"""What was found for the images of a folder: their JPEGs, their recipes, and both in words."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from wildsr.apps.match.inference import Inference, Posterior, summary
+from wildsr.apps.match.jpeg import FoundJpeg, find_jpeg, read_tables
+from wildsr.apps.match.statistics import LEAST, is_photograph, measure
+from wildsr.degradation.recipe import Recipe
+from wildsr.images import find_images, first_line, read_image
+from wildsr.io import UserError
+
+log = logging.getLogger(__name__)
+
+CLEAN_NOISE, CLEAN_QUALITY, CLEAN_BLUR, CLEAN_HALO = 1.5, 93, 0.3, 0.3  # levels, libjpeg's, LQ pixels, px x strength
+OTHER_CODECS = (".webp", ".avif", ".jxl", ".heic", ".heif")  # whose damage is not simulated: never called clean
+MOST_SURPRISING = 0.2  # share of images unlike any simulation, from which none is called clean
+SURPRISING = 1.0  # of Posterior.surprise: one in a hundred simulations lies as far off
+
+
+@dataclass(frozen=True)
+class ImageFinding:
+    """One image: its file, its last JPEG if it has one, its statistics, and the recipes that could have made it."""
+
+    file: Path
+    jpeg: FoundJpeg | None
+    measured: np.ndarray
+    posterior: Posterior
+
+
+def choose_files(folder: Path, at_most: int) -> list[Path]:
+    """Return the images of a folder, evenly spaced by name where there are too many. Raises: UserError."""
+    files = find_images(folder)
+    return [files[place] for place in np.unique(np.linspace(0, len(files) - 1, at_most).round().astype(int))]
+
+
+@dataclass(frozen=True)
+class MeasuredImage:
+    """One image before anything is inferred: its file, its last JPEG, its statistics."""
+
+    file: Path
+    jpeg: FoundJpeg | None
+    measured: np.ndarray
+
+
+def measure_files(files: Sequence[Path]) -> list[MeasuredImage]:
+    """Measure images; what is damaged, too small or no photograph is named in a warning and left out.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    found = []
+    for file in files:
+        try:
+            image = read_image(file)
+            if min(image.shape[-2:]) < LEAST:
+                raise UserError(f"{file}: {image.shape[-1]} x {image.shape[-2]} pixels, wanted at least {LEAST} a side")
+            if not is_photograph(image):
+                raise UserError(f"{file}: not a photograph (flat areas or few colours), of which nothing can be said")
+            found.append(MeasuredImage(file, jpeg_of(file, image), measure(image)))
+        except UserError as error:
+            log.warning("left out: %s", first_line(error))
+    if not found:
+        raise UserError(f"none of {len(files)} images can be matched; wanted photographs of at least {LEAST} a side")
+    return found
+
+
+def jpeg_of(file: Path, image: Tensor) -> FoundJpeg | None:
+    """Return the last JPEG of an image: by its file's tables, else by its pixels; None where none is found."""
+    return read_tables(file) or find_jpeg(image)
+
+
+def infer(images: Sequence[MeasuredImage], inference: Inference) -> list[ImageFinding]:
+    """Find the recipes that could have made each image."""
+    return [
+        ImageFinding(one.file, one.jpeg, one.measured, inference.posterior(one.measured, one.jpeg)) for one in images
+    ]
+
+
+def pool_of(findings: Sequence[ImageFinding]) -> list[tuple[float, Recipe, str]]:
+    """Return the union of the recipes of all images: a weight, the recipe, the file; an image counts as any other."""
+    return [
+        (1 / len(findings) / len(one.posterior.recipes), recipe, one.file.name)
+        for one in findings
+        for recipe in one.posterior.recipes
+    ]
+
+
+def to_lines(pool: Sequence[tuple[float, Recipe, str]]) -> str:
+    """Write a pool as recipes.jsonl, a line a recipe."""
+    lines = ({"weight": weight, "file": file, "recipe": recipe.to_dict()} for weight, recipe, file in pool)
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def describe(findings: Sequence[ImageFinding]) -> list[str]:
+    """Say what was found, a sentence a subject, each with its spread."""
+    pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
+    noise, blur, halo = (pooled[key] for key in ("noise", "blur", "halo"))
+    return [
+        _jpeg_in_words(findings),
+        _graded(noise[1], ((1.5, "hardly any noise"), (5, "a little noise"), (np.inf, "noise"))).capitalize()
+        + f": σ {noise[0]:.1f} to {noise[2]:.1f} levels, half of it above {noise[1]:.1f}"
+        + f" (one image is known to about ± {_uncertainty(findings, 'noise'):.1f})"
+        + (f"; grey in {pooled['grey_share']:.0%} of the recipes that have any" if noise[1] >= 1.5 else "")
+        + ".",
+        _graded(
+            blur[1],
+            (
+                (0.2, "as sharp as a plain resize makes an image"),
+                (0.5, "a little softer than a plain resize makes an image"),
+                (np.inf, "soft, blurred or enlarged before"),
+            ),
+        ).capitalize()
+        + f": a Gaussian of σ {blur[0]:.2f} to {blur[2]:.2f} pixels of these images before the resize"
+        + f" (± {_uncertainty(findings, 'blur'):.2f}).",
+        ("Sharpened" if halo[1] >= CLEAN_HALO else "No sharpening that shows")
+        + f": strength times radius {halo[0]:.2f} to {halo[2]:.2f} (± {_uncertainty(findings, 'halo'):.2f}).",
+        *([_surprise_in_words(findings)] if any(map(_is_surprising, findings)) else []),
+    ]
+
+
+def is_clean(findings: Sequence[ImageFinding]) -> bool:
+    """Return whether the images show no damage but their size: there is nothing to match.
+
+    Of what was not simulated, other codecs and images unlike any simulation, that is not known, and not said.
+    """
+    if any(one.file.suffix.lower() in OTHER_CODECS for one in findings):
+        return False
+    if np.mean([_is_surprising(one) for one in findings]) > MOST_SURPRISING:
+        return False
+    pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
+    compressed = [one.jpeg is not None and one.jpeg.quality < CLEAN_QUALITY for one in findings]
+    limits = {"noise": CLEAN_NOISE, "blur": CLEAN_BLUR, "halo": CLEAN_HALO}
+    return bool(np.mean(compressed) < 0.5) and all(pooled[key][1] < limit for key, limit in limits.items())
+
+
+def unknowns(findings: Sequence[ImageFinding]) -> list[str]:
+    """Say what could not be known."""
+    files = Counter(one.file.suffix.lower() for one in findings)
+    odd = sum(one.jpeg is not None and not one.jpeg.is_exact for one in findings)
+    few = [f"How rare cases look: there are {len(findings)} images, wanted ten or more."] if len(findings) < 10 else []
+    if len(findings) == 1:
+        few = ["How images differ: there is but one."]
+    return [
+        "What came before the last resize: it survives only as softness and noise. Blur is taken for a Gaussian; "
+        "motion and defocus are not told from it.",
+        "An earlier JPEG, where there were two: its quality is guessed within the prior.",
+        "Noise that the last JPEG has removed; the stronger the compression, the wider the answer.",
+        "Codecs other than JPEG (WebP, AVIF, video) are not simulated; what they did is taken for something else.",
+        *([f"The damage of {files['.webp']} WebP files' own codec."] if files[".webp"] else []),
+        *few,
+        *([f"The exact tables of {odd} files, which are not libjpeg's: the nearest quality stands."] if odd else []),
+    ]  # fmt: skip
+
+
+def _is_surprising(finding: ImageFinding) -> bool:
+    return finding.posterior.surprise > SURPRISING
+
+
+def _surprise_in_words(findings: Sequence[ImageFinding]) -> str:
+    odd = [one.file.name for one in findings if _is_surprising(one)]
+    shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
+    return (
+        f"{len(odd)} of {len(findings)} images look like nothing that was simulated ({shown}): "
+        "what is said of them is a guess."
+    )
+
+
+def _jpeg_in_words(findings: Sequence[ImageFinding]) -> str:
+    found = [one.jpeg for one in findings if one.jpeg is not None]
+    if not found:
+        return f"No JPEG found in any of {len(findings)} {'image' if len(findings) == 1 else 'images'}."
+    low, high = min(jpeg.quality for jpeg in found), max(jpeg.quality for jpeg in found)
+    sampling = ", ".join(name for name, _ in Counter(jpeg.subsampling for jpeg in found).most_common())
+    by_tables = sum(jpeg.source == "file" for jpeg in found)
+    sources = [f"the tables of {by_tables} files"] if by_tables else []
+    sources += [f"the pixels of {len(found) - by_tables} images saved again"] if len(found) > by_tables else []
+    rest = f"; none in {len(findings) - len(found)}" if len(findings) > len(found) else ""
+    return f"JPEG quality {low if low == high else f'{low} to {high}'}, {sampling}, by {' and '.join(sources)}{rest}."
+
+
+def _graded(value: float, grades: Sequence[tuple[float, str]]) -> str:
+    return next(words for limit, words in grades if value < limit)
+
+
+def _uncertainty(findings: Sequence[ImageFinding], key: str) -> float:
+    """Return half the way from the lowest to the highest tenth of one image's recipes, on average."""
+    widths = [float(np.ptp(np.take(summary(one.posterior.recipes)[key], [0, 2]))) for one in findings]
+    return float(np.mean(widths)) / 2

@@ -1,0 +1,111 @@
+"""The page of a match: what was found, images beside photographs of ours damaged alike, statistics, what is unknown."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from wildsr.apps.evaluate.html import render
+from wildsr.apps.match.findings import ImageFinding, describe, is_clean, pool_of, unknowns
+from wildsr.apps.match.simulation import PHOTOGRAPHS, SIDE, crop_of
+from wildsr.apps.match.statistics import NAMES, measure
+from wildsr.data import sample_photographs
+from wildsr.degradation import Recipe, degrade
+from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
+
+SHOWN = 6  # images
+WINDOW = 128  # pixels a side, shown at twice their size
+OURS = ("astronaut.png", "coffee.png")  # damaged alike; no simulation saw them
+POOL_IMAGES = 48  # simulated from the pool for the table
+
+
+class Row(NamedTuple):
+    """One image and one of ours: its name, the two windows as data URIs, and the recipe in words."""
+
+    name: str
+    theirs: str
+    ours: str
+    recipe: str
+
+
+class Statistic(NamedTuple):
+    """One statistic: its meaning, the folder's median and its tenths, the pool's."""
+
+    meaning: str
+    folder: str
+    pool: str
+    is_off: bool
+
+
+def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command: str, file: Path) -> None:
+    """Write report.html, whole or not at all. Raises: UserError, OSError."""
+    text = render(
+        "match.html",
+        title=title,
+        count=len(findings),
+        words=describe(findings),
+        clean=is_clean(findings),
+        rows=[_row(one, scale, number) for number, one in enumerate(_spread(findings))],
+        statistics=compare(findings, scale),
+        unknowns=unknowns(findings),
+        command=command,
+    )
+    write_whole(file, lambda stream: stream.write(text.encode()))
+
+
+def compare(findings: Sequence[ImageFinding], scale: int) -> list[Statistic]:
+    """Compare the folder's statistics with those of photographs damaged by recipes drawn from the pool."""
+    pool, rng = pool_of(findings), np.random.default_rng(0)
+    weights = np.array([weight for weight, _, _ in pool])
+    places = rng.choice(len(pool), POOL_IMAGES, p=weights / weights.sum())
+    photographs = sample_photographs(PHOTOGRAPHS)
+    simulated = np.array([
+        measure(to_uint8(degrade(to_float(crop_of(photographs, number, SIDE * scale, scale, rng)), pool[place][1])))
+        for number, place in enumerate(places)
+    ])  # fmt: skip
+    measured = np.array([one.measured for one in findings])
+    found = []
+    for name, theirs, ours in zip(NAMES.values(), measured.T, simulated.T, strict=True):
+        low, high = np.quantile(ours, (0.1, 0.9))
+        found.append(Statistic(name, _in_tenths(theirs), _in_tenths(ours), not low <= np.median(theirs) <= high))
+    return found
+
+
+def _in_tenths(values: np.ndarray) -> str:
+    low, middle_one, high = np.quantile(values, (0.1, 0.5, 0.9))
+    return f"{middle_one:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _spread(findings: Sequence[ImageFinding]) -> list[ImageFinding]:
+    places = np.unique(np.linspace(0, len(findings) - 1, SHOWN).round().astype(int))
+    return [findings[place] for place in places]
+
+
+def _row(finding: ImageFinding, scale: int, number: int) -> Row:
+    recipe = finding.posterior.recipes[0]
+    return Row(
+        finding.file.name,
+        _window(read_image(finding.file)),
+        _window(damaged(sample_photographs(OURS)[number % len(OURS)], recipe, scale)),
+        recipe.describe() or "a resize alone",
+    )
+
+
+def damaged(photograph: Tensor, recipe: Recipe, scale: int) -> Tensor:
+    """Damage the middle of a photograph of ours (3, H, W) uint8 as an image was."""
+    side = (min(*photograph.shape[-2:], 3 * WINDOW * scale)) // scale * scale
+    return to_uint8(degrade(to_float(middle(photograph, side)), recipe))
+
+
+def _window(image: Tensor) -> str:
+    """Return the most detailed window of an image as a PNG in a data URI: the pixels as they are."""
+    rows, columns = most_detailed(to_float(image), WINDOW, 1)
+    file = io.BytesIO()
+    to_pil(image[:, rows, columns]).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
