@@ -30,6 +30,7 @@ WRONG = {
     "dashboard": ([],),
     "demo": (["--port", "0"], ["--weights", "nowhere.pth"]),
     "prepare": (["nosuch"], ["folder"]),
+    "match": (["."], [".", "-o", "m", "--scale", "9"], [".", "-o", "m", "--recipes", "1"]),
 }
 
 

@@ -145,7 +145,7 @@ def check_generator(module: SuperResolution, lq: Tensor) -> None:
     Raises:
         ValueError: the result is not `scale` times the input; or the file is another network's.
     """
-    average: nn.Module = module.ema.module.cpu()
+    average: nn.Module = module.ema.module.cpu().eval()
     with TemporaryDirectory(prefix="wildsr-dry-run-") as folder:
         file = Path(folder) / GENERATOR
         save_generator(average, file, {})
