@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from wildsr.config import ConfigError, compose_config, conf_folder
+from wildsr.config import ConfigError, compose_config, conf_folder, groups
 from wildsr.overrides import shell_word, split_command, typed_overrides
 
 
@@ -68,7 +68,7 @@ def test_what_it_says_to_type_is_read_as_that_text_by_shell_and_hydra(text):
         ("degradation.first.noise=3", "degradation.first.noise: given 3, wanted degradation.first.noise.KEY=VALUE"),
         ("metrics=psnr_y", 'metrics: given psnr_y, wanted a list: "metrics=[psnr_y]"'),
         ("memory=12", "memory=12: no such option; wanted one of: gpu_12gb, gpu_24gb, gpu_8gb, none"),
-        ("discriminator=null", "wanted one of: unet, unet_sn, vgg, or ~discriminator for none"),
+        ("discriminator=null", f"wanted one of: {', '.join(groups()['discriminator'])}, or ~discriminator for none"),
         ("stages.gan=null", "stages.gan: given null, wanted a value"),
         ("metrics=null", "metrics: given null, wanted a value"),
         ("data.sets.hard.hq=7", "data.sets.hard.hq: given 7, wanted text: \"data.sets.hard.hq='7'\""),

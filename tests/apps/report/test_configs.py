@@ -40,7 +40,7 @@ def test_what_a_command_changed_of_its_experiment_comes_first(make_run):
     experiment, rows = changed(run)
     assert experiment == "quickstart"
     assert dict(rows) == {
-        "loss.pixel.weight": ["2", "1"], "stages.psnr.iterations": ["4", "150"], "stages.gan.iterations": ["4", "100"]
+        "loss.pixel.weight": ["2", "1"], "stages.psnr.iterations": ["4", "100"], "stages.gan.iterations": ["4", "80"]
     }  # fmt: skip
     for words in (["experiment=../../etc"], [], ["experiment=mine"]):
         folder = make_run(f"b{len(str(words))}")
