@@ -70,7 +70,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
     """
     name = file.suffix[1:]
     if name == "onnx":
-        content = to_onnx(generator, metadata)
+        content = to_onnx(generator, metadata, clamp=True)
         write_whole(file, lambda stream: stream.write(content))
     else:
         save_generator(generator, file, metadata)
@@ -81,6 +81,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
     for lq in lqs:
         with torch.inference_mode():
             wanted = generator(lq[None])
+            wanted = wanted.clamp(0, 1) if name == "onnx" else wanted  # as the graph does
             given = again(lq[None])
         worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
         if not worst <= allowed * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
