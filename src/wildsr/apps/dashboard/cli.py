@@ -13,11 +13,26 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 PLUGIN = "wandb-workspaces==0.4.13"
-DESCRIPTION = """Lay out a dashboard for the runs of a wandb project: curves by what they tell, and images. Wants
-an account (`wandb login`); what training logged without one is sent by `wandb sync`.
+DESCRIPTION = """Lay out the page of a wandb project, or of one multirun in it. From the top: the runs compared by their
+closing scores, with a table and the same windows of the same images; validation; losses; the adversarial game; speed;
+images. It wants an account (`wandb login`); what training logged without one is sent by `wandb sync`.
 
-  wildsr dashboard --entity me --project wildsr"""
+  wildsr dashboard --entity me --project wildsr
+  wildsr dashboard --entity me --run quickstart      the runs of that name alone: those of a multirun"""
 
+STEP = "trainer/global_step"  # the iteration, as Lightning's wandb logger calls it
+COMPARED = "The runs compared"
+EXPLAINED = """One bar is one run: the scores that its last stage ended with, on the validation images, logged by
+the wandb run of job type `evaluation` in its group. The others of a group are its stages, and draw the curves below.
+
+Higher PSNR-Y is closer to the original, lower NIQE looks more natural; neither alone decides."""
+# Title -> a value of the summary, a bar a run
+BARS = {
+    "PSNR-Y of the last stage in dB, higher is closer": "score/psnr_y",
+    "its gain over bicubic in dB": "gain/psnr_y",
+    "NIQE of the last stage, lower looks more natural": "score/niqe",
+}
+COLUMNS = ["score/psnr_y", "gain/psnr_y", "score/ssim_y", "score/niqe"]  # beside each run's name
 # Section -> title of a panel -> what it draws, by the names that training logs.
 SECTIONS: dict[str, dict[str, list[str]]] = {
     "Is it getting better": {
@@ -51,9 +66,10 @@ def main(words: Sequence[str]) -> int:
     parser = Parser("dashboard", DESCRIPTION)
     parser.add_argument("--entity", required=True, help="your user or team on wandb")
     parser.add_argument("--project", default="wildsr", help="(default: %(default)s)")
+    parser.add_argument("--run", metavar="NAME", help="only runs of this name, such as those of a multirun")
     parser.add_argument("--name", default="wildsr", help="of the saved view (default: %(default)s)")
     given = parser.parse_args(words)
-    laid_out = workspace(given.entity, given.project, given.name)
+    laid_out = workspace(given.entity, given.project, given.name, given.run)
     try:
         laid_out.save()
     except Exception as error:  # wandb answers a missing key, project or network with types of its own
@@ -62,8 +78,8 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def workspace(entity: str, project: str, name: str) -> Workspace:
-    """Build the dashboard; it is not saved yet.
+def workspace(entity: str, project: str, name: str, run: str | None = None) -> Workspace:
+    """Build the dashboard, of all runs or of those of one name; it is not saved yet.
 
     Raises:
         UserError: the package that builds it is not installed.
@@ -73,18 +89,33 @@ def workspace(entity: str, project: str, name: str) -> Workspace:
         from wandb_workspaces.reports import v2 as panels
     except ImportError as error:
         raise UserError(f"dashboards need a package of wandb's: pip install {PLUGIN}") from error
-    sections = [
+    bars = [panels.BarPlot(title=title, metrics=[panels.SummaryMetric(key)]) for title, key in BARS.items()]
+    psnr, niqe = panels.SummaryMetric("score/psnr_y"), panels.SummaryMetric("score/niqe")
+    compared = [
+        panels.MarkdownPanel(markdown=EXPLAINED),
+        *bars,
+        panels.ScatterPlot(title="PSNR-Y against NIQE: best is at the lower right", x=psnr, y=niqe),
+        panels.MediaBrowser(title="Bicubic, the stages, HQ", media_keys=["comparison"]),
+        panels.WeavePanelSummaryTable(table_name="scores"),
+        panels.RunComparer(diff_only="split"),
+    ]
+    sections = [workspaces.Section(name=COMPARED, panels=compared, is_open=True, pinned=True)]
+    sections += [
         workspaces.Section(
             name=title,
-            panels=[panels.LinePlot(title=head, x="iteration", y=list(names)) for head, names in plots.items()],
+            panels=[panels.LinePlot(title=head, x=STEP, y=list(names)) for head, names in plots.items()],
             is_open=True,
         )
         for title, plots in SECTIONS.items()
     ]
-    images = workspaces.Section(
-        name="Images", panels=[panels.MediaBrowser(media_keys=[key]) for key in IMAGE_KEYS], is_open=True
+    images = [panels.MediaBrowser(media_keys=[key]) for key in IMAGE_KEYS]
+    sections.append(workspaces.Section(name="Images", panels=images, is_open=True))
+    shown = workspaces.RunsetSettings(
+        filters=[] if run is None else [workspaces.Config("name") == run],
+        order=[workspaces.Ordering(workspaces.Summary("score/psnr_y"), ascending=False)],
+        pinned_columns=[f"summary:{key}" for key in COLUMNS],
     )
-    settings = workspaces.WorkspaceSettings(x_axis="iteration")
+    settings = workspaces.WorkspaceSettings(x_axis=STEP)
     return workspaces.Workspace(
-        entity=entity, project=project, name=name, sections=[*sections, images], settings=settings
+        entity=entity, project=project, name=name, sections=sections, settings=settings, runset_settings=shown
     )
