@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wildsr.apps.common.arguments import Parser
 from wildsr.images import first_line
@@ -91,7 +91,7 @@ def workspace(entity: str, project: str, name: str, run: str | None = None) -> W
         raise UserError(f"dashboards need a package of wandb's: pip install {PLUGIN}") from error
     bars = [panels.BarPlot(title=title, metrics=[panels.SummaryMetric(key)]) for title, key in BARS.items()]
     psnr, niqe = panels.SummaryMetric("score/psnr_y"), panels.SummaryMetric("score/niqe")
-    compared = [
+    compared: list[Any] = [
         panels.MarkdownPanel(markdown=EXPLAINED),
         *bars,
         panels.ScatterPlot(title="PSNR-Y against NIQE: best is at the lower right", x=psnr, y=niqe),
@@ -108,7 +108,7 @@ def workspace(entity: str, project: str, name: str, run: str | None = None) -> W
         )
         for title, plots in SECTIONS.items()
     ]
-    images = [panels.MediaBrowser(media_keys=[key]) for key in IMAGE_KEYS]
+    images: list[Any] = [panels.MediaBrowser(media_keys=[key]) for key in IMAGE_KEYS]
     sections.append(workspaces.Section(name="Images", panels=images, is_open=True))
     shown = workspaces.RunsetSettings(
         filters=[] if run is None else [workspaces.Config("name") == run],

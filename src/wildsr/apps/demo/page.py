@@ -85,7 +85,7 @@ def _upscale_tab(weights: list[tuple[str, str]], folder: Path) -> None:
         found = others(first)
         return gr.update(choices=found, value=NONE, visible=len(found) > 1), gr.update(visible=False)
 
-    private = {"api_visibility": "private", "show_progress": "hidden"}
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     first.input(offer, first, [second, strength], **private)
     second.input(lambda name: gr.update(visible=name != NONE), second, strength, **private)
     given = [source, first, second, strength]

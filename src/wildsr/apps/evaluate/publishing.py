@@ -61,7 +61,8 @@ class WandbPublisher:
         try:
             logger = self.logger(folder=str(run / EVALUATION))
             experiment = logger.experiment
-            logger.log_hyperparams(OmegaConf.to_container(OmegaConf.load(run / stage / CONFIG)))
+            config: Any = OmegaConf.to_container(OmegaConf.load(run / stage / CONFIG))
+            logger.log_hyperparams(config)
             experiment.summary.update(summary_of(scores, row))
             columns, data = table_of(scores, displays)
             experiment.log({TABLE: wandb.Table(columns=columns, data=data)})
@@ -88,7 +89,7 @@ def summary_of(scores: Scores, row: str, baseline: str = "bicubic") -> dict[str,
     return {key: value for key, value in found.items() if value is not None and math.isfinite(value)}
 
 
-def table_of(scores: Scores, displays: Displays) -> tuple[list[str], list[list[Any]]]:
+def table_of(scores: Scores, displays: Displays) -> tuple[list[Any], list[list[Any]]]:
     """Return the columns and rows of the closing table, all sets; what is not finite is empty."""
     names = metric_names(key for values in scores.values() for key in values)
     heads = [name if "/" in name else display_of(name, displays).label for name in names]

@@ -123,7 +123,7 @@ def _data_facts(config: dict[str, Any]) -> dict[str, str]:
         return {}
 
 
-def _training(config: dict[str, Any], count: str | None) -> dict[str, str]:
+def _training(config: dict[str, Any], count: str | None) -> dict[str, Any]:
     """Return what Origin tells of a run's training, without the names of folders of the machine it ran on."""
     generator = _node(config, "generator")
     start, licence = RANDOM, "none needed"
