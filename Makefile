@@ -11,7 +11,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 EXTRAS := $(VENV)/.ready-extras
 
-.PHONY: help setup quickstart ablations test test-slow test-floor lint clean
+.PHONY: help setup quickstart ablations test test-slow test-floor docs lint clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -56,6 +56,9 @@ FLOOR := tests/degradation tests/networks tests/metrics tests/losses tests/image
 
 test-floor: $(EXTRAS)  ## the core's tests, for another Python: make test-floor PYTHON=python3.11 VENV=.venv-3.11
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 $(FLOOR)
+
+docs: $(EXTRAS)  ## docs/ as a site, in build/docs
+	@$(RUN) -m mkdocs build
 
 lint: $(READY)  ## repair formatting and simple faults
 	@$(RUN) -m ruff format .

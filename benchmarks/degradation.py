@@ -22,27 +22,26 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from batched import Operators, batch, on_gpu
 from kornia.filters import filter2d, gaussian_blur2d
 from released import SPEC, Clock, grouped_blur, released, released_draws, timed
 from skimage import data
 from torch import Generator, Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from wildsr.degradation import degrade, libjpeg, pipeline, render_kernel, sharpen
 from wildsr.degradation.kernels import Blur, render_kernels, render_taps
-from wildsr.degradation.operations.blur import blur_image, correlate_by_fft
+from wildsr.degradation.operations.blur import blur_image
 
 # B images, H W sides
 
-PARTS = ("speed", "shares", "operators", "memory", "filters")
-WAITS = {"_local_scalar_dense", "_unique2", "nonzero", "bincount", "is_nonzero", "equal"}  # of a GPU
+PARTS = ("speed", "shares", "operators", "batch", "memory", "filters")
 
 
 def photographs(count: int, side: int) -> Tensor:
@@ -129,25 +128,6 @@ def shares(images: Tensor, rounds: int, seed: int, other: Clock) -> None:
     print(f"{(once - other['sharpen']) / bare:.1f} x where neither sharpens", flush=True)
 
 
-class Operators(TorchDispatchMode):
-    """Counts operators that make tensors on a device, views left out, and those for which a GPU is waited for:
-    reading back, and blocking copies to it."""
-
-    def __init__(self, device: str) -> None:
-        super().__init__()
-        self.device, self.count, self.waits = device, 0, 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        name = func.overloadpacket.__name__
-        moves = name == "_to_copy" and kwargs.get("device") not in (None, args[0].device)
-        self.waits += name in WAITS or (moves and not kwargs.get("non_blocking"))
-        result = func(*args, **kwargs)
-        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.device.type == self.device]
-        self.count += bool(made) and not func.is_view and name != "_unsafe_view"
-        return result
-
-
 def operators(images: Tensor, seed: int) -> None:
     """Print operators and waits a batch. A GPU is imitated by tensors without values: reading one back raises."""
     rng = np.random.default_rng(seed)
@@ -165,7 +145,7 @@ def operators(images: Tensor, seed: int) -> None:
     ):
         ours(torch.empty(images.shape, device="cuda"), np.random.default_rng(seed))
     print(f"\nOperators a batch of {len(images)}{'operators':>20}{'waits for a GPU':>20}")
-    for name, mode in (("ours on a CPU", cpu), ("ours on a GPU", gpu), ("released", baseline)):
+    for name, mode in (("ours on a CPU", cpu), ("one by one on a GPU", gpu), ("released", baseline)):
         print(f"{name:24}{mode.count:20}{'-' if mode is cpu else mode.waits:>20}", flush=True)
 
 
@@ -197,23 +177,23 @@ def memory(count: int, side: int, seed: int) -> None:
 
 
 def filters(image: Tensor, repeats: int = 15) -> None:
-    """Print why blurring is ours and not kornia's: ms an image, and the largest difference."""
+    """Print why blurring is ours and not kornia's on a CPU: ms an image, and the largest difference."""
     torch.set_num_threads(1)
     print(f"\nFilters: ms for {tuple(image.shape)}, one thread")
-    print(f"{'':24}{'ours':>10}{'FFT':>10}{'kornia':>10}{'differ':>12}")
+    print(f"{'':24}{'ours':>10}{'kornia':>10}{'differ':>12}")
     for side, kind in ((7, "iso"), (21, "iso"), (51, "iso"), (7, "aniso"), (13, "aniso"), (21, "aniso")):
         long = {} if kind == "iso" else {"sigma_y": 1.0, "theta": 0.7}
         sigma = 8.0 if side == 51 else 2.5
         kernel = Blur(kind, side, sigma_x=sigma, **long)
+        if kind == "iso":
+            kornia = partial(gaussian_blur2d, kernel_size=(side, side), sigma=(sigma, sigma))
+        else:
+            kornia = partial(filter2d, kernel=render_kernel(kernel)[None])
         ways: list[Callable[[], Tensor]] = [
             lambda k=kernel: blur_image(image, k),
-            lambda k=kernel: correlate_by_fft(image, render_kernel(k)),
+            lambda kornia=kornia: kornia(image[None])[0],
         ]
-        if kind == "iso":
-            ways.append(lambda n=side, s=sigma: gaussian_blur2d(image[None], (n, n), (s, s))[0])
-        else:
-            ways.append(lambda k=kernel: filter2d(image[None], render_kernel(k)[None])[0])
-        times: list[list[float]] = [[], [], []]
+        times: list[list[float]] = [[], []]
         for _ in range(repeats):
             for way, spent in zip(ways, times, strict=True):
                 start = time.perf_counter()
@@ -243,6 +223,11 @@ def main() -> None:
                 shares(images, options.rounds, options.seed, clock)
         if "operators" in options.parts:
             operators(images, options.seed)
+        if "batch" in options.parts:
+            batch(options.size, options.seed, SPEC)
+            if torch.cuda.is_available():
+                for count in (12, 48):
+                    on_gpu(photographs(count, options.size).cuda(), options.seed, SPEC, options.rounds)
         if "memory" in options.parts:
             memory(options.images, options.size, options.seed)
         if "filters" in options.parts:

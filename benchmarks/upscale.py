@@ -27,7 +27,8 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from wildsr.apps.upscale.backends import BACKENDS, fastest_order, is_installed, open_backend
+from wildsr.apps.upscale.backends import fastest_order, open_backend
+from wildsr.apps.upscale.choices import BACKENDS, is_installed
 from wildsr.networks import load_generator
 
 # B batch, H W LQ sides, s scale

@@ -150,7 +150,7 @@ def test_train_answers_missing_data_in_one_line(tmp_path):
 
 def test_train_answers_a_wrong_time_limit_before_it_starts(tmp_path):
     done = train("experiment=quickstart", "trainer.max_time=abc", folder=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: trainer.max_time: given 'abc', wanted DD:HH:MM:SS\n"
     assert not list(tmp_path.glob("runs/*"))
 

@@ -6,7 +6,17 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from wildsr.building import stage_of
-from wildsr.config import ConfigError, build, compose_config, conf_folder, groups, report_error, stage_config
+from wildsr.config import (
+    ConfigError,
+    build,
+    compose_config,
+    conf_folder,
+    exit_code,
+    explain_call,
+    groups,
+    report_error,
+    stage_config,
+)
 from wildsr.degradation import DegradationSpec
 from wildsr.io import UserError
 
@@ -86,6 +96,10 @@ def test_scale_is_said_once():
         (["loss.adverserial.weight=1"], "no such key; nearest: loss.adversarial.weight"),
         (["expriment=quickstart"], "expriment=quickstart: no such key; nearest: experiment"),
         (["gaussian_sigma=3"], "nearest: degradation.first.noise.gaussian_sigma"),
+        (["iterations.psnr=3"], "iterations.psnr=3: no such key; nearest: stages.psnr.iterations"),
+        (["gan.lr=1"], "nearest: stages.gan.lr, stages.psnr.lr;"),
+        (["data.train.root=/x"], "; data=df2k_ost, data=folder, data=store have it; to add it"),
+        (["~callbacks.panel"], "~callbacks.panel: no such key; nearest: callbacks.panels"),
         (["seed=1=2"], "seed=1=2: not understood"),
         (["quickstart"], "quickstart: not understood; wanted KEY=VALUE"),
         (["ablation=nno"], "ablation=nno: no such option; wanted one of: discriminator_unet"),
@@ -108,6 +122,26 @@ def test_a_misspelt_key_in_yaml_is_named_when_it_is_built():
     node = OmegaConf.create({"_target_": "wildsr.losses.L1Loss", "wieght": 1})
     with pytest.raises(UserError, match=r"loss\.pixel: no such key 'wieght'"):
         build(node, "loss.pixel")
+
+
+@pytest.mark.parametrize("suggestion", ["", ". Did you mean 'weight'?"])  # Python 3.13 adds it
+def test_a_misspelt_key_is_told_alike_by_every_python(suggestion):
+    reason = f"L1Loss.__init__() got an unexpected keyword argument 'wieght'{suggestion}"
+    hydra = f"Error in call to target 'wildsr.losses.L1Loss':\nTypeError({reason!r})\nfull_key: loss.pixel"
+    assert explain_call(reason, hydra) == "no such key 'wieght'; nearest: weight"
+    assert explain_call("wanted a number", hydra) == "wanted a number"
+
+
+def test_an_impossible_value_is_wrong_use_and_a_missing_file_failed_work():
+    for words, part, code in (
+        (["degradation.first.noise.grey_prob=2"], "degradation", 2),
+        (["+sharpen.sauce=true"], "sharpen", 2),
+        (["data=folder", "data.train.root=/nowhere"], "data.train", 1),
+    ):
+        cfg = compose_config(words)
+        with pytest.raises(UserError) as caught:
+            build(OmegaConf.select(cfg, part), part)
+        assert exit_code(caught.value) == code, words
 
 
 def test_a_bug_in_what_is_built_keeps_its_traceback():

@@ -61,6 +61,7 @@ def test_the_environment_shows_tracebacks(monkeypatch, capsys):
 
 def test_a_word_behind_two_dashes_is_no_option(monkeypatch, capsys):
     given = []
+    monkeypatch.setattr("wildsr.apps.demo.arguments.parse", list)
     monkeypatch.setattr(demo, "main", lambda words: given.extend(words) or 0)
     assert main(["demo", "--debug", "--", "--debug"]) == 0
     assert given == ["--", "--debug"]

@@ -57,7 +57,7 @@ def curves(folder):
 
 def validated(folder):
     """Iteration to val/psnr_y, of each validation."""
-    return [(float(row["iteration"]), float(row["val/psnr_y"])) for row in curves(folder) if row.get("val/psnr_y")]
+    return [(float(row["step"]), float(row["val/psnr_y"])) for row in curves(folder) if row.get("val/psnr_y")]
 
 
 def test_finetuning_is_the_gan_stage_at_its_rate_from_the_released_pair():

@@ -22,6 +22,7 @@ CORE = (
     "wildsr.metrics",
     "wildsr.data",
     "wildsr.training",
+    "wildsr.overrides",
     "wildsr.config",
     "wildsr.building",
     "wildsr.stage",

@@ -88,7 +88,7 @@ def test_a_generator_that_cannot_be_loaded_again_is_said_before_the_run(train, t
 def test_the_dry_run_leaves_random_numbers_and_the_run_as_they_were(train, tmp_path, monkeypatch):
     ends = []
     for name, rehearsal in (("with", dry_run), ("without", lambda *_, **__: None)):
-        monkeypatch.setattr("wildsr.train.dry_run", rehearsal)
+        monkeypatch.setattr("wildsr.preflight.dry_run", rehearsal)
         train([*TINY, "compare=false"], tmp_path / name)
         ends.append(
             [

@@ -2,15 +2,17 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from wildsr.apps.evaluate.closing import finite_score, objective_of
 from wildsr.config import ConfigError, compose_config, conf_folder
-from wildsr.search import Continue, NameJobs
+from wildsr.search import Continue, NameJobs, jobs_of
 
 
 @pytest.fixture
@@ -67,6 +69,31 @@ def test_a_finished_search_adds_no_trial(optuna, config):
     assert config.hydra.sweeper.n_trials == 0
 
 
+def test_a_search_tells_each_trial_in_four_digits_and_the_best_with_its_folder(optuna, config, caplog):
+    words = ["experiment=quickstart", "loss.adversarial.weight=0.21839018238", "kernels.sinc_prob=0.1203"]
+    job = {"num": 2, "config": {"override_dirname": {"exclude_keys": ["experiment"]}}}
+    config = OmegaConf.merge(config, {"objective": "val/psnr_y", "hydra": {"overrides": {"task": words}, "job": job}})
+    search = Continue()
+    search.on_multirun_start(config)
+    study = study_of(optuna, config)
+    for value in (26.91834, 20.0):
+        study.tell(asked(study), value)
+    weight = study.trials[0].params["loss.adversarial.weight"]
+    folder = Path(config.hydra.sweep.dir, f"loss.adversarial.weight={weight}")
+    folder.mkdir()
+    with caplog.at_level(logging.INFO, "wildsr"):
+        search.on_job_start(config)
+        search.on_job_end(config, JobReturn(status=JobStatus.COMPLETED, _return_value=26.91834))
+        search.on_job_end(config, JobReturn(status=JobStatus.FAILED, _return_value=ValueError()))
+        search.on_multirun_end(config)
+    assert caplog.messages == [
+        "trial 3 of 5: loss.adversarial.weight=0.2184, kernels.sinc_prob=0.1203",
+        "trial 3 of 5: val/psnr_y 26.92",
+        f"best of all trials: val/psnr_y 26.92 with loss.adversarial.weight={weight:.4g}",
+        f"best run: {folder}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("option", "group", "name", "package"),
     [
@@ -107,6 +134,35 @@ def test_a_job_is_named_by_what_differs():
     drawn = ["loss.adversarial.weight=0.125", "kernels.sinc_prob=0.1", *job]
     assert name_of(given, drawn) == "ablation=no_sinc,kernels.sinc_prob=0.1,loss.adversarial.weight=0.125"
     assert name_of([], ["degradation=first_order"]) == "degradation=first_order"
+
+
+def test_every_job_of_a_multirun_is_checked_and_of_a_search_each_value():
+    swept = {
+        "_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        "params": {"loss.adversarial.weight": "0.05, 0.1", "data.crop": "400,200"},
+    }
+    given = ["generator=glob(rrdb*)", "data.crop=64", "~callbacks.panels"]
+    config = OmegaConf.create({"hydra": {"sweeper": swept, "overrides": {"task": given}}})
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        jobs = jobs_of(config)
+    others = ["data.crop=64", "~callbacks.panels=null"]
+    assert [(job[0], job[2], [job[1], job[3]]) for job in jobs] == [
+        (f"loss.adversarial.weight={weight}", f"generator={generator}", others)
+        for weight in ("0.05", "0.1")
+        for generator in ("rrdb", "rrdb_6b", "rrdb_dilated")
+    ]
+    searched = {
+        "_target_": "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper",
+        "params": {"kernels.sinc_prob": "interval(0.0, 0.3)", "loss.pixel.weight": "tag(log, interval(1, 9))"},
+    }
+    config = OmegaConf.create({"hydra": {"sweeper": searched, "overrides": {"task": ["seed=choice(1,2)"]}}})
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        assert jobs_of(config) == [
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1.0", "seed=1"],
+            ["kernels.sinc_prob=0.3", "loss.pixel.weight=1.0", "seed=1"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=9.0", "seed=1"],
+            ["kernels.sinc_prob=0.0", "loss.pixel.weight=1.0", "seed=2"],
+        ]
 
 
 def test_the_objective_is_the_last_stages_score(optuna):

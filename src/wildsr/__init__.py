@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from wildsr.apps.upscale.arrays import upscale
 
 __all__ = ["upscale"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -8,12 +8,12 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 
-def refuse(key: str, given: object, wanted: str) -> UserError:
+def refuse(key: str, given: object, wanted: str) -> ConfigError:
     """Word a refusal in one line; what was given is shortened."""
-    return UserError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
+    return ConfigError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
 
 
 def checked_number(key: str, value: Any, low: float, high: float) -> Any:
@@ -70,6 +70,12 @@ def check_type(record: object, key: str, kind: type) -> None:
     """Check that a field is an instance of a type."""
     if not isinstance(getattr(record, key), kind):
         raise refuse(key, getattr(record, key), kind.__name__)
+
+
+def check_optional_name(record: object, key: str) -> None:
+    """Check that a field is a text, or None."""
+    if not isinstance(getattr(record, key), str | None):
+        raise refuse(key, getattr(record, key), "a text, or nothing")
 
 
 def check_range(record: object, key: str, low: float, high: float, around: float | None = None) -> None:

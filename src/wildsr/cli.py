@@ -1,4 +1,7 @@
-"""The `wildsr` command: finds the verb and answers errors in one line. Each verb is `cli.py` in a folder of `apps/`."""
+"""The `wildsr` command: finds the verb and answers errors in one line.
+
+Each verb is a folder of `apps/`: `arguments.py` parses the call without torch, then `cli.py` does the work.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ from wildsr import __version__
 # What ends a process without a word: sent by kill and by clusters, and where a terminal is closed.
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 VERBS = {
-    "train": "train an upscaler: wildsr train experiment=quickstart; any choice and any value is one word more",
-    "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
-    "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
-    "degrade": "make a synthetic dataset of pairs out of a folder of images, with the recipe of each",
-    "evaluate": "score networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
-    "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
-    "doctor": "look before a long run: images, disk, memory, speed and the time to its end, weights, loggers",
-    "report": "a run's page of scores, images and curves anew, or several runs side by side",
-    "dashboard": "lay out a dashboard of the curves and panels on wandb",
-    "demo": "a page on this machine: upscale an image, or degrade one by hand and copy the recipe",
-    "prepare": "bring a published dataset, or images of your own, and cut them into sub-images to train on",
+    "train": "Train an upscaler, such as: wildsr train experiment=quickstart.",
+    "upscale": "Enlarge images or a video with a released or a trained network.",
+    "preview": "Draw what the degradation does to an image.",
+    "degrade": "Make a synthetic dataset of pairs from a folder of images.",
+    "evaluate": "Score networks beside bicubic on any number of sets.",
+    "export": "Write a generator as .safetensors, .pth and .onnx, with a model card.",
+    "doctor": "Check data, disk, memory, speed and weights before a long run.",
+    "report": "Write the page of a run, or of several runs side by side.",
+    "dashboard": "Lay out a dashboard of curves and images on wandb.",
+    "demo": "Open a page on this machine to upscale and degrade images.",
+    "prepare": "Download a dataset, or cut images of your own, to train on.",
 }
 
 
@@ -50,16 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(VERBS)}"
         print(f"error: unknown command {verb!r} ({wanted})", file=sys.stderr)
         return 2
-    # Imported late: torch takes seconds to load, and --help of the whole should not.
-    run = importlib.import_module(f"wildsr.apps.{verb}.cli").main
     from wildsr.apps.common.logs import show_messages
     from wildsr.io import can_be_mended
 
     try:
         if verb == "train":  # which looks after its signals itself, and Hydra after what it logs
-            return int(run(rest))
+            return int(importlib.import_module("wildsr.apps.train.cli").main(rest))
         with show_messages(), interrupt_on(*ENDINGS):
-            return int(run(rest))
+            given = importlib.import_module(f"wildsr.apps.{verb}.arguments").parse(rest)
+            # Imported once the call is known to be right: torch takes seconds to load.
+            return int(importlib.import_module(f"wildsr.apps.{verb}.cli").main(given))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
@@ -103,5 +106,5 @@ def overview() -> str:
         "Super-resolution for real, degraded photographs.\n\n"
         f"{verbs}\n\n"
         "wildsr VERB --help explains one. In a clone, python train.py is wildsr train.\n"
-        "Errors that you can mend are one line; --debug, or WILDSR_DEBUG=1, shows where they come from."
+        "Errors that you can mend are one line; --debug, or WILDSR_DEBUG=1, shows where\nthey come from."
     )

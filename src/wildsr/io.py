@@ -11,11 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+# Files of a stage's folder: its configuration, and the averaged generator at its end
+CONFIG, GENERATOR = "config.yaml", "generator.safetensors"
 REFUSALS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EPIPE") if hasattr(errno, name)}
 
 
 class UserError(ValueError):
     """Tell what a user can mend: shown as one line, where any other error is a bug and keeps its traceback."""
+
+
+class ConfigError(UserError):
+    """A choice, key or value that cannot be: wrong use, exit code 2. A missing file is failed work, exit code 1."""
 
 
 def expanded(path: Path | str) -> Path:
@@ -45,6 +51,12 @@ def can_be_mended(error: BaseException) -> bool:
 def printable(name: Path | str) -> str:
     """Return a file's name on one line, for any terminal: what cannot be printed is written as `\\n` or `\\udcff`."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+
+
+def display_path(folder: Path) -> str:
+    """Return a folder as a user would type it: relative where it lies below the current one."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def require_writable(target: Path) -> None:

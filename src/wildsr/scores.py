@@ -1,19 +1,54 @@
-"""Means of scores, of finite ones alone, and scores.json, which holds them: method -> figure -> mean."""
+"""Scores: how each metric is shown, means of finite ones alone, and scores.json: method -> metric -> mean."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
 
 Scores = dict[str, dict[str, float]]  # the figure of another set than the main one is <set>/<figure>
+MAIN = "main"  # the name of a validation set that stands alone
 LEFT_OUT = "_left_out"  # behind a figure's name: how many images its mean leaves out
+
+
+class MetricDisplay(NamedTuple):
+    """Say how a metric is shown: its label, what a better value is, and its digits behind the point."""
+
+    label: str
+    meaning: str
+    digits: int
+
+
+METRICS: Mapping[str, MetricDisplay] = {
+    "psnr_y": MetricDisplay("PSNR-Y", "dB, higher is closer", 2),
+    "ssim_y": MetricDisplay("SSIM-Y", "higher is closer", 4),
+    "psnr_rgb": MetricDisplay("PSNR-RGB", "dB, higher is closer", 2),
+    "ssim_rgb": MetricDisplay("SSIM-RGB", "higher is closer", 4),
+    "lpips": MetricDisplay("LPIPS", "lower is closer", 4),
+    "dists": MetricDisplay("DISTS", "lower is closer", 4),
+    "niqe": MetricDisplay("NIQE", "lower looks more natural", 2),  # on luma, as papers quote it
+    "niqe_rgb2gray": MetricDisplay("NIQE-rgb2gray", "lower looks more natural", 2),  # as NIQE's authors measured
+}
+WITHOUT_REFERENCE = ("niqe", "niqe_rgb2gray")
+Displays = Mapping[str, MetricDisplay]
+FEW = 5  # images; the mean of fewer says more about the images than about what was done to them
+
+
+def display_of(name: str, displays: Displays = METRICS) -> MetricDisplay:
+    """Return how a metric is shown; one that nothing is known of by its name, with 4 digits and no best value."""
+    return displays.get(name) or METRICS.get(name) or MetricDisplay(name, "", 4)
+
+
+def metric_names(keys: Iterable[str]) -> list[str]:
+    """Return the names of metrics among the keys of scores: those of METRICS in their order, then the others."""
+    order = list(METRICS)
+    names = [name for name in dict.fromkeys(keys) if not name.endswith(LEFT_OUT)]
+    return sorted(names, key=lambda name: order.index(name) if name in METRICS else len(order))
 
 
 def finite_mean(values: Sequence[float]) -> tuple[float, int]:

@@ -27,10 +27,10 @@ from wildsr.building import (
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
-from wildsr.io import UserError
-from wildsr.metrics import display_of
+from wildsr.io import ConfigError
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
+from wildsr.scores import display_of
 from wildsr.training.loggers import define_scores, finish, score_goals
 from wildsr.training.provenance import made_from
 from wildsr.training.resume import (
@@ -62,7 +62,7 @@ class Stage:
         cfg.channels = channels_of(cfg)  # as the generator has them: what is kept of the configuration is true
         self.name, self.run = name, Path(cfg.paths.run)
         if not cfg.name:
-            raise UserError("name: given nothing, wanted a name for the run's folder")
+            raise ConfigError("name: given nothing, wanted a name for the run's folder")
         self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
         self.checkpoints = self.folder / "checkpoints"
         self.start = find_start(str(cfg.resume), self.folder, name)
@@ -108,7 +108,8 @@ class Stage:
         if self.done < self.iterations:
             self.train(begin)
             if not (self.checkpoints / f"iteration_{self.iterations:07d}.ckpt").is_file():
-                self.trainer.save_checkpoint(self.checkpoints / LAST)  # ModelCheckpoint leaves some ends out
+                # ModelCheckpoint leaves some ends out.
+                self.trainer.save_checkpoint(self.checkpoints / LAST, weights_only=False)
             if self.trainer.is_global_zero:
                 save_generator(self.module.ema.module, generator, self.metadata)
             self.trainer.strategy.barrier()  # the next stage reads it in every process
@@ -164,7 +165,7 @@ class Stage:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if hasattr(callback, "begin"):  # a time limit is the call's, which may train several stages
                 callback.begin = begin
-        trainer.loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items()]
+        trainer.loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node is not None]
         origin = made_from(build(cfg.degradation, "degradation"), self.data.samples)
         for logger in trainer.loggers:
             logger.log_hyperparams({**plain(cfg), "made_from": origin})

@@ -7,11 +7,9 @@ generator.safetensors, the averaged generator at the stage's end. `evaluate` in 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from contextlib import nullcontext, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from torch import distributed
 
-from wildsr.building import is_rank_zero
-from wildsr.config import ConfigError, build, conf_folder, report_error
-from wildsr.io import UserError
+from wildsr.config import check_options, check_overrides, conf_folder, report_error
+from wildsr.io import ConfigError, display_path
 from wildsr.locking import lock_folder
-from wildsr.preflight import dry_run
-from wildsr.stage import Stage
-from wildsr.training.resume import read_start, set_aside
-from wildsr.training.stops import Interrupted
+from wildsr.overrides import split_command, typed_overrides
 
 REQUEUE_WAIT = 120.0  # seconds: NFS gives a lock of a lost node up after 90
 
@@ -39,6 +32,9 @@ def main() -> int:
     try:
         if not sys.argv[1:]:
             raise ConfigError("nothing given; wanted for example experiment=quickstart (--help teaches the rest)")
+        overrides, flags = split_command(sys.argv[1:])
+        check_options(overrides)
+        sys.argv[1:] = [*overrides, *flags]
         job()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -51,26 +47,30 @@ def main() -> int:
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
 def job(cfg: DictConfig) -> float | None:
     """Train as one job of Hydra's; returns what a search looks at. The other jobs go on after one that failed."""
+    # Imported once the configuration is composed: torch takes seconds, and wrong words are answered before.
+    from wildsr.building import is_rank_zero
+    from wildsr.training.stops import Interrupted
+
     run = HydraConfig.get()
     several = run.mode == RunMode.MULTIRUN
     cfg.paths.run = display_path(Path(run.runtime.output_dir))
-    words = list(run.overrides.task)
+    words = typed_overrides(run)
     if several:
         same = run.job.config.override_dirname.exclude_keys
         cfg.tags = [word for word in words if word.partition("=")[0] not in same]
     try:
+        check_overrides(words, run.job.config_name)
         return train(cfg)
     except Interrupted as stop:
         if is_rank_zero():  # it speaks, and fails, for all
-            again = [word for word in words if not word.startswith("resume=")]
-            command = "the same command" if several else f"python train.py {shlex.join(again)}"
-            print(f"{stop}; to go on: {command}", file=sys.stderr)
+            other = "" if cfg.resume == "auto" else f" without resume={cfg.resume}"
+            print(f"{stop}; the same command{other} goes on", file=sys.stderr)
             sys.exit(1)
     except Exception as error:
         with suppress(OSError):  # there is something in it
             Path(run.runtime.output_dir).rmdir()
         code = report_error(error)
-        if several and not isinstance(error, ConfigError):  # of which every job would say so
+        if several:
             raise
         sys.exit(code)
     return None
@@ -85,6 +85,8 @@ def train(cfg: DictConfig) -> Any:
         UserError, ValueError, OSError: something the user gave does not fit; nothing was trained.
         Interrupted: it stopped early; the same call goes on.
     """
+    from wildsr.building import is_rank_zero
+
     begin = time.monotonic()
     # A requeued job may start before another node has heard that its first start has ended.
     wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
@@ -94,12 +96,13 @@ def train(cfg: DictConfig) -> Any:
 
 def train_stages(cfg: DictConfig, begin: float) -> Any:
     """Train in a folder that is this run's alone: as `train`."""
-    stages = [Stage(cfg, name) for name in stage_names(cfg)]
-    evaluate = build(cfg.evaluate, "evaluate")
-    build_generator = partial(build, stages[-1].cfg.generator.network, "generator.network")
-    evaluation = evaluate(sets=stages[-1].data.val, build_generator=build_generator) if evaluate else None
-    for stage in stages if is_rank_zero() else []:
-        dry_run(stage)
+    from torch import distributed
+
+    from wildsr.building import is_rank_zero
+    from wildsr.preflight import prepare
+    from wildsr.training.resume import set_aside
+
+    stages, evaluation = prepare(cfg)
     if cfg.resume == "never" and is_rank_zero():
         for stage in stages:
             set_aside(stage.folder)
@@ -107,26 +110,3 @@ def train_stages(cfg: DictConfig, begin: float) -> Any:
     if distributed.is_initialized():  # what follows is one process's work
         distributed.destroy_process_group()
     return evaluation(fresh=any(trained)) if evaluation and is_rank_zero() else None
-
-
-def stage_names(cfg: DictConfig) -> list[str]:
-    """Return the stages to train. A checkpoint given as `resume` begins with its own: what comes before is behind it.
-
-    Raises:
-        UserError: it is of no stage of these.
-    """
-    names = [str(name) for name in cfg.stage.sequence]
-    if "SLURM_RESTART_COUNT" in os.environ:  # put back into the queue: what the first start began goes on
-        cfg.resume = "auto"
-    if cfg.resume in ("auto", "never"):
-        return names
-    given = read_start(Path(cfg.resume)).origin["stage"]
-    if given not in names:
-        raise UserError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(names)}")
-    return names[names.index(given) :]
-
-
-def display_path(folder: Path) -> str:
-    """Return a folder as a user would type it: relative where it lies below the current one."""
-    here = Path.cwd()
-    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

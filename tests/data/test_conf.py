@@ -9,7 +9,7 @@ from wildsr.config import compose_config
 from wildsr.data import Store
 from wildsr.images import write_image
 from wildsr.stage import plain
-from wildsr.training.resume import stage_settings
+from wildsr.training.resume import Start, refuse_other_settings, stage_settings
 
 FEW = ["data.crop=64", "data.patch=32", "data.val=null"]
 
@@ -54,3 +54,19 @@ def test_undersized_images_are_padded_or_left_out(photographs, caplog):
     assert caplog.messages == ["left out: 1 of 5 images, below 64 pixels a side"]
     with pytest.raises(ValueError, match=r"data\.undersized: given 'crop', wanted one of pad, leave_out"):
         build_data(compose_config([*words, "data.undersized=crop"]))
+
+
+def test_turning_is_a_word_and_a_run_from_before_it_goes_on_without(photographs, tmp_path):
+    words = ["data=folder", f"data.train.root={photographs}", *FEW]
+    assert not build_data(compose_config(words)).samples.rotate
+    assert build_data(compose_config([*words, "data.rotate=true"])).samples.rotate
+    with pytest.raises(ValueError, match=r"^data\.rotate: given left, wanted true or false"):
+        build_data(compose_config([*words, "data.rotate=left"]))
+    now, turned = (
+        stage_settings(plain(compose_config([*words, *more])), "psnr") for more in ([], ["data.rotate=true"])
+    )
+    before = {key: value for key, value in now.items() if key != "data.rotate"}
+    start = Start(tmp_path / "last.ckpt", 3, {"settings": before})
+    refuse_other_settings(now, tmp_path, start)
+    with pytest.raises(ValueError, match=r"was trained with data\.rotate=None, now True; wanted the same settings"):
+        refuse_other_settings(turned, tmp_path, start)

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, RunBatc
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
 from wildsr.images import to_channels
+from wildsr.io import ConfigError
 
 
 def samples(folder, **changes):
@@ -144,7 +146,7 @@ def test_small_images_are_padded_by_repeated_reflection():
 
 @pytest.mark.parametrize("changes", [{"crop": 66}, {"patch": 30}, {"patch": 96}, {"patch": 0}])
 def test_an_impossible_crop_is_refused(photographs, changes):
-    with pytest.raises(ValueError, match=r"data\.crop=.*data\.patch=.*wanted multiples of scale=4"):
+    with pytest.raises(ConfigError, match=r"data\.crop=.*data\.patch=.*wanted multiples of scale=4"):
         samples(photographs, **changes)
 
 
@@ -225,3 +227,28 @@ def test_one_channel_samples_are_the_luma_of_the_same_crops(photographs, pairs):
             assert torch.equal(grey.hq, to_channels(colour.hq, 1))
             assert (grey.lq is None) == (colour.lq is None)
             assert grey.lq is None or torch.equal(grey.lq, to_channels(colour.lq, 1))
+
+
+def test_with_quarter_turns_all_eight_orientations_are_equally_likely_and_every_other_draw_stays(photographs):
+    plain, turned = samples(photographs), samples(photographs, rotate=True)
+    found = [turned[number].params for number in range(800)]
+    counts = Counter((sample.flip, sample.turns) for sample in found)
+    assert set(counts) == {(flip, turns) for flip in (False, True) for turns in range(4)}
+    assert max(abs(count - 100) for count in counts.values()) < 4 * np.sqrt(800 / 8 * 7 / 8)  # standard deviations
+    for number in range(12):
+        image, sample, _ = turned[number]
+        before, other, _ = plain[number]
+        assert sample == replace(other, turns=sample.turns) and other.turns == 0
+        assert torch.equal(image, torch.rot90(before, sample.turns, (1, 2))) and image.is_contiguous()
+    assert samples(photographs, rotate=True, stage=1)[0].params != found[0]
+
+
+def test_pairs_are_turned_together(pairs):
+    dataset = paired(pairs, rotate=True)
+    turns = set()
+    for number in range(12):
+        hq, sample, lq = dataset[number]
+        assert (averaged(hq) - lq).abs().max() <= 0.5001
+        assert torch.equal(hq, torch.rot90(paired(pairs)[number].hq, sample.turns, (1, 2)))
+        turns.add(sample.turns)
+    assert turns == {0, 1, 2, 3}

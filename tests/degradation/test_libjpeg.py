@@ -14,17 +14,19 @@ from torch import Tensor
 
 from wildsr.data import sample_photographs
 from wildsr.degradation import jpeg
-from wildsr.degradation.libjpeg import code_levels
+from wildsr.degradation.libjpeg import SUBSAMPLINGS, code_levels
 
 SIZES = [(64, 80), (97, 131), (61, 60), (33, 17), (16, 15), (9, 17), (5, 3), (3, 4), (2, 6), (1, 1), (1, 40)]
 QUALITIES = [1, 10, 24, 49, 50, 51, 75, 90, 95, 99, 100]
 
 
-def pillow(levels: Tensor, quality: int) -> Tensor:
+def pillow(levels: Tensor, quality: int, subsampling: str = "4:2:0") -> Tensor:
     """(C, H, W) levels through a JPEG file in memory."""
     array = levels.byte().permute(1, 2, 0).numpy()
     file = io.BytesIO()
-    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(file, "JPEG", quality=quality)
+    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(
+        file, "JPEG", quality=quality, subsampling=subsampling
+    )
     decoded = torch.from_numpy(np.array(Image.open(file))).float()
     return decoded[None] if decoded.ndim == 2 else decoded.permute(2, 0, 1)
 
@@ -41,11 +43,28 @@ def pictures() -> dict[str, Tensor]:
 PICTURES = pictures()
 
 
-def assert_equals_pillow(levels: Tensor, quality: int) -> None:
-    expected = pillow(levels, quality)
-    assert torch.equal((jpeg(levels / 255, quality) * 255).round(), expected)
-    assert torch.equal(code_levels(levels[None], quality, torch.float64)[0], expected)
-    assert torch.equal(code_levels(levels[None], quality, torch.int32)[0], expected)
+def assert_equals_pillow(levels: Tensor, quality: int, subsampling: str = "4:2:0") -> None:
+    expected = pillow(levels, quality, subsampling)
+    assert torch.equal((jpeg(levels / 255, quality, subsampling) * 255).round(), expected)
+    assert torch.equal(code_levels(levels[None], quality, torch.float64, subsampling)[0], expected)
+    assert torch.equal(code_levels(levels[None], quality, torch.int32, subsampling)[0], expected)
+
+
+def test_pillows_default_is_one_colour_for_four_pixels():
+    file = io.BytesIO()
+    Image.fromarray(PICTURES["photograph"].byte().permute(1, 2, 0).numpy()).save(file, "JPEG", quality=60)
+    assert torch.equal(torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1).float(),
+                       pillow(PICTURES["photograph"], 60))  # fmt: skip
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2"])
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_byte_equals_pillows_with_more_colours(picture, subsampling):
+    for quality in (1, 30, 75, 100):
+        for height, width in [*SIZES, (40, 1), (3, 5)]:
+            levels = PICTURES[picture][:, :height, :width]
+            assert_equals_pillow(levels, quality, subsampling)
+        assert_equals_pillow(PICTURES[picture][:1, :33, :17], quality, subsampling)
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
@@ -66,11 +85,14 @@ def test_every_byte_equals_pillows_at_every_quality(quality):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 100), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.integers(0, 2**32))
-def test_any_size_and_quality_equals_pillow(quality, height, width, channels, seed):
+@given(
+    st.integers(1, 100), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]), st.integers(0, 2**32),
+    st.sampled_from(list(SUBSAMPLINGS)),
+)  # fmt: skip
+def test_any_size_and_quality_equals_pillow(quality, height, width, channels, seed, subsampling):
     generator = torch.Generator().manual_seed(seed)
     levels = torch.randint(0, 256, (channels, height, width), generator=generator).float()
-    assert_equals_pillow(levels, quality)
+    assert_equals_pillow(levels, quality, subsampling)
 
 
 def test_a_batch_is_its_images_one_by_one():

@@ -20,6 +20,7 @@ from wildsr.degradation import (
     Step,
     degrade,
     libjpeg,
+    make_plan,
     pipeline,
     sharpen,
     trace,
@@ -143,7 +144,7 @@ def test_the_module_applies_a_recipe_to_each_image():
     found = module(images, recipes)
     assert found.shape == (2, 3, 16, 12)
     assert all(torch.equal(lq, degrade(*pair)) for lq, *pair in zip(found, images, recipes, strict=True))
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match=r"^recipes: given 1 of the scales \[4\], wanted 2 of one scale"):
         module(images, recipes[:1])
 
 
@@ -260,7 +261,15 @@ def assert_any_spec_keeps_the_guarantees(spec, seed, sides, channels):
     lq = degrade(hq, recipes[0])
     assert_guarantees(lq, hq, spec.scale)
     degrade(hq.flip(1), recipes[1])  # a neighbour in the batch
-    assert torch.equal(lq, degrade(hq, Recipe.from_json(recipes[0].to_json())))
+    again = Recipe.from_json(recipes[0].to_json())
+    assert torch.equal(lq, degrade(hq, again))
+    images = torch.stack((hq, hq.flip(1)))
+    together, alone = (
+        degrade(images, make_plan(recipes, images.shape)),
+        degrade(hq[None], make_plan([again], (1, *hq.shape))),
+    )
+    assert_guarantees(together[0], hq, spec.scale)
+    assert torch.equal(together[:1], alone)
 
 
 @settings(max_examples=150, deadline=None)

@@ -87,7 +87,11 @@ REFUSED = {
     "steps": (None, "steps: given nothing, wanted a list"),
     "a\nline": ({}, "a\\nline: given {}, wanted the keys version, scale, seed, steps"),
     "steps.3": ([1, 2], "steps.3: given [1, 2], wanted the keys order, op and what was drawn"),
-    "steps.3.op": ("halo", "steps.3.op: given 'halo', wanted one of blur, sinc, resize, noise, jpeg; another is known"),
+    "steps.3.op": (
+        "dust",
+        "steps.3.op: given 'dust', wanted one of blur, sinc, resize, noise, jpeg, motion, defocus, ",
+    ),
+    "steps.3.subsampling": ("4:2", "first.jpeg.subsampling: given '4:2', wanted one of 4:4:4, 4:2:2, 4:2:0"),
     "steps.3.order": (1, "steps.3.order: given 1, wanted a name such as first, second or final"),
     "steps.0.kind": ("box", "first.blur.kind: given 'box', wanted one of iso, aniso, "),
     "steps.0.size": (12, "first.blur.size: given 12, wanted an odd number from 3 to 51"),
@@ -97,7 +101,7 @@ REFUSED = {
     "steps.0.beta": (1.0, "first.blur.beta: given 1.0, wanted nothing for the kind aniso"),
     "steps.0.width": (1.0, "first.blur.width: given 1.0, wanted the keys kind, size, sigma_x, sigma_y, theta, beta"),
     "steps.1.factor": (1e9, "first.resize.factor: given 1000000000.0, wanted a number from 0.01 to 4"),
-    "steps.1.mode": ("lanczos", "first.resize.mode: given 'lanczos', wanted one of area, "),
+    "steps.1.mode": ("cubic", "first.resize.mode: given 'cubic', wanted one of area, "),
     "steps.1.relative_to": (0, "first.resize.relative_to: given 0, wanted one of input, final"),
     "steps.2.strength": (float("inf"), "first.noise.strength: given inf, wanted a number from 0 to 255"),
     "steps.2.grey": (1, "first.noise.grey: given 1, wanted bool"),
@@ -157,5 +161,5 @@ def test_what_is_no_recipe_at_all_is_refused_in_one_short_line(text):
 
 
 def test_a_step_takes_no_other_record_than_its_operations():
-    with pytest.raises(ValueError, match=r"^record: given Jpeg\(quality=50\), wanted Noise"):
+    with pytest.raises(ValueError, match=r"^record: given Jpeg\(quality=.*'4:2:0'\), wanted Noise"):
         Step("first", NoiseSpec, Jpeg(50))

@@ -78,7 +78,7 @@ REFUSED = {
     "first.blur.theta": (None, "first.blur.theta: given nothing, wanted a number for the kind aniso"),
     "first.blur.beta": (1.0, "first.blur.beta: given 1.0, wanted nothing for the kind aniso"),
     "first.resize.factor": (1e9, "first.resize.factor: given 1000000000.0, wanted a number from 0.01 to 4"),
-    "first.resize.mode": ("lanczos", "first.resize.mode: given 'lanczos', wanted one of area, "),
+    "first.resize.mode": ("cubic", "first.resize.mode: given 'cubic', wanted one of area, "),
     "first.resize.of": (0, "first.resize.of: given 0, wanted one of input, final"),
     "first.noise.strength": (float("inf"), "first.noise.strength: given inf, wanted a number from 0 to 255"),
     "second.noise.strength": (101, "second.noise.strength: given 101, wanted a number from 0 to 100"),

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torchmetrics import Metric
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 
 class Shuffler(nn.Module):
@@ -43,6 +44,16 @@ class FrequencyLoss(nn.Module):
 
     def forward(self, sr, target):  # two (B, C, H, W) -> a scalar, before its weight
         return (torch.fft.rfft2(sr, norm="ortho") - torch.fft.rfft2(target, norm="ortho")).abs().mean()
+
+
+class LPIPSLoss(nn.Module):
+    def __init__(self, weight: float, target: str = "perceptual", net_type: str = "alex") -> None:
+        super().__init__()
+        self.weight, self.target = weight, target
+        self.net = LearnedPerceptualImagePatchSimilarity(net_type=net_type).net  # without the metric's running sums
+
+    def forward(self, sr, target):
+        return self.net(sr, target, normalize=True).mean()  # normalize: images are in [0, 1]
 
 
 class Sharpness(Metric):

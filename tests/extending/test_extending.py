@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import mine
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -69,7 +70,7 @@ def test_parts_of_ones_own_train_both_stages_are_evaluated_and_resume_exactly(
     train_mine(stopped, 2)
     assert len(pages) == 4 and all("Sharpness: higher is better" in page for page in pages)  # while the run goes on
     screen = capsys.readouterr().out
-    assert re.search(r"PSNR-Y\W+Sharpness", screen) and "Sharpness: higher is better" in screen
+    assert re.search(r"PSNR-Y ↑ \(dB\)\W+Sharpness", screen)
     scores = json.loads((stopped / "scores.json").read_text())
     assert list(scores["gan stage"])[:2] == ["psnr_y", "sharpness"]
     assert "psnr_y,sharpness,recipe" in (stopped / "images.csv").read_text().splitlines()[0]
@@ -120,8 +121,8 @@ def test_weights_of_an_own_network_come_back_by_its_class_and_are_refused_where_
 @pytest.mark.parametrize(
     ("own", "wanted"),
     [
-        ({"psnr_y": mine.Sharpness()}, r"metric\.psnr_y: wanted another name"),
-        ({"sharp/ness": mine.Sharpness()}, r"metric\.sharp/ness: wanted another name"),
+        ({"psnr_y": mine.Sharpness()}, r"metric\.psnr_y: wanted a name"),
+        ({"sharp/ness": mine.Sharpness()}, r"metric\.sharp/ness: wanted a name"),
         ({"sharpness": torch.nn.Identity()}, r"metric\.sharpness: given a Identity, wanted a torchmetrics\.Metric"),
     ],
 )
@@ -138,11 +139,23 @@ def test_an_own_metric_is_measured_without_a_reference_where_it_wants_none():
     assert float(found["sharpness"](images)) == pytest.approx(63.75)
 
 
+def test_a_degradation_of_the_operations_that_are_there_composes_and_draws_them():
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        search = f"hydra.searchpath=['file://{HERE / 'conf'}']"
+        spec = build(compose("train", [search, "degradation=sent"]).degradation, "degradation")
+    rng = np.random.default_rng(0)
+    recipes = [[step.op for step in spec.draw(rng).steps] for _ in range(200)]
+    assert {tuple(op for op in ops if op in ("jpeg", "webp")) for ops in recipes} == {
+        (), ("jpeg",), ("webp",), ("jpeg", "webp"), ("webp", "jpeg"),
+    }  # fmt: skip
+    assert sum(ops[0] == "defocus" for ops in recipes) == pytest.approx(40, abs=29)
+
+
 def test_the_page_shows_these_files():
     page = PAGE.read_text()
     for part in (
         mine.Shuffler, mine.Patches, mine.FrequencyLoss, mine.Sharpness, mine.Posterise, mine.CountIterations,
-        mine.OwnLogger, mine.SignDescent, mine.Halving,
+        mine.OwnLogger, mine.SignDescent, mine.Halving, mine.LPIPSLoss,
     ):  # fmt: skip
         assert inspect.getsource(part).strip() in page, part.__name__
     blocks = [OmegaConf.create(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.S)]

@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,16 @@ import torch
 
 from wildsr.data import Batch, Item, MixedSamples, Photographs, Samples, paired_folders, validation_set
 from wildsr.degradation import Degradation, DegradationSpec, SharpenSpec, degrade, sharpen
+from wildsr.degradation.operations import (
+    BlurSpec,
+    FinalResizeSpec,
+    JpegSpec,
+    NoiseSpec,
+    ResizeSpec,
+    VideoSpec,
+    WebpSpec,
+)
+from wildsr.degradation.spec import OrderSpec, second_order
 from wildsr.images import to_float
 from wildsr.training import DegradedPhotographs
 from wildsr.training.pairs import PairMaker, validation_pair
@@ -23,7 +34,10 @@ def training_pair(batch, sharpening, patch):
 def attach(data, iteration=0, rank=0, world=1):
     """The trainer, as far as the data asks it."""
     data.trainer = SimpleNamespace(
-        lightning_module=SimpleNamespace(iteration=iteration, local=lambda: None), global_rank=rank, world_size=world
+        lightning_module=SimpleNamespace(iteration=iteration, local=lambda: None),
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        global_rank=rank,
+        world_size=world,
     )
     return data
 
@@ -85,6 +99,90 @@ def test_workers_and_device_make_the_same_pairs(photographs):
         assert all(torch.equal(one, other) for one, other in zip(pairs[0], pair, strict=True))
 
 
+def on_a_gpu(data):
+    data.trainer.strategy.root_device = torch.device("cuda")
+    return data
+
+
+def test_a_worker_plans_what_a_gpu_degrades(photographs):
+    """Carried out on a CPU, where one can look, the plan makes the batch's pairs."""
+    pairs = []
+    for place in (attach, lambda data: on_a_gpu(attach(data))):
+        data = place(made(photographs, batch_size=4, workers=1))
+        batch = next(iter(data.train_dataloader()))
+        pairs.append(data.on_after_batch_transfer(batch.to("cpu"), 0))
+    assert batch.plan is not None and batch.plan.shape == (4, 3, 96, 96)
+    gaussian = [
+        place
+        for place, sample in enumerate(batch.params)
+        if all(step.op != "noise" or step.record.kind == "gaussian" for step in sample.recipe.steps)
+    ]
+    for one, planned in zip(*pairs, strict=True):
+        assert (one - planned)[gaussian].abs().mean() * 255 < 0.15
+        assert one.shape == planned.shape
+
+
+def test_what_only_a_cpu_can_do_is_done_in_the_worker_and_the_rest_planned(photographs):
+    data = on_a_gpu(attach(made(photographs, batch_size=4)))
+    items = [data.samples[number] for number in range(4)]
+    expected = training_pair(Batch.collate(items), PLUS, patch=64)
+    sample = items[1].params
+    codec = type("Codec", (JpegSpec,), {"on_cpu": True})
+    steps = [replace(step, operation=codec) if step.op == "jpeg" else step for step in sample.recipe.steps]
+    items[1] = items[1]._replace(params=replace(sample, recipe=replace(sample.recipe, steps=steps)))
+    batch = data.train_dataloader().collate_fn(items)
+    assert batch.to_degrade == [0, 2, 3] and batch.plan.shape[0] == 3 and len(batch.lq) == 1
+    pair = data.on_after_batch_transfer(batch, 0)
+    assert torch.equal(pair.lq[1], expected.lq[1])
+    assert torch.equal(pair.target_pixel, expected.target_pixel)
+
+
+def codecs():
+    """A degradation that ends with codecs."""
+    keep = ResizeSpec(up=0, down=0, keep=1, relative_to="final")
+    first = OrderSpec(blur=BlurSpec(), resize=keep, webp=WebpSpec(), video=VideoSpec())
+    return Degradation(DegradationSpec(first=first, second=None, final=None))
+
+
+def test_beside_a_gpu_images_with_codecs_are_degraded_in_the_workers_and_it_is_said_once(photographs, caplog):
+    """The strategy has a device that is none here: nothing may go there before the images are degraded."""
+    pairs = []
+    with caplog.at_level("INFO", "wildsr"):
+        for device in ("cpu", "cuda"):
+            data = DegradedPhotographs(Photographs(photographs), codecs(), 4, sharpen=PLUS, crop=96, patch=64)
+            attach(data)
+            data.trainer.strategy.root_device = torch.device(device)
+            data.trainer.is_global_zero = True
+            data.setup("fit")
+            data.setup("validate")
+            batch = next(iter(data.train_dataloader()))
+            assert batch.to_degrade == {"cpu": [0, 1, 2, 3], "cuda": []}[device]
+            pairs.append(data.on_after_batch_transfer(batch, 0))
+    assert all(torch.equal(one, other) for one, other in zip(*pairs, strict=True))
+    assert caplog.messages == ["video, webp: computed on the CPU, so such samples are degraded in the workers"]
+
+
+@pytest.mark.parametrize("orders", [1, 2, 3])
+def test_a_run_trains_on_one_two_or_three_orders(photographs, psnr, trainer, orders):
+    keep = ResizeSpec(up=0, down=0, keep=1, relative_to="final")
+    changes = {
+        1: {
+            "first": OrderSpec(resize=keep, noise=NoiseSpec(prob=0.5), video=VideoSpec()),
+            "second": None,
+            "final": None,
+        },
+        2: {"final": OrderSpec(resize=FinalResizeSpec(modes=["lanczos"]))},
+        3: {"third": second_order()},
+    }[orders]
+    degradation = Degradation(DegradationSpec(**changes))
+    data = DegradedPhotographs(Photographs(photographs), degradation, 2, crop=64, patch=32, iterations_per_epoch=2)
+    module = psnr()
+    before = [weight.clone() for weight in module.generator.parameters()]
+    trainer(2).fit(module, data)
+    assert module.iteration == 2
+    assert any(not torch.equal(*both) for both in zip(before, module.generator.parameters(), strict=True))
+
+
 def test_what_goes_to_a_spawned_worker_leaves_the_trainer_behind(photographs):
     data = attach(made(photographs, batch_size=4, workers=1, degrade_in="worker"))
     loader = data.train_dataloader()
@@ -127,6 +225,13 @@ def test_processes_share_a_validation_set_and_one_without_an_image_repeats_the_f
 def test_impossible_data_are_refused(photographs, changes, words):
     with pytest.raises(ValueError, match=words):
         made(photographs, **{"batch_size": 2} | changes)
+
+
+def test_a_folders_name_and_a_bare_spec_are_refused_with_what_makes_them_right(photographs):
+    with pytest.raises(TypeError, match=r"^train: given '.*', wanted images, such as Photographs\('"):
+        DegradedPhotographs(str(photographs), Degradation(DegradationSpec()), batch_size=2)
+    with pytest.raises(TypeError, match=r"^degradation: given a DegradationSpec, wanted a module: Degradation\(spec\)"):
+        DegradedPhotographs(Photographs(photographs), DegradationSpec(), batch_size=2)
 
 
 def test_without_photographs_all_samples_are_pairs(pairs):

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from wildsr.degradation import Recipe
+from wildsr.losses import AdversarialLoss, LeastSquaresLoss
 from wildsr.training import DivergenceMonitor, GracefulStop
 from wildsr.training.divergence import NotFiniteError, RunawayError
 from wildsr.training.pairs import PairMaker
@@ -115,7 +116,7 @@ def test_a_loss_that_runs_away_leaves_the_last_good_checkpoint(data, psnr, train
     assert torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)["iteration"] == 2
 
 
-def after(monitor, iteration, **losses):
+def after(monitor, iteration, draw=AdversarialLoss.draw, **losses):
     """One iteration passes with these losses."""
     strategy = SimpleNamespace(reduce=lambda tensor: tensor)
     optimizers = [SimpleNamespace(param_groups=[{"lr": 1e-4}])]
@@ -127,6 +128,7 @@ def after(monitor, iteration, **losses):
         scalars={f"loss/{name}": torch.tensor(value) for name, value in losses.items()},
         sample_losses=torch.zeros(2),
         origin={"stage": "gan"},
+        objective=SimpleNamespace(draw=draw),
         trainer=trainer,
     )
     monitor.on_train_batch_end(trainer, module)
@@ -141,6 +143,16 @@ def test_a_discriminator_that_wins_outright_is_said_once(tmp_path, caplog):
         after(monitor, iteration, pixel=0.1, discriminator=0.05)
     assert caplog.text.count("gan stage, iteration 5: the discriminator wins outright") == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_what_wins_outright_is_measured_against_the_draw_of_the_loss(tmp_path, caplog):
+    quiet, loud = (DivergenceMonitor(tmp_path, every=1) for _ in range(2))
+    for iteration in range(1, 7):  # least squares: 0.25 is a draw, so that 0.05 is a fifth of it
+        after(quiet, iteration, LeastSquaresLoss.draw, pixel=0.1, discriminator=0.05)
+    assert not caplog.records
+    for iteration in range(1, 7):
+        after(loud, iteration, LeastSquaresLoss.draw, pixel=0.1, discriminator=0.01)
+    assert "its loss is below 0.018 (0.25 is a draw)" in caplog.text
 
 
 def test_a_healthy_game_is_quiet(tmp_path, caplog):

@@ -159,6 +159,28 @@ def test_another_adversarial_loss_is_that_of_both_networks(gan, pair):
     assert module.objective.discriminator_loss(real, fake).item() == wanted.item()
 
 
+def test_a_term_that_needs_the_average_is_given_its_output_and_others_do_not_cause_it(pair):
+    class Instability(nn.Module):
+        weight, target, needs_average = 1.0, "perceptual", True
+
+        def forward(self, sr, target, averaged):
+            assert not averaged.requires_grad
+            return (sr - averaged).abs().mean() + target.mean()
+
+    torch.manual_seed(0)
+    batch, calls = pair(), []
+    for losses in ({"pixel": L1Loss()}, {"instability": Instability()}):
+        module = SuperResolution(CompactNet(4, features=4, convs=2), losses=losses)
+        module.ema.module.register_forward_hook(lambda *_: calls.append(1))
+        sr = module.generator(batch.lq)
+        found = module.generator_losses(sr, batch)
+    assert len(calls) == 1  # of the second; at the start the average is the generator
+    assert found["instability"].item() == pytest.approx(batch.target_perceptual.mean().item())
+    module.ema.module.body[0].bias.add_(1)
+    wanted = (sr - module.ema.module(batch.lq)).abs().mean() + batch.target_perceptual.mean()
+    assert module.generator_losses(sr, batch)["instability"].item() == pytest.approx(wanted.item())
+
+
 def test_terms_are_frozen_and_move_with_the_module():
     term = Term(nn.Conv2d(3, 1, 1), 0.0)
     module = SuperResolution(CompactNet(), losses={"pixel": L1Loss(), "learned": term})

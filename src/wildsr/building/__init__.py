@@ -1,6 +1,6 @@
 """From a stage's configuration to its parts: data, networks and losses, trainer."""
 
-from wildsr.building.data import build_data, build_sets
+from wildsr.building.data import build_data, build_sets, open_photographs
 from wildsr.building.module import build_losses, build_module
 from wildsr.building.stages import channels_of, first_weights, has_own_start, stage_of
 from wildsr.building.trainer import build_callbacks, build_trainer, check_monitor, filtered_warnings, is_rank_zero
@@ -18,5 +18,6 @@ __all__ = [
     "first_weights",
     "has_own_start",
     "is_rank_zero",
+    "open_photographs",
     "stage_of",
 ]

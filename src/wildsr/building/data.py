@@ -6,21 +6,20 @@ import os
 import re
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from wildsr.building.module import build_metrics
 from wildsr.building.stages import channels_of, stage_of
-from wildsr.checks import checked_choice, checked_integer, checked_number
+from wildsr.checks import checked_choice, checked_integer, checked_number, refuse
 from wildsr.config import build
-from wildsr.data import PairedFiles, PairedImages, ValidationSet, large_enough, validation_set
+from wildsr.data import PairedFiles, PairedImages, ValidationSet, WeightedImages, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
-from wildsr.io import UserError
-from wildsr.metrics.choice import WITHOUT_REFERENCE
+from wildsr.io import ConfigError
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
+from wildsr.scores import MAIN, WITHOUT_REFERENCE
 from wildsr.training import DegradedPhotographs
-from wildsr.training.datamodule import MAIN
 
 
 def build_data(cfg: DictConfig) -> DegradedPhotographs:
@@ -35,7 +34,9 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     seed = checked_integer("seed", cfg.seed, 0, 2**31 - 1)
     share = checked_number("data.paired_share", data.paired_share, 0, 1)
     if share < 1 and data.train is None:
-        raise UserError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
+        raise ConfigError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
+    if not isinstance(data.rotate, bool):
+        raise refuse("data.rotate", data.rotate, "true or false")
     workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
     pairs = build(data.pairs, "data.pairs") if share > 0 else None
     module = DegradedPhotographs(
@@ -54,6 +55,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
         pairs=pairs,
         paired_share=share,
         channels=channels,
+        rotate=data.rotate,
     )
     samples = module.samples
     for part in [samples.paired, samples.synthetic] if isinstance(samples, MixedSamples) else [samples]:
@@ -62,10 +64,47 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
 
 
 def photographs(cfg: DictConfig) -> Images:
-    """Build the photographs to degrade, without the undersized ones where `data.undersized` says so."""
-    images = build(cfg.data.train, "data.train")
-    leave_out = checked_choice("data.undersized", cfg.data.undersized, ("pad", "leave_out")) == "leave_out"
-    return large_enough(images, cfg.data.crop) if leave_out else images
+    """Build the photographs to degrade, without the undersized ones where `data.undersized` says so.
+
+    Raises:
+        UserError, ValueError: as `open_photographs`; or none is large enough.
+    """
+    images = open_photographs(cfg)
+    if checked_choice("data.undersized", cfg.data.undersized, ("pad", "leave_out")) == "pad":
+        return images
+    if not isinstance(images, WeightedImages):
+        return large_enough(images, cfg.data.crop)
+    sources = {name: large_enough(source, cfg.data.crop) for name, source in images.sources.items()}
+    return WeightedImages(sources, root_weights(cfg))
+
+
+def open_photographs(cfg: DictConfig) -> Images:
+    """Open what `data.train` names: one root, or a mapping of several in its place, each a mapping with its weight.
+
+    Of several, each takes the other keys of `data.train` that it has not of its own.
+
+    Raises:
+        UserError, ValueError: a root cannot be opened, or is not as above.
+    """
+    node = cfg.data.train
+    if not isinstance(node.get("root"), DictConfig):
+        return build(node, "data.train")
+    common = {key: value for key, value in node.items() if key != "root"}
+    weights, sources = root_weights(cfg), {}
+    for name, own in node.root.items():
+        merged = OmegaConf.merge(common, {key: value for key, value in own.items() if key != "weight"})
+        sources[name] = build(merged, f"data.train.root.{name}")
+    return WeightedImages(sources, weights)
+
+
+def root_weights(cfg: DictConfig) -> dict[str, float]:
+    """Return the weights of several roots by name. Raises: UserError: a root is no mapping, or has no weight."""
+    weights = {}
+    for name, own in cfg.data.train.root.items():
+        if not isinstance(own, DictConfig) or own.get("root") is None or own.get("weight") is None:
+            raise refuse(f"data.train.root.{name}", own, "a mapping such as {root: DIR, weight: 1}")
+        weights[name] = own.weight
+    return weights
 
 
 def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
@@ -85,14 +124,15 @@ def build_sets(cfg: DictConfig) -> dict[str, ValidationSet]:
     }
     for name, node in cfg.data.sets.items():
         if name == MAIN or not re.fullmatch(r"[\w-]+", name):
-            raise UserError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
+            raise ConfigError(f"data.sets.{name}: wanted another name than {MAIN}, of letters, digits, _ and -")
         if node is not None:
             target = {"_target_": "wildsr.data.validation_set", "scale": cfg.scale, "channels": channels}
             sets[name] = build(node, f"data.sets.{name}", **target)
     least = (WINDOW if set(WITHOUT_REFERENCE).isdisjoint(cfg.metrics) else BLOCK) + 2 * cfg.scale
     for images in sets.values():
         side, path = images.smallest()
-        checked_integer(f"shortest side of {path}, for validation", side, least, 10**9)
+        if side < least:
+            raise refuse(f"shortest side of {path}, for validation", side, f"pixels from {least} on")
         images[0]
     return sets
 

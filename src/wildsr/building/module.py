@@ -12,7 +12,7 @@ from torchmetrics import Metric
 
 from wildsr.building.stages import channels_of, stage_of
 from wildsr.config import build
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.metrics import chosen_metrics
 from wildsr.networks import adapt_weights, freeze
 from wildsr.training import SuperResolution
@@ -67,7 +67,7 @@ def check_networks(cfg: DictConfig) -> None:
         given = OmegaConf.select(cfg, key, default=value)
         if given != value:
             word = key.rpartition(".")[2]
-            raise UserError(f"{key}: given {given}, wanted {value} as elsewhere in the run; {word}=N sets it for all")
+            raise ConfigError(f"{key}: given {given}, wanted {value} as elsewhere in the run; {word}=N sets it for all")
 
 
 def build_losses(cfg: DictConfig) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def build_losses(cfg: DictConfig) -> dict[str, Any]:
         if cfg.loss.get(name) is None:
             close = get_close_matches(str(name), cfg.loss, n=1)
             hint = f"; nearest: {close[0]}" if close else ""
-            raise UserError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; wanted some of "
+            raise ConfigError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; wanted some of "
                             f"{', '.join(cfg.loss)}")  # fmt: skip
         terms[name] = build(cfg.loss[name], f"loss.{name}")
     return terms

@@ -7,8 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from wildsr.checks import checked_integer, checked_list, checked_number, refuse
-from wildsr.io import UserError
-from wildsr.training.resume import GENERATOR
+from wildsr.io import GENERATOR, ConfigError
 
 
 def stage_of(cfg: DictConfig) -> DictConfig:
@@ -19,7 +18,7 @@ def stage_of(cfg: DictConfig) -> DictConfig:
     """
     name = cfg.stage.name
     if name not in cfg.stages:
-        raise UserError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
+        raise ConfigError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
     stage, prefix = cfg.stages[name], f"stages.{name}"
     checked_integer(f"{prefix}.number", stage.number, 0, 10**6)
     for key in ("iterations", "iterations_per_epoch", "checkpoint_every"):
@@ -61,7 +60,7 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
     if handed_on.is_file():
         return handed_on
     if cfg.generator.weights is None:
-        raise UserError(
+        raise ConfigError(
             f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
             f"stage={predecessor} or stage=full first, or generator.weights=FILE"
         )

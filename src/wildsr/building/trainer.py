@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from wildsr.building.stages import stage_of
 from wildsr.checks import checked_integer
 from wildsr.config import build
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.training import AtomicCheckpointIO
 from wildsr.training.stops import parse_duration
 
@@ -53,14 +53,16 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
         num_sanity_val_steps=1,
         enable_model_summary=False,
     )
+    # A stage shorter than the interval would record nothing: its last iteration is recorded.
+    trainer.log_every_n_steps = min(trainer.log_every_n_steps, trainer.max_steps)  # type: ignore[attr-defined]
     if trainer.precision not in PRECISIONS:
-        raise UserError(
+        raise ConfigError(
             f"trainer.precision={cfg.trainer.precision}: wanted one of {', '.join(PRECISIONS)}; weights stay "
             "float32, of half precision the average's and Adam's small steps would be rounded away"
         )
     processes = trainer.num_devices * trainer.num_nodes
     if checked_integer("data.batch_size", cfg.data.batch_size, 1, 10**6) % processes:
-        raise UserError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
+        raise ConfigError(f"data.batch_size: given {cfg.data.batch_size}, wanted a multiple of {processes} processes")
     return trainer
 
 
@@ -90,7 +92,7 @@ def check_monitor(cfg: DictConfig) -> None:
     for name, node in cfg.callbacks.items():
         monitor = None if node is None else node.get("monitor")
         if cfg.data.val is not None and str(monitor).startswith("val/") and monitor not in known:
-            raise UserError(f"callbacks.{name}.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
+            raise ConfigError(f"callbacks.{name}.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from wildsr.data.samples import MixedSamples, PairedSamples, Sample, Samples, Tr
 from wildsr.data.selection import large_enough
 from wildsr.data.store import Store
 from wildsr.data.validation import PairedImages, Pairs, RealImages, ValidationSet, validation_set
+from wildsr.data.weighted import WeightedImages
 
 __all__ = [
     "Batch",
@@ -27,6 +28,7 @@ __all__ = [
     "Store",
     "TrainingSamples",
     "ValidationSet",
+    "WeightedImages",
     "find_pairs",
     "fingerprint",
     "images_digest",

@@ -10,6 +10,7 @@ from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs
 from wildsr.data.samples import Images, MixedSamples, PairedSamples, TrainingSamples
 from wildsr.data.store import Store
+from wildsr.data.weighted import WeightedImages
 from wildsr.images import file_state
 
 
@@ -17,7 +18,12 @@ def fingerprint(train: TrainingSamples) -> str:
     """Compute SHA-256 over the names of the images that samples are cut from, and over the sizes of single files."""
     if isinstance(train, MixedSamples):
         return _sha256(fingerprint(part) for part in (train.paired, train.synthetic))
-    source: Images | PairedFiles = train.files if isinstance(train, PairedSamples) else train.images
+    return _fingerprint(train.files if isinstance(train, PairedSamples) else train.images)
+
+
+def _fingerprint(source: Images | PairedFiles) -> str:
+    if isinstance(source, WeightedImages):
+        return _sha256(f"{name} {_fingerprint(images)}\n" for name, images in sorted(source.sources.items()))
     if isinstance(source, Photographs):
         return images_digest(source.paths, source.root)
     names = source.names if isinstance(source, Store | PairedFiles) else [source.name(i) for i in range(len(source))]

@@ -1,4 +1,4 @@
-"""The n-th sample of a stage: image, crop, flip, recipe and window, drawn from (seed, n, stage) and nothing else.
+"""The n-th sample of a stage: image, crop, flip, turn, recipe and window, drawn from (seed, n, stage) and nothing else.
 
 Shapes: C = 1 or 3, S crop side, P patch side (HQ), both in HQ pixels, s = S // scale.
 """
@@ -17,14 +17,16 @@ from torch.utils.data import Dataset
 
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles
+from wildsr.data.weighted import WeightedImages
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import to_channels
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 # Streams of random numbers under one seed, so that no two draws share one; validation has the stream 2. A key is
 # [seed, stream, number, stage]: the stage stands last, since NumPy draws [seed, stream, number, 0] as it draws
 # [seed, stream, number], the key of 0.1, which knew no stages.
-ORDER, SAMPLE, PAIRED_ORDER, PAIRED_SAMPLE, MIX = 0, 1, 3, 4, 5
+# `weighted` has the stream 6.
+ORDER, SAMPLE, PAIRED_ORDER, PAIRED_SAMPLE, MIX, TURN = 0, 1, 3, 4, 5, 7
 
 
 class Images(Protocol):
@@ -41,8 +43,9 @@ class Images(Protocol):
 class Sample:
     """Record what was drawn for one training pair.
 
-    `top`, `left` place the S x S crop in the (padded) HQ image; `window_top`, `window_left` the patch in
-    the crop's LQ version, in LQ pixels. Without a recipe the LQ was found beside the HQ, as it is: then
+    `top`, `left` place the S x S crop in the (padded) HQ image, which is then flipped and turned; `window_top`,
+    `window_left` place the patch in the crop's LQ version, in LQ pixels; `turns` counts quarter turns to the left,
+    after the flip. Without a recipe the LQ was found beside the HQ, as it is: then
     `image` counts the pairs, else the photographs.
     """
 
@@ -54,6 +57,7 @@ class Sample:
     window_top: int
     window_left: int
     recipe: Recipe | None
+    turns: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and names, as `json.dumps` takes them."""
@@ -63,7 +67,8 @@ class Sample:
 class Samples(Dataset[Item[Sample]]):
     """Cut the endless list of synthetic samples: `samples[n]` is ((C, S, S) uint8, Sample), its LQ still to be made.
 
-    Every image comes once in each round of len(images) samples, in an order that the round's number gives.
+    Every image comes once in each round of len(images) samples, in an order that the round's number gives. Of
+    `WeightedImages` a sample's set is drawn first.
 
     Args:
         images: the HQ images.
@@ -73,9 +78,10 @@ class Samples(Dataset[Item[Sample]]):
         seed: the run's seed.
         stage: the stage's number; stages of different numbers share no order, crop, recipe or noise.
         channels: C, as the network takes them; grey is made of colour by its luma.
+        rotate: turn crops by quarter turns, too, all four equally likely; every other draw stays.
 
     Raises:
-        UserError: crop or patch is impossible.
+        ConfigError: crop or patch is impossible.
     """
 
     def __init__(
@@ -87,14 +93,17 @@ class Samples(Dataset[Item[Sample]]):
         seed: int,
         stage: int = 0,
         channels: int = 3,
+        rotate: bool = False,
     ) -> None:
         check_sides(crop, patch, spec.scale)
         self.images, self.spec, self.crop, self.patch, self.seed = images, spec, crop, patch, seed
-        self.stage, self.channels = stage, channels
+        self.stage, self.channels, self.rotate = stage, channels, rotate
 
     def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, SAMPLE, number, self.stage])
-        index = image_of(self.seed, ORDER, number, len(self.images), self.stage)
+        images = self.images
+        known = images.draw(self.seed, number, self.stage) if isinstance(images, WeightedImages) else range(len(images))
+        index = known[image_of(self.seed, ORDER, number, len(known), self.stage)]
         image = pad_to(self.images[index], self.crop)
         height, width = image.shape[-2:]
         slack = (self.crop - self.patch) // self.spec.scale
@@ -105,8 +114,9 @@ class Samples(Dataset[Item[Sample]]):
             left=int(rng.integers(width - self.crop + 1)),
             **_flip_and_window(rng, slack),
             recipe=self.spec.draw(rng),
+            turns=turns_of(self.seed, number, self.stage) if self.rotate else 0,
         )
-        hq = _cut(image, sample.top, sample.left, self.crop, sample.flip)
+        hq = _cut(image, sample.top, sample.left, self.crop, sample)
         return Item(to_channels(hq, self.channels), sample)
 
     def name(self, sample: Sample) -> str:
@@ -120,10 +130,19 @@ class PairedSamples(Dataset[Item[Sample]]):
     As `Samples`, but the LQ is cut from the pair's own LQ image, in register with the HQ, and nothing degrades it.
     """
 
-    def __init__(self, files: PairedFiles, crop: int, patch: int, seed: int, stage: int = 0, channels: int = 3) -> None:
+    def __init__(
+        self,
+        files: PairedFiles,
+        crop: int,
+        patch: int,
+        seed: int,
+        stage: int = 0,
+        channels: int = 3,
+        rotate: bool = False,
+    ) -> None:
         check_sides(crop, patch, files.scale)
         self.files, self.crop, self.patch, self.seed = files, crop, patch, seed
-        self.stage, self.channels = stage, channels
+        self.stage, self.channels, self.rotate = stage, channels, rotate
 
     def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, PAIRED_SAMPLE, number, self.stage])
@@ -141,9 +160,10 @@ class PairedSamples(Dataset[Item[Sample]]):
             left=left * scale,
             **_flip_and_window(rng, (self.crop - self.patch) // scale),
             recipe=None,
+            turns=turns_of(self.seed, number, self.stage) if self.rotate else 0,
         )
-        hq = _cut(hq, sample.top, sample.left, self.crop, sample.flip)
-        lq = _cut(lq, top, left, side, sample.flip)
+        hq = _cut(hq, sample.top, sample.left, self.crop, sample)
+        lq = _cut(lq, top, left, side, sample)
         return Item(to_channels(hq, self.channels), sample, to_channels(lq, self.channels))
 
     def name(self, sample: Sample) -> str:
@@ -179,9 +199,9 @@ TrainingSamples = Samples | PairedSamples | MixedSamples
 
 
 def check_sides(crop: int, patch: int, scale: int) -> None:
-    """Check that the scale divides crop and patch, and that the patch fits. Raises: UserError."""
+    """Check that the scale divides crop and patch, and that the patch fits. Raises: ConfigError."""
     if crop % scale or patch % scale or not 0 < patch <= crop:
-        raise UserError(
+        raise ConfigError(
             f"data.crop={crop}, data.patch={patch}: wanted multiples of scale={scale} with 0 < patch <= crop"
         )
 
@@ -195,10 +215,16 @@ def _flip_and_window(rng: Generator, slack: int) -> dict[str, Any]:
     }
 
 
-def _cut(image: Tensor, top: int, left: int, side: int, flip: bool) -> Tensor:
+def turns_of(seed: int, number: int, stage: int = 0) -> int:
+    """Return how many quarter turns the n-th sample is turned, 0 to 3, where samples are."""
+    return int(np.random.default_rng([seed, TURN, number, stage]).integers(4))
+
+
+def _cut(image: Tensor, top: int, left: int, side: int, sample: Sample) -> Tensor:
+    """Cut a square out of (C, H, W); flip and turn it as the sample says."""
     crop = image[:, top : top + side, left : left + side]
     # In memory of its own: what a store hands out may not be written to.
-    return (crop.flip(-1) if flip else crop.clone()).contiguous()
+    return torch.rot90(crop.flip(-1) if sample.flip else crop.clone(), sample.turns, (-2, -1)).contiguous()
 
 
 def image_of(seed: int, stream: int, number: int, length: int, stage: int = 0) -> int:
@@ -207,9 +233,9 @@ def image_of(seed: int, stream: int, number: int, length: int, stage: int = 0) -
     return int(_order(seed, stream, turn, length, stage)[place])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _order(seed: int, stream: int, turn: int, length: int, stage: int) -> np.ndarray:
-    """Draw the order of the images in one round. Cached: neighbouring samples ask for the same one."""
+    """Draw the order of the images in one round. Cached: neighbouring samples ask for the same one of each set."""
     return np.random.default_rng([seed, stream, turn, stage]).permutation(length)
 
 

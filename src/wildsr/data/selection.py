@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Subset
+from torch import Tensor
 
 from wildsr.images import expanded
 from wildsr.io import UserError
@@ -60,6 +60,35 @@ def _stands_in(root: Path, path: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
+class Selection:
+    """Give some of other images, by numbers of their own.
+
+    Args:
+        images: the others, with their `name` and `sides`.
+        places: the numbers there of those that are given here.
+    """
+
+    def __init__(self, images: Any, places: np.ndarray) -> None:
+        self.images, self.places = images, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image: Tensor = self.images[int(self.places[index])]
+        return image
+
+    def name(self, index: int) -> str:
+        """Return what the image behind a number is called there."""
+        name: str = self.images.name(int(self.places[index]))
+        return name
+
+    def sides(self) -> np.ndarray:
+        """Return the shortest side of every image in pixels, (N,)."""
+        sides: np.ndarray = self.images.sides()[self.places]
+        return sides
+
+
 def large_enough(images: Any, side: int) -> Any:
     """Return `images` without those whose shortest side is below `side` pixels; how many that are is logged.
 
@@ -78,4 +107,4 @@ def large_enough(images: Any, side: int) -> Any:
     if selected.size == len(sides):
         return images
     log.warning("left out: %d of %d images, below %d pixels a side", len(sides) - selected.size, len(sides), side)
-    return Subset(images, selected)  # type: ignore[arg-type]
+    return Selection(images, selected)

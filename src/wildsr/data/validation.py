@@ -18,7 +18,7 @@ from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import crop_to_multiple, to_channels
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 PAIR = 2  # a stream of random numbers beside those of samples.py
 
@@ -69,7 +69,8 @@ class Pairs(Dataset[Item[Recipe]]):
             raise IndexError(index)
         image = to_channels(self.images[index // self.recipes], self.channels)
         recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
-        return Item(crop_to_multiple(image, self.spec.scale).contiguous(), recipe)
+        name = self.images.name(index // self.recipes)
+        return Item(crop_to_multiple(image, self.spec.scale, name).contiguous(), recipe)
 
     def label(self, index: int) -> Label:
         return Label(self.images.name(index // self.recipes), index % self.recipes)
@@ -157,14 +158,14 @@ def validation_set(
     """
     if hq is not None and lq is not None:
         if not isinstance(lq, str | Path) or not isinstance(hq, str | Path):
-            raise UserError("a paired set wants two folders, lq and hq")
+            raise ConfigError("a paired set wants two folders, lq and hq")
         return PairedImages(paired_folders(lq, hq, scale, lq_ending, hq_ending), channels)
     if hq is not None:
         checked_integer("recipes", recipes, 1, 10**6)
         return Pairs(_images(hq), degradation or DegradationSpec(scale=scale), recipes, channels=channels)
     if lq is not None:
         return RealImages(_images(lq), scale, channels)
-    raise UserError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
+    raise ConfigError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
 
 
 def _images(given: str | Path | NamedImages) -> NamedImages:

@@ -1,5 +1,6 @@
 """Degradation of photographs: a spec is drawn into a recipe, a recipe is applied to an image."""
 
+from wildsr.degradation.batched.plan import Plan, make_plan
 from wildsr.degradation.kernels import KernelSpec, render_kernel
 from wildsr.degradation.libjpeg import jpeg
 from wildsr.degradation.operations import DrawContext
@@ -14,11 +15,13 @@ __all__ = [
     "DrawContext",
     "KernelSpec",
     "OrderSpec",
+    "Plan",
     "Recipe",
     "SharpenSpec",
     "Step",
     "degrade",
     "jpeg",
+    "make_plan",
     "render_kernel",
     "sharpen",
     "trace",

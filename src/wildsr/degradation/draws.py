@@ -1,4 +1,4 @@
-"""Draws from a generator: a pure function of its state each, one random number each."""
+"""Draws from a generator: a pure function of its state each, one random number each unless it says otherwise."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -21,3 +21,8 @@ def uniform(rng: Generator, ends: Sequence[float]) -> float:
 def integer(rng: Generator, low: int, high: int) -> int:
     """Draw a whole number of a range, both ends possible."""
     return int(rng.integers(low, high, endpoint=True))
+
+
+def happens(rng: Generator, prob: float) -> bool:
+    """Draw whether something happens; what always does takes no random number."""
+    return prob == 1 or rng.random() < prob

@@ -78,6 +78,10 @@ class Blur:
             words += f"×{self.sigma_y:.2g} at {math.degrees(self.theta):.0f}°"
         return words if self.beta is None else f"{words} β {self.beta:.2g}"
 
+    def render(self) -> Tensor:
+        """Render the kernel, see `render_kernel`."""
+        return render_kernel(self)
+
 
 @dataclass(frozen=True)
 class Sinc(Blur):

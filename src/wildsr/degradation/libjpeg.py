@@ -1,14 +1,16 @@
 """JPEG as libjpeg computes it: the same bytes, on any device.
 
 A CPU calls the codec. Elsewhere the same integer arithmetic runs on tensors: libjpeg's accurate DCT with
-13-bit constants, 4:2:0 chroma, "fancy" up-sampling. No product reaches 2^53, so float64 matrix products are
-exact; int32 sums serve where a device has no float64.
+13-bit constants, chroma for every pixel, two or four of them, "fancy" up-sampling. No product reaches 2^53, so
+float64 matrix products are exact; int32 sums serve where a device has no float64.
 """
 
 # B batch, C = 1 or 3, H W image, h w the same in blocks of 8
 
+import io
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,6 +48,8 @@ _TO_YCC = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329)
 _TO_YCC_PLUS = ((1 << 15,), ((128 << 16) + 32767,), ((128 << 16) + 32767,))
 _TO_RGB = ((1 << 16, 0, 91881), (1 << 16, -22554, -46802), (1 << 16, 116130, 0))
 _TO_RGB_PLUS = tuple(((1 << 15) - 128 * sum(row[1:]),) for row in _TO_RGB)
+SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}  # rows and columns of luma to one of chroma
+USUAL = "4:2:0"  # Pillow's default, and libjpeg's
 
 
 # Pixels. The arithmetic takes 140 bytes a pixel: whole photographs, which only validation degrades, go through the
@@ -53,24 +57,39 @@ _TO_RGB_PLUS = tuple(((1 << 15) - 128 * sum(row[1:]),) for row in _TO_RGB)
 LARGE = 2**21
 
 
-def jpeg(image: Tensor, quality: int) -> Tensor:
+def jpeg(image: Tensor, quality: int, subsampling: str = USUAL) -> Tensor:
     """Compress and decompress: (C, H, W) or (B, C, H, W) in [0, 1] -> the same, on 8-bit levels in [0, 1].
 
-    Equal, byte for byte, to what libjpeg makes of the image rounded to 8 bit (4:2:0, as Pillow's default).
+    Equal, byte for byte, to what libjpeg makes of the image rounded to 8 bit. Subsampling is one of SUBSAMPLINGS; a
+    grey image has no chroma.
     """
     levels = (image.float() * 255).round_().clamp_(0, 255).reshape(-1, *image.shape[-3:])
     if image.device.type == "cpu" or levels.shape[-2:].numel() > LARGE:
-        from torchvision.io import decode_jpeg, encode_jpeg  # at first use: it imports the whole of torchvision
-
         # The codec wants colours side by side: floats are turned so faster than bytes.
         interleaved = levels.cpu().contiguous(memory_format=torch.channels_last).byte()
-        coded = torch.stack([decode_jpeg(encode_jpeg(one, quality)) for one in interleaved]).to(image.device).float()
+        code = _by_torchvision if subsampling == USUAL or levels.shape[1] == 1 else _by_pillow
+        coded = torch.stack([code(one, quality, subsampling) for one in interleaved]).to(image.device).float()
     else:
-        coded = code_levels(levels, quality)
+        coded = code_levels(levels, quality, subsampling=subsampling)
     return coded.div_(255).view(image.shape)
 
 
-def code_levels(levels: Tensor, quality: int, dtype: torch.dtype | None = None) -> Tensor:
+def _by_torchvision(levels: Tensor, quality: int, _: str) -> Tensor:
+    from torchvision.io import decode_jpeg, encode_jpeg  # at first use: it imports the whole of torchvision
+
+    return decode_jpeg(encode_jpeg(levels, quality))
+
+
+def _by_pillow(levels: Tensor, quality: int, subsampling: str) -> Tensor:
+    """Code (3, H, W) bytes; torchvision has no choice of subsampling."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(levels.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+
+
+def code_levels(levels: Tensor, quality: int, dtype: torch.dtype | None = None, subsampling: str = USUAL) -> Tensor:
     """Apply the codec in tensor arithmetic: (B, C, H, W) of whole levels in [0, 255] -> the same, float32.
 
     dtype is float64 or int32; None takes what the device has.
@@ -81,16 +100,17 @@ def code_levels(levels: Tensor, quality: int, dtype: torch.dtype | None = None) 
     if levels.shape[1] == 1:
         plane = _extend(levels[:, 0], height + -height % 8, width + -width % 8)
         return _code(plane, luma)[:, None, :height, :width].float()
+    rows, columns = SUBSAMPLINGS[subsampling]
     planes = _mix(levels, _TO_YCC, _TO_YCC_PLUS)
-    tall, wide = height + -height % 16, width + -width % 16
-    halves = _extend(_halve(planes[:, 1:], wide), tall // 2, wide // 2)
-    # Luma above, the two half-sized chroma planes side by side below: one plane of blocks.
-    plane = torch.cat((_extend(planes[:, 0], tall, wide), torch.cat(halves.unbind(1), 2)), 1)
-    tables = torch.cat((luma.expand(tall // 8, 8, 1, 8), chroma.expand(tall // 16, 8, 1, 8)))
+    tall, wide = height + -height % (8 * rows), width + -width % (8 * columns)
+    small = _extend(_shrink(planes[:, 1:], wide, rows, columns), tall // rows, wide // columns)
+    # Luma above, the two chroma planes below, side by side if they are half as wide: one plane of blocks.
+    beside = 2 if columns == 2 else 1
+    plane = torch.cat((_extend(planes[:, 0], tall, wide), torch.cat(small.unbind(1), beside)), 1)
+    tables = torch.cat((luma.expand(tall // 8, 8, 1, 8), chroma.expand((len(plane[0]) - tall) // 8, 8, 1, 8)))
     coded = _code(plane, tables)
-    halves = coded[:, tall:].unflatten(2, (2, wide // 2)).movedim(2, 1)
-    halves = _double(halves[..., : (height + 1) // 2, : (width + 1) // 2])
-    planes = torch.cat((coded[:, None, :height, :width], halves[..., :height, :width]), 1)
+    small = torch.stack(coded[:, tall:].chunk(2, beside), 1)[..., : -(-height // rows), : -(-width // columns)]
+    planes = torch.cat((coded[:, None, :height, :width], _enlarge(small, rows, columns)[..., :height, :width]), 1)
     return _mix(planes, _TO_RGB, _TO_RGB_PLUS).clamp(0, 255).float()
 
 
@@ -108,26 +128,33 @@ def _code(plane: Tensor, table: Tensor) -> Tensor:
     return x.view(-1, height, width).clamp(0, 255)
 
 
-def _halve(chroma: Tensor, wide: int) -> Tensor:
-    """Average 2 x 2 pixels: (B, 2, H, W) -> (B, 2, ceil(H / 2), wide // 2); 1, 2, 1, 2, … is added first."""
-    x = _extend(chroma, chroma.shape[-2] + chroma.shape[-2] % 2, wide)
-    x = x[..., 0::2, :] + x[..., 1::2, :]
-    plus = torch.arange(wide // 2, device=x.device, dtype=x.dtype) % 2 + 1
-    return _drop(x[..., 0::2] + x[..., 1::2], plus, 2)
+def _shrink(chroma: Tensor, wide: int, rows: int, columns: int) -> Tensor:
+    """Average rows x columns pixels of (B, 2, H, W); 0, 1, 0, 1, … is added to two first, 1, 2, 1, 2, … to four."""
+    x = _extend(chroma, chroma.shape[-2] + -chroma.shape[-2] % rows, wide)
+    if columns == 1:
+        return x
+    if rows == 2:
+        x = x[..., 0::2, :] + x[..., 1::2, :]
+    plus = torch.arange(wide // 2, device=x.device, dtype=x.dtype) % 2 + (rows - 1)
+    return _drop(x[..., 0::2] + x[..., 1::2], plus, rows)
 
 
-def _double(chroma: Tensor) -> Tensor:
-    """Double both sides, the nearer sample weighing 3 and the farther 1."""
+def _enlarge(chroma: Tensor, rows: int, columns: int) -> Tensor:
+    """Repeat each side as often as it was divided, the nearer sample weighing 3 and the farther 1."""
+    if columns == 1:
+        return chroma
     if chroma.shape[-1] <= 2:  # so narrow, libjpeg repeats samples
-        return chroma.repeat_interleave(2, -1).repeat_interleave(2, -2)
-    above = torch.cat((chroma[..., :1, :], chroma[..., :-1, :]), -2)
-    below = torch.cat((chroma[..., 1:, :], chroma[..., -1:, :]), -2)
-    near = 3 * chroma
-    x = torch.stack((near + above, near + below), -2).flatten(-3, -2)
+        return chroma.repeat_interleave(columns, -1).repeat_interleave(rows, -2)
+    x = chroma
+    if rows == 2:
+        above = torch.cat((chroma[..., :1, :], chroma[..., :-1, :]), -2)
+        below = torch.cat((chroma[..., 1:, :], chroma[..., -1:, :]), -2)
+        near = 3 * chroma
+        x = torch.stack((near + above, near + below), -2).flatten(-3, -2)
     left = torch.cat((x[..., :1], x[..., :-1]), -1)
     right = torch.cat((x[..., 1:], x[..., -1:]), -1)
-    near = 3 * x
-    return torch.stack((_drop(near + left, 8, 4), _drop(near + right, 7, 4)), -1).flatten(-2)
+    near, plus = 3 * x, (8, 7) if rows == 2 else (1, 2)
+    return torch.stack((_drop(near + left, plus[0], 2 * rows), _drop(near + right, plus[1], 2 * rows)), -1).flatten(-2)
 
 
 def _mix(planes: Tensor, matrix: Matrix, plus: Matrix) -> Tensor:
@@ -156,11 +183,15 @@ def _extend(x: Tensor, height: int, width: int) -> Tensor:
     return x
 
 
-def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
-    """Return libjpeg's quantisation table at a quality: (8, 1, 8), whole numbers in [1, 255]."""
+@cache
+def quantisation(base: Matrix, quality: int) -> Matrix:
+    """Return libjpeg's quantisation table at a quality: (8, 8), whole numbers in [1, 255]."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    steps = tuple(tuple(min(max((step * percent + 50) // 100, 1), 255) for step in row) for row in base)
-    return _constant(steps, like.device, like.dtype)[:, None]
+    return tuple(tuple(min(max((step * percent + 50) // 100, 1), 255) for step in row) for row in base)
+
+
+def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
+    return _constant(quantisation(base, quality), like.device, like.dtype)[:, None]  # (8, 1, 8)
 
 
 @cache  # two tables for each of 100 qualities, and a handful more

@@ -2,30 +2,64 @@
 
 # B batch, C = 1 or 3, H W image
 
+import logging
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from wildsr.degradation.batched.plan import Plan, make_plan, scale_of
+from wildsr.degradation.batched.run import run_plan
 from wildsr.degradation.recipe import Recipe, Step
 from wildsr.degradation.spec import DegradationSpec
 from wildsr.degradation.tensors import in_float32
+
+log = logging.getLogger(__name__)
+
+Recipes = Sequence[Recipe] | Plan
 
 
 class Degradation(nn.Module):
     """A spec as a module: images (B, C, H, W) in [0, 1] and a recipe each -> (B, C, H // scale, W // scale).
 
-    It has no parameters and draws nothing itself: `spec.draw` does, from the random numbers of each sample.
+    It has no parameters.
+
+    Args:
+        spec: what recipes are drawn from.
+        generator: draws them where `forward` is given neither recipes nor a generator, as in a container of modules.
     """
 
-    def __init__(self, spec: DegradationSpec) -> None:
+    def __init__(self, spec: DegradationSpec, generator: np.random.Generator | None = None) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.generator = spec, generator
 
-    def forward(self, images: Tensor, recipes: Sequence[Recipe]) -> Tensor:
-        """Apply a recipe to each image, as `degrade` does. Raises: ValueError, as `degrade`."""
-        return torch.stack([degrade(image, recipe) for image, recipe in zip(images, recipes, strict=True)])
+    def forward(
+        self, images: Tensor, recipes: Recipes | None = None, generator: np.random.Generator | None = None
+    ) -> Tensor:
+        """Apply a recipe to each image, as `degrade` does.
+
+        Args:
+            recipes: a recipe each, or the plan that was made of them; None draws them.
+            generator: draws the recipes, one image after the other.
+
+        Raises:
+            ValueError: as `degrade`, or there are neither recipes nor a generator.
+        """
+        if recipes is None:
+            recipes = self.draw(len(images), generator)
+        return degrade(images, recipes)
+
+    def draw(self, count: int, generator: np.random.Generator | None = None) -> list[Recipe]:
+        """Draw recipes. Raises: ValueError, where there is no generator of NumPy."""
+        chosen = self.generator if generator is None else generator
+        if chosen is None:
+            raise ValueError("recipes: given nothing, wanted a recipe each, or a NumPy generator to draw them")
+        if not isinstance(chosen, np.random.Generator):
+            raise ValueError(f"generator: given a {type(chosen).__name__}, wanted one of NumPy: np.random.Generator")
+        return [self.spec.draw(chosen) for _ in range(count)]
 
 
 # What is taken as an image in [0, 1]: bicubic interpolation (a = -0.75) overshoots by at most 2 x 1.1875 x 0.1875.
@@ -33,21 +67,58 @@ LOWEST, HIGHEST = -0.5, 1.5
 
 
 @torch.no_grad()
-def degrade(image: Tensor, recipe: Recipe) -> Tensor:
+def degrade(image: Tensor, recipe: Recipe | Recipes) -> Tensor:
     """Apply a recipe: (C, H, W) in [0, 1] -> (C, H // scale, W // scale) float32, on 8-bit levels in [0, 1].
 
-    The same bits for the same image, recipe and kind of device. Computed in float32 whatever autocast says;
-    no gradient is kept; nothing waits for the device.
+    Or a recipe to each image of a batch: (B, C, H, W) -> (B, C, H // scale, W // scale). On a GPU they go through
+    their steps together (docs/degradation.md), on a CPU one after the other: its kernels are faster so (cpu.py).
+    Apple's GPUs (MPS) lack float64 and `torch.poisson`: images are degraded on the CPU, and come back.
+
+    The same bits for the same image, recipe and kind of device, alone or in a batch of a CPU. Computed in float32
+    whatever autocast says; no gradient is kept; nothing waits for the device.
+
+    Args:
+        recipe: of an image; of a batch a sequence, or the plan that `make_plan` made of it beforehand.
 
     Raises:
-        ValueError: the image is no tensor (1 or 3, H, W) of floats, the scale does not divide H and W, or a value is
-            NaN, below -0.5 or above 1.5, as of 8-bit levels; what interpolation overshoots is taken. Values are
-            looked at on the CPU alone, since a GPU would have to be waited for.
+        ValueError: there is not a recipe of one scale for each image; an image is no tensor (1 or 3, H, W) of floats,
+            the scale does not divide H and W, or a value is NaN, below -0.5 or above 1.5, as of 8-bit levels; what
+            interpolation overshoots is taken. Values are looked at on the CPU alone, since a GPU would have to be
+            waited for.
     """
+    if isinstance(image, Tensor) and image.device.type == "mps":
+        _log_degraded_on_the_cpu()
+        return degrade(image.cpu(), recipe).to(image.device)
+    if isinstance(recipe, Recipe):
+        return _rounded(_degrade_one(image, recipe))
+    if not isinstance(image, Tensor) or image.ndim != 4 or not len(image):
+        given = tuple(image.shape) if isinstance(image, Tensor) else f"a {type(image).__name__}"
+        raise ValueError(f"images: given {given}, wanted (B, 1 or 3, H, W), as recipes are given for each")
+    if image.device.type == "cpu" and not isinstance(recipe, Plan):
+        scale_of(recipe, len(image))
+        return torch.stack([degrade(one, own) for one, own in zip(image, recipe, strict=True)])
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe, image.shape)
+    if tuple(image.shape) != plan.shape:
+        raise ValueError(f"images: given {tuple(image.shape)}, wanted {plan.shape}, as planned")
+    for one in image:
+        check_image(one, plan.scale)
+    return _rounded(run_plan(image, plan, _degrade_one))
+
+
+@cache
+def _log_degraded_on_the_cpu() -> None:
+    log.warning("images are degraded on the CPU: MPS lacks float64 and torch.poisson")
+
+
+def _rounded(lq: Tensor) -> Tensor:
+    return lq.clamp(0, 1).mul_(255).round_().div_(255)
+
+
+def _degrade_one(image: Tensor, recipe: Recipe) -> Tensor:
     lq = image
     for _, _, after in _apply(image, recipe):
         lq = after
-    return lq.clamp(0, 1).mul_(255).round_().div_(255)
+    return lq
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 from wildsr.checks import check_integer, check_number, check_type
 from wildsr.degradation.kernels import LIMITS, Blur
 from wildsr.degradation.operations.blur import blur_image
-from wildsr.degradation.tensors import in_float32
+from wildsr.degradation.tensors import LARGEST, in_float32
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,12 @@ def sharpen(
     """Sharpen (…, C, H, W) where the detail exceeds a threshold in 8-bit levels; radius and sigma are in pixels.
 
     detail = image - blurred; mask = |detail| > threshold, blurred likewise; the mask mixes the image with
-    image + amount · detail, clipped to [0, 1]. The defaults are the released ones.
+    image + amount · detail, clipped to [0, 1]. The defaults are the released ones. A very large batch is divided, so
+    that its memory is bounded.
     """
+    if image.ndim == 4 and len(image) > 1 and image[:, 0].numel() > LARGEST:
+        parts = image.split(max(LARGEST // image[0, 0].numel(), 1))
+        return torch.cat([sharpen(part, radius, sigma, amount, threshold) for part in parts])
     gaussian = Blur("iso", 2 * radius + 1, sigma_x=sigma)
     lost = blur_image(image, gaussian).sub_(image)  # minus the detail
     mask = blur_image(lost.abs().gt_(threshold / 255), gaussian)

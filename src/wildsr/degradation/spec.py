@@ -24,7 +24,7 @@ from wildsr.degradation.operations import (
     SincSpec,
 )
 from wildsr.degradation.recipe import MAX_SEED, SCALES, Recipe, Step
-from wildsr.io import UserError
+from wildsr.io import ConfigError, UserError
 
 OPERATION = ("name", "Record", "draw", "apply")
 
@@ -103,7 +103,7 @@ def _arrangements(given: Any, operations: Mapping[str, Any]) -> list[Arrangement
         try:
             arrangement = Arrangement(**values)
         except UserError as error:
-            raise UserError(f"{key}.{error}") from None
+            raise ConfigError(f"{key}.{error}") from None
         if not present <= set(arrangement.order) <= set(operations):
             raise refuse(f"{key}.order", list(arrangement.order), "each of " + ", ".join(operations))
         found.append(Arrangement(arrangement.weight, [name for name in arrangement.order if name in present]))
@@ -185,6 +185,13 @@ class DegradationSpec:
         orders = self.orders.items()
         return {f"{name}.{key}": found for name, order in orders for key, found in order.operations.items()}
 
+    @property
+    def on_cpu(self) -> list[str]:
+        """Return the short names of the operations that compute on the CPU, wherever an image is."""
+        fixed = () if self.fixed_recipe is None else [step.operation for step in self.fixed_recipe.steps]
+        operations = fixed or self.operations.values()
+        return sorted({operation.name for operation in operations if getattr(operation, "on_cpu", False)})
+
     def draw(self, rng: Generator) -> Recipe:
         """Draw one image's recipe, a pure function of the generator's state."""
         seed = draws.integer(rng, 0, MAX_SEED)
@@ -204,7 +211,7 @@ class DegradationSpec:
         try:
             return Recipe.from_dict(fixed, self.operations.values())
         except ValueError as error:
-            raise UserError(f"fixed_recipe.{error}") from None
+            raise ConfigError(f"fixed_recipe.{error}") from None
 
     def _check_names(self) -> None:
         """Check that a short name leads to one record and its one application: else a recipe would not replay."""
@@ -222,5 +229,5 @@ class DegradationSpec:
             raise refuse("orders", list(self.orders), "one that resizes to the final size")
         for key, operation in ends[-1][1] if ends else ():
             if not operation.to_final_size:
-                wanted = "a last resize that always goes to the final size (relative_to final, neither up nor down)"
+                wanted = "a last resize that always goes to the final size (relative_to final, only keep, prob 1)"
                 raise refuse(f"{ends[-1][0]}.{key}", operation, wanted)

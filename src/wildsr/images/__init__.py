@@ -1,34 +1,34 @@
-"""Pictures: files to tensors and back. Every rule about image formats lives here."""
+"""Images: files to tensors and back. Every rule about image formats lives here.
 
-from wildsr.images.alpha import fill_transparent
+What needs torch or numpy is imported when it is asked for: a command line that is wrong is answered without them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from wildsr.images.damage import damage_allowed
 from wildsr.images.files import file_state, find_images, image_size, walk
-from wildsr.images.formats import OUTPUT_SUFFIXES, SUFFIXES, kind_of
+from wildsr.images.formats import LOSSY, OUTPUT_SUFFIXES, SUFFIXES, WITH_QUALITY, kind_of
 from wildsr.images.limits import TooManyPixelsError
-from wildsr.images.metadata import Metadata
-from wildsr.images.pictures import (
-    LOSSY,
-    WITH_QUALITY,
-    Picture,
-    check_fits,
-    encode_picture,
-    lost_metadata,
-    read_picture,
-)
-from wildsr.images.tensors import (
-    crop_to_multiple,
-    from_pil,
-    middle,
-    most_detailed,
-    read_image,
-    save_picture,
-    to_channels,
-    to_float,
-    to_pil,
-    to_uint8,
-    write_image,
-)
 from wildsr.io import expanded, first_line, printable, require_writable, write_whole
+
+if TYPE_CHECKING:
+    from wildsr.images.alpha import fill_transparent
+    from wildsr.images.metadata import Metadata
+    from wildsr.images.pictures import Picture, check_fits, encode_picture, lost_metadata, read_picture
+    from wildsr.images.tensors import (
+        crop_to_multiple,
+        from_pil,
+        middle,
+        most_detailed,
+        read_image,
+        save_picture,
+        to_channels,
+        to_float,
+        to_pil,
+        to_uint8,
+        write_image,
+    )
 
 __all__ = [
     "LOSSY",
@@ -66,3 +66,12 @@ __all__ = [
     "write_image",
     "write_whole",
 ]
+FILES = {"fill_transparent": "alpha", "Metadata": "metadata"} | dict.fromkeys(
+    ("Picture", "check_fits", "encode_picture", "lost_metadata", "read_picture"), "pictures"
+)  # of the names that are imported late; the others are in `tensors`
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{FILES.get(name, 'tensors')}"), name)

@@ -33,6 +33,8 @@ READ = {
 }
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif")
 OPTIONAL = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}  # of how Pillow was built
+LOSSY = ("JPEG", "AVIF")  # Pillow's AVIF converts to YCbCr: up to 3 levels off at quality 100 and 4:4:4
+WITH_QUALITY = ("JPEG", "WEBP", "AVIF")
 UNSIGNED = ("TGA",)  # begins with no signature: any bytes may pass for it, so the name has to say it
 
 

@@ -68,12 +68,12 @@ def read_metadata(
         channels: of its colour as kept, 1 or 3; a profile for another number of them is left out.
         chunks: of its file, where that is a PNG: `read_chunks`.
     """
-    icc, xmp = info.get("icc_profile"), info.get("xmp")
+    xmp = info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     comment = info.get(COMMENT_KEYS.get(image.format or "", ""))
     comment = comment.encode() if isinstance(comment, str) else comment
     return Metadata(
-        icc if isinstance(icc, bytes) and _describes(icc, channels) else b"",
+        profile_in(info, channels),
         _kept(image),
         xmp if isinstance(xmp, bytes) else b"",
         _resolution(info.get("dpi")) if _has_resolution(image) else None,
@@ -198,6 +198,12 @@ def _as_raw_profile(content: bytes) -> str:
     """Return bytes as a text of a PNG, in the manner of ImageMagick, which ExifTool and exiv2 read, too."""
     lines = [content[start : start + 36].hex() for start in range(0, len(content), 36)]
     return "\n".join(["", "iptc", f"{len(content):8}", *lines, ""])
+
+
+def profile_in(info: Mapping[Any, Any], channels: int) -> bytes:
+    """Return the colour profile in an image's `info`; nothing where there is none, or one for other channels."""
+    icc = info.get("icc_profile")
+    return icc if isinstance(icc, bytes) and _describes(icc, channels) else b""
 
 
 def _describes(icc: bytes, channels: int) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from wildsr.images import deep
 from wildsr.images.files import opened
+from wildsr.images.formats import LOSSY, WITH_QUALITY
 from wildsr.images.metadata import Metadata, read_metadata, save_options
 from wildsr.images.png import read_chunks
 from wildsr.images.tensors import QUALITY, to_pil
@@ -26,8 +27,6 @@ from wildsr.io import UserError, first_line
 
 DEEP = {"PNG": deep.encode_png, "TIFF": deep.encode_tiff}
 WITHOUT_ALPHA = ("JPEG", "BMP")
-WITH_QUALITY = ("JPEG", "WEBP", "AVIF")
-LOSSY = ("JPEG", "AVIF")  # Pillow's AVIF converts to YCbCr: up to 3 levels off at quality 100 and 4:4:4
 NARROW = {"L;2": 3, "L;4": 15}  # grey of 2 and of 4 bits in Pillow's words -> its highest level
 # libjpeg's, libwebp's and libavif's own limits
 LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}

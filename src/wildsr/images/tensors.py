@@ -79,15 +79,15 @@ def to_float(image: Tensor) -> Tensor:
     return image.float() / 255
 
 
-def crop_to_multiple(image: Tensor, scale: int) -> Tensor:
+def crop_to_multiple(image: Tensor, scale: int, name: str = "image") -> Tensor:
     """Cut (C, H, W) at the right and bottom, so that `scale` divides both sides.
 
     Raises:
-        UserError: a side is shorter than `scale`.
+        UserError: a side is shorter than `scale`; the message begins with `name`.
     """
     height, width = (side - side % scale for side in image.shape[-2:])
     if not (height and width):
-        raise UserError(f"{image.shape[-1]} x {image.shape[-2]} pixels given, wanted at least {scale} a side")
+        raise UserError(f"{name}: {image.shape[-1]} x {image.shape[-2]} pixels given, wanted at least {scale} a side")
     return image[..., :height, :width]
 
 

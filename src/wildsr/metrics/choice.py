@@ -3,47 +3,19 @@
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
 
 from torchmetrics import Metric
 
 from wildsr.checks import checked_choice, checked_list
-from wildsr.io import UserError, first_line
+from wildsr.io import ConfigError, first_line
 from wildsr.metrics.base import needs_hq
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.learned import LearnedDistance, learned_network
 from wildsr.metrics.niqe import NIQE
-from wildsr.scores import LEFT_OUT
+from wildsr.scores import LEFT_OUT, METRICS, WITHOUT_REFERENCE, MetricDisplay
 
-
-class MetricDisplay(NamedTuple):
-    """Say how a metric is shown: its label, what a better value is, and its digits behind the point."""
-
-    label: str
-    meaning: str
-    digits: int
-
-
-METRICS: Mapping[str, MetricDisplay] = {
-    "psnr_y": MetricDisplay("PSNR-Y", "dB, higher is closer", 2),
-    "ssim_y": MetricDisplay("SSIM-Y", "higher is closer", 4),
-    "psnr_rgb": MetricDisplay("PSNR-RGB", "dB, higher is closer", 2),
-    "ssim_rgb": MetricDisplay("SSIM-RGB", "higher is closer", 4),
-    "lpips": MetricDisplay("LPIPS", "lower is closer", 4),
-    "dists": MetricDisplay("DISTS", "lower is closer", 4),
-    "niqe": MetricDisplay("NIQE", "lower looks more natural", 2),  # on luma, as papers quote it
-    "niqe_rgb2gray": MetricDisplay("NIQE-rgb2gray", "lower looks more natural", 2),  # as NIQE's authors measured
-}
-WITHOUT_REFERENCE = ("niqe", "niqe_rgb2gray")
 BETTER = {True: "higher is better", False: "lower is better", None: ""}  # by torchmetrics' `higher_is_better`
-Displays = Mapping[str, MetricDisplay]
-FEW = 5  # images; the mean of fewer says more about the images than about what was done to them
-
-
-def display_of(name: str, displays: Displays = METRICS) -> MetricDisplay:
-    """Return how a metric is shown; one that nothing is known of by its name, with 4 digits and no best value."""
-    return displays.get(name) or METRICS.get(name) or MetricDisplay(name, "", 4)
 
 
 def own_displays(metrics: Mapping[str, Metric]) -> dict[str, MetricDisplay]:
@@ -57,13 +29,6 @@ def own_displays(metrics: Mapping[str, Metric]) -> dict[str, MetricDisplay]:
     }
 
 
-def metric_names(keys: Iterable[str]) -> list[str]:
-    """Return the names of metrics among the keys of scores: those of METRICS in their order, then the others."""
-    order = list(METRICS)
-    names = [name for name in dict.fromkeys(keys) if not name.endswith(LEFT_OUT)]
-    return sorted(names, key=lambda name: order.index(name) if name in METRICS else len(order))
-
-
 def check_own(own: Mapping[str, object]) -> None:
     """Check metrics of a user's own.
 
@@ -72,9 +37,9 @@ def check_own(own: Mapping[str, object]) -> None:
     """
     for name, metric in own.items():
         if name in METRICS or name.endswith(LEFT_OUT) or not re.fullmatch(r"\w+", name):
-            raise UserError(f"metric.{name}: wanted another name, of letters, digits and _, than {', '.join(METRICS)}")
+            raise ConfigError(f"metric.{name}: wanted a name of letters, digits and _, not of {', '.join(METRICS)}")
         if not isinstance(metric, Metric):
-            raise UserError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
+            raise ConfigError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
 
 
 def import_metrics(classes: Mapping[str, str], border: int) -> dict[str, Metric]:
@@ -90,7 +55,7 @@ def import_metrics(classes: Mapping[str, str], border: int) -> dict[str, Metric]
             own[name] = make(border=border) if "border" in inspect.signature(make).parameters else make()
         except (ImportError, AttributeError, ValueError, TypeError) as error:
             reason = f"{first_line(error)}; wanted MODULE:CLASS, its folder on PYTHONPATH"
-            raise UserError(f"metric.{name}: {place}: {reason}") from error
+            raise ConfigError(f"metric.{name}: {place}: {reason}") from error
     check_own(own)
     return own
 

@@ -2,6 +2,7 @@
 
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.freezing import freeze
+from wildsr.networks.patchgan import PatchGAN
 from wildsr.networks.rrdb import RRDBNet
 from wildsr.networks.spandrel import SpandrelNet
 from wildsr.networks.transfer import Transfer, adapt_weights
@@ -11,6 +12,7 @@ from wildsr.networks.weights import load_generator, load_weights, save_generator
 
 __all__ = [
     "CompactNet",
+    "PatchGAN",
     "RRDBNet",
     "SpandrelNet",
     "Transfer",

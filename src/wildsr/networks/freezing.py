@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 
 def freeze(network: nn.Module, names: Sequence[str]) -> None:
@@ -22,18 +22,18 @@ def freeze(network: nn.Module, names: Sequence[str]) -> None:
             The network then stays as it was.
     """
     if isinstance(names, str):
-        raise UserError(f"freeze: given {names!r}, wanted a list of names: [{names}]")
+        raise ConfigError(f"freeze: given {names!r}, wanted a list of names: [{names}]")
     parameters = dict(network.named_parameters())
     parts = [name.split(".") for name in parameters]
     known = {".".join(part[:length]) for part in parts for length in range(1, len(part) + 1)}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4) or sorted({part[0] for part in parts})
-            raise UserError(
+            raise ConfigError(
                 f"freeze: given {name!r}, which is no part of this {type(network).__name__}; nearest: {', '.join(near)}"
             )
     frozen = [name for name in parameters if any(f"{name}.".startswith(f"{part}.") for part in names)]
     if len(frozen) == len(parameters):
-        raise UserError(f"freeze: given {', '.join(names)}, which leaves nothing of the network to learn")
+        raise ConfigError(f"freeze: given {', '.join(names)}, which leaves nothing of the network to learn")
     for name in frozen:
         parameters[name].requires_grad_(False)

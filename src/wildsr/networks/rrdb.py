@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 from wildsr.networks.ends import averaged, require_same_architecture, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
 
@@ -68,7 +68,7 @@ class RRDBNet(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in UNSHUFFLE:
-            raise UserError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
+            raise ConfigError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
         sizes = {"channels": channels, "features": features, "blocks": blocks, "growth": growth}
         for key, value in sizes.items():
             checked_integer(key, value, 1, 10**6)

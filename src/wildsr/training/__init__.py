@@ -10,6 +10,7 @@ from wildsr.training.module import SuperResolution
 from wildsr.training.panels import Panels
 from wildsr.training.progress import progress_bar
 from wildsr.training.scalar_logger import ScalarLogger
+from wildsr.training.schedules import warm_up
 from wildsr.training.stops import GracefulStop
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "progress_bar",
     "released_losses",
     "wandb_logger",
+    "warm_up",
 ]

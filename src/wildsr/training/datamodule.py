@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -16,11 +18,12 @@ from wildsr.checks import checked_choice, checked_integer, checked_number, refus
 from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
 from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
-from wildsr.io import UserError
-from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_pairs
+from wildsr.io import ConfigError
+from wildsr.scores import MAIN
+from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_for_gpu, collate_pairs
 from wildsr.training.stops import SIGNALS
 
-MAIN = "main"  # the name of a validation set that stands alone
+log = logging.getLogger(__name__)
 
 
 class DegradedPhotographs(L.LightningDataModule):
@@ -42,12 +45,14 @@ class DegradedPhotographs(L.LightningDataModule):
         stage: the stage's number; stages of different numbers share no sample.
         iterations_per_epoch: the length of an epoch, after which Lightning validates.
         workers: processes that decode and crop; 0 decodes in the main process.
-        degrade_in: "device" degrades where the networks are, "worker" in the workers: the same pairs, bit for bit,
-            where the device is the CPU.
+        degrade_in: "device" degrades where the networks are, on a GPU a batch at a time, but for samples with a codec
+            that runs on the CPU; "worker" in the workers: the same pairs, bit for bit, where the device is the CPU.
         pairs: LQ and HQ that belong together, mixed in by `paired_share`, a probability.
         channels: of the images, as the networks take them: 3, or 1 for the luma.
+        rotate: turn crops by quarter turns, too, as the sample's number says; else they are flipped only.
 
     Raises:
+        TypeError: `train` is a folder's name, or `degradation` no module.
         ValueError: a value is impossible, or what `paired_share` asks for is missing.
     """
 
@@ -68,13 +73,18 @@ class DegradedPhotographs(L.LightningDataModule):
         pairs: PairedFiles | None = None,
         paired_share: float = 0.0,
         channels: int = 3,
+        rotate: bool = False,
     ) -> None:
         super().__init__()
+        if isinstance(train, str | Path):  # a text is a sequence of samples, too
+            raise TypeError(f"train: given {str(train)!r}, wanted images, such as Photographs({str(train)!r})")
+        if not isinstance(degradation, nn.Module):
+            raise TypeError(f"degradation: given a {type(degradation).__name__}, wanted a module: Degradation(spec)")
         self.batch_size = checked_integer("batch_size", batch_size, 1, 10**6)
         self.iterations_per_epoch = checked_integer("iterations_per_epoch", iterations_per_epoch, 1, 10**9)
         self.workers = checked_integer("workers", workers, 0, 1024)
         self.degrade_in = checked_choice("degrade_in", degrade_in, ("device", "worker"))
-        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage, "channels": channels}
+        key = {"crop": crop, "patch": patch, "seed": seed, "stage": stage, "channels": channels, "rotate": rotate}
         checked_number("paired_share", paired_share, 0, 1)
         self.samples = training_samples(train, pairs, paired_share, degradation, key)
         self.val: dict[str, ValidationSet] = {}
@@ -83,8 +93,13 @@ class DegradedPhotographs(L.LightningDataModule):
         self.make_pairs = PairMaker(degradation, sharpen, patch)
 
     def setup(self, stage: str) -> None:
+        device = self._process.strategy.root_device
         if self.degrade_in == "device":
-            self.make_pairs.to(self._process.strategy.root_device)
+            self.make_pairs.to(device)
+        codecs = getattr(self.make_pairs.degradation.spec, "on_cpu", ())
+        is_told = stage == "fit" and self.degrade_in == "device" and device.type == "cuda"
+        if codecs and is_told and self._process.is_global_zero:
+            log.info("%s: computed on the CPU, so such samples are degraded in the workers", ", ".join(codecs))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> TrainingPair | ValidationPair:
         pair: TrainingPair | ValidationPair = self.make_pairs(batch)
@@ -108,8 +123,15 @@ class DegradedPhotographs(L.LightningDataModule):
         share, rest = divmod(self.batch_size, self._process.world_size)
         if rest:
             raise refuse("batch_size", self.batch_size, f"a multiple of {self._process.world_size} processes")
-        collate = partial(collate_pairs, make_pairs=self.make_pairs) if self.degrade_in == "worker" else Batch.collate
-        return make_loader(self.samples, IterationSampler(self), share, collate, self.workers)
+        return make_loader(self.samples, IterationSampler(self), share, self._collate(), self.workers)
+
+    def _collate(self) -> Callable[[Any], Any]:
+        """Return what makes a batch of samples: pairs, or what the device makes them of."""
+        if self.degrade_in == "worker":
+            return partial(collate_pairs, make_pairs=self.make_pairs)
+        if self._process.strategy.root_device.type == "cuda":
+            return partial(collate_for_gpu, make_pairs=self.make_pairs)
+        return Batch.collate
 
     def val_dataloader(self) -> dict[str, DataLoader[Any]]:
         """Return a loader for each set; process r of n shows every n-th image from r on, none of them twice.
@@ -172,7 +194,7 @@ class ResumableLoader(DataLoader[Any]):
 
 
 def training_samples(
-    train: Images | None, pairs: PairedFiles | None, share: float, degradation: nn.Module, key: dict[str, int]
+    train: Images | None, pairs: PairedFiles | None, share: float, degradation: nn.Module, key: dict[str, Any]
 ) -> TrainingSamples:
     """Return the endless list of samples: degraded photographs, pairs from disk, or both by the share of pairs.
 
@@ -180,9 +202,9 @@ def training_samples(
         ValueError: what the share asks for is missing.
     """
     if train is None and share < 1:
-        raise UserError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
+        raise ConfigError(f"train: given nothing, wanted photographs to degrade, as paired_share={share:g}")
     if pairs is None and share > 0:
-        raise UserError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
+        raise ConfigError(f"pairs: given nothing, wanted pairs, as paired_share={share:g}")
     spec: Any = degradation.spec
     if pairs is None or share == 0:
         return Samples(train, spec, **key)  # type: ignore[arg-type]

@@ -19,13 +19,13 @@ from torch import Tensor
 from wildsr.checks import checked_integer, checked_number
 from wildsr.data import Batch
 from wildsr.images import write_image
-from wildsr.io import UserError, write_whole
+from wildsr.io import ConfigError, UserError, write_whole
 from wildsr.training.scalars import mean_scalars
 
 READINGS = 5  # of the scalars: what holds for so many in a row is no accident
-# The discriminator's loss, the sum for real and fake, is 2 ln 2 = 1.39 where it cannot tell them apart, and stays near
-# 1 in a healthy run; the generator's gradient fades where it is all but zero.
-WON = 0.1
+# The discriminator's loss, the sum for real and fake, is a draw where it cannot tell them apart (2 ln 2 = 1.39 of the
+# vanilla one), and stays near two thirds of it in a healthy run; the generator learns little where it is all but zero.
+WON = 0.07  # of the draw
 COLLAPSED = 3.0  # times the best mean pixel loss so far: the output has left the photograph
 # Two images in [0, 1] differ by 1 at most, in the mean absolute error. Binary cross-entropy is 0.7 at a draw and some
 # tens where one side wins outright; the perceptual distance of an untrained generator is some tens as well.
@@ -90,7 +90,7 @@ class DivergenceMonitor(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         known = {**LIMITS, **dict.fromkeys(module.objective.terms)}
         for name in self.limits.keys() - known.keys():
-            raise UserError(f"callbacks.divergence.limits.{name}: no such loss; wanted one of: {', '.join(known)}")
+            raise ConfigError(f"callbacks.divergence.limits.{name}: no such loss; wanted one of: {', '.join(known)}")
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         before, self.last = self.last, read_losses(module)
@@ -156,11 +156,12 @@ class DivergenceMonitor(L.Callback):
         if "loss/discriminator" not in means:
             return
         self.discriminator.append(means["loss/discriminator"])
-        if len(self.discriminator) == READINGS and max(self.discriminator) < WON:
+        draw = module.objective.draw
+        if len(self.discriminator) == READINGS and max(self.discriminator) < WON * draw:
             self._warn(
                 module,
                 "the discriminator wins outright",
-                f"its loss is below {WON} (1.39 is a draw); the generator learns little from it; try "
+                f"its loss is below {WON * draw:.2g} ({draw:.3g} is a draw); the generator learns little from it; try "
                 "discriminator=unet_sn, a smaller discriminator.network.features or a lower learning rate",
             )
 

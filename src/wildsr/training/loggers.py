@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from wildsr.io import UserError, first_line, write_whole
-from wildsr.metrics import MetricDisplay
+from wildsr.scores import MetricDisplay
 
 LONGEST_TAG = 64  # characters that wandb takes of a tag
 

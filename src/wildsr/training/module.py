@@ -129,10 +129,10 @@ class SuperResolution(L.LightningModule):
         if self.discriminator is not None:
             self.scalars |= self.discriminator_step(sr, self.objective.real_images(pair))
         self.scalars |= self.gradient_norms
-        self.step_schedules()
         self.update_average()
         self.iteration += 1
         self.log_scalars()
+        self.step_schedules()
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
         """Take one step of the generator; return its output, detached, and its losses before their weights."""
@@ -154,7 +154,12 @@ class SuperResolution(L.LightningModule):
 
     def generator_losses(self, sr: Tensor, pair: TrainingPair) -> Scalars:
         """Return the terms that have a weight, each a scalar before it."""
-        return self.objective(sr, pair, self.discriminator)
+        return self.objective(sr, pair, self.discriminator, lambda: self.average_output(pair.lq).type_as(sr))
+
+    @torch.no_grad()
+    def average_output(self, lq: Tensor) -> Tensor:
+        """Upscale with the averaged weights, not clamped, as they are evaluated: without dropout and its kind."""
+        return self.ema.eval()(lq)
 
     def discriminator_step(self, fake: Tensor, real: Tensor) -> Scalars:
         """Take one step of the discriminator on generated and true images, both without a gradient of their own."""
@@ -186,6 +191,12 @@ class SuperResolution(L.LightningModule):
             nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         self.gradient_norms[f"grad_norm/{name}"] = norm
 
+    def learning_rates(self) -> Scalars:
+        """Return each network's rate by its name in the loggers, on the CPU."""
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
+        names = ("lr/generator", "lr/discriminator")[: len(rates)]
+        return {name: torch.tensor(rate, dtype=torch.float64) for name, rate in zip(names, rates, strict=True)}
+
     def step_schedules(self) -> None:
         """Step what sets the rates, if there is any; once an iteration."""
         schedulers: Any = self.lr_schedulers()  # Lightning hands a single one out bare
@@ -202,13 +213,15 @@ class SuperResolution(L.LightningModule):
         self.ema.n_averaged += 1
 
     def log_scalars(self) -> None:
-        """Log the means over all processes, in iterations that are logged; others wait for no device."""
+        """Log the means over all processes and the rates, in iterations that are logged; others wait for no device."""
+        if self.trainer.training:
+            self._log_step()
         if is_logged(self.trainer, self.iteration):
             means = mean_scalars(self.trainer, self.scalars)
             losses = {name: value for name, value in means.items() if name.startswith("loss/")}
             others = {name: value for name, value in means.items() if name not in losses}
-            self.log_dict(losses, prog_bar=True)
-            self.log_dict(others | {"iteration": float(self.iteration)})
+            self.log_dict(losses | self.learning_rates(), prog_bar=True)
+            self.log_dict(others)
 
     def on_validation_start(self) -> None:
         self.validated = {}
@@ -228,7 +241,7 @@ class SuperResolution(L.LightningModule):
             if not self.trainer.sanity_checking and self.trainer.is_global_zero:
                 for name, count in metrics.left_out().items():
                     log.warning("%s%s leaves out images without a finite score: %d", prefix, name, count)
-        self.log("iteration", float(self.iteration))
+        self._log_step()
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         networks = [self.generator] if self.discriminator is None else [self.generator, self.discriminator]
@@ -249,6 +262,10 @@ class SuperResolution(L.LightningModule):
     def _optimizers(self) -> list[Any]:
         optimizers = self.optimizers()  # Lightning hands a single one out bare
         return optimizers if isinstance(optimizers, list) else [optimizers]
+
+    def _log_step(self) -> None:
+        """Have loggers count iterations from 1: they take the scalar of this name as x-axis, as checkpoints do."""
+        self.log("step", torch.tensor(float(self.iteration)))  # on the CPU: nothing waits for the device
 
     def _prefix(self, dataloader_idx: int) -> str:
         """Return what the names of a set's scores begin with: val/ for the first set, val/<name>/ for others."""

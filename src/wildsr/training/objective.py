@@ -5,14 +5,15 @@ Shapes: B batch, C channels, P HQ patch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wildsr.checks import checked_choice, checked_number
-from wildsr.io import UserError
+from wildsr.io import ConfigError
+from wildsr.losses import AdversarialLoss
 from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
 
@@ -33,24 +34,33 @@ class Objective(nn.Module):
     def __init__(self, terms: Mapping[str, Any]) -> None:
         super().__init__()
         if not terms:
-            raise UserError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
+            raise ConfigError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
         for name, term in terms.items():
             checked_number(f"losses.{name}.weight", getattr(term, "weight", None), 0, 1e6)
             checked_choice(f"losses.{name}.target", getattr(term, "target", "pixel"), TARGETS)
         if not any(term.weight for term in terms.values()):
-            raise UserError(f"losses {', '.join(terms)}: each weighs 0, wanted one at least for the generator to learn")
+            raise ConfigError(f"losses {', '.join(terms)}: each weighs 0, wanted one at least to learn from")
         adversarial = [name for name, term in terms.items() if hasattr(term, "discriminator_loss")]
         if len(adversarial) > 1:
-            raise UserError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
+            raise ConfigError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
         if "discriminator" in terms:
-            raise UserError("losses.discriminator: the discriminator's own loss has this name; wanted another")
+            raise ConfigError("losses.discriminator: the discriminator's own loss has this name; wanted another")
         self.terms = dict(terms)
         self.adversary = adversarial[0] if adversarial else None
         self.modules_of_terms = nn.ModuleList(term for term in terms.values() if isinstance(term, nn.Module))
         self.modules_of_terms.requires_grad_(False)
 
-    def forward(self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None) -> Scalars:
-        """Compare (B, C, P, P) with the targets; return the terms by name, scalars before their weights."""
+    def forward(
+        self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None, average: Callable[[], Tensor]
+    ) -> Scalars:
+        """Compare (B, C, P, P) with the targets; return the terms by name, scalars before their weights.
+
+        Args:
+            sr: the generator's output.
+            pair: its input and targets.
+            discriminator: where a term is adversarial.
+            average: makes the averaged generator's output; called where a term needs it.
+        """
         losses: Scalars = {}
         for name, term in self.terms.items():
             if term.weight == 0:
@@ -58,6 +68,8 @@ class Objective(nn.Module):
             if name == self.adversary:
                 assert discriminator is not None
                 losses[name] = term(discriminator(sr).type_as(sr))
+            elif getattr(term, "needs_average", False):
+                losses[name] = term(sr, self._target(name, pair), average())
             else:
                 losses[name] = term(sr, self._target(name, pair))
         return losses
@@ -77,12 +89,17 @@ class Objective(nn.Module):
         assert self.adversary is not None
         return self._target(self.adversary, pair)
 
+    @property
+    def draw(self) -> float:
+        """Return the discriminator's loss where it cannot tell real from fake; else the vanilla one's."""
+        return float(getattr(self.terms.get(self.adversary or ""), "draw", AdversarialLoss.draw))
+
     def require_discriminator(self, is_given: bool) -> None:
         """Refuse, unless there is a discriminator exactly where a term is adversarial."""
         if is_given and self.adversary is None:
-            raise UserError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
+            raise ConfigError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
         if self.adversary is not None and not is_given:
-            raise UserError(f"losses.{self.adversary}: wants a discriminator, and none is given")
+            raise ConfigError(f"losses.{self.adversary}: wants a discriminator, and none is given")
 
     def networks(self) -> Iterable[nn.Module]:
         """Return the terms that have weights of their own, such as those of VGG19."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.data import Batch, Item, Sample
-from wildsr.degradation import Recipe, SharpenSpec, degrade, sharpen
-from wildsr.images import to_float
+from wildsr.degradation import Degradation, Recipe, SharpenSpec, degrade, make_plan, sharpen
+from wildsr.images import to_float, to_uint8
 
 NO_SHARPENING = SharpenSpec(source=False, target_pixel=False, target_perceptual=False)
 
@@ -75,17 +75,18 @@ class PairMaker(nn.Module):
         )
 
     def _low_quality(self, source: Tensor, batch: Batch[Sample]) -> Tensor:
-        """Degrade the images that have a recipe; take the LQ that was found of the others. In the batch's order."""
-        places = [place for place, sample in enumerate(batch.params) if sample.recipe is not None]
+        """Degrade the images that have no LQ yet; take that of the others. In the batch's order."""
+        places = batch.to_degrade
+        how = batch.plan or [batch.params[place].recipe for place in places]
         if len(places) == len(batch.params):
-            made: Tensor = self.degradation(source, [sample.recipe for sample in batch.params])
+            made: Tensor = self.degradation(source, how)
             return made
         assert batch.lq is not None
         found = iter(to_float(batch.lq))
         if not places:
             return torch.stack(list(found))
-        degraded = iter(self.degradation(source[places], [batch.params[place].recipe for place in places]))
-        return torch.stack([next(found if sample.recipe is None else degraded) for sample in batch.params])
+        degraded = iter(self.degradation(torch.stack([source[place] for place in places]), how))
+        return torch.stack([next(degraded if place in places else found) for place in range(len(batch.params))])
 
 
 @torch.no_grad()
@@ -118,3 +119,27 @@ def collate_pairs(items: Sequence[Item[Sample]], make_pairs: PairMaker) -> Train
     pair = make_pairs(Batch.collate(items))
     assert isinstance(pair, TrainingPair)
     return pair
+
+
+def collate_for_gpu(items: Sequence[Item[Sample]], make_pairs: PairMaker) -> Batch[Sample]:
+    """Collate samples for a GPU to degrade, with the plan of it: a worker makes all of its small tables.
+
+    What no GPU can do, a codec's work, is done here: the LQ of such a sample is made where it was read.
+    """
+    batch = Batch.collate([_degrade_on_cpu(item, make_pairs) for item in items])
+    recipes = [batch.params[place].recipe for place in batch.to_degrade]
+    if batch.hq is not None and recipes and isinstance(make_pairs.degradation, Degradation):
+        batch.plan = make_plan([recipe for recipe in recipes if recipe], (len(recipes), *batch.hq.shape[1:]))
+    return batch
+
+
+def _degrade_on_cpu(item: Item[Sample], make_pairs: PairMaker) -> Item[Sample]:
+    """Make the LQ of a sample with an operation that says `on_cpu`; return any other as it is."""
+    recipe = item.params.recipe
+    if item.lq is not None or item.hq is None or recipe is None:
+        return item
+    if not any(getattr(step.operation, "on_cpu", False) for step in recipe.steps):
+        return item
+    hq = to_float(item.hq)
+    source = sharpened(hq, make_pairs.sharpening) if make_pairs.sharpening.source else hq
+    return item._replace(lq=to_uint8(make_pairs.degradation(source[None], [recipe])[0]))

@@ -17,9 +17,8 @@ from wildsr.checks import checked_integer
 from wildsr.images import most_detailed, save_picture, to_pil
 from wildsr.images.sheets import sheet
 from wildsr.metrics import PSNR
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import MAIN
 from wildsr.training.pairs import ValidationPair
-from wildsr.training.scalars import logged_step
 
 TITLES = ("LQ", "bicubic", "SR", "HQ")
 
@@ -60,7 +59,7 @@ class Panels(L.Callback):
         panel = sheet(rows)
         save_picture(panel, self.folder / f"iteration_{module.iteration:07d}.png")
         images = {text: sheet([row]) for text, row in zip(captions, rows, strict=True)}
-        show(trainer.loggers, panel, images, logged_step(trainer))
+        show(trainer.loggers, panel, images, module.iteration)
 
 
 def caption(title: str, pair: ValidationPair, sr: Tensor) -> str:

@@ -8,13 +8,15 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 
 PLAIN_EVERY = 10.0  # seconds
 
 
 def progress_bar(every: float = PLAIN_EVERY) -> ProgressBar:
     """Return a bar for a terminal, or a line every so many seconds where the output is none, such as a log file."""
-    return RichProgressBar() if sys.stderr.isatty() and sys.stdout.isatty() else PlainProgress(every)
+    theme = RichProgressBarTheme(metrics_format=".3g")  # with its own, a rate of 1e-4 is 0.000
+    return RichProgressBar(theme=theme) if sys.stderr.isatty() and sys.stdout.isatty() else PlainProgress(every)
 
 
 class PlainProgress(ProgressBar):
@@ -48,7 +50,7 @@ class PlainProgress(ProgressBar):
             print(self.line(trainer, module), file=sys.stderr, flush=True)
 
     def line(self, trainer: L.Trainer, module: Any) -> str:
-        """Return, for example: gan stage  40/100  loss/pixel 0.0312  loss/adversarial 0.693  12 s left"""
+        """Return, for example: gan stage  40/100  loss/pixel 0.0312  lr/generator 0.0001  12 s left"""
         done, total = trainer.global_step, trainer.max_steps
         stage = [f"{module.origin['stage']} stage"] if "stage" in module.origin else []
         scores = [f"{name} {value:.3g}" for name, value in self.get_metrics(trainer, module).items() if name != "v_num"]

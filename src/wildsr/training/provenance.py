@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import wildsr
 from wildsr.data import fingerprint
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.operations import Blur
@@ -29,8 +29,8 @@ def code_version() -> str:
         command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
         commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return version("wildsr")
-    return f"{version('wildsr')} ({commit})"
+        return wildsr.__version__
+    return f"{wildsr.__version__} ({commit})"
 
 
 def kernel_mix(spec: DegradationSpec) -> dict[str, float]:

@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from wildsr.io import UserError, first_line
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line
 
-CONFIG, LAST = "config.yaml", "last.ckpt"
-GENERATOR = "generator.safetensors"  # the averaged generator at a stage's end
+LAST = "last.ckpt"
 # The parts of a configuration that decide a stage's weights. What a user may change when a run goes on is not here:
 # lengths, where files are, what validation shows, loggers and callbacks, and how an iteration is computed.
 PARTS = (
     "scale", "seed", "data.train", "data.pairs", "data.paired_share", "data.crop", "data.patch", "data.undersized",
-    "data.batch_size", "degradation", "sharpen", "generator", "optimizer", "schedule",
+    "data.rotate", "data.batch_size", "degradation", "sharpen", "generator", "optimizer", "schedule",
 )  # fmt: skip
 STAGE_KEYS = ("number", "losses", "lr", "ema_decay", "clip_gradients", "predecessor")
 PLACES = ("root", "lq", "hq", "hint", "file")  # keys that say where something is; a digest says what it is
@@ -150,7 +149,7 @@ def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True
     """
     stage = cfg["stages"][name]
     used = {term: cfg["loss"][term] for term in stage["losses"] if cfg["loss"].get(term)}
-    parts = {key: _select(cfg, key) for key in PARTS}
+    parts = {key: found for key in PARTS if (found := _select(cfg, key)) is not None}  # older runs lack newer keys
     parts |= {f"loss.{term}": node for term, node in used.items() if node.get("weight", 1.0)}
     parts |= {f"stages.{name}.{key}": stage.get(key) for key in STAGE_KEYS if key != "losses"}
     if any(is_adversarial(node) for node in used.values() if node.get("weight", 1.0)):
@@ -158,7 +157,7 @@ def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True
     share = cfg["data"]["paired_share"]
     unused = ["data.pairs"] if share == 0 else ["data.train", "data.undersized", "degradation"] if share == 1 else []
     for key in unused:
-        del parts[key]
+        parts.pop(key, None)
     if not has_own_start:
         parts["generator"] = {**cfg["generator"], "weights": None}
     return dict(_leaves("", parts))
@@ -181,17 +180,17 @@ def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         key = f"{prefix}{name}"
         if isinstance(child, Mapping):
             yield from _leaves(f"{key}.", child)
-        elif not (name in PLACES or key == "data.train._target_"):  # a folder or a store of the same images
+        elif not (name in PLACES or (key.startswith("data.train.") and name == "_target_")):  # a folder or its store
             yield key, child
 
 
 def _is_same(key: str, before: Settings, now: Settings) -> bool:
-    """Return whether a key has one value in both; where one lacks it, its default counts, which may be nothing."""
+    """Return whether a key has one value in both; where one lacks it, its default counts: perhaps nothing, or off."""
     if key in before and key in now:
         return bool(before[key] == now[key])
     there = now if key in now else before
     node, _, name = key.rpartition(".")
-    if there[key] in (None, [], ""):
+    if there[key] in (None, [], "") or there[key] is False:
         return True
     target = f"{node}._target_"
     if before.get(target) is None or before.get(target) != now.get(target):

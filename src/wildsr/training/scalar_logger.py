@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from wildsr.checks import checked_integer
-from wildsr.training.scalars import logged_step
 
+STEP = "trainer/global_step"  # the x-axis that Lightning's wandb logger defines
 MAX_LOGITS = 10_000  # of a histogram: more would not change its look
 GB = 2**30
 
@@ -25,7 +25,7 @@ class ScalarLogger(L.Callback):
     the loggers that draw them.
 
     Args:
-        every: iterations between two points. Validation does not count in the speed.
+        every: iterations between two points; a shorter fit records its last. Validation does not count in the speed.
     """
 
     def __init__(self, every: int = 100) -> None:
@@ -48,10 +48,11 @@ class ScalarLogger(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         self.iterations += 1
-        if module.iteration % self.every == 0:
-            scalars = self.measure(trainer.datamodule.batch_size) | {"iteration": float(module.iteration)}  # type: ignore[attr-defined]
+        every = min(self.every, trainer.max_steps) if trainer.max_steps > 0 else self.every
+        if module.iteration % every == 0:
+            scalars = self.measure(trainer.datamodule.batch_size)  # type: ignore[attr-defined]
             for logger in trainer.loggers:
-                logger.log_metrics(scalars, step=logged_step(trainer))
+                logger.log_metrics(scalars, step=module.iteration)
             log_histograms(trainer, module)
             self._restart()
         self.ended = time.monotonic()
@@ -87,8 +88,8 @@ def log_histograms(trainer: L.Trainer, module: Any) -> None:
     for logger in trainer.loggers:
         for name, values in zip(("logits/real", "logits/fake"), both, strict=True):
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_histogram(name, values, logged_step(trainer))
+                logger.experiment.add_histogram(name, values, module.iteration)
             elif isinstance(logger, WandbLogger):
                 import wandb
 
-                logger.experiment.log({name: wandb.Histogram(values.numpy()), "iteration": module.iteration})
+                logger.experiment.log({name: wandb.Histogram(values.numpy()), STEP: module.iteration})

@@ -18,11 +18,6 @@ def is_logged(trainer: L.Trainer, iteration: int) -> bool:
     return trainer.training and (iteration in (1, trainer.max_steps) or (every > 0 and iteration % every == 0))
 
 
-def logged_step(trainer: L.Trainer) -> int:
-    """Return where `self.log` puts a point on a logger's x-axis: the iteration, counted from 0."""
-    return trainer.fit_loop.epoch_loop._batches_that_stepped
-
-
 def mean_scalars(trainer: L.Trainer, scalars: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return scalars as means over all processes, on the CPU: each process has to ask. It waits for the device.
 

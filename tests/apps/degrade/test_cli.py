@@ -7,7 +7,7 @@ import torch
 from wildsr.apps.degrade import cli as degrade_command
 from wildsr.cli import main
 from wildsr.degradation import Recipe, degrade, sharpen
-from wildsr.images import read_image, to_float
+from wildsr.images import read_image, to_float, write_image
 
 
 @pytest.fixture
@@ -90,7 +90,15 @@ def test_nothing_is_overwritten_unasked(pairs, capsys):
 def test_two_images_of_one_name_are_refused(photographs, tmp_path, capsys):
     (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 1
-    assert "two images would both be written" in capsys.readouterr().err
+    both = f"a.jpg and a.png would both be written to {tmp_path / 'lq' / 'a.png'}, and a pair is found by its name"
+    assert both in capsys.readouterr().err
+
+
+def test_an_image_too_small_for_the_scale_is_left_out_by_its_name(photographs, tmp_path, capsys):
+    write_image(torch.zeros(3, 2, 9), photographs / "tiny.png")
+    assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 1
+    said = capsys.readouterr().err
+    assert f"left out: {photographs / 'tiny.png'}: 9 x 2 pixels given, wanted at least 4 a side" in said
 
 
 def test_hq_files_are_never_replaced(photographs, capsys):
@@ -146,3 +154,26 @@ def test_a_folder_that_is_none_is_refused_before_the_work(photographs, tmp_path,
     (tmp_path / "file").touch()
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "file")]) == 1
     assert capsys.readouterr().err.endswith(f"{tmp_path / 'file'} is not a folder that can be written to\n")
+
+
+ALL = {"motion": "Motion", "defocus": "Defocus", "halo": "Halo", "webp": "Webp", "video": "Video"}
+
+
+def test_a_set_of_every_operation_is_made_and_made_again_byte_for_byte(photographs, tmp_path, caplog):
+    """Also by a plain --replay, which knows the operations by their short names, and says where a build is another."""
+    target = "wildsr.degradation.operations"
+    words = [f"+degradation.first.{name}={{_target_:{target}.{kind}Spec}}" for name, kind in ALL.items()]
+    order = "defocus,motion,blur,resize,halo,noise,jpeg,webp,video"
+    words += [f"degradation.first.arrangements=[{{weight:1,order:[{order}]}}]", "degradation.final.jpeg=null"]
+    assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq"), *words]) == 0
+    text = (tmp_path / "lq" / "recipes.jsonl").read_text()
+    for line in text.splitlines():
+        steps = [step["op"] for step in json.loads(line)["recipe"]["steps"] if step["order"] == "first"]
+        assert steps == order.split(",")
+    call = ["degrade", str(photographs), "-o", str(tmp_path / "again"), "--replay"]
+    assert main([*call, str(tmp_path / "lq" / "recipes.jsonl")]) == 0
+    assert contents(tmp_path / "again") == contents(tmp_path / "lq")
+    assert not [message for message in caplog.messages if "pixels may differ" in message]
+    (tmp_path / "old.jsonl").write_text(text.replace("libwebp 1", "libwebp 0"))
+    assert main([*call, str(tmp_path / "old.jsonl"), "--overwrite"]) == 0
+    assert len([message for message in caplog.messages if "pixels may differ" in message]) == 1

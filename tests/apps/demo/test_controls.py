@@ -8,8 +8,25 @@ import yaml
 from wildsr import config
 from wildsr.apps.demo.controls import CONTROLS, draw, recipe_of, to_conf, used, values_of
 from wildsr.config import build, compose_config, conf_folder
-from wildsr.degradation import DegradationSpec, Recipe
+from wildsr.degradation import DegradationSpec, Recipe, Step
 from wildsr.degradation.kernels import BLUR_FIELDS, Blur
+from wildsr.degradation.operations import (
+    BUILT_IN,
+    Defocus,
+    DefocusSpec,
+    Halo,
+    HaloSpec,
+    Jpeg,
+    JpegSpec,
+    Motion,
+    MotionSpec,
+    Resize,
+    ResizeSpec,
+    Video,
+    VideoSpec,
+    Webp,
+    WebpSpec,
+)
 
 
 @pytest.fixture
@@ -29,6 +46,30 @@ def test_a_recipe_passes_the_form_unchanged():
     for seed in range(200):
         recipe = draw(DegradationSpec(), seed)
         assert recipe_of(values_of(recipe)) == recipe
+
+
+def test_a_recipe_of_every_operation_passes_the_form_unchanged():
+    """But for the builds of codecs, which no control sets."""
+    steps = [
+        Step("first", DefocusSpec, Defocus(1.25)),
+        Step("first", MotionSpec, Motion(7.5, -1.57)),
+        Step("first", HaloSpec, Halo(1.5, 0.8)),
+        Step("first", JpegSpec, Jpeg(40, "4:4:4")),
+        Step("first", WebpSpec, Webp(30)),
+        Step("second", VideoSpec, Video("mpeg2", 12, 3, 0.25, -1.5)),
+        Step("final", ResizeSpec, Resize(1.0, "lanczos", "final")),
+        Step("final", WebpSpec, Webp(60)),
+        Step("final", VideoSpec, Video("h265", 30, 1, 0.0, 0.0)),
+    ]
+    recipe = Recipe(4, 0, steps)
+    assert recipe_of(values_of(recipe)) == recipe
+    values = values_of(recipe)
+    shown = {control.key for control, visible in zip(CONTROLS, used(values), strict=True) if visible}
+    assert {"first.halo.strength", "second.video.crf", "final.webp.quality"} <= shown
+    assert not {"first.video.crf", "final.jpeg.quality", "final.jpeg_first"} & shown
+    assert {control.key.split(".")[1] for control in CONTROLS if control.key.startswith("first.")} == {
+        operation.name for operation in BUILT_IN if operation.name != "sinc"
+    }
 
 
 def test_every_number_of_a_drawn_recipe_is_one_that_its_slider_can_show():

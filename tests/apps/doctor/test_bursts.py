@@ -116,7 +116,7 @@ def test_a_burst_ends_with_the_doctor_that_is_killed(tmp_path):
         "def run_burst(words):\n"
         " with tempfile.TemporaryDirectory(dir='.', prefix='scratch'):\n"
         "  return run(['sh', '-c', 'echo $$ > child; sleep 60'])\n"
-        "cli.importlib = SimpleNamespace(import_module=lambda name: SimpleNamespace(main=run_burst))\n"
+        "cli.importlib = SimpleNamespace(import_module=lambda name: SimpleNamespace(parse=list, main=run_burst))\n"
         "sys.exit(cli.main(['doctor']))"
     )
     doctor = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True)

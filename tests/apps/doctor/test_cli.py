@@ -1,11 +1,15 @@
 """`wildsr doctor` from the command line: one page, the exit code, and nothing left behind."""
 
+import shlex
 import tempfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from wildsr.apps.doctor import cli
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding
+from wildsr.apps.doctor.speed import FASTER
 from wildsr.cli import main
 
 TINY = [
@@ -32,21 +36,41 @@ def words(tmp_path, monkeypatch):
 def test_a_sound_run_is_exit_code_0_on_one_page_and_leaves_nothing(words, tmp_path, capsys):
     assert main([*words, "--quick"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "wildsr doctor: quickstart" and lines[-1] == "nothing would stop the run"
-    assert len(lines) < 15 and max(map(len, lines)) <= 80
-    assert all(line.startswith(("ok ", "   ")) for line in lines[1:-1])
+    assert lines[0] == "wildsr doctor: quickstart" and lines[-2] == "ready to train"
+    assert len(lines) < 16 and max(map(len, lines[:-1])) <= 80
+    assert all(line.startswith(("OK ", "   ")) for line in lines[1:-2])
+    assert lines[-1].startswith("next: ") and lines[-1].endswith(f" train {shlex.join(words[1:])}")
     assert not any((tmp_path / "here").iterdir())
 
 
-def test_warnings_are_exit_code_0_and_a_fault_is_1(words, tmp_path, capsys):
+def test_warnings_are_exit_code_0_and_an_error_is_1(words, tmp_path, capsys, monkeypatch):
     one, other = tmp_path / "train" / "0.png", tmp_path / "val" / "0.png"
     other.write_bytes(one.read_bytes())
     assert main([*words, "--quick"]) == 0
-    assert "nothing would stop the run, 1 warning" in capsys.readouterr().out
+    assert "ready to train, 1 warning" in capsys.readouterr().out
     one.write_bytes(one.read_bytes()[:-500])
+    monkeypatch.setattr("wildsr.apps.doctor.cli.next_command", lambda *_: "")
     assert main(words) == 1  # and no burst: it would meet the same
     said = capsys.readouterr().out
-    assert "fault" in said and "the run would fail: " in said and "not measured" in said
+    assert "ERROR" in said and "not ready to train: " in said and "not measured" in said
+
+
+def test_the_next_command_is_the_first_that_would_run_here(monkeypatch):
+    tried = []
+
+    def examine(cfg, quick, everything):
+        tried.append(cfg.name)
+        return [Finding(ERROR, "weights", "vgg19") if cfg.loss.perceptual.weight else Finding(OK, "weights", "")]
+
+    monkeypatch.setattr(cli, "examine", examine)
+    monkeypatch.setattr(cli, "executable", lambda program: f"a folder/{program}")
+    words = ["experiment=quickstart", "name='my run'"]
+    whole = f"'a folder/wildsr' train {shlex.join(words)}"
+    assert cli.next_command(words, [Finding(OK, "stages", "")]) == whole
+    assert not tried
+    slow = [Finding(WARNING, "speed", "take 5 years", FASTER)]
+    assert cli.next_command(["experiment=real_esrgan_plus"], slow) != ""
+    assert cli.next_command(words, [Finding(ERROR, "weights", "vgg19")]) == f"{whole} loss=no_perceptual"
 
 
 def test_a_whole_examination_without_the_process_of_its_own(words, capsys, monkeypatch, tmp_path):
@@ -61,7 +85,7 @@ def test_a_whole_examination_without_the_process_of_its_own(words, capsys, monke
     assert main(words) == 0
     said = capsys.readouterr().out
     assert [name for name, _ in asked] == ["psnr", "gan"] and not asked[0][1].exists()
-    assert "psnr: 2 iterations/s, 4 images/s; to its end 75 s" in said
+    assert "psnr: 2 iterations/s, 4 images/s; to its end 50 s" in said
     assert "to the end of the run 2 min" in said
 
 

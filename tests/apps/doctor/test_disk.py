@@ -6,7 +6,7 @@ from collections import namedtuple
 import pytest
 
 from wildsr.apps.doctor.disk import check_disk, panel_bytes
-from wildsr.apps.doctor.findings import FAULT, OK
+from wildsr.apps.doctor.findings import ERROR, OK
 from wildsr.apps.doctor.stages import Sizes
 
 Usage = namedtuple("Usage", "total used free")
@@ -19,7 +19,7 @@ def disk(monkeypatch):
     return lambda free: monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, free))
 
 
-@pytest.mark.parametrize(("free", "level"), [(NEEDED, OK), (NEEDED - 1, FAULT)])
+@pytest.mark.parametrize(("free", "level"), [(NEEDED, OK), (NEEDED - 1, ERROR)])
 def test_a_run_needs_the_checkpoints_that_it_keeps_at_once(cfg, tmp_path, disk, free, level):
     disk(free)
     (finding,) = check_disk([cfg("data.val=null")], tmp_path / "runs" / "sick", SIZES)
@@ -53,4 +53,4 @@ def test_panels_count_once_a_validation_and_once_more_a_logger(cfg):
 def test_a_folder_that_may_not_be_written_to_is_a_fault(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     (finding,) = check_disk([cfg()], tmp_path, SIZES)
-    assert finding.level == FAULT and "may not be written to" in finding.found
+    assert finding.level == ERROR and "may not be written to" in finding.found

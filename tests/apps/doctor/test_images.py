@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from wildsr.apps.doctor import images
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, format_page
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, format_page
 from wildsr.apps.doctor.images import check_images
 
 
@@ -30,10 +30,21 @@ def test_sound_images_are_counted_in_one_line(cfg, progress, tmp_path):
     assert finding[:3] == (OK, "images", f"training 4, validation 2; {read}")
 
 
+def test_of_several_roots_all_images_are_read(cfg, progress, tmp_path):
+    (tmp_path / "train" / "more").mkdir()
+    for number in (0, 1):
+        (tmp_path / "train" / f"{number}.png").rename(tmp_path / "train" / "more" / f"{number}.png")
+    cut(tmp_path / "train" / "more" / "1.png")
+    one, other = (f"{{root: {tmp_path / name}, weight: 1}}" for name in ("train", "train/more"))
+    found = check_images(cfg(f"data.train.root={{one: {one}, other: {other}}}"), False, progress)
+    assert "training 6, validation 2" in found[0].found  # those below are in both
+    assert any("not readable" in text and "1.png" in text for _, text in spoilt(found))
+
+
 def test_a_truncated_file_is_found_by_its_pixels_and_one_of_four_stops_a_run(cfg, progress, tmp_path):
     cut(tmp_path / "train" / "2.png")
     ((level, found),) = spoilt(check_images(cfg(), False, progress))
-    assert level == FAULT
+    assert level == ERROR
     assert found.startswith(f"training: 1 of 4 not readable: {tmp_path / 'train' / '2.png'}: not a readable image (")
     assert "truncated" in found
 
@@ -46,7 +57,7 @@ def test_one_damaged_file_in_a_hundred_is_a_warning_and_two_are_a_fault(cfg, pro
     assert [level for level, _ in spoilt(check_images(small, False, progress))] == [WARNING]
     (tmp_path / "train" / "1.png").write_bytes(b"nothing")
     ((level, found),) = spoilt(check_images(small, False, progress))
-    assert level == FAULT and "2 of 100 not readable: " in found
+    assert level == ERROR and "2 of 100 not readable: " in found
 
 
 def test_a_sample_says_about_how_much_is_damaged_and_all_counts_it(cfg, progress, tmp_path, monkeypatch):
@@ -108,13 +119,13 @@ def test_a_pair_of_the_wrong_size_is_a_fault_with_both_sizes(cfg, progress, tmp_
     assert not spoilt(check_images(paired, False, progress))
     draw(tmp_path / "lq" / "b.png", 12, 11)
     ((level, found),) = spoilt(check_images(paired, False, progress))
-    assert level == FAULT
+    assert level == ERROR
     assert "1 of 2 do not pair at scale=4" in found and "b.png is 48 x 40, wanted 48 x 44 for b.png" in found
 
 
 def test_every_missing_folder_is_a_fault_of_its_own(cfg, progress):
     found = spoilt(check_images(cfg("data.train.root=/no", "data.val.root=/none"), False, progress))
-    assert [level for level, _ in found] == [FAULT, FAULT]
+    assert [level for level, _ in found] == [ERROR, ERROR]
     assert found[0][1].startswith("data.train: /no: no such folder")
     assert found[1][1].startswith("data.val: /none: no such folder")
 
@@ -136,7 +147,7 @@ def test_a_name_that_no_terminal_can_show_is_shown_on_one_line(cfg, progress, tm
     console = Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), width=500)
     console.print(format_page("title", check_images(cfg(), False, progress)))  # strict, as stdout is
     console.file.flush()
-    (line,) = [line for line in console.file.buffer.getvalue().decode().splitlines() if line.startswith("fault")]
+    (line,) = [line for line in console.file.buffer.getvalue().decode().splitlines() if line.startswith("ERROR")]
     assert "/\\udcff\\n.png: not a readable image" in line
 
 

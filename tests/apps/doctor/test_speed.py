@@ -3,8 +3,9 @@
 import pytest
 
 from wildsr.apps.doctor import speed
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING
-from wildsr.apps.doctor.speed import check_speed, cores, format_duration, rate, relief
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING
+from wildsr.apps.doctor.speed import check_speed, cores, format_duration, not_measured, rate, relief
+from wildsr.apps.doctor.stages import Sizes
 
 FOUND = {
     "iterations": 20, "seconds": 10.0, "waited": 1.0, "validation": 30.0, "peak": 2 * 10**9, "free": 10**10,
@@ -37,6 +38,25 @@ def test_the_time_to_the_end_counts_what_is_left_and_its_validations(page):
     assert "to its end 18 min, 60 s of it validation" in page(done=998_000, validation=60.0)["speed"].found
 
 
+def test_a_run_of_more_than_a_month_is_a_warning_with_the_way_out(page, cfg):
+    # 1,000,000 iterations, 100 s each: 1e8 s
+    found = page(seconds=2000.0, validation=0.0)["speed"]
+    assert (found.level, found.found) == (WARNING, "1,000,000 iterations take 3 years here")
+    assert found.advice.endswith("experiment=quickstart, made for a CPU")
+    assert page()["speed"].level == OK
+
+
+def test_what_was_not_measured_is_estimated_by_its_operations(cfg, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(speed, "available", lambda: 2)
+    # 6 * 16.7e6 parameters * 64 * 64 pixels * 48 images * 1e6 iterations / (2 * 96e9) = 1.026e8 s
+    whole = [cfg("stages.psnr.iterations=1000000", "data.batch_size=48", "data.patch=256", "data.crop=400")]
+    sizes = {"psnr": Sizes(0, 4 * 16_700_000)}
+    (finding,) = not_measured(whole, {}, sizes)
+    assert finding.found == "1,000,000 iterations take at least 3 years on 2 CPU cores" and finding.level == WARNING
+    assert not_measured(whole, {"psnr": 990_000}, sizes) == []
+
+
 def test_a_finished_stage_is_not_measured(page):
     assert page(done=1_000_000) == {}
 
@@ -44,7 +64,8 @@ def test_a_finished_stage_is_not_measured(page):
 def test_times_are_told_in_two_units():
     given = {5: "5 s", 89: "89 s", 90: "2 min", 3600: "1 h", 3660: "1 h 1 min", 86400 * 3 + 7200: "3 d 2 h"}
     assert {seconds: format_duration(seconds) for seconds in given} == given
-    assert format_duration(86400 * 11574) == "11,574 d"
+    assert format_duration(86400 * 600) == "600 d"
+    assert format_duration(86400 * 11574) == "32 years"
     assert format_duration(3599) == "60 min"
     assert rate(FOUND | {"iterations": 12345}, 1) == "1,234 iterations/s, 1,234 images/s"
     assert rate(FOUND | {"iterations": 2}, 48) == "5 s/iteration, 9.6 images/s"
@@ -54,10 +75,10 @@ def test_memory_near_its_end_is_a_warning_and_beyond_it_a_fault(page):
     assert page()["memory"].level == OK and "psnr 2.0 GB of 10.0 GB free" in page()["memory"].found
     assert page(peak=9.5 * 10**9)["memory"].level == WARNING
     fault = page(error="no memory", out_of_memory=True)["memory"]
-    assert fault.level == FAULT and "accumulate" in fault.advice
+    assert fault.level == ERROR and "accumulate" in fault.advice
     late = page(error="not measured within 10 minutes", late=True)["speed"]
     assert late.level == WARNING and late.found == "psnr: not measured within 10 minutes"
-    assert page(error="a loss is not finite", out_of_memory=False)["speed"].level == FAULT
+    assert page(error="a loss is not finite", out_of_memory=False)["speed"].level == ERROR
 
 
 def test_waiting_for_pairs_is_a_warning_with_the_way_out(page, cfg, monkeypatch):
@@ -68,6 +89,8 @@ def test_waiting_for_pairs_is_a_warning_with_the_way_out(page, cfg, monkeypatch)
     assert relief(cfg("data.train._target_=wildsr.data.Store"), FOUND | {"workers": 1}).startswith("more or faster")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert relief(cfg(), FOUND | {"degrade_in": "worker"}).startswith("data.workers=3, or data.degrade_in=device")
+    codecs = relief(cfg("degradation=video"), FOUND | {"degrade_in": "worker"})
+    assert codecs.startswith("data.workers=3, or a store")
 
 
 def test_workers_and_threads_are_held_against_the_cores(page):

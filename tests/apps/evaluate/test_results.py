@@ -6,7 +6,8 @@ import torch
 
 from wildsr.apps.evaluate.evaluator import ImageScores, bicubic, evaluate, means
 from wildsr.apps.evaluate.results import read_image_scores, score_row, write_results
-from wildsr.apps.evaluate.tables import TableRow, score_lines, tables_of
+from wildsr.apps.evaluate.tables import TableRow, tables_of
+from wildsr.apps.evaluate.terminal import score_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import validation_set
 from wildsr.images import image_size
@@ -71,6 +72,10 @@ def test_each_sets_table_holds_its_own_metrics():
     summary = means([ImageScores(name, "a.png", 0, "bicubic", own, None) for name, own in scores.items()])
     tables = tables_of([TableRow(method, [row]) for method, row in summary.items()])
     columns = {
-        table.set: [column.header for column in score_lines(table, "").renderables[1].columns] for table in tables
+        table.set: [str(column.header) for column in score_lines(table, "").renderables[1].columns] for table in tables
     }
-    assert columns == {"main": ["", "PSNR-Y", "NIQE"], "found": ["", "PSNR-Y"], "phone": ["", "NIQE"]}
+    assert columns == {
+        "main": ["method", "PSNR-Y ↑ (dB)", "NIQE ↓"],
+        "found": ["method", "PSNR-Y ↑ (dB)"],
+        "phone": ["method", "NIQE ↓"],
+    }

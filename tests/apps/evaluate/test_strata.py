@@ -7,7 +7,8 @@ from rich.console import Console
 
 from wildsr.apps.evaluate.evaluator import ImageScores
 from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of
-from wildsr.apps.evaluate.tables import strata_lines, strata_tables
+from wildsr.apps.evaluate.tables import strata_tables
+from wildsr.apps.evaluate.terminal import strata_lines
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
 
@@ -76,7 +77,7 @@ def test_a_stratum_too_small_says_how_many_images_it_has():
         stratum = row["stratum"].replace("_", " ")
         label = f"blur {stratum}" if row["axis"] == "blur" else stratum
         assert (f"{label}: {row['images']}" in text) == (row["images"] < 5)
-        assert (f"│ {label} │" in text) == (row["images"] >= 5)
+        assert (f" {label} {row['images']} " in f" {text} ") == (row["images"] >= 5)
 
 
 def test_what_a_degradation_leaves_out_has_no_stratum():
@@ -84,3 +85,13 @@ def test_what_a_degradation_leaves_out_has_no_stratum():
     spec = build(cfg.degradation, "degradation")
     assert strata_of(recipes(1, spec)[0], spec) == {}
     assert by_stratum(scores(3, spec), spec) == []
+
+
+def test_a_video_is_counted_by_its_codec_and_by_no_jpeg():
+    spec = build(compose_config(["degradation=video", "degradation.first.video.mpeg2=0"]).degradation, "degradation")
+    assert all_strata(spec)["codec"] == ["H.264", "H.265"] and all_strata(spec)["jpeg"] == []
+    drawn = [(strata_of(recipe, spec), recipe.records) for recipe in recipes(60, spec)]
+    assert {found["codec"] for found, _ in drawn} == {"H.264", "H.265"}
+    assert all(("noise" in found) == ("first.noise" in records) for found, records in drawn)
+    rows = [row for row in by_stratum(scores(60, spec), spec) if row["axis"] == "codec"]
+    assert sum(row["images"] for row in rows if row["method"] == "ours") == 60

@@ -59,7 +59,7 @@ def test_nothing_is_replaced_unasked(weights, tmp_path, photographs, capsys):
     (tmp_path / "mine.md").write_text("mine")
     call = ["export", weights, "-o", str(tmp_path / "mine"), "--formats", "pth", "--photo", str(photographs / "a.png")]
     assert main(call) == 1
-    assert "mine.md is there already; --overwrite replaces it" in capsys.readouterr().err
+    assert "mine.md already exists (use --overwrite)" in capsys.readouterr().err
     assert (tmp_path / "mine.md").read_text() == "mine"
     assert main([*call, "--overwrite"]) == 0
 

@@ -62,12 +62,12 @@ def test_a_folder_is_cut_counted_and_a_second_run_has_nothing_to_do(photos, tmp_
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     counts = "train: 4 images and 8 smaller copies of them in; 72 sub-images of 16 x 16 and 4 kept whole out; 0"
-    assert lines == [f"{counts} damaged and left out", f"{tmp_path / 'out'} is ready"]
+    assert lines == [f"{counts} damaged and left out", f"{tmp_path / 'out'}: ready to train"]
     assert len(Photographs(tmp_path / "out" / "train")) == 76
     before = state(tmp_path / "out")
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == [f"{counts} damaged and left out", f"nothing left to do: {tmp_path / 'out'} is ready"]
+    assert lines == [f"{counts} damaged and left out", f"{tmp_path / 'out'}: ready to train, nothing left to do"]
     assert state(tmp_path / "out") == before
 
 
@@ -299,7 +299,7 @@ def test_a_store_holds_the_sub_images_of_the_files_bit_for_bit(photos, tmp_path,
     files, store = Photographs(tmp_path / "files" / "train"), Store(root)
     assert equal(store, files)
     size = f"{root.stat().st_size / 1000:.1f} kB"
-    assert out == [*counts, f"{root}: {len(files)} images to train on, {size}", f"{tmp_path / 'out'} is ready"]
+    assert out == [*counts, f"{root}: {len(files)} images to train on, {size}", f"{tmp_path / 'out'}: ready to train"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.jsonl", "train.store", "val"]
     for number in (0, 17, 60):
         one, other = (Samples(images, DegradationSpec(), 16, 8, seed=1)[number] for images in (store, files))
@@ -417,8 +417,8 @@ def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["folder"], "folder wants the folder with your images and -o OUTPUT"),
-        (["folder", "photos"], "-o OUTPUT"),
+        (["folder"], "folder wants the folder with your images and -o DIR"),
+        (["folder", "photos"], "-o DIR"),
         (["folder", "photos", "-o", "photos/out"], "lie in each other"),
         (["folder", "out/train", "-o", "out"], "lie in each other"),
         (["div2k", "photos"], "belong to `prepare folder DIR`"),
@@ -515,7 +515,7 @@ def test_the_released_set_lies_as_its_configuration_expects(published, capsys):
         "div2k val: 1 images in; 1 out, whole; 0 damaged and left out",
         "flickr2k train: 1 images and 2 smaller copies of them in; 18 sub-images of 16 x 16 and 1 kept whole out; "
         "0 damaged and left out",
-        "data/df2k_ost is ready",
+        "data/df2k_ost: ready to train",
     ]
     assert "are published" not in err
     root = Path("data/df2k_ost")
@@ -530,7 +530,7 @@ def test_the_released_set_lies_as_its_configuration_expects(published, capsys):
     assert state(root / "archives") == before
     published.clear()
     assert main(["prepare", "df2k_ost", *SMALL]) == 0
-    assert "nothing left to do: data/df2k_ost is ready" in capsys.readouterr().out and not published
+    assert "data/df2k_ost: ready to train, nothing left to do" in capsys.readouterr().out and not published
 
 
 def test_a_published_set_becomes_one_store_and_is_complete_without_its_archives(published, capsys):

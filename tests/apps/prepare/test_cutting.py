@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from wildsr.apps.prepare import cutting
-from wildsr.apps.prepare.cutting import Outcome, Plan, Task, copies, outputs, positions, prepare, squares, tally
+from wildsr.apps.prepare.cutting import Outcome, Task, copies, outputs, positions, prepare, squares, tally
+from wildsr.apps.prepare.plan import Plan
 from wildsr.apps.prepare.sources import DF2K_SCALES
 
 RNG = np.random.default_rng(0)

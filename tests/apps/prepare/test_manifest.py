@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from wildsr.apps.prepare.cutting import Outcome, Plan, outputs
+from wildsr.apps.prepare.cutting import Outcome, outputs
 from wildsr.apps.prepare.manifest import NAME, Manifest
+from wildsr.apps.prepare.plan import Plan
 
 OPTIONS = {"set": "folder", "size": 16}
 PLAN = Plan(16, 8)

@@ -4,6 +4,7 @@ from PIL import Image
 
 from wildsr.apps.preview.figures import draw_kernel
 from wildsr.cli import main
+from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.drawn import numbers_of
 from wildsr.degradation.operations import Blur
@@ -37,6 +38,28 @@ def test_a_kernels_image_is_brightest_in_the_middle_and_red_below_zero():
     assert sinc[105, 145].tolist() == [round(255 * 4 * 0.12437), 0, 0]
 
 
+@pytest.mark.parametrize("words", [["--steps"], ["--kernels"]])
+def test_every_operation_is_drawn(tmp_path, words):
+    """A degradation of them all, one after the other, as a file of one's own would have it."""
+    added = {"motion": "Motion", "defocus": "Defocus", "halo": "Halo", "webp": "Webp", "video": "Video"}
+    nodes = [
+        f"+degradation.first.{name}={{_target_:wildsr.degradation.operations.{kind}Spec}}"
+        for name, kind in added.items()
+    ]
+    order = "[defocus,motion,blur,resize,halo,noise,jpeg,webp,video]"
+    arrangement = f"degradation.first.arrangements=[{{weight:1,order:{order}}}]"
+    call = ["preview", *nodes, arrangement, "--side", "64", "-n", "2", "-o", str(tmp_path / "sheet.png"), *words]
+    assert main(call) == 0
+    spec = build(compose_config([*nodes, arrangement]).degradation, "degradation")
+    numbers = numbers_of(spec.draw(np.random.default_rng(0)))
+    assert numbers["first.order"] == "defocus, motion, blur, resize, halo, noise, jpeg, webp, video"
+    assert {"first.motion.length", "first.defocus.radius", "first.halo.strength", "first.webp.quality",
+            "first.video.codec", "first.video.speed"} <= set(numbers)  # fmt: skip
+    assert not any(key.endswith("build") for key in numbers)
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.height > 500
+
+
 def test_a_recipes_numbers_bear_their_place():
     recipe = DegradationSpec().draw(np.random.default_rng(0))
     values = numbers_of(recipe)
@@ -47,7 +70,7 @@ def test_a_recipes_numbers_bear_their_place():
 
 
 def test_impossible_overrides_are_one_line(tmp_path, capsys):
-    assert main(["preview", "-o", str(tmp_path / "x.png"), "degradation.first.jpeg.quality=[95,30]"]) == 1
+    assert main(["preview", "-o", str(tmp_path / "x.png"), "degradation.first.jpeg.quality=[95,30]"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: degradation.first.jpeg.quality: given")
     assert error.count("\n") == 1

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from wildsr.cli import main
@@ -62,3 +65,11 @@ def test_wrong_use_is_said_in_one_line(tmp_path, monkeypatch, capsys, words, cod
         assert leaving.code == code
     assert capsys.readouterr().err == f"{said}\n"
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_the_page_of_a_finished_run_needs_no_torch(make_run):
+    run = make_run()
+    code = "import sys; from wildsr.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, "report", run], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(run / "report.html"), "False"]
+    assert "25.00" in (run / "report.html").read_text() and "data:image/png" in (run / "report.html").read_text()

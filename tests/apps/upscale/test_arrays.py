@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 import wildsr
 from wildsr.cli import main
@@ -80,6 +80,23 @@ def test_an_image_of_pillow_is_turned_upright_and_a_palette_becomes_rgb(weights)
     assert wildsr.upscale(Image.new("P", (4, 3)), weights).mode == "RGB"
 
 
+def test_the_colour_profile_of_an_image_of_pillow_is_saved_with_the_result(weights, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (8, 6), (200, 30, 30)).save(tmp_path / "in.png", icc_profile=profile)
+    with Image.open(tmp_path / "in.png") as opened:
+        wildsr.upscale(opened, weights).save(tmp_path / "out.png")
+        grey = opened.convert("L")  # Pillow leaves it the profile of three channels
+        assert "icc_profile" not in wildsr.upscale(grey, weights).info
+    with Image.open(tmp_path / "out.png") as made:
+        assert made.info["icc_profile"] == profile
+
+
+def test_a_device_is_its_name_or_torchs_object(weights):
+    image = np.full((8, 8), 100, np.uint8)
+    by_name = wildsr.upscale(image, weights, device="cpu")
+    np.testing.assert_array_equal(wildsr.upscale(image, weights, device=torch.device("cpu")), by_name)
+
+
 def test_a_network_is_taken_too_and_a_file_that_changed_is_read_again(weights):
     image = np.random.default_rng(0).integers(0, 256, (9, 8, 3)).astype(np.uint8)
     first = wildsr.upscale(image, weights)
@@ -119,6 +136,7 @@ def test_other_wrong_arguments_are_refused_in_one_line(weights):
         ({"alpha": "drop"}, "alpha 'drop': wanted network or interpolate"),
         ({"width": 0}, "width 0: wanted a number above 0"),
         ({"scale": -1}, "scale -1: wanted a number above 0"),
+        ({"tile": 0}, "tile 0: wanted a whole number of at least 1"),
         ({"scale": 2, "max_side": 8}, "scale and max_side: wanted one of them"),
     ]:
         with pytest.raises(ValueError, match=words):

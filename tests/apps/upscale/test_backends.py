@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from wildsr.apps.upscale import backends
-from wildsr.apps.upscale.backends import BACKENDS, FASTEST, NAMES, fastest, is_installed, open_backend
+from wildsr.apps.upscale.backends import fastest, open_backend
+from wildsr.apps.upscale.choices import BACKENDS, FASTEST, NAMES, is_installed
 from wildsr.data import sample_photographs
 from wildsr.images import to_float
 from wildsr.networks import CompactNet, RRDBNet, load_generator

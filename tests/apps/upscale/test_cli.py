@@ -156,12 +156,12 @@ def test_without_an_output_results_lie_beside_the_inputs_and_are_no_inputs_of_th
     assert read_image(photographs / "a_x2.png").shape == (3, 320, 384)
     code, said, _ = run(photographs, "--skip-existing")
     assert code == 0
-    assert "beside the inputs: 3 of 4 upscaled; 1 there already; left out: 1 from an earlier call" in said
+    assert "beside the inputs: 3 of 4 upscaled; 1 skipped (already exists); left out: 1 from an earlier call" in said
     assert files(photographs) == [
         "a.png", "a_x2.png", "b.jpg", "b_x2.png", "c.webp", "c_x2.png", "more/d.png", "more/d_x2.png",
     ]  # fmt: skip
     code, _, said = run(photographs)
-    assert code == 1 and "--overwrite replaces it, --skip-existing leaves it" in said
+    assert code == 1 and "already exists (use --overwrite or --skip-existing)" in said
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_results_that_are_there_are_skipped_untouched(run, photographs, tmp_path
     (tmp_path / "out" / "a.png").write_bytes(b"mine")
     code, said, _ = run(photographs, "-o", tmp_path / "out", "--skip-existing")
     assert (code, (tmp_path / "out" / "a.png").read_bytes()) == (0, b"mine")
-    assert "3 of 4 upscaled; 1 there already" in said
+    assert "3 of 4 upscaled; 1 skipped (already exists)" in said
     code, said, _ = run(photographs, "-o", tmp_path / "out", "--skip-existing")
-    assert code == 0 and "0 of 4 upscaled; 4 there already" in said
+    assert code == 0 and "0 of 4 upscaled; 4 skipped (already exists)" in said
 
 
 def test_quality_and_lossless_decide_what_the_encoder_keeps(run, photographs, tmp_path):
@@ -373,6 +373,7 @@ def test_any_scale_is_reached(run, photographs, tmp_path):
         (["a.mp4", "--quality", "90"], "--quality is of images; a video has --crf"),
         (["a.mp4", "--strip"], "--strip is of images, and a.mp4 is a video"),
         (["a.mp4", "--on-damage", "read"], "--on-damage is of images, and a.mp4 is a video"),
+        (["a.mp4", "--max-pixels", "9"], "--max-pixels is of images, and a.mp4 is a video"),
         (["--strengths", "0,1", "--blend", "b.pth", "--scale", "2"], "--scale is of results, and --strengths makes"),
         (["--tile", "0"], "'0' given, wanted a whole number of at least 1"),
     ],

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from wildsr.apps.common.logs import LOGGER, QUIET, VERBOSE
-from wildsr.images import require_writable
-from wildsr.io import UserError
+from wildsr.io import UserError, require_writable
+
+
+class Formatter(argparse.HelpFormatter):
+    """Fills paragraphs of a description to the terminal's width; examples, which are indented, keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = [block if "\n " in f"\n{block}" else textwrap.fill(block, width) for block in text.split("\n\n")]
+        return "\n\n".join(blocks)
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; keeps the line breaks of its description.
+    """An argument parser whose errors are one line; the examples of its description keep their lines.
 
     Every verb has --quiet, --verbose and --debug; the last is for `wildsr.cli`, which answers errors.
     """
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(
-            f"wildsr {verb}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+            f"wildsr {verb}",
+            description=description,
+            formatter_class=Formatter,
+            add_help=False,
         )
+        self.add_argument("-h", "--help", action="help", help="Show this help and exit.")
         messages = self.add_argument_group("messages")
         loudness = messages.add_mutually_exclusive_group()
-        loudness.add_argument("--quiet", action=SetLevel, const=QUIET, help="say nothing but errors and results")
-        loudness.add_argument("--verbose", action=SetLevel, const=VERBOSE, help="say more about the work")
+        loudness.add_argument("--quiet", action=SetLevel, const=QUIET, help="Show errors and results only.")
+        loudness.add_argument("--verbose", action=SetLevel, const=VERBOSE, help="Show more about the work.")
         messages.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of every error"
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="Show the traceback of every error."
         )
 
     def error(self, message: str) -> NoReturn:
@@ -73,18 +85,14 @@ def refuse_inputs(files: Iterable[Path], inputs: Iterable[Path], option: str = "
 
 
 def refuse_clashes(files: Sequence[Path], overwrite: bool, other: str = "") -> None:
-    """Refuse results of which two would have one name, or one is there already and may not be replaced.
+    """Refuse results of which one is there already and may not be replaced.
 
     Args:
         other: what else the message offers besides --overwrite.
 
     Raises:
-        UserError: one of these; the message names the file.
+        UserError: the message names the file.
     """
-    seen: set[Path] = set()
     for file in files:
-        if file in seen:
-            raise UserError(f"two images would both be written to {file}; rename one")
         if file.exists() and not overwrite:
-            raise UserError(f"{file} is there already; --overwrite replaces it{other}")
-        seen.add(file)
+            raise UserError(f"{file} already exists (use --overwrite{other})")

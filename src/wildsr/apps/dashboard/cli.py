@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 from typing import TYPE_CHECKING, Any
 
-from wildsr.apps.common.arguments import Parser
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 PLUGIN = "wandb-workspaces==0.4.13"
-DESCRIPTION = """Lay out the page of a wandb project, or of one multirun in it. From the top: the runs compared by their
-closing scores, with a table and the same windows of the same images; validation; losses; the adversarial game; speed;
-images. It wants an account (`wandb login`); what training logged without one is sent by `wandb sync`.
-
-  wildsr dashboard --entity me --project wildsr
-  wildsr dashboard --entity me --run quickstart      the runs of that name alone: those of a multirun"""
 
 STEP = "trainer/global_step"  # the iteration, as Lightning's wandb logger calls it
 COMPARED = "The runs compared"
@@ -45,13 +37,13 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "pixel": ["loss/pixel"],
         "perceptual": ["loss/perceptual"],
         "adversarial": ["loss/adversarial"],
-        "discriminator (1.39 is a draw)": ["loss/discriminator"],
+        "discriminator (a draw: vanilla 1.39, hinge 2, least squares 0.25)": ["loss/discriminator"],
     },
     "The adversarial game": {
         "mean logits": ["discriminator/real", "discriminator/fake"],
         "spread of the logits": ["discriminator/real_std", "discriminator/fake_std"],
         "gradient norms": ["grad_norm/generator", "grad_norm/discriminator"],
-        "learning rates": ["lr-Adam", "lr-Adam-1"],
+        "learning rates": ["lr/generator", "lr/discriminator"],
     },
     "Speed": {
         "images a second": ["speed/images_per_second"],
@@ -62,13 +54,8 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
 IMAGE_KEYS = ["panels", "hard examples"]
 
 
-def main(words: Sequence[str]) -> int:
-    parser = Parser("dashboard", DESCRIPTION)
-    parser.add_argument("--entity", required=True, help="your user or team on wandb")
-    parser.add_argument("--project", default="wildsr", help="(default: %(default)s)")
-    parser.add_argument("--run", metavar="NAME", help="only runs of this name, such as those of a multirun")
-    parser.add_argument("--name", default="wildsr", help="of the saved view (default: %(default)s)")
-    given = parser.parse_args(words)
+def main(given: argparse.Namespace) -> int:
+    """Lay the dashboard out. Returns the exit code."""
     laid_out = workspace(given.entity, given.project, given.name, given.run)
     try:
         laid_out.save()

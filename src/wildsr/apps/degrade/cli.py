@@ -14,49 +14,36 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from wildsr.apps.common.arguments import Parser, refuse_clashes, refuse_inputs, whole
+from wildsr.apps.common.arguments import refuse_clashes, refuse_inputs
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
-from wildsr.config import build, compose_config
+from wildsr.config import build
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
-from wildsr.images import crop_to_multiple, find_images, first_line, read_image, to_float, write_image, write_whole
+from wildsr.images import (
+    crop_to_multiple,
+    find_images,
+    first_line,
+    printable,
+    read_image,
+    to_float,
+    write_image,
+    write_whole,
+)
 from wildsr.io import UserError
 from wildsr.training.pairs import sharpened
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = """Degrade every image of a folder: HQ_DIR/a/b.jpg becomes LQ_DIR/a/b.png.
 
-  wildsr degrade photos/ -o lq/                          the released x4 recipe, its ranges drawn anew for each image
-  wildsr degrade photos/ -o lq/ --seed 1 degradation=first_order sharpen=none
-  wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl    the same files again, byte for byte
-  wildsr degrade photos/ -o again/ --replay lq/recipes.jsonl degradation=mine     where it has operations of your own
-
-What was drawn is written to LQ_DIR/recipes.jsonl (or --recipes FILE): a line an image, to be read, edited and
-replayed. KEY=VALUE are ordinary overrides, as train.py takes them. Sides that the scale does not divide lose their
-last pixels at the right and bottom before; the HQ files stay as they are. A damaged image is named and left out,
-and the exit code is 1."""
-
-
-def main(words: Sequence[str]) -> int:
-    parser = Parser("degrade", DESCRIPTION)
-    parser.add_argument("folder", type=Path, metavar="HQ_DIR", help="a folder of images, sub-folders included")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="choices for the degradation")
-    parser.add_argument("-o", "--output", type=Path, metavar="LQ_DIR", required=True, help="where the LQ files go")
-    parser.add_argument("--seed", type=whole, default=0, help="of the recipes (default: %(default)s)")
-    parser.add_argument("--recipes", type=Path, help="where the recipes go (default: LQ_DIR/recipes.jsonl)")
-    parser.add_argument("--replay", type=Path, help="take the recipes of this file instead of drawing")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
-    given = parser.parse_intermixed_args(words)
-    other = [word for word in given.overrides if not word.startswith("degradation=")]
-    if given.replay is not None and other:
-        parser.error(f"--replay takes no {other[0]}: the recipes are in the file")
+def main(given: argparse.Namespace) -> int:
+    """Degrade all images and write their recipes. Returns the exit code."""
     tasks = list(read_tasks(given) if given.replay else draw_tasks(given))
     recipes = given.recipes or given.output / "recipes.jsonl"
     targets = [given.output / Path(task.file).with_suffix(".png") for task in tasks]
     refuse_inputs([*targets, recipes], [given.folder / task.file for task in tasks], "--output or --recipes")
     if given.output.resolve() == given.folder.resolve():
         raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
+    refuse_one_name(tasks, targets)
     refuse_clashes([*targets, recipes], given.overwrite)
     done = []
     bar = track(tasks, "degrading", console=message_console(), transient=True, disable=not has_bars())
@@ -90,14 +77,25 @@ class DegradeTask:
         return {"file": self.file, "sharpen": sharpen, "recipe": self.recipe.to_dict()}
 
 
+def refuse_one_name(tasks: Sequence[DegradeTask], targets: Sequence[Path]) -> None:
+    """Refuse two images whose results would have one name: by it HQ and LQ are a pair. Raises: UserError."""
+    files: dict[Path, str] = {}
+    for task, target in zip(tasks, targets, strict=True):
+        if target in files:
+            raise UserError(
+                f"{printable(files[target])} and {printable(task.file)} would both be written to {printable(target)}, "
+                "and a pair is found by its name; rename one"
+            )
+        files[target] = task.file
+
+
 def draw_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
     """Yield a task for each image, its recipe a function of the seed and its place.
 
     What an earlier call left in an output folder that lies in the folder of images is none of them.
     """
-    cfg = compose_config(given.overrides)
-    spec: DegradationSpec = build(cfg.degradation, "degradation")
-    sharpening: SharpenSpec = build(cfg.sharpen, "sharpen")
+    spec: DegradationSpec = build(given.cfg.degradation, "degradation")
+    sharpening: SharpenSpec = build(given.cfg.sharpen, "sharpen")
     results = given.output.resolve()
     apart = not given.folder.resolve().is_relative_to(results)
     found = [
@@ -117,7 +115,7 @@ def read_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
     folder, file = given.folder, given.replay
     if not file.is_file():
         raise UserError(f"{file}: no such file; wanted what wildsr degrade wrote")
-    spec: DegradationSpec = build(compose_config(given.overrides).degradation, "degradation")
+    spec: DegradationSpec = build(given.cfg.degradation, "degradation")
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         try:
             values = json.loads(line)
@@ -136,7 +134,7 @@ def read_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
 @torch.no_grad()
 def degrade_file(source: Path, task: DegradeTask, target: Path) -> None:
     """Degrade one image as its task says."""
-    hq = crop_to_multiple(to_float(read_image(source)), task.recipe.scale)
+    hq = crop_to_multiple(to_float(read_image(source)), task.recipe.scale, printable(source))
     if task.sharpen is not None:
         hq = sharpened(hq, task.sharpen)
     write_image(degrade(hq, task.recipe), target)

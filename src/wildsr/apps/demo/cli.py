@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import socket
@@ -9,40 +10,18 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from wildsr.apps.common.arguments import Parser
+from wildsr.apps.demo.arguments import LOOPBACK
 from wildsr.io import UserError
 from wildsr.networks.released import GENERATORS
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
 LARGEST_FILE = "32mb"  # of an upload
 WAITING = 8  # jobs, one of which is worked on
 
-DESCRIPTION = """Open a page on this machine, in the browser.
 
-  wildsr demo                                     then open http://127.0.0.1:7860
-  wildsr demo --weights runs/mine/psnr/generator.safetensors runs/mine/gan/generator.safetensors
-
-Upscale: drop an image, choose weights, or two to mix, and compare the result with Lanczos by a slider.
-Degrade: draw a recipe, change every number of it, see what it does to an image, and copy it as a file for conf/.
-
-Nobody but you can open the page, unless --host says otherwise; nothing is sent anywhere, and what was uploaded is
-deleted at the end. Released weights are downloaded when they are first chosen. Ctrl-C ends it. It needs gradio:
-pip install 'gradio>=6.31'."""
-
-
-def main(words: Sequence[str]) -> int:
-    parser = Parser("demo", DESCRIPTION)
-    parser.add_argument("--weights", nargs="+", default=[], metavar="FILE", help="offered besides the released ones")
-    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
-    parser.add_argument("--host", default=LOOPBACK, help="an address of this machine; 0.0.0.0: all, for the network")
-    given = parser.parse_args(words)
-    if not 1 <= given.port <= 65535:
-        parser.error(f"--port {given.port}: wanted 1 to 65535")
-    for name in given.weights:
-        if not Path(name).is_file():
-            raise UserError(f"{name}: no such file")
+def main(given: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C. Returns the exit code."""
     # Results and uploads live here, and end with the page.
     with tempfile.TemporaryDirectory(prefix="wildsr_demo_") as folder:
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}  # read when it is imported

@@ -12,13 +12,27 @@ import yaml
 from wildsr.checks import refuse
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
+from wildsr.degradation.libjpeg import SUBSAMPLINGS, USUAL
 from wildsr.degradation.operations.noise import STRENGTH
 from wildsr.degradation.operations.resize import MODES
+from wildsr.degradation.operations.video import CODECS, FRAMES
 from wildsr.degradation.recipe import VERSION
 from wildsr.degradation.recipe import values_of as fields_of
 
 DIGITS = 2  # after the point, of every number of a form: what sliders show is what is applied
 UPPER_SCALE = 8  # the largest of our networks
+
+OPERATIONS = (
+    "defocus",
+    "motion",
+    "blur",
+    "resize",
+    "halo",
+    "noise",
+    "jpeg",
+    "webp",
+    "video",
+)  # of an order, as applied
 
 Values = dict[str, Any]  # key of a control -> what it is set to
 
@@ -64,19 +78,56 @@ def _blur(part: str) -> tuple[Control, ...]:
     )
 
 
+def _lens(part: str) -> tuple[Control, ...]:
+    at = f"{part}.motion"
+    return (
+        Control(f"{part}.defocus", "defocus"),
+        Control(f"{part}.defocus.radius", "radius, pixels", span=(0, 25, 0.01), default=2.0),
+        Control(at, "motion"),
+        Control(f"{at}.length", "length, pixels", span=(0, 50, 0.01), default=5.0),
+        Control(f"{at}.theta", "angle, radians", span=(-1.57, 1.57, 0.01), default=0.0),
+    )
+
+
+def _halo(part: str) -> tuple[Control, ...]:
+    return (
+        Control(f"{part}.halo", "halo"),
+        Control(f"{part}.halo.radius", "radius, pixels", span=(0.1, 8, 0.01), default=1.5),
+        Control(f"{part}.halo.strength", "strength", span=(0, 10, 0.01), default=1.0),
+    )
+
+
+def _codecs(part: str) -> tuple[Control, ...]:
+    at = f"{part}.video"
+    return (
+        Control(f"{part}.jpeg", "JPEG"),
+        Control(f"{part}.jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
+        Control(f"{part}.jpeg.subsampling", "colours", choices=tuple(SUBSAMPLINGS), default=USUAL),
+        Control(f"{part}.webp", "WebP"),
+        Control(f"{part}.webp.quality", "WebP quality", span=(0, 100, 1), default=75),
+        Control(at, "video codec"),
+        Control(f"{at}.codec", "codec", choices=tuple(CODECS), default="h264"),
+        Control(f"{at}.crf", "CRF; of MPEG-2, up to 31, the quantiser", span=(1, 51, 1), default=28),
+        Control(f"{at}.frames", "frames", span=(*FRAMES, 1), default=3),
+        Control(f"{at}.speed_x", "pixels a frame to the right", span=(-16, 16, 0.01), default=0.5),
+        Control(f"{at}.speed_y", "pixels a frame downwards", span=(-16, 16, 0.01), default=0.0),
+    )
+
+
 def _order(part: str) -> tuple[Control, ...]:
     return (
+        *_lens(part),
         *_blur(part),
         Control(f"{part}.resize", "resize"),
         Control(f"{part}.resize.factor", "factor", span=(0.05, 2, 0.01), default=1.0),
         Control(f"{part}.resize.mode", "interpolation", choices=MODES, default="bicubic"),
         Control(f"{part}.resize.relative_to", "factor of which size", choices=("input", "final"), default="input"),
+        *_halo(part),
         Control(f"{part}.noise", "noise"),
         Control(f"{part}.noise.kind", "kind", choices=tuple(STRENGTH), default="gaussian"),
         Control(f"{part}.noise.strength", "strength (Gaussian: σ in levels)", span=(0, 60, 0.01), default=5.0),
         Control(f"{part}.noise.grey", "the same in all channels", default=False),
-        Control(f"{part}.jpeg", "JPEG", default=False),
-        Control(f"{part}.jpeg.quality", "quality", span=(1, 100, 1), default=75),
+        *_codecs(part),
     )
 
 
@@ -89,7 +140,7 @@ PARTS: dict[str, tuple[Control, ...]] = {
         Control("final.sinc", "sinc filter"),
         Control("final.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
         Control("final.sinc.cutoff", "its cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
-        Control("final.jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
+        *_codecs("final"),
         Control("final.jpeg_first", "JPEG before the resize and the filter", default=False),
     ),
     "Scale and seed": (
@@ -164,7 +215,7 @@ def _is_used(key: str, values: Mapping[str, Any]) -> bool:
     if part in ("second", "final") and not values[part]:
         return False
     if len(rest) == 1:
-        return True
+        return key != "final.jpeg_first" or values["final.jpeg"]
     operation = f"{part}.{rest[0]}"
     if operation in values and not values[operation]:
         return False
@@ -177,7 +228,7 @@ def _order_of(part: str, values: Mapping[str, Any]) -> list[Values]:
     kind = values[f"{part}.blur.kind"]
     if values[f"{part}.blur"] and kind not in BLUR_FIELDS:
         raise refuse(f"{part}.blur.kind", kind, "one of " + ", ".join(BLUR_FIELDS))
-    return [_step(part, op, values) for op in ("blur", "resize", "noise", "jpeg") if values[f"{part}.{op}"]]
+    return [_step(part, op, values) for op in OPERATIONS if values[f"{part}.{op}"]]
 
 
 def _step(part: str, op: str, values: Mapping[str, Any]) -> Values:
@@ -188,9 +239,11 @@ def _step(part: str, op: str, values: Mapping[str, Any]) -> Values:
 
 def _final_of(values: Mapping[str, Any]) -> list[Values]:
     resize = _step("final", "resize", values) | {"factor": 1.0, "relative_to": "final"}
-    sinc = [_step("final", "sinc", values)] if values["final.sinc"] else []
-    jpeg = _step("final", "jpeg", values)
-    return [jpeg, resize, *sinc] if values["final.jpeg_first"] else [resize, *sinc, jpeg]
+    sinc, jpeg, webp, video = (
+        [_step("final", op, values)] if values[f"final.{op}"] else [] for op in ("sinc", "jpeg", "webp", "video")
+    )
+    start = [*jpeg, resize, *sinc] if values["final.jpeg_first"] else [resize, *sinc, *jpeg]
+    return [*start, *webp, *video]
 
 
 def _rounded(data: Any) -> Any:

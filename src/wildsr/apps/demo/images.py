@@ -88,7 +88,7 @@ def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
     Raises:
         UserError: an unreadable image, or one with a side shorter than the scale. One line.
     """
-    hq = crop_to_multiple(middle(to_float(read_image(source)), PART), recipe.scale).contiguous()
+    hq = crop_to_multiple(middle(to_float(read_image(source)), PART), recipe.scale, source.name).contiguous()
     with torch.inference_mode():
         lq = to_pil(degrade(hq, recipe))
     file = folder / f"{source.stem}_lq.png"

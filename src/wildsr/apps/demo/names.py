@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from wildsr.io import CONFIG, GENERATOR
 from wildsr.networks import load_generator
 from wildsr.networks.released import GENERATORS, PUBLISHED, cached_file, in_wheel, offline_reason
-from wildsr.training.resume import CONFIG, GENERATOR
 
 STAGES = {"psnr": "PSNR", "gan": "GAN"}
 

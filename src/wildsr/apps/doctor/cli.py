@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,49 +11,49 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from wildsr.apps.common.arguments import Parser
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
 from wildsr.apps.doctor.disk import check_disk
-from wildsr.apps.doctor.findings import FAULT, WARNING, Finding, format_page, unique
+from wildsr.apps.doctor.findings import ERROR, WARNING, Finding, format_page, unique
 from wildsr.apps.doctor.images import check_images
 from wildsr.apps.doctor.loggers import check_loggers
-from wildsr.apps.doctor.speed import check_speed
+from wildsr.apps.doctor.speed import FASTER, check_speed, not_measured
 from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.apps.doctor.weights import check_weights
-from wildsr.apps.evaluate.closing import objective_of
+from wildsr.apps.evaluate.closing import executable, objective_of
 from wildsr.config import compose_config, stage_config
-from wildsr.train import display_path, stage_names
-
-DESCRIPTION = """Look before a long run: the same words as for train.py, and one page says what they would meet.
-
-  wildsr doctor experiment=quickstart
-  wildsr doctor experiment=real_esrgan_plus data=folder data.train.root=DIR data.val.root=DIR
-  wildsr doctor experiment=real_esrgan_plus --quick     without the burst: seconds instead of minutes
-  wildsr doctor experiment=real_esrgan_plus --all       every image is read to its last pixel
-
-It builds every stage; reads the header of every image and the pixels of a sample, and looks for copies and for
-images of validation among those of training; compares the disk with what the run will write; runs each stage for
-some ten seconds (the burst) for its memory, its speed and so the time to the end; looks for weights and loggers;
-and says whether the run's folder would be gone on with. The run's folder stays as it is, and nothing is downloaded.
-
-Each line begins with ok, warning or fault. Exit code 1 where there is a fault: the run would fail, now or later."""
+from wildsr.io import display_path
+from wildsr.preflight import stage_names
 
 
-def main(words: Sequence[str]) -> int:
-    parser = Parser("doctor", DESCRIPTION)
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for train.py")
-    parser.add_argument("--quick", action="store_true", help="leave the burst out, and with it memory and speed")
-    parser.add_argument("--all", action="store_true", help="read the pixels of every image, not of a sample")
-    given = parser.parse_intermixed_args(words)
-    if not given.overrides:
-        parser.error("nothing given; wanted what train.py gets, for example experiment=quickstart")
-    cfg = compose_config(given.overrides)
+def main(given: argparse.Namespace) -> int:
+    """Check everything and print the page. Returns the exit code."""
+    cfg = given.cfg
     objective_of(cfg.objective, cfg.metrics, will_evaluate=bool(cfg.compare and cfg.data.val))
     cfg.paths.run = display_path(Path(cfg.paths.run).absolute())
     findings = examine(cfg, given.quick, given.all)
-    Console().print(format_page(f"wildsr doctor: {cfg.name}", findings))
-    return int(any(finding.level == FAULT for finding in findings))
+    command = next_command(given.overrides, findings)
+    Console().print(format_page(f"wildsr doctor: {cfg.name}", findings, command), crop=False)
+    return int(any(finding.level == ERROR for finding in findings))
+
+
+def next_command(words: Sequence[str], findings: Sequence[Finding]) -> str:
+    """Return a command that would run here: as given where nothing is wrong, else with what can be done without.
+
+    Empty where none is found.
+    """
+    program = [str(executable("wildsr")), "train"]
+    if not any(finding.level == ERROR or finding.advice == FASTER for finding in findings):
+        return shlex.join([*program, *words])
+    quickstart = ["experiment=quickstart"]
+    for more in ([*words, "loss=no_perceptual"], quickstart, [*quickstart, "loss=no_perceptual"]):
+        try:
+            found = examine(compose_config(more), quick=True, everything=False)
+        except (ValueError, OSError):  # it does not go with the other words
+            continue
+        if not any(finding.level == ERROR or finding.advice == FASTER for finding in found):
+            return shlex.join([*program, *more])
+    return ""
 
 
 def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
@@ -64,11 +66,14 @@ def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
         built, sizes = check_stages(stages, run, absent)
         folder, done = check_folder(stages, run)
         progress.remove_task(bar)
-        images = check_images(stages[0], everything, progress)
+        images = check_images(stages[0], everything, progress, stages)
         if quick:
-            speed = []
-        elif any(finding.level == FAULT for finding in [*built, *images]):
-            speed = [Finding(WARNING, "speed", "not measured: the faults above would end it")]
+            speed = not_measured(stages, done, sizes)
+        elif any(finding.level == ERROR for finding in [*built, *images]):
+            speed = [
+                Finding(WARNING, "speed", "not measured: the errors above would end it"),
+                *not_measured(stages, done, sizes),
+            ]
         else:
             speed = check_speed(stages, done, absent, progress)
     outside = [*weights, *check_loggers(stages[0]), *check_disk(stages, run, sizes)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.filesize import decimal
 
-from wildsr.apps.doctor.findings import FAULT, OK, Finding
+from wildsr.apps.doctor.findings import ERROR, OK, Finding
 from wildsr.apps.doctor.stages import Sizes
 from wildsr.building import stage_of
 
@@ -36,10 +36,10 @@ def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
     text = f"{place}: {decimal(free)} free, the run takes {decimal(needed)} at most"
     text += f" ({', '.join(f'{name} {decimal(size)}' for name, size in parts.items() if size)})"
     if not os.access(place, os.W_OK):
-        return [Finding(FAULT, "disk", f"{place}: may not be written to", "wanted another place: paths.runs=DIR")]
+        return [Finding(ERROR, "disk", f"{place}: may not be written to", "wanted another place: paths.runs=DIR")]
     if needed > free:
         ways = "paths.runs=DIR on another disk, or fewer: callbacks.checkpoints.save_top_k=1 callbacks.panels.images=1"
-        return [Finding(FAULT, "disk", text, ways)]
+        return [Finding(ERROR, "disk", text, ways)]
     return [Finding(OK, "disk", text)]
 
 

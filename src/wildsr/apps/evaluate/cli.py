@@ -15,25 +15,16 @@ from rich.console import Console
 from wildsr import __version__
 from wildsr.apps.common.arguments import refuse_inputs
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.evaluate.arguments import check_metrics, parse
+from wildsr.apps.evaluate.arguments import check_metrics
 from wildsr.apps.evaluate.crops import CROPS, OF_A_SET
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
 from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
 from wildsr.apps.evaluate.page import write_page
-from wildsr.apps.evaluate.results import (
-    COMPARISON,
-    IMAGES,
-    MEANS,
-    PAGE,
-    STRATA,
-    mean_rows,
-    read_displays,
-    sets_lines,
-    write_displays,
-    write_results,
-)
+from wildsr.apps.evaluate.results import mean_rows, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
+from wildsr.apps.evaluate.terminal import image_counts, sets_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
@@ -48,8 +39,8 @@ from wildsr.networks.states import weights_digest
 log = logging.getLogger(__name__)
 
 
-def main(words: Sequence[str]) -> int:
-    given = parse(words)
+def main(given: argparse.Namespace) -> int:
+    """Evaluate what was named. Returns the exit code."""
     folders = [folder for one in given.set for folder in (one.lq, one.hq) if folder is not None]
     refuse_inputs([given.output / PAGE], folders)
     networks = {name: load_generator(source) for name, source in given.weights.items()}
@@ -87,7 +78,7 @@ def evaluate_sets(
     total = sum(map(len, sets.values()))
     if saved.is_complete(sets):
         log.info("evaluated already with these weights, sets and settings; --overwrite evaluates anew")
-        return show(given, saved.of(sets), 0, total)
+        return show(given, sets, saved.of(sets), 0)
     with TemporaryDirectory() as scratch:
         folders = {name: Path(scratch, CROPS, str(number)) for number, name in enumerate(networks)}
         windows = Windows(Path(scratch), folders, sets, at_most=OF_A_SET * len(sets))
@@ -106,7 +97,7 @@ def evaluate_sets(
             write_results(found, sets, given.metrics, given.output, windows)
             write_displays(own_displays(import_metrics(given.own, 0)), given.output)
             write_page(given.output, windows, settings, given.output / PAGE)
-    return show(given, found, failed, total)
+    return show(given, sets, found, failed)
 
 
 def evaluate_all(evaluators: Sequence[Evaluator], saved: SavedScores, bar: Bar) -> int:
@@ -132,19 +123,24 @@ def evaluate_all(evaluators: Sequence[Evaluator], saved: SavedScores, bar: Bar) 
     return failed
 
 
-def show(given: argparse.Namespace, found: Sequence[ImageScores], failed: int, total: int) -> int:
+def show(
+    given: argparse.Namespace, sets: Mapping[str, ValidationSet], found: Sequence[ImageScores], failed: int
+) -> int:
     """Print the means and where the files are. Returns the exit code."""
     if found:
-        border = "as many border pixels as the scale" if given.border is None else f"{given.border} border pixels"
-        displays = read_displays(given.output)
-        Console().print(sets_lines(mean_rows(found), f"means over the images, {border} left out", displays))
+        titles = {}
+        for name, images in sets.items():
+            count = image_counts((one.image, one.version) for one in found if one.set == name)
+            border = images.scale if given.border is None else given.border
+            titles[name] = f"{name} · ×{images.scale} · {count} · {border} px border excluded"
+        Console().print(sets_lines(mean_rows(found), titles, read_displays(given.output)))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")
         print(f"images:   {given.output / COMPARISON}")
         print(f"all:      {given.output / PAGE}, a page to open in a browser")
     if failed:
-        log.error("%d of %d images left out of all means", failed, total)
+        log.error("%d of %d images left out of all means", failed, sum(map(len, sets.values())))
     return 1 if failed else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import shlex
 import shutil
 import sys
@@ -20,26 +21,17 @@ from torchmetrics import Metric
 
 from wildsr.apps.evaluate.crops import CROPS, START
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
-from wildsr.apps.evaluate.results import (
-    COMPARISON,
-    IMAGES,
-    SCORES,
-    STRATA,
-    stage_row,
-    start_row,
-    write_displays,
-    write_results,
-)
-from wildsr.apps.evaluate.tables import TableRow, read_table, score_lines, strata_lines, strata_tables, tables_of
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
+from wildsr.apps.evaluate.results import write_results
+from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
+from wildsr.apps.evaluate.terminal import image_counts, metric_head, score_lines, shortfalls, strata_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
-from wildsr.io import UserError, first_line
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
-from wildsr.scores import Scores, read_scores
-from wildsr.training.datamodule import MAIN
-from wildsr.training.resume import CONFIG, GENERATOR
+from wildsr.scores import MAIN, Scores, read_scores
 from wildsr.training.validation import upscale_batch
 
 log = logging.getLogger(__name__)
@@ -105,7 +97,7 @@ class RunEvaluation:
             scores = read_scores(self.run / SCORES)
             self.show(scores)
         report = None if self.write_report is None else self.write_report(self.run)
-        if report is not None:
+        if report is not None and not self.metric:  # a search says at its end where its best run is
             log.info("report:   %s", report)
         row = stage_row(self.stages[-1])
         if self.publish is not None and is_new and row in scores:
@@ -126,20 +118,33 @@ class RunEvaluation:
         write_results(found, self.sets, self.metrics, self.run, windows)
 
     def show(self, scores: Scores) -> None:
-        """Print a table for each set, and say where the rest is."""
+        """Print a table for each set, whether the run helped, and where the rest is."""
+        # Of the numbers in a trial's name four digits tell it from the others.
+        run = re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", self.run.name)
+        where = self.name if run == self.name else f"{self.name} / {run}"
         for table in tables_of([TableRow(method, [row]) for method, row in scores.items()], self.displays):
-            what = "the held-out images" if table.set == MAIN else f"the set {table.set}"
-            title = f"{self.name}: {what} ({self.scale} border pixels left out)"
-            Console().print(score_lines(table, title))
+            images = self.sets[table.set]
+            count = image_counts((label.picture, label.version) for label in map(images.label, range(len(images))))
+            what = f"{'validation' if table.set == MAIN else table.set}, {count}"
+            Console().print(score_lines(table, f"{where} · {what} · {self.scale} px border excluded"))
         strata = strata_tables([row for row in read_table(self.run / STRATA) if row["set"] == MAIN], self.displays)
         if strata and strata[0].rows:
-            title = f"{self.name}: by what was done to the image, {strata[0].title}"
-            Console().print(strata_lines(strata[0], title))
+            head = metric_head(strata[0].title, strata[0].meaning)
+            Console().print(strata_lines(strata[0], f"{where} · validation · {head} by degradation"))
+        start = [start_row(self.start)] if self.start else []
+        for shortfall in shortfalls(scores, ["bicubic", *start], stage_row(self.stages[-1]), self.displays):
+            log.warning(shortfall)
+        if not self.metric:
+            self.show_paths()
+
+    def show_paths(self) -> None:
+        """Say where the results lie, and how to use the network."""
         if (self.run / STRATA).is_file():
             log.info("strata:   %s", self.run / STRATA)
         weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))
         log.info("images:   %s; their scores: %s", self.run / COMPARISON, self.run / IMAGES)
-        log.info("next:     %s upscale YOUR_IMAGE -o OUT.png --weights %s", executable("wildsr"), weights)
+        program = shlex.quote(str(executable("wildsr")))
+        log.info("next:     %s upscale YOUR_IMAGE -o OUT.png --weights %s", program, weights)
 
 
 def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: bool) -> str | None:

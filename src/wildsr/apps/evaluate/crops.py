@@ -15,16 +15,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from wildsr.checks import check_type, checked_integer, checked_list
-from wildsr.data import ValidationSet
-from wildsr.degradation.drawn import in_words
-from wildsr.images import first_line, most_detailed, to_uint8, write_image, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
+
+if TYPE_CHECKING:  # what reads windows, as a report does, needs no torch
+    from torch import Tensor
+
+    from wildsr.data import ValidationSet
 
 CROPS, LIST = "crops", "crops.json"
 LQ, HQ, BICUBIC, START = "lq", "hq", "bicubic", "start"  # folders of `crops`
@@ -85,6 +84,11 @@ def write_inputs(run: Path, name: str, index: int, images: ValidationSet, lq: Te
 
     The window is the one with most detail in the HQ, or in bicubic where there is none: the same for every run.
     """
+    import torch.nn.functional as F
+
+    from wildsr.degradation.drawn import in_words
+    from wildsr.images import most_detailed, to_uint8, write_image
+
     scale = images.scale
     bicubic = F.interpolate(lq, scale_factor=scale, mode="bicubic").clamp(0, 1)
     rows, columns = most_detailed((bicubic if hq is None else hq)[0].cpu(), SIDE, scale)
@@ -102,6 +106,8 @@ def write_inputs(run: Path, name: str, index: int, images: ValidationSet, lq: Te
 
 def write_crop(folder: Path, crop: Crop, image: Tensor) -> None:
     """Write the window of one method's image, (C, H, W)."""
+    from wildsr.images import write_image
+
     write_image(image[:, *crop.slices], folder / crop.file)
 
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mode
+from typing import TYPE_CHECKING
 
 from wildsr.config import build, compose_config
-from wildsr.data import (
-    PairedFiles,
-    PairedImages,
-    Pairs,
-    Photographs,
-    RealImages,
-    ValidationSet,
-    find_pairs,
-    pair_fault,
-    validation_set,
-)
 from wildsr.images import expanded, file_state, image_size
 from wildsr.io import UserError
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import MAIN
+
+if TYPE_CHECKING:  # sets are named without torch, and opened with it
+    from wildsr.data import PairedFiles, ValidationSet
 
 BUILT_IN = ("photos", "hard")  # the validation sets of conf/data/photos.yaml: its main one, and the hard cases
 SYNTHETIC = "synthetic"
@@ -71,6 +65,8 @@ class EvalSet:
         Raises:
             ValueError: a folder is missing or empty, or its files do not pair (UnpairedError).
         """
+        from wildsr.data import PairedImages, Photographs, RealImages, validation_set
+
         if self.kind == "built-in":
             data = compose_config(["data=photos", f"scale={scale}"]).data
             if self.name == "hard":
@@ -90,6 +86,8 @@ class EvalSet:
 
     def _pairs(self, lq: Path, hq: Path, lq_ending: str, hq_ending: str) -> PairedFiles:
         """Return all pairs, at the scale of most of them."""
+        from wildsr.data import PairedFiles, find_pairs, pair_fault
+
         found = find_pairs(lq, hq, lq_ending, hq_ending)
         pairs = {name: (one, other) for name, (one, other) in found.items() if one and other}
         ratios = {
@@ -121,14 +119,39 @@ def read_set(word: str) -> EvalSet:
     if name in (MAIN, *BUILT_IN) or not re.fullmatch(r"[\w-]+", name):
         taken = ", ".join((MAIN, *BUILT_IN))
         raise UserError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
-    first, colon, second = place.partition(":")
-    if not colon or expanded(place).is_dir():  # a folder's own name may hold a colon
+    folders = split_folders(place)
+    if len(folders) == 1:
         return EvalSet(name, "real", lq=expanded(place))
-    if not (first and second):
+    if not all(folders):
         raise UserError(f"{word!r} given, wanted two folders around the colon")
+    first, second = folders
     if first == SYNTHETIC:
         return EvalSet(name, SYNTHETIC, hq=expanded(second))
     return EvalSet(name, "paired", expanded(first), expanded(second))
+
+
+def split_folders(place: str) -> list[str]:
+    """Divide LQ_DIR:HQ_DIR at the colon that has a folder on both sides, else at the first, or at `::`.
+
+    A folder's own name may hold a colon, as on Windows each does that begins with a drive's letter.
+
+    Raises:
+        UserError: there are folders on both sides of several colons.
+    """
+    if expanded(place).is_dir():
+        return [place]
+    if place.startswith(f"{SYNTHETIC}:"):
+        return place.split(":", 1)
+    if "::" in place:
+        return place.split("::", 1)
+    begin = len(os.path.splitdrive(place)[0])
+    colons = [match.start() for match in re.finditer(":", place) if match.start() >= begin]
+    pairs = [[place[:colon], place[colon + 1 :]] for colon in colons]
+    there = [pair for pair in pairs if all(part and expanded(part).is_dir() for part in pair)]
+    if len(there) > 1:
+        ways = " or ".join("::".join(pair) for pair in there)
+        raise UserError(f"{place!r} given, which may be several pairs of folders; wanted {ways}")
+    return (there or pairs or [[place]])[0]
 
 
 def readable(paths: Iterable[Path]) -> bool:
@@ -140,6 +163,8 @@ def readable(paths: Iterable[Path]) -> bool:
 
 def set_digest(images: ValidationSet) -> str:
     """Return a digest that changes with the files of a set, by their names, sizes and times, and with its recipes."""
+    from wildsr.data import PairedImages, Pairs
+
     paths: Iterable[Path] = ()
     recipes = ""
     if isinstance(images, PairedImages):

@@ -22,8 +22,7 @@ from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.base import needs_hq
-from wildsr.scores import Scores, mean_row
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import MAIN, Scores, mean_row
 from wildsr.training.pairs import ValidationPair, validation_pair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)

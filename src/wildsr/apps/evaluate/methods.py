@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.evaluate.evaluator import Evaluator, Method, bicubic
+from wildsr.apps.evaluate.files import BICUBIC
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.data import ValidationSet
@@ -24,8 +25,6 @@ from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, tile_side, upscale
 
 log = logging.getLogger(__name__)
-
-BICUBIC = "bicubic"
 
 
 def check_scales(networks: Mapping[str, Any], sets: Mapping[str, ValidationSet]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.panels import embed, notes_of
-from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays
 from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.images import write_whole

@@ -10,10 +10,7 @@ from typing import NamedTuple
 
 from wildsr.apps.evaluate.crops import Crop, crop_file
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
-from wildsr.images import read_image, to_pil
-from wildsr.metrics import METRICS, display_of, metric_names
-from wildsr.metrics.choice import Displays
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import MAIN, METRICS, Displays, display_of, metric_names
 
 BOUND = 9_000_000  # bytes of all images in a page, which so stays below 10 MB
 QUALITY = 90  # of WebP, where the lossless files would surpass the bound
@@ -97,6 +94,8 @@ def _uri(kind: str, content: bytes) -> str:
 
 
 def _webp(file: Path) -> bytes:
+    from wildsr.images import read_image, to_pil  # torch: most pages do without
+
     content = io.BytesIO()
     to_pil(read_image(file)).save(content, "WEBP", quality=QUALITY)
     return content.getvalue()

@@ -12,14 +12,11 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import OmegaConf
 
-from wildsr.apps.evaluate.results import COMPARISON
+from wildsr.apps.evaluate.files import COMPARISON
 from wildsr.checks import checked_choice
-from wildsr.io import UserError, first_line
-from wildsr.metrics import display_of, metric_names
-from wildsr.metrics.choice import Displays
-from wildsr.scores import Scores
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line
+from wildsr.scores import Displays, Scores, display_of, metric_names
 from wildsr.training.loggers import finish
-from wildsr.training.resume import CONFIG, GENERATOR
 
 log = logging.getLogger(__name__)
 

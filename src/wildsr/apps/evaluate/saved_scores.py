@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wildsr.apps.evaluate.evaluator import ImageScores
-from wildsr.apps.evaluate.results import (
-    COMPARISON,
-    IMAGES,
-    MEANS,
-    PAGE,
-    SCORES,
-    STRATA,
-    read_image_scores,
-    score_row,
-)
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, SCORES, STRATA
+from wildsr.apps.evaluate.results import read_image_scores, score_row
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
 from wildsr.images import write_whole
@@ -52,7 +44,7 @@ class SavedScores:
 
     def _take_over(self, there: Sequence[Path]) -> None:
         if there[0].name != SETTINGS:
-            raise UserError(f"{there[0]} is there already; --overwrite replaces it")
+            raise UserError(f"{there[0]} already exists (use --overwrite)")
         try:
             before = json.loads(there[0].read_text())
             other = [key for key in self.settings if before.get(key) != self.settings[key]]

@@ -1,6 +1,7 @@
 """Weaknesses of a method: its scores by what was done to the images of a synthetic set.
 
-Blur and noise are the first order's; JPEG and the order of JPEG and resize are the final order's.
+Blur and noise are the first order's; JPEG and the order of JPEG and resize are the final order's; a video codec is the
+last one's.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
+from wildsr.degradation.operations import Video, VideoSpec
+from wildsr.degradation.operations.video import CODECS
 
 
 def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
-    """Return a recipe's stratum on each axis, in words: blur, noise, jpeg, order. What it leaves out has none.
+    """Return a recipe's stratum on each axis, in words: blur, noise, jpeg, order, codec. What it leaves out has none.
 
     Noise is parted at the middle of the spec's range of its kind, JPEG at the thirds of the range of qualities.
     """
@@ -32,6 +35,8 @@ def strata_of(recipe: Recipe, spec: DegradationSpec) -> dict[str, str]:
         )
         names = list(records)
         found["order"] = "jpeg first" if names.index("final.jpeg") < names.index("final.resize") else "jpeg last"
+    if _codecs(spec) and (videos := [record for record in records.values() if isinstance(record, Video)]):
+        found["codec"] = CODECS[videos[-1].codec].label
     return found
 
 
@@ -43,6 +48,7 @@ def all_strata(spec: DegradationSpec) -> dict[str, list[str]]:
         "noise": [_words(half, kind) for kind in kinds for half in _halves(spec, kind)],
         "jpeg": [_words(third, "quality") for third in _thirds(spec)] if _ends_with_jpeg(spec) else [],
         "order": ["jpeg first", "jpeg last"] if _ends_with_jpeg(spec) else [],
+        "codec": _codecs(spec),
     }
 
 
@@ -68,6 +74,13 @@ def _operation(spec: DegradationSpec, order: str, name: str) -> Any:
 def _ends_with_jpeg(spec: DegradationSpec) -> bool:
     """Return whether the final order has a JPEG and a resize, whose order is a stratum."""
     return all(_operation(spec, "final", name) for name in ("jpeg", "resize"))
+
+
+def _codecs(spec: DegradationSpec) -> list[str]:
+    """Return the video codecs that a spec can draw."""
+    operations = [operation for operation in spec.operations.values() if isinstance(operation, VideoSpec)]
+    weights = {name: sum(getattr(operation, name) for operation in operations) for name in CODECS}
+    return [CODECS[name].label for name, weight in weights.items() if weight]
 
 
 def _halves(spec: DegradationSpec, kind: str) -> tuple[tuple[float, float], tuple[float, float]]:

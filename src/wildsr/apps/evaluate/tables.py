@@ -10,16 +10,20 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any, NamedTuple
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from wildsr.images import first_line
 from wildsr.io import UserError
-from wildsr.metrics import FEW, METRICS, MetricDisplay, display_of, metric_names
-from wildsr.metrics.choice import Displays
-from wildsr.scores import LEFT_OUT, finite_mean, mean_text
-from wildsr.training.datamodule import MAIN
+from wildsr.scores import (
+    FEW,
+    LEFT_OUT,
+    MAIN,
+    METRICS,
+    Displays,
+    MetricDisplay,
+    display_of,
+    finite_mean,
+    mean_text,
+    metric_names,
+)
 
 # The columns of images.csv and of strata.csv that are no metric
 IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")
@@ -132,29 +136,6 @@ def _strata_table(rows: Sequence[Mapping[str, Any]], metric: str, display: Metri
         [(label, n, [texts.get(method, "") for method in methods]) for (label, n), texts in strata.items() if n >= FEW],
         ", ".join(f"{label}: {n}" for label, n in strata if n < FEW),
     )
-
-
-def score_lines(table: ScoreTable, title: str) -> Group:
-    """Lay out a set's table for the terminal, a row a method, the best of a column in bold."""
-    lines = Table()
-    lines.add_column("")
-    for label, _ in table.heads:
-        lines.add_column(label, justify="right")
-    for row, cells in table.rows:
-        lines.add_row(Text(row.label), *(Text(cell.text or "-", "bold" if cell.best else "") for cell in cells))
-    meanings = "; ".join(f"{label}: {meaning}" for label, meaning in table.heads if meaning)
-    return Group(Text(title), lines, Text(meanings))
-
-
-def strata_lines(table: StrataTable, title: str) -> Group:
-    """Lay out a table by stratum for the terminal."""
-    lines = Table()
-    for name in ("", "images", *table.methods):
-        lines.add_column(Text(name), justify="right" if name else "left")
-    for label, images, texts in table.rows:
-        lines.add_row(label, str(images), *(text or "-" for text in texts))
-    few = f"fewer than {FEW} images, too few to say: {table.few}"
-    return Group(Text(title), lines, *([Text(few)] if table.few else []))
 
 
 def read_table(file: Path) -> list[dict[str, str]]:

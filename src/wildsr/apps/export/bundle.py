@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from wildsr import __version__
+from wildsr.apps.export.arguments import FORMATS
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, to_onnx
 from wildsr.images import write_whole
 from wildsr.io import UserError
 from wildsr.networks import load_generator, save_generator
 
-FORMATS = ("safetensors", "pth", "onnx")
 # Largest allowed difference, of the largest value: files of weights are loaded bit for bit; onnxruntime adds float32
 # numbers in another order.
 ALLOWED = {"safetensors": 0.0, "pth": 0.0, "onnx": 1e-5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,45 +11,21 @@ from rich.filesize import decimal
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from wildsr.apps.common.arguments import Parser, refuse_clashes
+from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
-from wildsr.apps.export.bundle import FORMATS, Written, check_formats, describe, write_file
+from wildsr.apps.export.arguments import FORMATS
+from wildsr.apps.export.bundle import Written, check_formats, describe, write_file
 from wildsr.apps.export.card import Shown, degrade_photographs, draw_comparison, format_card
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
-from wildsr.images import OUTPUT_SUFFIXES, read_image, require_writable, save_picture, write_whole
+from wildsr.images import read_image, require_writable, save_picture, write_whole
 from wildsr.networks import load_generator
 
-DESCRIPTION = """Write a generator as a bundle:
 
-  NAME.safetensors, NAME.pth   weights in the released names, for this and other programs that know Real-ESRGAN's
-                               networks; with architecture, scale, origin and licence as metadata
-  NAME.onnx                    for any runtime of ONNX; images and batches of any size
-  NAME.md, NAME.png            a model card with the run's scores, and what the network does to two photographs
-
-  wildsr export runs/quickstart/gan/generator.safetensors -o release/mine --licence CC-BY-4.0
-  wildsr export runs/quickstart/gan/checkpoints/last.ckpt -o mine --formats pth
-  wildsr export realesr-animevideov3 -o anime --formats onnx --photo drawing.png
-
-CKPT is a file (.safetensors, .pth, .ckpt) or the name of a released network. Each file is loaded again and compared
-with the checkpoint on photographs; a bundle of which one differs is not written."""
-
-
-def main(words: Sequence[str]) -> int:
-    parser = Parser("export", DESCRIPTION)
-    parser.add_argument("checkpoint", metavar="CKPT", help="weights: a file or a released name")
-    parser.add_argument("-o", "--output", type=Path, metavar="NAME", required=True, help="the files' name, no suffix")
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS, help="(default: all)")
-    parser.add_argument("--licence", default="", help="of the weights, as an SPDX name (default: not stated)")
-    parser.add_argument("--photo", type=Path, help="photograph to compare and show (default: two sample photographs)")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
-    given = parser.parse_args(words)
+def main(given: argparse.Namespace) -> int:
+    """Write the bundle. Returns the exit code."""
     name = given.output.name
-    if name in ("", "..") or given.output.suffix in (*(f".{kind}" for kind in FORMATS), *OUTPUT_SUFFIXES, ".md"):
-        parser.error(f"-o {given.output}: wanted a name without a suffix, such as release/mine")
-    if given.output.is_dir():
-        parser.error(f"-o {given.output} is a folder; wanted a name in it, such as {given.output / 'mine'}")
     names = [f"{name}.{kind}" for kind in FORMATS if kind in given.formats] + [f"{name}.png", f"{name}.md"]
     refuse_clashes([given.output.parent / file for file in names], given.overwrite)
     require_writable(given.output)

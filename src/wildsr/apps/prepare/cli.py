@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Sequence
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wildsr.apps.common.arguments import Parser, positive
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
-from wildsr.apps.prepare.cutting import Plan
 from wildsr.apps.prepare.manifest import Manifest
+from wildsr.apps.prepare.plan import Plan
 from wildsr.apps.prepare.preparation import Preparation
 from wildsr.apps.prepare.published import prepare_published
-from wildsr.apps.prepare.sources import DF2K_SCALES, SETS
-
-STEP = 200  # the released one, half of 400; written down for uncut images too
-
-DESCRIPTION = """Bring a dataset and cut it into sub-images to train on.
-
-  wildsr prepare df2k_ost     DIV2K, Flickr2K and OutdoorSceneTraining, what the released networks saw; then:
-                              python train.py experiment=real_esrgan_plus
-  wildsr prepare div2k        the smallest published set: 4 GB to download, about 35 GB while it is prepared
-  wildsr prepare folder photos -o data/mine --val 20
-                              images of your own, of any format that wildsr reads, 20 of them held out whole
-                              for validation; then: python train.py experiment=quickstart data=folder
-                              data.train.root=data/mine/train data.val.root=data/mine/val
-  wildsr prepare df2k_ost --store
-                              the same images in one file, data/df2k_ost/train.store, of which a crop is read in
-                              a twentieth of a millisecond instead of decoded; half the size of the PNG files; then:
-                              python train.py experiment=real_esrgan_plus data=store
-  wildsr prepare folder photos -o data/mine --size whole --store
-                              your images as they are, in a store, uncut: crops are drawn out of whole images
-
-Of each image smaller copies are made (Lanczos), and out of each copy squares that overlap by half, the last
-one flush with the border. A copy with a side shorter than --size is kept whole. They become PNG files in
-OUTPUT/train; images for validation stay as they are, in OUTPUT/val. OutdoorSceneTraining gets no copies.
-
-Archives are downloaded to OUTPUT/archives, and removed when their images are cut. What you put there by
-hand is used instead and never removed: a .zip, a .tar or a folder whose name begins with DIV2K_train_HR,
-DIV2K_valid_HR, Flickr2K or OutdoorSceneTrain. The last has no address for programs: `wildsr prepare ost`
-says where to get it. data/README.md tells the sizes.
-
-Damaged images are named and left out; more than 1 % of them stops the work. Stop at any time: the same
-command continues, and where nothing is left to do it says so."""
+from wildsr.apps.prepare.sources import SETS
 
 
-def main(words: Sequence[str]) -> int:
-    given = parse(words)
+def main(given: argparse.Namespace) -> int:
+    """Prepare the dataset. Returns the exit code."""
     plan = given.size and Plan(given.size, given.step, given.scales)
     options: dict[str, Any] = {
         "set": given.set,
@@ -77,79 +42,6 @@ def main(words: Sequence[str]) -> int:
         finally:
             if progress.tasks:  # rich would end bars that were never shown with an empty line
                 progress.stop()
-    done = f"{given.output} is ready" if preparation.has_changed else f"nothing left to do: {given.output} is ready"
+    done = f"{given.output}: ready to train{'' if preparation.has_changed else ', nothing left to do'}"
     print("\n".join([*preparation.report, done]))
     return 0
-
-
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the call, with every default filled in; a wrong one ends with exit code 2."""
-    parser = Parser("prepare", DESCRIPTION)
-    parser.add_argument("set", choices=[*SETS, "folder"], help="which dataset; folder: images of your own")
-    parser.add_argument("folder", nargs="?", type=Path, help="the folder with your images")
-    parser.add_argument("-o", "--output", type=Path, help="(default: data/SET)")
-    parser.add_argument("--store", action="store_true", help="one file, OUTPUT/train.store, instead of PNG files")
-    parser.add_argument(
-        "--size", type=size, default=400, help="side of a sub-image in pixels, or whole: not cut (%(default)s)"
-    )
-    parser.add_argument("--step", type=positive, help="pixels from one to the next (half of --size)")
-    parser.add_argument(
-        "--scales", type=scales, metavar="LIST",
-        help="smaller copies: factors below 1 and shortest edges in pixels, or none (0.75,0.5,1/3,400)",
-    )  # fmt: skip
-    parser.add_argument("--val", type=positive, default=0, metavar="N", help="hold N of your images out, whole")
-    parser.add_argument("--workers", type=positive, default=cores(), help="processes (all cores: %(default)s)")
-    parser.add_argument("--keep-archives", action="store_true", help="do not remove what was downloaded")
-    given = parser.parse_args(words)
-    given.step = given.step or (STEP if given.size is None else max(given.size // 2, 1))
-    if wrong := misuse(given):
-        parser.error(wrong)
-    if given.scales is None:
-        given.scales = () if given.set == "ost" or given.size is None else DF2K_SCALES
-    given.output = given.output or Path("data", given.set)
-    return given
-
-
-def misuse(given: argparse.Namespace) -> str:
-    """Return what is wrong with a call whose words are right one by one; "" where nothing is."""
-    if given.set == "folder" and (given.folder is None or given.output is None):
-        return "folder wants the folder with your images and -o OUTPUT"
-    if given.set != "folder" and (given.folder is not None or given.val):
-        return f"a folder and --val belong to `prepare folder DIR`, not to {given.set}"
-    if given.set == "ost" and given.scales is not None:
-        return "ost gets no smaller copies, so --scales says nothing"
-    if given.size is None and given.scales:
-        return "--size whole keeps images as they are, so --scales says nothing"
-    if given.size is not None and given.step > given.size:
-        return f"--step {given.step} would skip pixels; wanted at most {given.size}, the side of a sub-image"
-    if given.folder is not None:
-        source = given.folder.resolve()
-        for target in (given.output.resolve() / split for split in ("train", "val")):
-            if source.is_relative_to(target) or target.is_relative_to(source):
-                return f"{given.output} and {given.folder} lie in each other; choose another --output"
-    return ""
-
-
-def size(text: str) -> int | None:
-    """Read a side in pixels, or None for "whole", for `type=`."""
-    if text == "whole":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} given, wanted a whole number of pixels, or whole")
-    return int(text)
-
-
-def scales(text: str) -> tuple[Fraction, ...]:
-    """Read a list such as 0.75,0.5,1/3,400, or "none", for `type=`."""
-    try:
-        wanted = () if text == "none" else tuple(Fraction(word) for word in text.split(","))
-        return Plan(scales=wanted).scales
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} given, wanted factors below 1 and edges in pixels, such as 0.75,1/3,400, or none"
-        ) from None
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

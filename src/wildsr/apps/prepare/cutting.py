@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from wildsr.apps.prepare.plan import Plan
 from wildsr.images import from_pil, read_image, to_pil, write_whole
 from wildsr.io import UserError
 
@@ -23,26 +24,6 @@ from wildsr.io import UserError
 PNG_LEVEL = 4
 
 Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The way in which images are cut.
-
-    Raises:
-        UserError: the step skips pixels, or a scale is impossible.
-    """
-
-    size: int = 400  # S
-    step: int = 200  # T
-    scales: tuple[Fraction, ...] = ()  # of the smaller copies, each a factor below 1 or the shortest edge in pixels
-
-    def __post_init__(self) -> None:
-        if not 0 < self.step <= self.size:
-            raise UserError(f"step={self.step}, size={self.size}: wanted 0 < step <= size, or pixels would be lost")
-        for scale in self.scales:
-            if scale <= 0 or (scale >= 1 and (scale.denominator != 1 or scale == 1)):
-                raise UserError(f"scale {scale}: wanted a factor between 0 and 1, or the shortest edge in pixels")
 
 
 @dataclass(frozen=True)

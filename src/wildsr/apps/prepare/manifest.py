@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wildsr.apps.prepare.cutting import Outcome, Plan, outputs
+from wildsr.apps.prepare.cutting import Outcome, outputs
+from wildsr.apps.prepare.plan import Plan
 from wildsr.io import UserError
 from wildsr.locking import lock_folder
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wildsr.apps.prepare.cutting import Outcome, Plan, copies, pieces
+from wildsr.apps.prepare.cutting import Outcome, copies, pieces
+from wildsr.apps.prepare.plan import Plan
 from wildsr.data.store import HEADER, Store, write_frame
 
 

@@ -17,9 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from wildsr.degradation import DegradationSpec, Recipe, degrade, render_kernel, trace
+from wildsr.degradation import DegradationSpec, Recipe, degrade, trace
 from wildsr.degradation.drawn import drawn_values, in_words, varying
-from wildsr.degradation.operations import Blur
 from wildsr.images import to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError
@@ -60,26 +59,27 @@ def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -
     Each kernel fills a square of `side` pixels and is brightest at its own maximum; red is negative.
     """
     rng = np.random.default_rng(seed)
-    found: dict[str, list[Blur]] = {}
+    found: dict[str, list[Any]] = {}
     share: Counter[str] = Counter()
     for recipe in (spec.draw(rng) for _ in range(4000)):
-        for record in recipe.records.values():
-            if isinstance(record, Blur):
-                share[record.kind] += 1
-                found.setdefault(record.kind, []).append(record)
+        for step in recipe.steps:
+            if hasattr(step.record, "render"):  # a blur of whatever operation, or a halo
+                kind = getattr(step.record, "kind", step.op)
+                share[kind] += 1
+                found.setdefault(kind, []).append(step.record)
     if not found:
         raise UserError("this degradation draws no kernel")
     rows = []
     for kind, count in share.most_common():
         words = f"{kind.replace('_', ' ')}: {count / share.total():.1%} of all"
-        cells = [(draw_kernel(blur, side), blur.describe()) for blur in found[kind][:each]]
+        cells = [(draw_kernel(record, side), record.describe()) for record in found[kind][:each]]
         rows.append([(cells[0][0], f"{words}\n{cells[0][1]}"), *cells[1:]])
     return sheet(rows)
 
 
-def draw_kernel(blur: Blur, side: int) -> Image.Image:
-    """Draw a kernel as a square image: white at its maximum, black at zero, red below zero."""
-    kernel = render_kernel(blur)
+def draw_kernel(record: Any, side: int) -> Image.Image:
+    """Draw a record's kernel as a square image: white at its maximum, black at zero, red below zero."""
+    kernel = record.render()
     positive = (kernel / kernel.max()).clamp(0, 1)
     negative = (-kernel / kernel.max() * 4).clamp(0, 1)  # lobes are weak: four times brighter than the maximum
     image = to_pil(torch.stack([positive + negative, positive, positive]))

@@ -13,7 +13,7 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 
 from wildsr.apps.evaluate.crops import CROPS
-from wildsr.apps.evaluate.results import write_displays
+from wildsr.apps.evaluate.files import write_displays
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.page import write_report
@@ -21,6 +21,7 @@ from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, Samples, TrainingSamples
 from wildsr.images import first_line, write_whole
 from wildsr.metrics.choice import own_displays
+from wildsr.overrides import typed_overrides
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Report(L.Callback):
 def write_facts(run: Path, train: TrainingSamples) -> None:
     """Write the command line of a run and the draws of its degradation, for its report."""
     if HydraConfig.initialized():
-        words = list(HydraConfig.get().overrides.task)
+        words = typed_overrides(HydraConfig.get())
         write_whole(run / OVERRIDES, lambda file: file.write(json.dumps(words).encode()))
     synthetic = train.synthetic if isinstance(train, MixedSamples) else train
     if isinstance(synthetic, Samples):  # pairs from disk are degraded already

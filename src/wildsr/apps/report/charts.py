@@ -12,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
-from wildsr.metrics import METRICS, display_of
-from wildsr.metrics.choice import Displays
+from wildsr.scores import METRICS, Displays, display_of
 
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
+from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
-from wildsr.apps.evaluate.results import stage_row
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import Flat, differing, telling, words

@@ -45,7 +45,8 @@ def _rows(file: Path) -> dict[int, dict[str, float]]:
     """Yield iteration and scalars; a row that cannot be read is passed over, since a run may be writing it."""
     rows: dict[int, dict[str, float]] = {}
     for line in read_table(file):
-        iteration = number(line.get("iteration"))
+        # Where there is such a column, as earlier runs wrote it, `step` counts from 0.
+        iteration = number(line.get("iteration" if "iteration" in line else "step"))
         if iteration is not None:
             values = {key: number(text) for key, text in line.items() if key not in AXES}
             row = {key: value for key, value in values.items() if value is not None}

@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from wildsr.checks import check_integer, check_number, check_type, checked_list, checked_number
-from wildsr.degradation import DegradationSpec
-from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.images import first_line, write_whole
 from wildsr.io import UserError
+
+if TYPE_CHECKING:  # what reads them, as a report does, needs no torch
+    from wildsr.degradation import DegradationSpec
 
 DRAWN = "degradation.json"
 DRAWS = 2000  # recipes; a share of 3 % is then known to 0.4 %
@@ -62,6 +61,10 @@ class Drawn:
 
 def look_at(spec: DegradationSpec, draws: int = DRAWS, seed: int = 0) -> Drawn:
     """Draw recipes and sum them up."""
+    import numpy as np
+
+    from wildsr.degradation.drawn import drawn_values, in_words, varying
+
     values = varying(drawn_values(spec, draws, seed))
     rng = np.random.default_rng(seed)
     recipes = [in_words(spec.draw(rng)) for _ in range(RECIPES)]
@@ -70,6 +73,8 @@ def look_at(spec: DegradationSpec, draws: int = DRAWS, seed: int = 0) -> Drawn:
 
 def histogram(key: str, values: Sequence[Any], draws: int) -> Histogram:
     """Sum up the values of one drawn number: few of them one by one, many in BINS steps."""
+    import numpy as np
+
     counts = Counter(values)
     if isinstance(values[0], str) or len(counts) <= FEW_VALUES:
         order = [name for name, _ in counts.most_common()] if isinstance(values[0], str) else sorted(counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wildsr.apps.evaluate.results import stage_row
+from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.tables import TableRow
 from wildsr.apps.report.runs import Run, Stage
 

@@ -6,16 +6,16 @@ import shlex
 from pathlib import Path
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START
+from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
-from wildsr.apps.evaluate.results import stage_row
 from wildsr.apps.evaluate.tables import number, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
-from wildsr.training.resume import CONFIG
+from wildsr.io import CONFIG
 
 REPORT = "report.html"
 

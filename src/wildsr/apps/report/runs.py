@@ -12,15 +12,13 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
-from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays, start_row
+from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays, start_row
 from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.images import first_line
-from wildsr.io import UserError
-from wildsr.metrics import MetricDisplay
-from wildsr.scores import Scores, read_scores
-from wildsr.training.resume import CONFIG, GENERATOR
+from wildsr.io import CONFIG, GENERATOR, UserError
+from wildsr.scores import MetricDisplay, Scores, read_scores
 
 OVERRIDES = "overrides.json"  # in a run's folder
 CURVES = "csv"  # in a stage's
@@ -201,7 +199,7 @@ def _inside(file: Path, folder: Path) -> bool:
 def _trained(file: Path) -> int | None:
     """Return for how many iterations a stage's generator was trained; None where it cannot be read."""
     try:
-        with safetensors.safe_open(file, "pt") as content:
+        with safetensors.safe_open(file, "np") as content:
             return int((content.metadata() or {})["iterations"])
     except (OSError, KeyError, ValueError, safetensors.SafetensorError):
         return None

@@ -8,13 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-import torch
 from PIL import ImageColor
 
 from wildsr.apps.common.arguments import Parser, positive
-from wildsr.apps.upscale.backends import NAMES, find_device
-from wildsr.apps.upscale.enlarging import ALPHAS
-from wildsr.apps.upscale.jobs import STREAM, Naming, is_video
+from wildsr.apps.upscale.choices import ALPHAS, NAMES, check_device
+from wildsr.apps.upscale.jobs import STREAM, Naming, is_video, require_inputs
 from wildsr.apps.upscale.video.codecs import CODECS, Coding, usual_codec
 from wildsr.images import LOSSY, OUTPUT_SUFFIXES, WITH_QUALITY, expanded
 from wildsr.io import UserError
@@ -63,9 +61,15 @@ done, and the exit code is 1. A name that begins with a dash goes after --, or i
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; a wrong one ends with exit code 2."""
+    """Read the command line; a wrong one ends with exit code 2.
+
+    Raises:
+        UserError: an input does not exist.
+    """
     parser = Parser("upscale", DESCRIPTION)
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, quoted patterns, or - alone")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="Files, folders or patterns; - is the standard input."
+    )
     add_results(parser)
     add_network(parser)
     add_sizes(parser)
@@ -78,6 +82,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     given.codec = given.codec or usual_codec(given.inputs[0], given.output or "")
     if wrong := next(misuses(given), None):
         parser.error(wrong)
+    if given.device is not None:
+        from wildsr.apps.upscale.backends import find_device  # imports torch, which knows what is there
+
+        try:
+            given.device = find_device(given.device)
+        except UserError as error:
+            parser.error(f"argument --device: {error}")
+    require_inputs(given.inputs)  # before the network is loaded
     return given
 
 
@@ -86,19 +98,19 @@ def add_results(parser: Parser) -> None:
     group = parser.add_argument_group("files")
     group.add_argument(
         "-o", "--output", metavar="PATH",
-        help="a file or a folder, or - for the standard output (default: beside each input, such as photo_x4.png)",
+        help="Output file or folder; - is the standard output (default: beside each input, such as photo_x4.png).",
     )  # fmt: skip
     group.add_argument(
-        "--format", choices=[suffix[1:] for suffix in OUTPUT_SUFFIXES], help="of results without a name of their own "
-        "(default: png)",
+        "--format", choices=(formats := [suffix[1:] for suffix in OUTPUT_SUFFIXES]), metavar="FORMAT",
+        help=f"Image format where -o names none: {', '.join(formats)} (default: png).",
     )  # fmt: skip
-    group.add_argument("--suffix", metavar="TEXT", help="append this to the names of results, such as _x4")
+    group.add_argument("--suffix", metavar="TEXT", help="Append this to output names, such as _x4.")
     there = group.add_mutually_exclusive_group()
-    there.add_argument("--overwrite", action="store_true", help="replace results that are there already")
-    there.add_argument("--skip-existing", action="store_true", help="leave out images whose results are there already")
+    there.add_argument("--overwrite", action="store_true", help="Replace existing files.")
+    there.add_argument("--skip-existing", action="store_true", help="Skip images whose output exists.")
     group.add_argument(
         "--on-damage", choices=(SKIP, READ), metavar=f"{{{SKIP},{READ}}}",
-        help=f"{SKIP}: name a damaged image and leave it out (default); {READ}: enlarge what of it can be decoded",
+        help=f"Skip damaged images ({SKIP}, default), or enlarge what can be decoded of them ({READ}).",
     )  # fmt: skip
 
 
@@ -109,16 +121,18 @@ def add_network(parser: Parser) -> None:
         "--weights",
         default="realesrgan-x4plus",
         metavar="NAME",
-        help="a file, or the name of a released network (default: %(default)s)",
+        help="Weights: a file, or the name of a released network (default: %(default)s).",
     )
-    group.add_argument("--blend", type=second, metavar="B=STRENGTH", help="mix these weights in, from 0 to 1")
+    group.add_argument(
+        "--blend", type=second, metavar="WEIGHTS=ALPHA", help="Interpolate with these weights (ALPHA: 0 to 1)."
+    )
     group.add_argument(
         "--strengths", type=strengths, metavar="LIST",
-        help=f"instead of a result, a sheet: the middle {SHEET_SIDE} pixels with B at each of these, such as 0,0.5,1",
+        help=f"Write a sheet instead: the middle {SHEET_SIDE} pixels at each of these ALPHAs, such as 0,0.5,1.",
     )  # fmt: skip
     group.add_argument(
-        "--alpha", choices=ALPHAS, default=ALPHAS[0], help="what enlarges it (default: %(default)s); interpolate is "
-        "by Lanczos, and spares half of the time",
+        "--alpha", choices=ALPHAS, default=ALPHAS[0], help="How alpha is enlarged; interpolate is Lanczos, in half of "
+        "the time (default: %(default)s).",
     )  # fmt: skip
 
 
@@ -127,26 +141,28 @@ def add_sizes(parser: Parser) -> None:
     group = parser.add_argument_group(
         "size of the result", "The network enlarges, then Lanczos resamples. Default: the network's scale."
     )
-    group.add_argument("--scale", type=factor, metavar="F", help="times the size of the input, such as 2.5")
-    group.add_argument("--width", type=positive, metavar="PX", help="so wide; the aspect is kept without --height")
-    group.add_argument("--height", type=positive, metavar="PX", help="so high; the aspect is kept without --width")
-    group.add_argument("--max-side", type=positive, metavar="PX", help="the longer side; the aspect is kept")
+    group.add_argument("--scale", type=factor, metavar="FACTOR", help="Scale of the output, such as 2.5.")
+    group.add_argument("--width", type=positive, metavar="PX", help="Width of the output; --height follows.")
+    group.add_argument("--height", type=positive, metavar="PX", help="Height of the output; --width follows.")
+    group.add_argument("--max-side", type=positive, metavar="PX", help="Longer side of the output.")
 
 
 def add_encoding(parser: Parser) -> None:
     """Add the options about what goes into the files."""
     group = parser.add_argument_group("encoding")
-    group.add_argument("--quality", type=quality, metavar="N", help="of JPEG, WebP and AVIF, 1 to 100 (default: 95)")
-    group.add_argument("--lossless", action="store_true", help="WebP without loss; PNG, TIFF and BMP always are")
+    group.add_argument(
+        "--quality", type=quality, metavar="N", help="Quality of JPEG, WebP and AVIF, 1-100 (default: 95)."
+    )
+    group.add_argument("--lossless", action="store_true", help="Write lossless WebP; PNG, TIFF and BMP always are.")
     group.add_argument(
         "--background", type=colour, metavar="COLOUR",
-        help="lay images with alpha over it: a name such as white, or RRGGBB",
+        help="Flatten alpha onto this colour: a name such as white, or RRGGBB.",
     )  # fmt: skip
-    group.add_argument("--strip", action="store_true", help="drop all metadata but the colour profile")
-    group.add_argument("--codec", choices=list(CODECS), help="of a video (default: h264; av1 in .webm)")
+    group.add_argument("--strip", action="store_true", help="Drop all metadata but the colour profile.")
+    group.add_argument("--codec", choices=list(CODECS), help="Video codec (default: h264; av1 in .webm).")
     group.add_argument(
-        "--crf", type=int, metavar="N", help="of a video: 0 is the best, larger is smaller (default: "
-        + ", ".join(f"{usual} for {name}" for name, (_, usual, _) in CODECS.items()) + ")",
+        "--crf", type=int, metavar="N", help="Constant rate factor of a video, 0 is best (default: "
+        + ", ".join(f"{usual} for {name}" for name, (_, usual, _) in CODECS.items()) + ").",
     )  # fmt: skip
 
 
@@ -154,24 +170,20 @@ def add_execution(parser: Parser) -> None:
     """Add the options about where and how the network runs."""
     group = parser.add_argument_group("execution")
     group.add_argument(
-        "--device", type=device, metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: cuda where there is one, "
-        "else cpu)",
+        "--device", type=device, metavar="DEVICE", help="One of cpu, cuda, cuda:1 or mps (default: cuda where there "
+        "is one, else cpu).",
     )  # fmt: skip
     group.add_argument(
         "--backend", choices=NAMES, default="auto",
-        help="what runs the network; auto: the fastest that is installed for it (default: %(default)s)",
+        help="What runs the network; auto is the fastest installed (default: %(default)s).",
     )  # fmt: skip
     group.add_argument(
         "--max-pixels", type=positive, metavar="N",
-        help="of an input image; more is refused (default: what the free memory has room for)",
+        help="Refuse inputs of more pixels (default: what free memory has room for).",
     )  # fmt: skip
-    group.add_argument("--half", action="store_true", help="compute in 16 bits, and in 32 where that overflows")
-    group.add_argument(
-        "--tile", type=positive, metavar="PX", help="cut inputs into tiles of this side (default: as memory allows)"
-    )
-    group.add_argument(
-        "--batch", type=positive, metavar="N", default=1, help="tiles at once, for small ones (default: %(default)s)"
-    )
+    group.add_argument("--half", action="store_true", help="Compute in 16 bits, and in 32 where that overflows.")
+    group.add_argument("--tile", type=positive, metavar="PX", help="Side of the tiles (default: as memory allows).")
+    group.add_argument("--batch", type=positive, metavar="N", default=1, help="Tiles at once (default: %(default)s).")
 
 
 def has_video(given: argparse.Namespace) -> bool:
@@ -189,7 +201,7 @@ def misuses(given: argparse.Namespace) -> Iterator[str]:
         yield f"{' and '.join(map(option, sizes))}: wanted one of them"
     if given.suffix and set(given.suffix) & set("/\\"):
         yield f"--suffix {given.suffix}: wanted a part of a name, without slashes"
-    if given.device is not None and given.device.type != "cpu" and given.backend not in ("auto", "torch"):
+    if given.device is not None and given.device != "cpu" and given.backend not in ("auto", "torch"):
         yield f"--backend {given.backend} runs on the CPU, and --device is {given.device}; wanted torch"
     if given.output == STREAM and sys.stdout.isatty():
         yield "the standard output is a terminal; wanted -o FILE, or a pipe"
@@ -219,7 +231,7 @@ def misuses_of_encoding(given: argparse.Namespace, videos: list[str]) -> Iterato
         yield f"--format {given.format} is of images; a video's kind is that of the output's name"
     if videos and (given.quality or given.lossless):
         yield f"{option('quality' if given.quality else 'lossless')} is of images; a video has --crf"
-    for name in ("background", "strip", "on_damage"):
+    for name in ("background", "strip", "on_damage", "max_pixels"):
         if videos and getattr(given, name):
             yield f"{option(name)} is of images, and {videos[0]} is a video"
     try:
@@ -284,10 +296,10 @@ def colour(text: str) -> tuple[int, int, int]:
     raise argparse.ArgumentTypeError(f"{text!r} given, wanted a colour such as white or ffcc00")
 
 
-def device(text: str) -> torch.device:
-    """Read the name of a device that is there, for `type=`."""
+def device(text: str) -> str:
+    """Read the name of a device, for `type=`."""
     try:
-        return find_device(text)
+        return check_device(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

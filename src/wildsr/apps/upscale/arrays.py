@@ -16,6 +16,7 @@ from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile
 from wildsr.images import Picture, expanded, to_pil
 from wildsr.images.files import WITHOUT_LEVELS
+from wildsr.images.metadata import profile_in
 from wildsr.images.pictures import to_plain
 from wildsr.io import UserError
 from wildsr.networks import load_generator
@@ -36,7 +37,7 @@ def upscale(
     alpha: str = "network",
     tile: int | None = None,
     backend: str = "auto",
-    device: str | None = None,
+    device: str | torch.device | None = None,
     half: bool = False,
 ) -> AnyImage:
     """Enlarge one image by a network, in tiles where memory wants it; what it gives is the same type.
@@ -45,7 +46,8 @@ def upscale(
 
     Args:
         image: an array (H, W) or (H, W, C), C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; uint8, uint16, or
-            float in [0, 1]. Or an image of Pillow; it is turned upright as its EXIF says, a palette becomes RGB.
+            float in [0, 1]. Or an image of Pillow; it is turned upright as its EXIF says, a palette becomes RGB, and
+            its colour profile is in the result's `info`, from where Pillow saves it; no other metadata is.
         weights: a released name or a file; what was loaded last is kept for the next call. Or a network, as
             `load_generator` gives it; it is taken over, in eval mode.
         scale: of the result to the image; by default the network's.
@@ -55,7 +57,8 @@ def upscale(
         alpha: "network" or "interpolate": what enlarges it.
         tile: side of a tile in pixels of the image, without its surroundings; by default as memory allows.
         backend: what runs the network; "auto" is the fastest that is installed for it.
-        device: "cpu", "cuda", "cuda:1" or "mps"; by default the first CUDA GPU where there is one, else the CPU.
+        device: "cpu", "cuda", "cuda:1", "mps" or torch's object; by default the first CUDA GPU where there is one, else
+            the CPU.
         half: compute in 16 bits.
 
     Raises:
@@ -70,6 +73,8 @@ def upscale(
         upscaler = open_backend(weights.eval(), backend, find_device(device), half)
     else:
         upscaler = _opened(weights, _state_of(weights), backend, find_device(device), half)
+    if tile is not None and tile < 1:
+        raise UserError(f"tile {tile:g}: wanted a whole number of at least 1")
     options = UpscaleOptions(scale, alpha, width=width, height=height, max_side=max_side)
     largest = fitting_tile(upscaler, given, options, getattr(upscaler, "device", torch.device("cpu")))
     return restore_type(enlarge(upscaler, given, tile or largest, options), image)
@@ -97,11 +102,13 @@ def to_picture(image: Array | Image.Image) -> Picture:
 def restore_type(large: Picture, like: AnyImage) -> AnyImage:
     """Return an enlarged image as the type that was given: an array of its dtype and axes, or an image of Pillow."""
     planes = large.colour if large.alpha is None else torch.cat([large.colour, large.alpha])
-    if isinstance(like, Image.Image) and not like.mode.startswith("I;16"):
-        return to_pil(planes)
     values = planes.permute(1, 2, 0).numpy()
     if isinstance(like, Image.Image):
-        return Image.fromarray((values[..., 0] * 65535).round().astype(np.uint16))
+        is_deep = like.mode.startswith("I;16")
+        made = Image.fromarray((values[..., 0] * 65535).round().astype(np.uint16)) if is_deep else to_pil(planes)
+        if profile := profile_in(like.info, len(large.colour)):
+            made.info["icc_profile"] = profile
+        return made
     values = values if like.ndim == 3 else values[..., 0]
     peak = _peak(like.dtype)
     return (values if peak == 1 else (values * peak).round()).astype(like.dtype)

@@ -9,8 +9,6 @@ residual sums and all but the body stay float32), so no backend does it unasked.
 
 from __future__ import annotations
 
-import importlib.util
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wildsr.apps.upscale.choices import BACKENDS, FASTEST, NAMES, check_device, is_installed
 from wildsr.apps.upscale.graphs.ncnn import LAST, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SR, differs, to_onnx
 from wildsr.images import first_line
@@ -30,25 +29,7 @@ from wildsr.networks.overlap import Tiling, tiling_of
 from wildsr.networks.rrdb import reflect_to_multiple
 from wildsr.networks.tiling import Upscaler, check_channels
 
-# What each needs besides torch, by the names of pip, which are also those of the modules.
-BACKENDS: dict[str, tuple[str, ...]] = {
-    "torch": (),
-    "onnxruntime": ("onnx", "onnxruntime"),
-    "openvino": ("onnx", "openvino"),
-    "ncnn": ("ncnn",),
-}
-NAMES = ("auto", *BACKENDS)
-# Fastest first, on a CPU; what stands behind torch is never chosen. benchmarks/upscale.py prints this order, and the
-# README has its figures. They are those of RRDBNet, which has a trunk, and of CompactNet. OpenVINO leads for the first
-# where there are two threads, in half of ncnn's memory; with one thread ncnn, whose Winograd convolutions need a
-# quarter of the multiplications, is 5 % before it.
-FASTEST = {
-    "write_trunk": ("openvino", "ncnn", "torch", "onnxruntime"),
-    "write_graph": ("ncnn", "torch", "onnxruntime", "openvino"),
-}
-
 Forward = Callable[[Tensor], Tensor]
-DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 
 
 @dataclass
@@ -105,7 +86,7 @@ def open_backend(
     return Runtime(scale, channels, numbers_per_pixel(generator), tiling_of(generator), forward)
 
 
-def find_device(name: str | None = None) -> torch.device:
+def find_device(name: str | torch.device | None = None) -> torch.device:
     """Return a device by its name, such as cuda:1; by default the first CUDA GPU where there is one, else the CPU.
 
     Raises:
@@ -113,10 +94,9 @@ def find_device(name: str | None = None) -> torch.device:
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found, count = DEVICE.fullmatch(name), torch.cuda.device_count()
-    if not found:
-        raise UserError(f"device {name!r}: wanted cpu, cuda, cuda:N (such as cuda:1) or mps")
-    if name.startswith("cuda") and int(found[1] or 0) >= count:  # torch would take cuda:999 for cuda:-25
+    name = str(name)
+    number, count = check_device(name).partition(":")[2], torch.cuda.device_count()
+    if name.startswith("cuda") and int(number or 0) >= count:  # torch would take cuda:999 for cuda:-25
         there = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0 alone" if count else "no CUDA GPU"
         raise UserError(f"device {name}: torch finds {there} here; wanted cpu{' or one of these' * bool(count)}")
     if name == "mps" and not torch.backends.mps.is_available():
@@ -133,11 +113,6 @@ def fastest(generator: nn.Module, device: torch.device) -> str:
 def fastest_order(generator: nn.Module) -> tuple[str, ...]:
     """Return the backends for a network on a CPU, fastest first: torch alone where it cannot write its graph."""
     return next((names for method, names in FASTEST.items() if hasattr(generator, method)), ("torch",))
-
-
-def is_installed(module: str) -> bool:
-    """Return whether an optional module is there; it is not imported."""
-    return importlib.util.find_spec(module) is not None
 
 
 def _onnxruntime(generator: nn.Module) -> Forward:

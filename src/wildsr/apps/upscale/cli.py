@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import logging
 import sys
@@ -12,11 +13,11 @@ from typing import IO
 
 from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.upscale.arguments import READ, SHEET_SIDE, has_video, parse
+from wildsr.apps.upscale.arguments import READ, SHEET_SIDE, has_video
 from wildsr.apps.upscale.blending import compare
 from wildsr.apps.upscale.enlarging import enlarge, flatten, num_pixels, result_size
 from wildsr.apps.upscale.estimating import announce
-from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video, require_inputs
+from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
@@ -39,20 +40,19 @@ from wildsr.io import UserError
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.tiling import Upscaler
 
-SKIPS = ", --skip-existing leaves it"
+SKIPS = " or --skip-existing"
 
 log = logging.getLogger(__name__)
 
 
-def main(words: Sequence[str]) -> int:
-    given = parse(words)
+def main(given: argparse.Namespace) -> int:
+    """Enlarge the inputs. Returns the exit code."""
     session = UpscaleSession(given)
-    require_inputs(given.inputs)  # before the network is loaded, whose scale may be a part of the names
     naming = Naming(given.output, given.format, session.suffix)
     if has_video(given):
         source, target, kind = plan_video(given.inputs, naming, given.codec)
         if given.skip_existing and target.exists():
-            print(f"{printable(target)}: there already, skipped")
+            print(f"{printable(target)}: already exists, skipped")
             return 0
         refuse_clashes([target], given.overwrite, SKIPS)
         return upscale_video(session, Coding(given.codec, given.crf), source, target, kind)
@@ -86,7 +86,7 @@ def summarize(jobs: Sequence[Job], todo: int, failed: int, others: str, output: 
         return ""
     parts = [f"{todo - failed} of {len(jobs)} upscaled"]
     if skipped:
-        parts.append(f"{skipped} there already")
+        parts.append(f"{skipped} skipped (already exists)")
     if others:
         parts.append(f"left out: {others}")
     return f"{printable(where or 'beside the inputs')}: {'; '.join(parts)}"

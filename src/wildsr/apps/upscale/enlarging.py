@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from wildsr.apps.upscale.choices import ALPHAS
 from wildsr.images import Picture, fill_transparent
 from wildsr.io import UserError
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
-ALPHAS = ("network", "interpolate")
 RGBA = 4  # channels of a network that takes alpha beside the colour
 PEAK = 255  # of a background's levels
 

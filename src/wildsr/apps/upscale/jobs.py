@@ -199,10 +199,15 @@ def plan_video(inputs: Sequence[str], naming: Naming, codec: str = "h264") -> tu
             )
             own = codecs.ANY
         target /= f"{source.stem}{naming.suffix}{own}"
-    kind = codecs.CONTAINERS.get(target.suffix.lower())
+    suffix = target.suffix.lower()
+    kind = codecs.CONTAINERS.get(suffix)
     if kind is None:
         wanted = ", ".join(codecs.CONTAINERS)
         raise UserError(f"{printable(target)}: no video file; wanted a name that ends in one of {wanted}")
+    if codec not in (held := codecs.HELD.get(suffix, tuple(codecs.CODECS))):
+        raise UserError(
+            f"{printable(target)}: a {suffix} holds no {codec}; wanted --codec {' or '.join(held)}, or {codecs.ANY}"
+        )
     if target.resolve() == source.resolve():
         raise UserError(f"{printable(target)} is an input; wanted another --output or --suffix")
     require_writable(target)

@@ -1,4 +1,4 @@
-"""Blur by a drawn kernel, and by a sinc filter, which rings as sharpened and compressed pictures do."""
+"""Blur by a drawn kernel, and by a sinc filter, which rings as sharpened and compressed images do."""
 
 # C = 1 or 3, H W image, k kernel side (odd), r = k // 2
 
@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from numpy.random import Generator
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from wildsr.checks import check_number, check_range
 from wildsr.degradation import cpu
+from wildsr.degradation.batched.blur import BlurBatch
 from wildsr.degradation.kernels import LIMITS, Blur, Sinc, render_kernel, render_taps
 from wildsr.degradation.operations.operation import DrawContext
-from wildsr.degradation.tensors import in_float32, reflect, to_device
+from wildsr.degradation.tensors import filter_by_kornia, in_float32, reflect, to_device
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class BlurSpec:
 
     name: ClassVar[str] = "blur"
     Record: ClassVar[type] = Blur
+    batched: ClassVar[type] = BlurBatch
     prob: float = 1.0
     sigma: Sequence[float] = (0.2, 3.0)
 
@@ -47,6 +47,7 @@ class SincSpec:
 
     name: ClassVar[str] = "sinc"
     Record: ClassVar[type] = Sinc
+    batched: ClassVar[type] = BlurBatch
     prob: float = 0.8
     cutoff: Sequence[float] = (math.pi / 3, math.pi)
 
@@ -73,22 +74,17 @@ def blur_image(image: Tensor, kernel: Blur) -> Tensor:
 def correlate(image: Tensor, kernel: Tensor) -> Tensor:
     """Correlate (…, C, H, W) with a (k, k) kernel, or with the outer product of (k,) taps, on the CPU; reflect border.
 
-    By strided convolutions on a CPU, elsewhere by FFT.
+    By strided convolutions on a CPU, elsewhere by kornia.
     """
-    if image.device.type == "cpu":
-        return cpu.correlate(image, kernel)
-    return correlate_by_fft(image, torch.outer(kernel, kernel) if kernel.ndim == 1 else kernel)
+    return cpu.correlate(image, kernel) if image.device.type == "cpu" else correlate_by_kornia(image, kernel)
 
 
-def correlate_by_fft(image: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate by real FFT: float32 on every device, where a GPU's convolutions may round to TF32."""
-    kernel = to_device(kernel, image.device)
-    height, width = image.shape[-2:]
+def correlate_by_kornia(image: Tensor, kernel: Tensor) -> Tensor:
+    """Correlate as `correlate` does, wherever the image is."""
     r = kernel.shape[0] // 2
-    tall, wide = (next_fast_len(side + 2 * r, real=True) for side in (height, width))
-    padded = reflect(image, (r, wide - width - r, r, tall - height - r))
-    spectrum = torch.fft.rfft2(padded).mul_(torch.fft.rfft2(kernel, s=(tall, wide)).conj_physical_())
-    return torch.fft.irfft2(spectrum, s=(tall, wide))[..., :height, :width]
+    padded = reflect(image, (r, r, r, r))
+    kernels = to_device(kernel, image.device)[None]
+    return filter_by_kornia(padded.view(-1, *padded.shape[-3:]), kernels).view(image.shape)
 
 
 def _without_margin(kernel: Blur) -> Blur:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wildsr.checks import check_choice, check_number, check_range, check_type
 from wildsr.degradation import cpu, draws
+from wildsr.degradation.batched.noise import NoiseBatch
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
 
@@ -44,22 +45,27 @@ class Noise:
 
 @dataclass(frozen=True)
 class NoiseSpec:
-    """Gaussian noise with probability gaussian_prob (sigma in 8-bit levels), otherwise Poisson noise."""
+    """Noise with probability `prob`: Gaussian with gaussian_prob (sigma in 8-bit levels), otherwise Poisson."""
 
     name: ClassVar[str] = "noise"
     Record: ClassVar[type] = Noise
+    batched: ClassVar[type] = NoiseBatch
     gaussian_prob: float = 0.5
     gaussian_sigma: Sequence[float] = (1.0, 30.0)
     poisson_scale: Sequence[float] = (0.05, 3.0)
     grey_prob: float = 0.4
+    prob: float = 1.0
 
     def __post_init__(self) -> None:
+        check_number(self, "prob", 0, 1)
         check_number(self, "gaussian_prob", 0, 1)
         check_range(self, "gaussian_sigma", *STRENGTH["gaussian"])
         check_range(self, "poisson_scale", *STRENGTH["poisson"])
         check_number(self, "grey_prob", 0, 1)
 
-    def draw(self, rng: Generator, context: DrawContext) -> Noise:
+    def draw(self, rng: Generator, context: DrawContext) -> Noise | None:
+        if not draws.happens(rng, self.prob):
+            return None
         gaussian = rng.random() < self.gaussian_prob
         strength = draws.uniform(rng, self.gaussian_sigma if gaussian else self.poisson_scale)
         return Noise("gaussian" if gaussian else "poisson", strength, rng.random() < self.grey_prob)

@@ -27,7 +27,9 @@ class Operation(Protocol):
 
     A class of anyone's, named in YAML by `_target_`. One that is used from its class alone, as a recipe read from a
     file uses it, has a static `apply`. An operation that resizes also says `to_final_size`: whether it always ends at
-    the final size; so does its record.
+    the final size; so does its record. One that computes on the CPU, wherever the image is, says `on_cpu`: a run on a
+    GPU then degrades such samples in its workers. One that names a `batched.Form` as `batched` goes through a batch's
+    images together on a GPU (docs/degradation.md); any other goes image by image.
     """
 
     name: ClassVar[str]  # short; what a recipe's step carries instead of an import path

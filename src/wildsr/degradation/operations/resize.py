@@ -12,11 +12,12 @@ from torch import Tensor
 
 from wildsr.checks import check_choice, check_choices, check_number, check_range, check_weights
 from wildsr.degradation import cpu, draws
+from wildsr.degradation.batched.resize import ResizeBatch
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
 
 FACTORS = (0.01, 4.0)  # the widest that is drawn or replayed: no risk to memory
-MODES = ("area", "bilinear", "bicubic", "nearest", "bicubic_antialias")
+MODES = ("area", "bilinear", "bicubic", "nearest", "bicubic_antialias", "lanczos")
 RELEASED_MODES = ("area", "bilinear", "bicubic")
 WAYS = ("up", "down", "keep")
 
@@ -39,6 +40,11 @@ class Resize:
         """Return whether it ends at the final size."""
         return self.relative_to == "final" and self.factor == 1
 
+    def output_size(self, size: tuple[int, int], final_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width that an image of this size has after it."""
+        height, width = final_size if self.relative_to == "final" else size
+        return max(int(height * self.factor), 1), max(int(width * self.factor), 1)
+
     def describe(self) -> str:
         """Return the resize in words."""
         mode = self.mode.replace("_", " ")
@@ -50,10 +56,14 @@ class Resize:
 
 @dataclass(frozen=True)
 class ResizeSpec:
-    """Up, down or keep by relative weight; factors are relative to the input's or to the final LQ size."""
+    """Up, down or keep by relative weight, with probability `prob`.
+
+    Factors are relative to the input's or to the final LQ size.
+    """
 
     name: ClassVar[str] = "resize"
     Record: ClassVar[type] = Resize
+    batched: ClassVar[type] = ResizeBatch
     up: float = 0.2
     down: float = 0.7
     keep: float = 0.1
@@ -61,8 +71,10 @@ class ResizeSpec:
     down_factor: Sequence[float] = (0.15, 1.0)
     modes: Sequence[str] = RELEASED_MODES
     relative_to: str = "input"
+    prob: float = 1.0
 
     def __post_init__(self) -> None:
+        check_number(self, "prob", 0, 1)
         check_weights(self, *WAYS)
         check_range(self, "up_factor", 1, FACTORS[1])
         check_range(self, "down_factor", FACTORS[0], 1)
@@ -72,18 +84,19 @@ class ResizeSpec:
     @property
     def to_final_size(self) -> bool:
         """Return whether it always ends at the final size."""
-        return self.relative_to == "final" and self.up == self.down == 0
+        return self.relative_to == "final" and self.up == self.down == 0 and self.prob == 1
 
-    def draw(self, rng: Generator, context: DrawContext) -> Resize:
+    def draw(self, rng: Generator, context: DrawContext) -> Resize | None:
+        if not draws.happens(rng, self.prob):
+            return None
         way = WAYS[draws.pick(rng, [getattr(self, way) for way in WAYS])]
         factor = 1.0 if way == "keep" else draws.uniform(rng, getattr(self, f"{way}_factor"))
         return Resize(factor, self.modes[draws.integer(rng, 0, len(self.modes) - 1)], self.relative_to)
 
     @staticmethod
     def apply(image: Tensor, record: Resize, generator: object, final_size: tuple[int, int]) -> Tensor:
-        sides = final_size if record.relative_to == "final" else image.shape[-2:]
-        height, width = (max(int(side * record.factor), 1) for side in sides)
-        return resize_image(image, (height, width), record.mode)
+        height, width = image.shape[-2:]
+        return resize_image(image, record.output_size((height, width), final_size), record.mode)
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class FinalResizeSpec:
 
     name: ClassVar[str] = "resize"
     Record: ClassVar[type] = Resize
+    batched: ClassVar[type] = ResizeBatch
     to_final_size: ClassVar[bool] = True
     modes: Sequence[str] = RELEASED_MODES
 
@@ -106,11 +120,14 @@ class FinalResizeSpec:
 
 @in_float32
 def resize_image(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Resize (…, C, H, W) to (height, width) in one of MODES, equal to `torch.nn.functional.interpolate` to 3e-6."""
+    """Resize (…, C, H, W) to (height, width) in one of MODES, equal to `torch.nn.functional.interpolate` to 3e-6.
+
+    `bicubic_antialias` and `lanczos` are antialiased, lanczos as Pillow's, but for its rounding to 8 bit.
+    """
     if tuple(image.shape[-2:]) == tuple(size):
         return image  # in every mode the identity
     planes = image.flatten(0, -3)
-    if image.device.type == "cpu" and mode in ("area", "bicubic"):
+    if mode == "lanczos" or (image.device.type == "cpu" and mode in ("area", "bicubic")):
         planes = cpu.resize(planes, size, mode)
     else:  # channels as a batch: with three a CPU's bilinear is slower, and its last bit depends on the threads
         antialias = mode == "bicubic_antialias"

@@ -95,6 +95,15 @@ def test_a_chosen_codec_changes_the_container_in_a_folder(make_clip, run, tmp_pa
     assert f"{source}: a .webm with h264 is not written here; the result is a .mkv" in errors
 
 
+def test_a_chosen_codec_that_the_outputs_container_does_not_hold_is_named_with_those_that_it_does(
+    make_clip, run, tmp_path
+):
+    source = make_clip(tmp_path / "in.mp4", **RATE)
+    code, _, errors = run(source, "-o", tmp_path / "out.webm", "--codec", "h264")
+    assert code == 1
+    assert f"error: {tmp_path / 'out.webm'}: a .webm holds no h264; wanted --codec av1, or .mkv" in errors
+
+
 @pytest.mark.parametrize(
     ("name", "sound", "target", "video", "audio", "subtitles"),
     [

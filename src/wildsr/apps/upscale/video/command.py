@@ -16,7 +16,7 @@ from rich.markup import escape
 from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.upscale.backends import is_installed
+from wildsr.apps.upscale.choices import is_installed
 from wildsr.apps.upscale.enlarging import enlarge, result_size
 from wildsr.apps.upscale.estimating import announce
 from wildsr.apps.upscale.session import UpscaleSession

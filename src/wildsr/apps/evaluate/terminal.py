@@ -1,0 +1,99 @@
+"""Tables of scores in the terminal, as papers print them: methods down, metrics across, the best in bold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from wildsr.apps.evaluate.tables import ScoreTable, StrataTable, TableRow, tables_of
+from wildsr.scores import FEW, METRICS, WITHOUT_REFERENCE, Displays, Scores, display_of, metric_names
+
+ACROSS = 4  # metrics side by side: more would not be whole in 80 columns
+
+
+def metric_head(label: str, meaning: str) -> str:
+    """Return a column's head: the metric, which way is better, and its unit, such as "PSNR-Y ↑ (dB)"."""
+    arrow = " ↑" if "higher" in meaning else " ↓" if "lower" in meaning else ""
+    return f"{label}{arrow}{' (dB)' if meaning.startswith('dB') else ''}"
+
+
+def image_counts(labels: Iterable[tuple[str, int]]) -> str:
+    """Count images by their (name, version), such as "2 images × 4 versions"."""
+    found = set(labels)
+    images = len({name for name, _ in found})
+    text = f"{images} image{'s' * (images != 1)}"
+    if len(found) == images:
+        return text
+    versions = len(found) / images
+    return f"{text} × {versions:.0f} versions" if versions.is_integer() else f"{text}, {len(found)} versions"
+
+
+def score_lines(table: ScoreTable, title: str) -> Group:
+    """Lay out the scores on a set: a row a method, a column a metric, at most ACROSS of them side by side."""
+    blocks: list[Table | Text] = []
+    for first in range(0, len(table.heads), ACROSS):
+        lines = without_rows("method", [metric_head(*head) for head in table.heads[first : first + ACROSS]])
+        for row, cells in table.rows:
+            texts = (Text(cell.text or "-", "bold" if cell.best else "") for cell in cells[first : first + ACROSS])
+            lines.add_row(Text(row.label), *texts)
+        blocks += [lines, Text()]
+    return Group(Text(title), *blocks)
+
+
+def sets_lines(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], displays: Displays = METRICS) -> Group:
+    """Lay out the rows of `mean_rows`: a block a set, under its title."""
+    blocks = []
+    names = dict.fromkeys(row["method"] for row in rows)  # a network that a set leaves out has - in its block
+    for name, title in titles.items():
+        means = {
+            row["method"]: {key: row[key] for key in row if key not in ("set", "images", "method")}
+            for row in rows
+            if row["set"] == name
+        }
+        methods = [TableRow(method, [means.get(method, {})]) for method in names]
+        blocks += [score_lines(table, title) for table in tables_of(methods, displays)]
+    return Group(*blocks)
+
+
+def strata_lines(table: StrataTable, title: str) -> Group:
+    """Lay out one metric by what was done to the images: a row a stratum, a column a method."""
+    lines = without_rows("", ["images", *table.methods])
+    for column in lines.columns[2:]:
+        column.no_wrap = False  # a method's name may be longer than a column has room for
+    for label, images, texts in table.rows:
+        lines.add_row(label, str(images), *(text or "-" for text in texts))
+    few = [Text(f"Fewer than {FEW} images, not shown: {table.few}")] if table.few else []
+    return Group(Text(title), lines, *few, Text())
+
+
+def shortfalls(scores: Scores, references: Sequence[str], method: str, displays: Displays = METRICS) -> Iterator[str]:
+    """Yield a line for each reference that a method nowhere exceeds on the main validation set.
+
+    NIQE counts only where there is no metric that compares with the HQ: it rewards noise.
+    """
+    for reference in references:
+        own, other = scores.get(method, {}), scores.get(reference, {})
+        shared = {name: display_of(name, displays) for name in metric_names(own) if "/" not in name and name in other}
+        judged = {name: one for name, one in shared.items() if one.meaning}
+        judged = {name: one for name, one in judged.items() if name not in WITHOUT_REFERENCE} or judged
+        signs = {name: -1 if "lower" in one.meaning else 1 for name, one in judged.items()}
+        if judged and all(signs[name] * (own[name] - other[name]) < 0 for name in judged):
+            texts = [
+                f"{one.label} {own[name]:.{one.digits}f} against {other[name]:.{one.digits}f}"
+                for name, one in judged.items()
+            ]
+            yield f"the {method} is below {reference} on validation: {', '.join(texts)}"
+
+
+def without_rows(first: str, heads: Sequence[str]) -> Table:
+    """Return a table without rows: names at the left, which give way, and numbers at the right, which do not."""
+    lines = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="")
+    lines.add_column(Text(first), overflow="fold")
+    for head in heads:
+        lines.add_column(Text(head), justify="right", no_wrap=True)
+    return lines

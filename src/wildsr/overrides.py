@@ -1,0 +1,117 @@
+"""Overrides as people type them: flags anywhere, text as Hydra and the shell take it, values of the key's kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.utils import get_args_parser  # Hydra has no public name for it
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from wildsr.io import ConfigError
+
+# Keys of text that are null by default; others are known by their default.
+TEXT = re.compile(r"(generator|discriminator)\.weights|data\.pairs\.(lq|hq)|objective|stages\.\w+\.predecessor")
+# Keys that cannot be null, unless they are so by default; of others it is for those who use them to say.
+NEEDED = re.compile(r"(?!evaluate$)\w+|stages\.\w+(\.losses)?|stage\.\w+|data\.sets|paths\.\w+")
+TEXT_OR_NODE = re.compile(r"data\.(sets\.[\w-]+\.(lq|hq)|train\.root)")  # a folder, or what makes images
+ANY_KIND = re.compile(r"trainer\..*")  # Lightning's Trainer takes several of a key, such as devices=2 or auto
+FOLDERS = {"data.train": "data=folder data.train.root=", "data.val": "data=folder data.val.root="}
+
+
+def split_command(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide a command line into its overrides and Hydra's flags, in any order, such as `a=1 -m b=2`.
+
+    Hydra itself takes overrides from one place only: b=2 would be no argument that it knows.
+
+    Raises:
+        ConfigError: Hydra has no such flag.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> None:
+        raise ConfigError(f"{message} (--hydra-help explains Hydra's flags)")
+
+    parser.error = refuse  # type: ignore[method-assign, assignment]
+    overrides = parser.parse_intermixed_args(list(words)).overrides
+    flags = list(words)
+    for override in reversed(overrides):  # a flag's own value stands before them
+        del flags[len(flags) - 1 - flags[::-1].index(override)]
+    return overrides, flags
+
+
+def typed_overrides(hydra: Any) -> list[str]:
+    """Return a job's overrides as they were typed, of its node `hydra`: read one by one, `${…}` would be resolved."""
+    words: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return list(words)
+
+
+def shell_word(key: str, text: str) -> str:
+    """Return what to type in a shell for a key to have this text, whatever is in it: "name='1e3'"."""
+    quoted = QuotedString(text, Quote.double if "'" in text else Quote.single).with_quotes()
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", f"{key}={quoted}") + '"'
+
+
+def check_option(override: Override, options: Sequence[str]) -> None:
+    """Check that an override names an option of its group, where Hydra has a traceback for a number.
+
+    Raises:
+        ConfigError: it does not; the line names those that there are.
+    """
+    group, given = override.key_or_group, override.value()
+    if not group:
+        raise ConfigError(f"{override.input_line}: not understood; wanted KEY=VALUE")
+    names = given if isinstance(given, list) else [given]
+    if not (all(isinstance(name, str) for name in names) or override.is_sweep_override() or override.is_delete()):
+        none = f", or ~{group} for none" if given is None else ""
+        raise ConfigError(f"{override.input_line}: no such option; wanted one of: {', '.join(options)}{none}")
+
+
+def check_kind(override: Override, before: DictConfig) -> None:
+    """Check that an override gives a key a value of its kind: text, true or false, a list, a mapping's keys one by one.
+
+    Args:
+        before: the configuration without it. What numbers have to be is checked where they are used.
+
+    Raises:
+        ConfigError: it does not; the line says what to write.
+    """
+    key, given = override.key_or_group, override.value()
+    default = OmegaConf.select(before, key, throw_on_resolution_failure=False)
+    raw = (override.input_line or "").partition("=")[2].strip()
+    if given is None and default is not None and NEEDED.fullmatch(key):
+        raise ConfigError(f"{key}: given null, wanted a value")
+    if given is None or override.is_sweep_override() or ANY_KIND.fullmatch(key) or "${" in str(given):
+        return
+    if given == "" and default != "":
+        none = f"; {key}=null stands for none" if default is None or TEXT.fullmatch(key) else ""
+        raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
+    if isinstance(default, bool) and not isinstance(given, bool):
+        raise ConfigError(f"{key}: given {raw}, wanted true or false")
+    is_text_or_node = TEXT_OR_NODE.fullmatch(key)
+    is_text = not is_text_or_node and (isinstance(default, str) or TEXT.fullmatch(key))
+    if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):
+        raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}")
+    if isinstance(default, DictConfig) and not isinstance(given, dict) and not is_text_or_node:
+        raise ConfigError(f"{key}: given {raw}, wanted {_way_to_write(key, given, raw, default)}")
+    if isinstance(default, ListConfig) and not isinstance(given, list):
+        raise ConfigError(f'{key}: given {raw}, wanted a list: "{key}=[{raw}]"')
+
+
+def _way_to_write(key: str, given: Any, raw: str, mapping: DictConfig) -> str:
+    """Return in words how to write what was meant by giving a mapping one value."""
+    if given is False:
+        return f"{key}=null to leave it out"
+    if key in FOLDERS and isinstance(given, str):
+        return f"{FOLDERS[key]}{raw}"
+    names = [str(name) for name in mapping if not str(name).startswith("_")]
+    values = {name: OmegaConf.select(mapping, name, throw_on_resolution_failure=False) for name in names}
+    alike = [name for name in names if _is_number(given) and _is_number(values[name])]
+    way = f"{key}.{alike[0]}={raw}" if len(alike) == 1 else f"{key}.KEY=VALUE"
+    return f"{way}; its keys: {', '.join(names)}" if names else f"{key}={{KEY: VALUE}}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
