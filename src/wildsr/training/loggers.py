@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +12,12 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from wildsr.io import UserError, first_line, write_whole
+from wildsr.scores import MetricDisplay
 
 LONGEST_TAG = 64  # characters that wandb takes of a tag
+
+
+STEP = "trainer/global_step"  # the x-axis that Lightning's wandb logger defines
 
 
 def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ()) -> WandbLogger:
@@ -21,10 +25,12 @@ def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ())
 
     The run's id stands in `folder`/wandb_id, so that a resumed run goes on in the same curves.
 
+    A run is a group: its stages, and what closes it, are wandb's runs in it, told apart by their job_type.
+
     Args:
-        folder: of a stage; its last part is the stage's name.
+        folder: of a stage; its last part is the stage's name, the job_type.
         project: of wandb.
-        name: of the run; the runs of a multirun share it, as their group.
+        name: of the run; with its tags the group.
         tags: what differs between the runs of a multirun, such as "ablation=no_sinc".
 
     Raises:
@@ -36,17 +42,45 @@ def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ())
     identity = place / "wandb_id"
     if not identity.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
         write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
-    return WandbLogger(
+    mode = wandb_mode()
+    logger = WandbLogger(
         name="/".join([name, *tags, place.name]),
-        group=name,
+        group="/".join([name, *tags]),
+        job_type=place.name,
         tags=[tag[:LONGEST_TAG] for tag in tags],
         save_dir=folder,
         project=project,
         id=identity.read_text() if identity.is_file() else None,  # other processes log nothing
-        mode=wandb_mode(),
-        resume="allow",
+        mode=mode,
+        resume="allow" if mode == "online" else None,  # offline it has no effect
         settings=wandb.Settings(silent=True),
     )
+    logger._wandb_init.pop("anonymous", None)  # Lightning gives it, and wandb warns that it has no effect
+    return logger
+
+
+def score_goals(sets: Iterable[str], metrics: Mapping[str, MetricDisplay]) -> dict[str, Literal["min", "max"]]:
+    """Return what the best value of each validation score is, by the name that it is logged under.
+
+    Args:
+        sets: the validation sets in their order.
+        metrics: by name.
+    """
+    goals: dict[str, Literal["min", "max"]] = {}
+    for place, name in enumerate(sets):
+        for metric, display in metrics.items():
+            if display.meaning:
+                key = f"val/{metric}" if place == 0 else f"val/{name}/{metric}"
+                goals[key] = "min" if "lower" in display.meaning else "max"
+    return goals
+
+
+def define_scores(loggers: Iterable[Any], goals: Mapping[str, Literal["min", "max"]]) -> None:
+    """Have wandb keep the best value of each score in a run's summary, not only the last."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            for key, goal in goals.items():
+                logger.experiment.define_metric(key, step_metric=STEP, step_sync=True, summary=f"{goal},last")
 
 
 def wandb_mode() -> Literal["online", "offline", "shared", "disabled"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ import lightning as L
 import numpy as np
 import torch.nn.functional as F
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from PIL import Image
 from torch import Tensor
 
 from wildsr.checks import checked_integer
 from wildsr.images import most_detailed, save_picture, to_pil
 from wildsr.images.sheets import sheet
+from wildsr.metrics import PSNR
+from wildsr.scores import MAIN
 from wildsr.training.pairs import ValidationPair
 
 TITLES = ("LQ", "bicubic", "SR", "HQ")
@@ -36,20 +39,40 @@ class Panels(L.Callback):
         self.images = checked_integer("images", images, 1, 1000)
         self.side = checked_integer("side", side, 8, 10**5)
         self.rows: list[list[Any]] = []
+        self.captions: list[str] = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if trainer.is_global_zero and not trainer.sanity_checking and batch_idx < self.images:
             self.rows.append(panel_row(batch, outputs, self.side))
+            name, images = list(trainer.datamodule.val.items())[dataloader_idx]  # type: ignore[attr-defined]
+            image, version = images.label(batch_idx * trainer.world_size)  # the first process has every N-th of a set
+            title = f"{'' if name == MAIN else f'{name}: '}{image}, version {version}"
+            self.captions.append(caption(title, batch, outputs))
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:
             return
-        panel = sheet([list(zip(row, TITLES, strict=False)) for row in self.rows])
-        self.rows = []
+        rows = [list(zip(row, TITLES, strict=False)) for row in self.rows]
+        captions, self.rows, self.captions = self.captions, [], []
+        panel = sheet(rows)
         save_picture(panel, self.folder / f"iteration_{module.iteration:07d}.png")
-        show(trainer.loggers, panel, module.iteration)
+        images = {text: sheet([row]) for text, row in zip(captions, rows, strict=True)}
+        show(trainer.loggers, panel, images, module.iteration)
+
+
+def caption(title: str, pair: ValidationPair, sr: Tensor) -> str:
+    """Return what is said of an image: "chelsea.png, version 2: PSNR-Y 24.31 dB, bicubic 23.90 dB"."""
+    if pair.hq is None:
+        return title
+    bicubic = F.interpolate(pair.lq, size=sr.shape[-2:], mode="bicubic").clamp(0, 1)
+    scores = []
+    for image in (sr, bicubic):
+        metric = PSNR("y", border=sr.shape[-1] // pair.lq.shape[-1]).to(sr.device)
+        metric.update(image, pair.hq)
+        scores.append(f"{float(metric.compute()):.2f} dB")
+    return f"{title}: PSNR-Y {scores[0]}, bicubic {scores[1]}"
 
 
 def panel_row(pair: ValidationPair, sr: Tensor, side: int) -> list[Any]:
@@ -61,10 +84,19 @@ def panel_row(pair: ValidationPair, sr: Tensor, side: int) -> list[Any]:
     return [to_pil(image[:, *window]) for image in shown]
 
 
-def show(loggers: Sequence[Any], panel: Any, step: int) -> None:
-    """Hand a panel to the loggers that take images."""
+def show(loggers: Sequence[Any], panel: Any, images: Mapping[str, Any], step: int) -> None:
+    """Hand a panel to the loggers that take images: to wandb each image of it with its caption."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.log_image("panels", [panel], step=step)
+            logger.log_image("panels", padded(list(images.values())), step=step, caption=list(images))
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image("panels", np.asarray(panel), step, dataformats="HWC")
+
+
+def padded(images: Sequence[Image.Image]) -> list[Image.Image]:
+    """Put images on white canvases of one size, as wandb wants those of one key; each stays at the top left."""
+    size = max(image.width for image in images), max(image.height for image in images)
+    canvases = [Image.new("RGB", size, "white") for _ in images]
+    for canvas, image in zip(canvases, images, strict=True):
+        canvas.paste(image)
+    return canvases

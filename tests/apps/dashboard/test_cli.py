@@ -1,6 +1,7 @@
 """The dashboard shows what training logs, under the names that it logs."""
 
 import csv
+import json
 import sys
 
 import pytest
@@ -28,9 +29,32 @@ def test_the_dashboard_counts_iterations():
     pytest.importorskip("wandb_workspaces")
     built = dashboard.workspace("me", "wildsr", "view")
     assert built.settings.x_axis == "trainer/global_step"
-    plots = [panel for section in built.sections for panel in section.panels if hasattr(panel, "y")]
+    plots = [panel for section in built.sections for panel in section.panels if type(panel).__name__ == "LinePlot"]
     assert len(plots) == sum(len(plots) for plots in dashboard.SECTIONS.values())
     assert all("trainer/global_step" in str(plot.x) for plot in plots)
+
+
+def test_a_multirun_s_page_opens_on_its_runs_compared_by_their_closing_scores_best_first():
+    pytest.importorskip("wandb_workspaces")
+    built = dashboard.workspace("me", "wildsr", "view", run="quickstart")
+    first = built.sections[0]
+    assert (first.name, first.is_open, first.pinned) == ("The runs compared", True, True)
+    kinds = [type(panel).__name__ for panel in first.panels]
+    assert kinds == [
+        "MarkdownPanel",
+        *["BarPlot"] * 3,
+        "ScatterPlot",
+        "MediaBrowser",
+        "WeavePanelSummaryTable",
+        "RunComparer",
+    ]
+    shown = built.runset_settings
+    assert (shown.order[0].item.name, shown.order[0].ascending) == ("score/psnr_y", False)
+    assert "summary:gain/psnr_y" in shown.pinned_columns
+    spec = json.dumps(built._to_model().model_dump(by_alias=True), default=str)  # what would be sent
+    assert '"quickstart"' in spec and '"quickstart"' not in json.dumps(
+        dashboard.workspace("me", "wildsr", "view")._to_model().model_dump(by_alias=True), default=str
+    )
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, capsys):

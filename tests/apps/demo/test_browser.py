@@ -96,6 +96,24 @@ def test_an_image_is_upscaled_compared_and_downloaded(page, photographs, screens
     assert download.value.suggested_filename == "a_x2.png"
 
 
+def test_on_a_phone_the_result_stands_above_the_controls_and_nothing_is_wider(page, screenshots):
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.locator(".slider:visible").count() == 0  # nothing to show yet
+    page.locator(".gallery-item:visible, .gallery button:visible").nth(2).click()
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    page.get_by_text("160 × 160 → 320 × 320 pixels (×2) in").wait_for()
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / "demo_phone.png", full_page=True)
+    result, button = (page.locator(name).bounding_box() for name in (".slider:visible", "button.primary:visible"))
+    assert result["y"] < button["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_only_what_mixes_is_offered(page):
+    assert page.get_by_label("Weights").input_value() == "small.safetensors"
+    assert page.get_by_label("Mix with").count() == 0
+
+
 def test_an_error_is_one_line_on_the_page(page, tmp_path):
     page.get_by_role("button", name="Upscale", exact=True).click()
     page.get_by_text("no image yet; wanted one of .png").wait_for()
@@ -111,11 +129,13 @@ def test_a_recipe_is_drawn_edited_and_copied(page, photographs, screenshots):
     page.get_by_role("button", name="Download the degraded PNG").wait_for()
     page.get_by_label("seed of the draw").fill("3")
     page.get_by_role("button", name="Draw a recipe").click()
+    page.get_by_text("The recipe as a file of conf/degradation/").click()
     code = page.locator(".cm-content")
     playwright.expect(code).to_contain_text("seed: 3")
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "demo_degrade.png", full_page=True)
     before = shown_recipe(page)
+    page.get_by_role("button", name="First order").click()
     box = page.get_by_label("number input for strength (Gaussian: σ in levels)").first
     box.fill("42.5")
     box.press("Enter")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,8 @@ def test_the_image_is_enlarged_as_by_the_command(photographs, networks, tmp_path
     assert np.array_equal(np.asarray(done.after), np.asarray(Image.open(done.file).convert("RGB")))
     assert done.before.size == done.after.size == (384, 320)
     assert shares[-1] == 1
+    size = f"{done.file.stat().st_size / 1000:.1f} kB"
+    assert re.fullmatch(rf"192 × 160 → 384 × 320 pixels \(×2\) in \d+\.\d s on the [CG]PU; PNG of {size}", done.about)
 
 
 def test_strength_mixes_the_second_in(photographs, networks, tmp_path):

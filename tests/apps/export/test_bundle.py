@@ -75,13 +75,31 @@ def test_onnxruntime_gives_the_same_within_1e_5_on_two_sizes(generator, lqs, tmp
     for lq in lqs:
         (given,) = session.run(["sr"], {"lq": lq[None].numpy()})
         with torch.inference_mode():
-            assert (torch.from_numpy(given) - generator(lq[None])).abs().max() < 1e-5
+            assert (torch.from_numpy(given) - generator(lq[None]).clamp(0, 1)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("make", [lambda: CompactNet(2, 3, features=4, convs=1), lambda: Scaled()])
+def test_an_exported_graph_stays_in_0_to_1_where_the_network_leaves_it(make, lqs, tmp_path):
+    """A written graph and a traced one: bytes made of -0.1 without a look would be 231."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    generator = make().eval()
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            nn.init.normal_(parameter, std=0.3)
+        raw = generator(lqs[0][None])
+    assert raw.min() < -0.1 and 1.1 < raw.max() < 9
+    write_file(generator, tmp_path / "a.onnx", {}, lqs)
+    onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)
+    (given,) = onnxruntime.InferenceSession(tmp_path / "a.onnx").run(["sr"], {"lq": lqs[0][None].numpy()})
+    assert given.min() == 0 and given.max() == 1
 
 
 @pytest.mark.parametrize("kind", DEFAULT)
 def test_a_file_that_gives_another_image_is_refused(kind, lqs, tmp_path, monkeypatch):
     generator = CompactNet(2, 3, features=4, convs=1).eval()
-    monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: generator(lq) + 2e-5)
+    ends = (0, 1) if kind == "onnx" else (-9, 9)  # an ONNX graph clamps
+    monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: generator(lq).clamp(*ends) + 2e-5)
     with pytest.raises(ValueError, match=r"^a\.\w+: loaded again it differs by 0\.0051\d* levels on a photograph"):
         write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
     monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: generator(lq) * float("nan"))
@@ -164,3 +182,16 @@ def test_other_networks_go_to_ncnn_by_pnnx(lqs, tmp_path, monkeypatch):
 
 
 TINY_DAT = {"embed_dim": 32, "depth": [2], "num_heads": [2], "split_size": [4, 4], "upsampler": "pixelshuffledirect"}
+
+
+class Scaled(nn.Module):
+    """One without `write_graph`, which torch traces."""
+
+    scale, channels = 1, 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, lq: torch.Tensor) -> torch.Tensor:
+        return self.conv(lq)

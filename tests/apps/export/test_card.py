@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from wildsr.apps.export.bundle import Written
+from wildsr.apps.export.bundle import Written, write_file
 from wildsr.apps.export.card import SIDE, degrade_photographs, draw_comparison, format_card, format_scores
 from wildsr.apps.export.origin import Origin
 from wildsr.data import sample_photographs
+from wildsr.images import to_float, to_pil
 from wildsr.networks import CompactNet, RRDBNet
 
 FACTS = {"licence": "not stated", "source": "a|b.ckpt", "weights_sha256": "ab12"}
 FILES = [Written(Path("mine.pth"), 0.0, 2_500_000, "cd34"), Written(Path("mine.onnx"), 0.00012, 1500, "ef56")]
 
 
-def test_the_exported_row_of_the_scores_is_bold():
-    table = format_scores({"bicubic": {"psnr_y": 22.444, "ssim_y": 0.6288}, "gan stage": {"niqe": 8.97}}, "gan stage")
-    assert table.splitlines() == [
-        "|  | PSNR-Y | SSIM-Y | NIQE |",
+def test_the_best_of_each_metric_is_bold_also_where_it_is_bicubic():
+    scores = {
+        "bicubic": {"psnr_y": 22.444, "ssim_y": 0.6288, "niqe": 11.2, "hard/psnr_y": 19.0},
+        "gan stage": {"psnr_y": 22.1, "ssim_y": 0.6301, "niqe": 8.97},
+    }
+    assert format_scores(scores, "gan stage").splitlines() == [
+        "|  | PSNR-Y ↑ (dB) | SSIM-Y ↑ | NIQE ↓ |",
         "| --- | --- | --- | --- |",
-        "| bicubic | 22.44 | 0.6288 | - |",
-        "| **gan stage** | **-** | **-** | **8.97** |",
+        "| bicubic | **22.44** | 0.6288 | 11.20 |",
+        "| gan stage (this network) | 22.10 | **0.6301** | **8.97** |",
     ]
+
+
+def test_what_was_not_measured_is_a_dash_and_nothing_alone_is_best():
+    table = format_scores({"bicubic": {"psnr_y": 22.444}, "gan stage": {"niqe": 8.97}}, "gan stage")
+    assert table.splitlines()[2:] == ["| bicubic | 22.44 | - |", "| gan stage (this network) | - | 8.97 |"]
+
+
+def test_a_hub_reads_what_the_network_started_from_unless_it_is_a_file_of_the_user():
+    released = Origin(FACTS, start="realesrgan-x4plus", start_licence="BSD-3-Clause", images_from="12 of the folder p")
+    text = format_card("mine", CompactNet(2, 3, 4, 1), released, FILES)
+    assert 'base_model: "realesrgan-x4plus"' in text.split("---")[1]
+    assert "| started from | realesrgan-x4plus; licence: BSD-3-Clause |" in text
+    assert "| training images | 12 of the folder p |" in text
+    other = Origin(FACTS, start="mine.pth", start_licence="not stated", degradation="scale: 2\n")
+    text = format_card("mine", CompactNet(2, 3, 4, 1), other, FILES)
+    assert "base_model" not in text and "```yaml\nscale: 2\n```" in text
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_programs_of_a_card_run_as_they_stand_and_agree_with_the_network(channels, tmp_path, monkeypatch):
+    for module in ("spandrel", "onnxruntime"):
+        pytest.importorskip(module)
+    torch.manual_seed(0)
+    generator = RRDBNet(4, channels, features=4, blocks=1, growth=32).eval()
+    files = [write_file(generator, tmp_path / f"my net.{kind}", {}, []) for kind in ("safetensors", "onnx")]
+    photograph = Image.fromarray(sample_photographs(["coffee.png"])[0][:, :20, :31].permute(1, 2, 0).numpy())
+    photograph.save(tmp_path / "photo.jpg")
+    with Image.open(tmp_path / "photo.jpg") as image:
+        read = np.atleast_3d(np.asarray(image.convert({1: "L", 3: "RGB"}[channels])))
+    with torch.inference_mode():
+        wanted = to_pil(generator(to_float(torch.from_numpy(read.transpose(2, 0, 1).copy()))[None])[0].clamp(0, 1))
+    text = format_card("my net", generator, Origin(FACTS), files)
+    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(programs) == 2
+    monkeypatch.chdir(tmp_path)
+    for program in programs:
+        exec(compile(program, "card", "exec"), {})
+        with Image.open("large.png") as large:
+            assert (large.size, large.mode) == ((124, 80), wanted.mode)
+            assert np.abs(np.asarray(large, dtype=int) - np.asarray(wanted, dtype=int)).max() <= 1
+        Path("large.png").unlink()
 
 
 def test_a_card_tells_what_is_known_and_says_what_is_not():

@@ -134,3 +134,45 @@ def test_a_digest_belongs_to_the_weights_whatever_file_they_are_in(tmp_path):
     with torch.no_grad():
         other.body[0].bias[0] += 1e-3
     assert weights_digest(other.state_dict()) != digest
+
+
+TRAINED = """
+generator: {weights: START}
+degradation: {_target_: wildsr.degradation.DegradationSpec, scale: 4, first: {jpeg: {quality: [30, 95]}}}
+data: {paired_share: SHARE, train: {root: ROOT, names: null}}
+"""
+
+
+def trained(stage, photographs, start="null", share="0.0"):
+    text = TRAINED.replace("START", start).replace("SHARE", share).replace("ROOT", str(photographs))
+    (stage / "config.yaml").write_text(text)
+    return found(stage / "generator.safetensors")
+
+
+def test_what_a_run_started_from_is_told_with_its_licence_and_without_this_machine_s_folders(stage, photographs):
+    assert (trained(stage, photographs).start, trained(stage, photographs).start_licence) == (
+        "random weights",
+        "none needed",
+    )
+    released = trained(stage, photographs, "realesr-animevideov3")
+    assert (released.start, released.start_licence) == ("realesr-animevideov3", "BSD-3-Clause")
+    save_generator(network(), stage / "own.safetensors", {"licence": "CC0-1.0"})
+    own = trained(stage, photographs, str(stage / "own.safetensors"))
+    assert (own.start, own.start_licence) == ("own.safetensors", "CC0-1.0")
+    assert trained(stage, photographs, "/gone/own.pth").start_licence == "not stated"
+
+
+def test_training_images_and_degradation_are_told(stage, photographs):
+    given = trained(stage, photographs)
+    assert given.images_from == f"4 of the folder {photographs.name}"
+    assert given.degradation == "scale: 4\nfirst:\n  jpeg:\n    quality: [30, 95]\n"
+    mixed = trained(stage, photographs, share="0.25")
+    assert mixed.images_from.endswith("; 25% of the samples are pairs of real LQ and HQ") and mixed.degradation
+    assert trained(stage, photographs, share="1.0").degradation == ""
+
+
+def test_the_evaluated_images_are_counted(stage, photographs):
+    rows = ["set,picture,version,method,psnr_y,recipe", "main,a,0,gan stage,20,", "main,a,1,gan stage,21,"]
+    rows += ["main,a,0,bicubic,19,", "hard,a,0,gan stage,18,"]
+    (stage.parent / "images.csv").write_text("\n".join(rows))
+    assert found(stage / "generator.safetensors").images == 2

@@ -35,7 +35,7 @@ def serve(weights: Sequence[str], folder: Path, host: str, port: int) -> int:
         UserError: gradio is not installed, or the port is taken.
     """
     try:
-        from wildsr.apps.demo.page import THEME, build_page
+        from wildsr.apps.demo.page import CSS, THEME, build_page
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
@@ -51,7 +51,7 @@ def serve(weights: Sequence[str], folder: Path, host: str, port: int) -> int:
     page = build_page(weights, folder).queue(max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, quiet=True, show_error=True, prevent_thread_lock=True,
-        theme=THEME, max_file_size=LARGEST_FILE, footer_links=[], run_history=False, enable_monitoring=False,
+        theme=THEME, css=CSS, max_file_size=LARGEST_FILE, footer_links=[], run_history=False, enable_monitoring=False,
         mcp_server=False, pwa=False, ssr_mode=False,
     )  # fmt: skip
     print(f"http://{host}:{port}    Ctrl-C ends it", flush=True)

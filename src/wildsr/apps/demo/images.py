@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image
+from rich.filesize import decimal
 
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.apps.upscale.blending import blend
@@ -25,11 +27,12 @@ PART = 768  # pixels a side from the middle of an image to degrade
 
 
 class Pair(NamedTuple):
-    """Two images of one size, to slide between, and the result's file."""
+    """Two images of one size, to slide between, the result's file, and a line about it."""
 
     before: Image.Image
     after: Image.Image
     file: Path
+    about: str
 
 
 def restore(
@@ -66,11 +69,17 @@ def restore(
         finished += pixels
         done(finished / total)
 
+    begin = time.monotonic()
     large = enlarge(upscaler, image, fitting_tile(upscaler, image, options, device), options, count)
+    seconds = time.monotonic() - begin
     file = folder / f"{source.stem}_x{upscaler.scale}.png"
     file.write_bytes(encode_picture(large, "PNG"))
     after = _shown(large)
-    return Pair(_shown(image).resize(after.size, Image.Resampling.LANCZOS), after, file)
+    before = _shown(image).resize(after.size, Image.Resampling.LANCZOS)
+    sides = [f"{size[-1]} × {size[-2]}" for size in (image.colour.shape, large.colour.shape)]
+    place = "GPU" if device.type == "cuda" else "CPU"
+    about = f"{sides[0]} → {sides[1]} pixels (×{upscaler.scale}) in {seconds:.1f} s on the {place}"
+    return Pair(before, after, file, f"{about}; PNG of {decimal(file.stat().st_size)}")
 
 
 def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
@@ -85,7 +94,9 @@ def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
     file = folder / f"{source.stem}_lq.png"
     lq.save(file)
     before = to_pil(hq)
-    return Pair(before, lq.resize(before.size, Image.Resampling.NEAREST), file)
+    about = f"{before.width} × {before.height} → {lq.width} × {lq.height} pixels (÷{recipe.scale})"
+    about += f"; PNG of {decimal(file.stat().st_size)}; shown enlarged without smoothing"
+    return Pair(before, lq.resize(before.size, Image.Resampling.NEAREST), file, about)
 
 
 @lru_cache(maxsize=2)

@@ -53,6 +53,7 @@ class RunEvaluation:
         own_metrics: of a user's own, by name.
         objective: the validation metric that a search looks at, such as val/psnr_y.
         write_report: called with the folder, at last; returns the page.
+        publish: called with what a new evaluation found; see `WandbPublisher`.
 
     Raises:
         ConfigError: the objective is none.
@@ -73,12 +74,13 @@ class RunEvaluation:
         own_metrics: Mapping[str, Metric] | None = None,
         build_generator: Callable[[], nn.Module] | None = None,
         all_stages: Sequence[str] = (),
+        publish: Callable[..., None] | None = None,
     ) -> None:
         self.metric = objective_of(objective, metrics, will_evaluate=compare and bool(sets))
         self.sets, self.run, self.name, self.scale = sets, Path(run), name, scale
         self.stages, self.metrics, self.start, self.compare = list(stages), list(metrics), start, compare
         self.all_stages = list(all_stages) or self.stages
-        self.write_report, self.build_generator = write_report, build_generator
+        self.write_report, self.build_generator, self.publish = write_report, build_generator, publish
         self.own = {name: metric for name, metric in (own_metrics or {}).items() if name in self.metrics}
         self.displays = own_displays(self.own)
 
@@ -88,15 +90,18 @@ class RunEvaluation:
         Returns the objective's value, if there is one.
         """
         scores: Scores = {}
+        is_new = fresh or not (self.run / SCORES).is_file()
         if self.compare and self.sets:
-            if fresh or not (self.run / SCORES).is_file():
+            if is_new:
                 self.evaluate()
             scores = read_scores(self.run / SCORES)
             self.show(scores)
-        if self.write_report is not None:
-            page = self.write_report(self.run)
-            if not self.metric:  # a search says at its end where its best run is
-                log.info("report:   %s", page)
+        report = None if self.write_report is None else self.write_report(self.run)
+        if report is not None and not self.metric:  # a search says at its end where its best run is
+            log.info("report:   %s", report)
+        row = stage_row(self.stages[-1])
+        if self.publish is not None and is_new and row in scores:
+            self.publish(self.run, self.stages[-1], row, scores, self.displays, report)
         return finite_score(scores, stage_row(self.stages[-1]), self.metric) if self.metric else None
 
     def evaluate(self) -> None:

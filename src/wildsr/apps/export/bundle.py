@@ -83,6 +83,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
     for lq in lqs:
         with torch.inference_mode():
             wanted = generator(lq[None])
+            wanted = wanted.clamp(0, 1) if name.startswith("onnx") else wanted  # as the graph does
             given = again(lq[None])
         if name == "ncnn" and not hasattr(generator, "write_graph"):  # what is inside of the padding, not clamped
             given = given.clamp(0, 1)
@@ -106,7 +107,7 @@ def _write(generator: nn.Module, name: str, file: Path, metadata: Mapping[str, s
         write_whole(file, lambda stream: stream.write(model.param.encode()))
         write_whole(file.with_suffix(".bin"), lambda stream: stream.write(model.bin))
     elif name in ("onnx", "onnx_fp16"):
-        content = to_onnx(generator, metadata)
+        content = to_onnx(generator, metadata, clamp=True)
         content = to_half(content) if name == "onnx_fp16" else content
         write_whole(file, lambda stream: stream.write(content))
     else:

@@ -16,19 +16,28 @@ from PIL import Image
 from rich.filesize import decimal
 from torch import Tensor, nn
 
+from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.export.bundle import Written, describe
 from wildsr.apps.export.origin import NO_LICENCE, Origin
+from wildsr.apps.export.snippets import onnx_snippet, spandrel_snippet
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError
+from wildsr.networks.released import GENERATORS
 from wildsr.networks.tiling import check_channels
-from wildsr.scores import Scores, mean_text
+from wildsr.scores import Scores
 
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
-SHOWN_METRICS = {"psnr_y": ("PSNR-Y", 2), "ssim_y": ("SSIM-Y", 4), "niqe": ("NIQE", 2)}
+SHOWN_METRICS = {"PSNR-Y": "PSNR-Y ↑ (dB)", "SSIM-Y": "SSIM-Y ↑", "NIQE": "NIQE ↓"}  # label -> head
+# The last three are those of Real-ESRGAN's authors (paper, section 4.4).
+LIMITATIONS = """- It draws what is plausible, not what was there: no evidence, no measurement, no diagnosis.
+- Faces, text and regular patterns come out wrong most visibly.
+- Straight lines, as of buildings, may come out twisted where the input is aliased.
+- Training against a discriminator leaves artefacts in some images.
+- Degradations other than those it was trained on stay, or are amplified."""
 
 
 class Shown(NamedTuple):
@@ -90,9 +99,8 @@ def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence
     sizes = f" of {sizes}" if sizes else ""
     numbers = sum(parameter.numel() for parameter in generator.parameters())
     licence = origin.facts["licence"]
-    head = [] if licence == NO_LICENCE else [f"license: {json.dumps(licence)}"]
     parts = [
-        "\n".join(["---", *head, "pipeline_tag: image-to-image", "tags: [super-resolution, real-esrgan]", "---"]),
+        _front_matter(origin),
         f"# {_plain(name)}",
         f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']}{sizes}; "
         f"{numbers:,} parameters. Licence: {_plain(licence)}.",
@@ -101,9 +109,20 @@ def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence
         f"## Files\n\n{_files(files)}",
         f"## Use\n\n{_use(generator, files)}",
         f"## Scores\n\n{_scores(origin)}",
+        f"## Training\n\n{_training(origin)}",
+        f"## Limitations\n\n{LIMITATIONS}",
         f"## Where it comes from\n\n{_facts(origin)}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(origin: Origin) -> str:
+    """Return what a hub of models reads."""
+    licence = origin.facts["licence"]
+    lines = [] if licence == NO_LICENCE else [f"license: {json.dumps(licence)}"]
+    if origin.start in GENERATORS:  # of a file nobody else knows the name
+        lines.append(f"base_model: {json.dumps(origin.start)}")
+    return "\n".join(["---", *lines, "pipeline_tag: image-to-image", "tags: [super-resolution, real-esrgan]", "---"])
 
 
 def _files(files: Sequence[Written]) -> str:
@@ -115,18 +134,17 @@ def _files(files: Sequence[Written]) -> str:
 
 def _use(generator: nn.Module, files: Sequence[Written]) -> str:
     names = {made.file.suffix: made.file.name for made in files}
-    weights = names.get(".safetensors") or names.get(".pth")
+    weights, channels = names.get(".safetensors") or names.get(".pth"), int(generator.channels)  # type: ignore[arg-type]
     parts = []
     if weights:
         parts.append(f'```sh\nwildsr upscale photo.jpg -o large.png --weights "{weights}"\n```')
     if weights and getattr(generator, "is_read_by_spandrel", False):
-        call = f"model = spandrel.ModelLoader().load_from_file({weights!r})"
-        parts.append(f"```python\nimport spandrel\n{call}  # (B, C, H, W) float32 in [0, 1]\n```")
+        parts.append(f"With spandrel (`pip install spandrel`):\n\n{spandrel_snippet(weights, channels)}")
     if ".onnx" in names:
-        shape = f"({'B' if getattr(generator, 'takes_batches', True) else 1}, {generator.channels}, H, W)"
+        batches = "images and batches" if getattr(generator, "takes_batches", True) else "single images"
         parts.append(
-            f"```python\nimport onnxruntime\nsession = onnxruntime.InferenceSession({names['.onnx']!r})\n"
-            f'(sr,) = session.run(["sr"], {{"lq": lq}})  # {shape} float32 in [0, 1], of any size\n```'
+            f"With onnxruntime (`pip install onnxruntime`); {batches} of any size, the output is in [0, 1]:"
+            f"\n\n{onnx_snippet(names['.onnx'], channels)}"
         )
     return "\n\n".join(parts)
 
@@ -134,19 +152,37 @@ def _use(generator: nn.Module, files: Sequence[Written]) -> str:
 def _scores(origin: Origin) -> str:
     if not origin.scores:
         return f"None: {origin.remark}."
+    counted = f" of {origin.images} degraded images" if origin.images else ""
     return (
-        f"{format_scores(origin.scores, origin.row)}\n\nMeans over the run's held-out photographs, degraded. "
-        "PSNR-Y (dB) and SSIM-Y: higher is closer to the original. NIQE: lower looks more natural."
+        f"{format_scores(origin.scores, origin.row)}\n\nMeans{counted}, made from photographs held out of the "
+        "training. The best of a column is bold. PSNR-Y and SSIM-Y say how close a result is to the original, NIQE how "
+        "natural it looks."
     )
 
 
 def format_scores(scores: Scores, row: str) -> str:
-    """Write the closing table of a run in Markdown, one row in bold."""
+    """Write the closing table of a run in Markdown: the best of each metric in bold, one row marked as the network."""
+    table = tables_of([TableRow(name, [values]) for name, values in scores.items()])[0]
+    columns = [place for place, (label, _) in enumerate(table.heads) if label in SHOWN_METRICS]
     rows = []
-    for name, values in scores.items():
-        cells = [mean_text(values, key, digits) for key, (_, digits) in SHOWN_METRICS.items()]
-        rows.append([f"**{text}**" if name == row else text for text in (_plain(name), *cells)])
-    return _table(["", *(head for head, _ in SHOWN_METRICS.values())], rows)
+    for method, cells in table.rows:
+        texts = [f"**{cells[place].text}**" if cells[place].best else cells[place].text or "-" for place in columns]
+        rows.append([_plain(method.label) + (" (this network)" if method.label == row else ""), *texts])
+    return _table(["", *(SHOWN_METRICS[table.heads[place][0]] for place in columns)], rows)
+
+
+def _training(origin: Origin) -> str:
+    if not origin.start:
+        return f"Not known: {origin.remark or 'the configuration does not tell'}."
+    rows = [["started from", f"{_plain(origin.start)}; licence: {_plain(origin.start_licence)}"]]
+    rows += [["training images", _plain(origin.images_from)]] if origin.images_from else []
+    text = _table(["", ""], rows)
+    if not origin.degradation:
+        return text
+    folded = (
+        f"<details><summary>The degradation of its inputs</summary>\n\n```yaml\n{origin.degradation}```\n\n</details>"
+    )
+    return f"{text}\n\n{folded}"
 
 
 def _facts(origin: Origin) -> str:

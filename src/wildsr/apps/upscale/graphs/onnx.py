@@ -27,8 +27,11 @@ SIZES = [(1, 64, 64), (2, 37, 45)]  # B, H, W: the traced one, and odd sides
 SAME = 1e-4  # a fortieth of an 8-bit level: float32 sums in another order
 
 
-def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> bytes:
+def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None, clamp: bool = False) -> bytes:
     """Convert a generator: input LQ (B, C, H, W), output SR (B, C, s H, s W), float32. Weights keep their names.
+
+    With `clamp` the graph's last node limits SR to [0, 1], for programs that turn it into bytes without a look: there
+    -0.01 wraps to 253, a coloured dot.
 
     A network that has `write_graph` is written by it and is right for every size; any other is traced by torch, and
     is to be compared with the network (`differs`): what it computes from an image's sides in Python becomes constant.
@@ -41,6 +44,8 @@ def to_onnx(generator: nn.Module, metadata: Mapping[str, str] | None = None) -> 
     except ImportError:
         raise UserError("the ONNX form needs onnx, which is not installed; pip install onnx") from None
     model = _written(generator) if hasattr(generator, "write_graph") else onnx.load_from_string(_traced(generator))
+    if clamp:
+        _clamp(model)
     onnx.helper.set_model_props(model, dict(metadata or {}))
     content: bytes = model.SerializeToString()
     return content
@@ -82,6 +87,19 @@ def differs(generator: nn.Module, run: Callable[[Tensor], Tensor], same: float =
         if given.shape != wanted.shape or not (given - wanted).abs().max() < same:
             return f"gives another result for {batch} of {width} x {height} pixels"
     return ""
+
+
+def _clamp(model: ModelProto) -> None:
+    """Put a Clip to [0, 1] behind the node that gives SR."""
+    from onnx import helper, numpy_helper
+
+    raw, graph = f"{SR}_unclamped", model.graph
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [raw if name == SR else name for name in names]
+    ends = {f"{SR}_least": 0.0, f"{SR}_most": 1.0}
+    graph.initializer.extend(numpy_helper.from_array(np.array(end, np.float32), name) for name, end in ends.items())
+    graph.node.append(helper.make_node("Clip", [raw, *ends], [SR], "clamp"))
 
 
 def _written(generator: nn.Module) -> ModelProto:
