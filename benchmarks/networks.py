@@ -89,7 +89,8 @@ def try_network(name: str, folder: Path, formats: Sequence[str] = tuple(ENDINGS)
         try:
             found[column] = work()
         except Exception as error:  # whatever it is: the table tells it
-            found[column] = f"no: {first_line(error)[:150] or type(error).__name__}"
+            words = re.sub(r"\S*/(?=[\w.]+$|[\w.]+:)", "", first_line(error))  # the folder is a temporary one
+            found[column] = f"no: {words[:150] or type(error).__name__}"
 
     def trains() -> str:
         run([*words(name, root, 2), "evaluate=null"], folder / "run")
