@@ -86,7 +86,7 @@ class SpandrelNet(nn.Module):
         Raises:
             ValueError: the architecture does not have them.
         """
-        options = dict(self.model.hyperparameters)  # type: ignore[arg-type]
+        options = dict(self.model.hyperparameters)
         return _checked(type(self.model), self.architecture, scale, channels, options)
 
     def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -165,7 +165,7 @@ def _classes() -> dict[str, type[nn.Module]]:
         raise UserError(f"networks by their architecture need spandrel; pip install {SPANDREL}") from None
     found: dict[str, type[nn.Module]] = {}
     for support in spandrel.MAIN_REGISTRY.architectures():
-        made = typing.get_args(type(support.architecture).__orig_bases__[0])[0]  # type: ignore[attr-defined]
+        made = typing.get_args(type(support.architecture).__orig_bases__[0])[0]
         several = typing.get_args(made)
         found |= {kind.__name__: kind for kind in several} if several else {support.architecture.id: made}
     return dict(sorted(found.items()))

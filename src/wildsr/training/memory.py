@@ -30,7 +30,7 @@ def checkpoint_activations(network: nn.Module) -> None:
     body = getattr(network, "body", None)
     if not isinstance(body, nn.Sequential):
         for block in blocks_of(network) or [network]:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
         return
     segments = list(body)
     if not any(True for block in body for _ in block.children()):

@@ -69,7 +69,7 @@ def write_bundle(
     metadata = describe(generator) | origin.facts
     with Progress(console=message_console(), transient=True, disable=not has_bars()) as progress:
         task = progress.add_task("", total=len(weights) + 1)
-        files = []
+        files: list[Written] = []
         for name in weights:
             progress.update(task, description=f"{name}: writing and comparing")
             if name.endswith(".bin"):  # written and compared with its .param

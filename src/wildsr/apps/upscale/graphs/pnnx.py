@@ -51,7 +51,7 @@ def by_pnnx(generator: nn.Module) -> NcnnModel:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what becomes constant shows when the result is compared
                 inside = getattr(generator, "model", generator)
-                torch.jit.trace(inside, torch.zeros(1, channels, 64, 64), check_trace=False).save(traced)  # type: ignore[no-untyped-call]
+                torch.jit.trace(inside, torch.zeros(1, channels, 64, 64), check_trace=False).save(traced)
         except Exception as error:  # of any type: the network's own code runs
             raise UserError(f"{name}: cannot be traced ({first_line(error)[:200] or type(error).__name__})") from error
         shapes = [f"inputshape{n}=[1,{channels},{sides}]" for n, sides in zip(("", 2), SIDES, strict=True)]
@@ -65,7 +65,7 @@ def by_pnnx(generator: nn.Module) -> NcnnModel:
         if done.returncode or not param.is_file():
             raise UserError(f"{name}: pnnx cannot convert it")
         model = NcnnModel(_renamed(param.read_text()), numbers.read_bytes())
-        command = [sys.executable, "-c", TRIAL, param, numbers, str(channels)]
+        command = [sys.executable, "-c", TRIAL, str(param), str(numbers), str(channels)]
         if subprocess.run(command, capture_output=True).returncode:
             raise UserError(f"{name}: ncnn cannot run what pnnx makes of it")
         return model
