@@ -25,7 +25,15 @@ CHANGING = [
     "degradation", "kernels", "sharpen", "generator", "discriminator", "loss", "optimizer", "schedule", "ablation"
 ]  # fmt: skip
 TINY = ["generator=tiny", "discriminator.network.features=4"]
-OPTIONS = [(group, option) for group in CHANGING for option in groups()[group]]
+# What wants a file or a name of its own has tests of its own: networks of spandrel and from files, pools of recipes.
+WANTING = {
+    ("generator", "spandrel"),
+    ("generator", "from_file"),
+    ("discriminator", "from_file"),
+    ("degradation", "matched"),
+}
+OPTIONS = [(group, option) for group in CHANGING for option in groups()[group] if (group, option) not in WANTING]
+SPANDREL = ("span", "realplksr", "omnisr", "dat_light")  # some of their parameters have no part in the result
 
 
 @pytest.fixture(scope="session")
@@ -194,4 +202,5 @@ def test_every_option_trains_twenty_iterations(train, group, option, features, t
     psnr, gan = (load_file(tmp_path / stage / "generator.safetensors") for stage in ("psnr", "gan"))
     assert all(torch.isfinite(tensor).all() for tensor in gan.values())
     trained = [name for name in psnr if name.endswith((".weight", ".bias"))]
-    assert trained and not any(torch.equal(psnr[name], gan[name]) for name in trained)
+    same = [name for name in trained if torch.equal(psnr[name], gan[name])]
+    assert len(same) < len(trained) if option in SPANDREL else not same
