@@ -11,7 +11,7 @@ from torch import distributed, multiprocessing
 
 from wildsr.apps.evaluate.closing import finite_score
 from wildsr.apps.evaluate.evaluator import ImageScores, means
-from wildsr.apps.evaluate.results import mean_rows, table_of_sets
+from wildsr.apps.evaluate.results import mean_rows, sets_lines
 from wildsr.apps.evaluate.tables import TableRow, score_lines, tables_of
 from wildsr.metrics import PSNR
 from wildsr.scores import finite_mean, mean_row, mean_text, read_scores, write_scores
@@ -52,7 +52,7 @@ def test_one_black_pair_decides_no_mean_of_a_set_and_is_counted_in_its_tables():
     assert mean_rows(SCORES)[0] == {"set": "main", "images": 2, "method": "bicubic", **found["bicubic"]}
     console = Console(width=120, record=True, file=io.StringIO())
     (table,) = tables_of([TableRow(method, [row]) for method, row in found.items()])
-    console.print(score_lines(table, ""), table_of_sets(mean_rows(SCORES), ""))
+    console.print(score_lines(table, ""), sets_lines(mean_rows(SCORES), ""))
     text = console.export_text()
     assert text.count("20.00 (1 left out)") == text.count("9.00 (1 left out)") == 2
 

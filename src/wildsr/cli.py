@@ -17,14 +17,14 @@ VERBS = {
     "train": "train an upscaler: wildsr train experiment=quickstart; any choice and any value is one word more",
     "upscale": "enlarge a picture, or a folder of pictures, with a released or a trained network",
     "preview": "see what the degradation does: versions of a photograph, step by step, its kernels, its statistics",
-    "degrade": "make a synthetic set of pairs out of a folder of pictures, with the recipe of each",
-    "evaluate": "judge networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
+    "degrade": "make a synthetic dataset of pairs out of a folder of images, with the recipe of each",
+    "evaluate": "score networks beside bicubic on any number of sets: PSNR, SSIM, NIQE and more, in a table",
     "export": "write a generator for others: .safetensors, .pth, .onnx, each compared with it, and a model card",
-    "doctor": "look before a long run: pictures, disk, memory, speed and the time to its end, weights, loggers",
-    "report": "a run's page of figures, pictures and curves anew, or several runs side by side",
+    "doctor": "look before a long run: images, disk, memory, speed and the time to its end, weights, loggers",
+    "report": "a run's page of scores, images and curves anew, or several runs side by side",
     "dashboard": "lay out a dashboard of the curves and panels on wandb",
-    "demo": "a page on this machine: upscale a picture, or degrade one by hand and copy the recipe",
-    "prepare": "bring a published data set, or pictures of your own, and cut them into sub-images to train on",
+    "demo": "a page on this machine: upscale an image, or degrade one by hand and copy the recipe",
+    "prepare": "bring a published dataset, or images of your own, and cut them into sub-images to train on",
 }
 
 

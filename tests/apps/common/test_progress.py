@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from wildsr.apps.common import progress as bars
-from wildsr.apps.common.logs import QUIET, show_messages
+from wildsr.apps.common.logs import QUIET, USUAL, show_messages
+from wildsr.cli import main
 
 
 @pytest.mark.parametrize("seconds", [0, 2])
@@ -27,11 +28,20 @@ def test_what_a_bar_says_is_logged_as_loud_as_it_begins(capsys):
         assert capsys.readouterr().err == wanted
 
 
-def test_no_bar_is_shown_quietly_or_where_rich_cannot_draw_one(monkeypatch):
-    with show_messages():
-        assert bars.has_bars()
-        monkeypatch.setattr(bars.message_console(), "is_jupyter", True)
-        assert not bars.has_bars()
-    monkeypatch.undo()
-    with show_messages(QUIET):
-        assert not bars.has_bars()
+def test_a_bar_is_shown_on_a_terminal_alone_and_not_quietly(monkeypatch):
+    console = bars.message_console()
+    for is_terminal, is_jupyter, level, wanted in (
+        (True, False, USUAL, True),
+        (True, False, QUIET, False),
+        (True, True, USUAL, False),
+        (False, False, USUAL, False),
+    ):
+        monkeypatch.setattr(type(console), "is_terminal", is_terminal)
+        monkeypatch.setattr(console, "is_jupyter", is_jupyter)
+        with show_messages(level):
+            assert bars.has_bars() == wanted
+
+
+def test_a_command_whose_messages_go_to_a_file_leaves_no_empty_lines_there(photographs, tmp_path, capsys):
+    assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 0
+    assert capsys.readouterr().err == ""

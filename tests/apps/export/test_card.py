@@ -14,7 +14,7 @@ from wildsr.data import sample_photographs
 from wildsr.networks import CompactNet, RRDBNet
 
 FACTS = {"licence": "not stated", "source": "a|b.ckpt", "weights_sha256": "ab12"}
-FILES = [Written(Path("mine.pth"), 0.0, 2_500_000, "cd34"), Written(Path("mine.onnx"), 0.00012, 1, "ef56")]
+FILES = [Written(Path("mine.pth"), 0.0, 2_500_000, "cd34"), Written(Path("mine.onnx"), 0.00012, 1500, "ef56")]
 
 
 def test_the_exported_row_of_the_scores_is_bold():
@@ -31,7 +31,7 @@ def test_a_card_tells_what_is_known_and_says_what_is_not():
     text = format_card("mine", CompactNet(2, 3, 4, 1), Origin(FACTS, remark="the run has not been evaluated"), FILES)
     assert "x2: CompactNet of 4 features, 1 convolutions; 712 parameters. Licence: not stated." in text
     assert "| `mine.pth` | 2.5 MB | 0.0000 | `cd34` |" in text
-    assert "| `mine.onnx` | 0.0 MB | 0.0001 | `ef56` |" in text
+    assert "| `mine.onnx` | 1.5 kB | 0.0001 | `ef56` |" in text
     assert "None: the run has not been evaluated." in text
     assert "| checkpoint | a\\|b.ckpt |" in text
     assert "(<mine.png>)" in text

@@ -29,7 +29,8 @@ def test_a_bundle_is_whole(weights, tmp_path, photographs, capsys):
     assert main([*call, "--licence", "CC0-1.0"]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == NAMES
     said = capsys.readouterr().out
-    assert "mine.pth: 0.0 MB, equal to the checkpoint\n" in said
+    size = (tmp_path / "out" / "mine.pth").stat().st_size
+    assert 1000 < size < 10_000 and f"mine.pth: {size / 1000:.1f} kB, equal to the checkpoint\n" in said
     assert f"{tmp_path / 'out' / 'mine.md'}: the model card, with mine.png\n" in said
     text = (tmp_path / "out" / "mine.md").read_text()
     assert 'license: "CC0-1.0"' in text

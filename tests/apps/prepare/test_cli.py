@@ -71,6 +71,13 @@ def test_a_folder_is_cut_counted_and_a_second_run_has_nothing_to_do(photos, tmp_
     assert state(tmp_path / "out") == before
 
 
+def test_squares_overlap_by_half_of_any_size(photos, tmp_path, capsys):
+    words = ["--size", "16", "--scales", "none", "--workers", "1"]
+    assert main(["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), *words]) == 0
+    # 40 x 30: columns at 0, 8, 16, 24, rows at 0, 8, 14.
+    assert f"{4 * 4 * 3} sub-images of 16 x 16" in capsys.readouterr().out
+
+
 def test_held_out_images_stay_whole_and_out_of_training_for_ever(photos, tmp_path, capsys):
     words = ["prepare", "folder", str(photos), "-o", str(tmp_path / "out"), "--val", "2", *SMALL]
     assert main(words) == 0

@@ -16,8 +16,12 @@ MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU
 
 
 def has_bars() -> bool:
-    """Return whether bars are shown: neither under --quiet, nor in Jupyter, where rich's bars want ipywidgets."""
-    return not (is_quiet() or message_console().is_jupyter)
+    """Return whether bars are shown: on a terminal alone, and not under --quiet.
+
+    rich's bars want ipywidgets in Jupyter, and leave lines in a file that say nothing.
+    """
+    console = message_console()
+    return console.is_terminal and not (is_quiet() or console.is_jupyter)
 
 
 class Bar:

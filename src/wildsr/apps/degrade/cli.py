@@ -54,10 +54,10 @@ def main(words: Sequence[str]) -> int:
     tasks = list(read_tasks(given) if given.replay else draw_tasks(given))
     recipes = given.recipes or given.output / "recipes.jsonl"
     targets = [given.output / Path(task.file).with_suffix(".png") for task in tasks]
-    refuse_clashes([*targets, recipes], given.overwrite)
     refuse_inputs([*targets, recipes], [given.folder / task.file for task in tasks], "--output or --recipes")
     if given.output.resolve() == given.folder.resolve():
         raise UserError(f"{given.output} is the folder of the HQ files; wanted another --output")
+    refuse_clashes([*targets, recipes], given.overwrite)
     done = []
     bar = track(tasks, "degrading", console=message_console(), transient=True, disable=not has_bars())
     try:

@@ -99,6 +99,6 @@ def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, 
 
 def _shown(image: Picture) -> Image.Image:
     """Return the colours of an image, RGB, reduced to SHOWN pixels a side."""
-    image = to_pil(image.colour).convert("RGB")
-    image.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
-    return image
+    shown = to_pil(image.colour).convert("RGB")
+    shown.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+    return shown

@@ -29,7 +29,7 @@ from wildsr.apps.evaluate.results import (
     STRATA,
     mean_rows,
     read_displays,
-    table_of_sets,
+    sets_lines,
     write_displays,
     write_results,
 )
@@ -137,7 +137,7 @@ def show(given: argparse.Namespace, found: Sequence[ImageScores], failed: int, t
     if found:
         border = "as many border pixels as the scale" if given.border is None else f"{given.border} border pixels"
         displays = read_displays(given.output)
-        Console().print(table_of_sets(mean_rows(found), f"means over the images, {border} left out", displays))
+        Console().print(sets_lines(mean_rows(found), f"means over the images, {border} left out", displays))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")

@@ -1,4 +1,4 @@
-"""The sets that `wildsr evaluate` is asked for, in words: NAME=LQ, NAME=LQ:HQ, NAME=synthetic:HQ, photos, hard."""
+"""The sets of `wildsr evaluate`, as words name them: NAME=LQ, NAME=LQ:HQ, NAME=synthetic:HQ, photos, hard."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SYNTHETIC = "synthetic"
 class UnpairedError(UserError):
     """Folders of LQ and HQ whose files do not pair: `faults` has a line for each."""
 
-    def __init__(self, faults: list[str], pairs: int, asked: EvalSet) -> None:
-        super().__init__(f"{asked.name}: {len(faults)} of {pairs} do not pair; nothing was evaluated")
+    def __init__(self, faults: list[str], pairs: int, name: str) -> None:
+        super().__init__(f"{name}: {len(faults)} of {pairs} do not pair; nothing was evaluated")
         self.faults = faults
 
 
 @dataclass(frozen=True)
 class EvalSet:
-    """A set as it was asked for.
+    """A set as the command line names it.
 
     Args:
         name: of the set.
@@ -66,7 +66,7 @@ class EvalSet:
             scale: of a set that has none of its own: all but the paired ones.
             recipes: versions of each image of a synthetic set, and of photos; None: 1, and 4 for photos.
             lq_ending, hq_ending: of the files' names in a paired set, as `paired_folders` takes them.
-            channels: 1 judges grey images, 3 RGB.
+            channels: of the images, 1 (grey) or 3 (RGB).
 
         Raises:
             ValueError: a folder is missing or empty, or its files do not pair (UnpairedError).
@@ -102,7 +102,7 @@ class EvalSet:
         looked = [found[name] for name in found if name in ratios or name not in pairs]
         faults = [fault for pair in looked if (fault := pair_fault(*pair, scale))]
         if faults:
-            raise UnpairedError(faults, len(found), self)
+            raise UnpairedError(faults, len(found), self.name)
         return PairedFiles(pairs, scale, replace=False)
 
 

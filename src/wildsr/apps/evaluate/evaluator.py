@@ -6,6 +6,7 @@ Shapes: C = 1 or 3, H W image, h = H // scale. Images are float32 in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -58,8 +59,9 @@ def evaluate(
     found = []
     for name, images in sets.items():
         evaluator = Evaluator(name, images, methods, metrics, border, device, windows, own)
-        bar = {"transient": True, "console": message_console(), "disable": not has_bars()}
-        for index in track(range(len(images)), f"evaluating {name}", **bar):
+        numbers = range(len(images))
+        bar = partial(track, transient=True, console=message_console(), disable=not has_bars())
+        for index in bar(numbers, f"evaluating {name}"):
             found += evaluator.evaluate(index)
     return found
 

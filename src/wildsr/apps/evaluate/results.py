@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -124,14 +125,13 @@ def _image_scores(row: dict[str, str]) -> ImageScores:
     return ImageScores(row["set"], row["picture"], int(row["version"]), row["method"], scores, recipe)
 
 
-def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str, displays: Displays = METRICS) -> Table:
+def sets_lines(rows: Sequence[Mapping[str, Any]], title: str, displays: Displays = METRICS) -> Group:
     """Lay out the rows of `mean_rows` for the terminal: sets and their metrics down, methods across."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     means = {(row["set"], row["method"]): row for row in rows}
     metrics = metric_names(name for row in rows for name in row if name not in ("set", "images", "method"))
     shown = {name: display_of(name, displays) for name in metrics}
-    table = Table(title=title, title_justify="left", caption_justify="left")
-    table.caption = "; ".join(f"{one.label}: {one.meaning}" for one in shown.values() if one.meaning)
+    table = Table()
     for head in ("set", "images", "", *methods):
         table.add_column(Text(head), justify="left" if head in ("set", "") else "right", overflow="fold")
     for name, images in dict.fromkeys((row["set"], str(row["images"])) for row in rows):
@@ -141,4 +141,5 @@ def table_of_sets(rows: Sequence[Mapping[str, Any]], title: str, displays: Displ
             texts = [mean_text(means.get((name, method), {}), metric, display.digits) for method in methods]
             head = (name, images) if place == 0 else ("", "")
             table.add_row(*head, display.label, *texts, end_section=place == len(own) - 1)
-    return table
+    meanings = "; ".join(f"{one.label}: {one.meaning}" for one in shown.values() if one.meaning)
+    return Group(Text(title), table, Text(meanings))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from rich.filesize import decimal
 from torch import Tensor, nn
 
 from wildsr.apps.export.bundle import Written, describe
@@ -106,10 +107,7 @@ def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence
 
 
 def _files(files: Sequence[Written]) -> str:
-    rows = [
-        [f"`{made.file.name}`", f"{made.size / 1e6:.1f} MB", f"{made.difference:.4f}", f"`{made.sha256}`"]
-        for made in files
-    ]
+    rows = [[f"`{made.file.name}`", decimal(made.size), f"{made.difference:.4f}", f"`{made.sha256}`"] for made in files]
     head = ["file", "size", "differs at most", "SHA-256"]
     note = "Each was loaded again and compared with the checkpoint on photographs; differences are in 8-bit levels."
     return f"{_table(head, rows)}\n\n{note}"

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.filesize import decimal
 from rich.progress import Progress
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ def main(words: Sequence[str]) -> int:
             (Path(beside) / file).replace(folder / file)
     for made in files:
         same = "equal to the checkpoint" if made.difference == 0 else f"{made.difference:.4f} levels off at most"
-        print(f"{folder / made.file.name}: {made.size / 1e6:.1f} MB, {same}")
+        print(f"{folder / made.file.name}: {decimal(made.size)}, {same}")
     print(f"{folder / names[-1]}: the model card, with {names[-2]}")
     return 0
 

@@ -1,1 +1,1 @@
-"""Bringing data sets and cutting them into sub-images: what `wildsr prepare` does."""
+"""Bringing datasets and cutting them into sub-images: what `wildsr prepare` does."""

@@ -1,4 +1,4 @@
-"""`wildsr prepare`: a data set, published or one's own, made ready to train on."""
+"""`wildsr prepare`: a dataset, published or one's own, made ready to train on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from wildsr.apps.prepare.preparation import Preparation
 from wildsr.apps.prepare.published import prepare_published
 from wildsr.apps.prepare.sources import DF2K_SCALES, SETS
 
-DESCRIPTION = """Bring a data set and cut it into sub-images to train on.
+STEP = 200  # the released one, half of 400; written down for uncut images too
+
+DESCRIPTION = """Bring a dataset and cut it into sub-images to train on.
 
   wildsr prepare df2k_ost     DIV2K, Flickr2K and OutdoorSceneTraining, what the released networks saw; then:
                               python train.py experiment=real_esrgan_plus
@@ -83,14 +85,14 @@ def main(words: Sequence[str]) -> int:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the call, with every default filled in; a wrong one ends with exit code 2."""
     parser = Parser("prepare", DESCRIPTION)
-    parser.add_argument("set", choices=[*SETS, "folder"], help="which data set; folder: images of your own")
+    parser.add_argument("set", choices=[*SETS, "folder"], help="which dataset; folder: images of your own")
     parser.add_argument("folder", nargs="?", type=Path, help="the folder with your images")
     parser.add_argument("-o", "--output", type=Path, help="(default: data/SET)")
     parser.add_argument("--store", action="store_true", help="one file, OUTPUT/train.store, instead of PNG files")
     parser.add_argument(
         "--size", type=size, default=400, help="side of a sub-image in pixels, or whole: not cut (%(default)s)"
     )
-    parser.add_argument("--step", type=positive, default=200, help="pixels from one to the next (%(default)s)")
+    parser.add_argument("--step", type=positive, help="pixels from one to the next (half of --size)")
     parser.add_argument(
         "--scales", type=scales, metavar="LIST",
         help="smaller copies: factors below 1 and shortest edges in pixels, or none (0.75,0.5,1/3,400)",
@@ -99,6 +101,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=positive, default=cores(), help="processes (all cores: %(default)s)")
     parser.add_argument("--keep-archives", action="store_true", help="do not remove what was downloaded")
     given = parser.parse_args(words)
+    given.step = given.step or (STEP if given.size is None else max(given.size // 2, 1))
     if wrong := misuse(given):
         parser.error(wrong)
     if given.scales is None:

@@ -1,4 +1,4 @@
-"""The published data sets: where each archive lies, how it is checked, what of it is taken.
+"""The published datasets: where each archive lies, how it is checked, what of it is taken.
 
 Where an address is dead or not for programs, the archive is placed by hand: a file or folder whose name
 begins with the archive's stem is taken as it is, and nothing is fetched.
@@ -21,9 +21,9 @@ DF2K_SCALES = (Fraction(3, 4), Fraction(1, 2), Fraction(1, 3), Fraction(400))
 
 @dataclass(frozen=True)
 class Source:
-    """One archive of a data set."""
+    """One archive of a dataset."""
 
-    name: str  # of the data set
+    name: str  # of the dataset
     stem: str  # the archive's file name without its suffix
     images: int  # how many it is published to hold
     split: str = "train"  # train: its images are cut; val: they stay whole
@@ -56,7 +56,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest() if paths else ""
 
 
-# Addresses: the data set's own page, https://data.vision.ee.ethz.ch/cvl/DIV2K/. Lengths and digests: those by
+# Addresses: the dataset's own page, https://data.vision.ee.ethz.ch/cvl/DIV2K/. Lengths and digests: those by
 # which TensorFlow Datasets checks the same files (tensorflow_datasets/datasets/div2k/checksums.tsv).
 DIV2K_TRAIN = Source(
     "div2k",

@@ -120,8 +120,8 @@ def _panel(axes: Axes, key: str, values: Sequence[Any], draws: int) -> None:
 
 def enlarge(image: Tensor, width: int) -> Image.Image:
     """Enlarge (C, h, w) to `width` pixels, without smoothing."""
-    image = to_pil(image)
-    return image.resize((width, round(image.height * width / image.width)), Image.Resampling.NEAREST)
+    small = to_pil(image)
+    return small.resize((width, round(small.height * width / small.width)), Image.Resampling.NEAREST)
 
 
 def split_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
