@@ -53,6 +53,13 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         raise ConfigError(explain(error)) from error
 
 
+def chosen_options(overrides: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Return the option that overrides, which compose, choose of each of these groups."""
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        choices = compose("train", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    return {name: str(choices[name]) for name in names}
+
+
 def stage_config(cfg: DictConfig, name: str) -> DictConfig:
     """Return the configuration as the stage of that name sees it: `stage.name` and what follows from it."""
     own = cfg.copy()

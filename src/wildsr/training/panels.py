@@ -47,7 +47,7 @@ class Panels(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:
             return
-        panel = sheet([list(zip(row, TITLES, strict=False)) for row in self.rows])
+        panel = sheet([[(image, "") for image in row] for row in self.rows], heads=TITLES)
         self.rows = []
         save_picture(panel, self.folder / f"iteration_{module.iteration:07d}.png")
         show(trainer.loggers, panel, logged_step(trainer))

@@ -145,19 +145,19 @@ def test_large_text_in_a_png_is_no_fault(cfg, progress, tmp_path):
     info.add_text("workflow", "x" * 1_500_000, zip=True)
     with Image.open(tmp_path / "train" / "0.png") as image:
         image.save(tmp_path / "train" / "0.png", pnginfo=info)
-    assert spoilt(check_pictures(cfg(), False, progress)) == []
+    assert spoilt(check_images(cfg(), False, progress)) == []
 
 
 def test_files_of_other_formats_that_training_reads_are_counted(cfg, progress, tmp_path):
     for suffix in ("gif", "ppm", "tga", "jfif"):
         with Image.open(tmp_path / "train" / "0.png") as image:
             image.save(tmp_path / "train" / f"more.{suffix}", "JPEG" if suffix == "jfif" else None)
-    (first, *_) = check_pictures(cfg(), False, progress)
+    (first, *_) = check_images(cfg(), False, progress)
     assert "training 8, validation 2" in first.found
 
 
 def test_an_image_that_memory_has_no_room_for_is_named_with_size_and_limit(cfg, progress, tmp_path, monkeypatch):
     monkeypatch.setattr("wildsr.images.limits.ALWAYS", 1000)
     monkeypatch.setattr("wildsr.images.limits.free_ram", lambda: 64_000)
-    found = " ".join(found for _, found in spoilt(check_pictures(cfg(), False, progress)))
+    found = " ".join(found for _, found in spoilt(check_images(cfg(), False, progress)))
     assert "more than the 1,000 that the free memory has room for" in found
