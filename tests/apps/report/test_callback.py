@@ -8,7 +8,7 @@ import torch
 
 from wildsr.apps.evaluate.crops import read_crops
 from wildsr.apps.report import callback
-from wildsr.apps.report.callback import write_facts
+from wildsr.apps.report.callback import write_origin
 from wildsr.data import MixedSamples, PairedSamples, Photographs, Samples, paired_folders
 from wildsr.degradation import DegradationSpec
 from wildsr.images import read_image, to_float, to_uint8
@@ -88,7 +88,7 @@ def test_what_a_degradation_draws_is_told_of_photographs_and_not_of_pairs(pairs,
     synthetic = Samples(Photographs(pairs / "hq"), DegradationSpec(), 64, 32, 0)
     found = PairedSamples(paired_folders(pairs / "lq", pairs / "hq", 4), 64, 32, 0)
     for name, samples in (("a", synthetic), ("b", MixedSamples(found, synthetic, 0.5, 0)), ("c", found)):
-        write_facts(tmp_path / name, samples)
+        write_origin(tmp_path / name, samples)
     assert json.loads((tmp_path / "a" / "degradation.json").read_text())["draws"] == 2000
     assert (tmp_path / "a" / "degradation.json").read_bytes() == (tmp_path / "b" / "degradation.json").read_bytes()
     assert not (tmp_path / "c").exists()

@@ -30,7 +30,15 @@ from wildsr.apps.evaluate.results import (
     write_displays,
     write_results,
 )
-from wildsr.apps.evaluate.tables import TableRow, read_table, score_lines, strata_lines, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import (
+    TableRow,
+    method_label,
+    read_table,
+    score_lines,
+    strata_lines,
+    strata_tables,
+    tables_of,
+)
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
@@ -116,17 +124,19 @@ class RunEvaluation:
         found = evaluate(methods, self.sets, self.metrics, self.scale, device(), windows, self.own)
         windows.write_list()
         write_displays(self.displays, self.run)
-        write_results(found, self.sets, self.metrics, self.run, windows)
+        write_results(found, self.sets, self.metrics, self.run, windows, self.displays)
 
     def show(self, scores: Scores) -> None:
         """Print a table for each set, and say where the rest is."""
-        for table in tables_of([TableRow(method, [row]) for method, row in scores.items()], self.displays):
+        for table in tables_of(
+            [TableRow(method_label(method), [row]) for method, row in scores.items()], self.displays
+        ):
             what = "the held-out images" if table.set == MAIN else f"the set {table.set}"
             title = f"{self.name}: {what} ({self.scale} border pixels left out)"
             Console().print(score_lines(table, title))
         strata = strata_tables([row for row in read_table(self.run / STRATA) if row["set"] == MAIN], self.displays)
         if strata and strata[0].rows:
-            title = f"{self.name}: by what was done to the image, {strata[0].title}"
+            title = f"{self.name}: results by degradation, {strata[0].title}"
             Console().print(strata_lines(strata[0], title))
         if (self.run / STRATA).is_file():
             log.info("strata:   %s", self.run / STRATA)

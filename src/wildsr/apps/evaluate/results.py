@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
+from wildsr.apps.evaluate.panels import notes_of
 from wildsr.apps.evaluate.strata import by_stratum
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, read_json
 from wildsr.apps.evaluate.windows import Windows
@@ -50,9 +51,11 @@ def write_results(
     metrics: Sequence[str],
     folder: Path,
     windows: Windows,
+    displays: Displays = METRICS,
 ) -> None:
     """Write all files."""
-    write_rows([score_row(one, metrics) for one in found], folder / IMAGES)
+    rows = [score_row(one, metrics) for one in found]
+    write_rows(rows, folder / IMAGES)
     strata = [
         {"set": name, **row}
         for name, images in sets.items()
@@ -62,7 +65,7 @@ def write_results(
     if strata:
         write_rows(strata, folder / STRATA)
     if windows.crops:
-        save_picture(windows.comparison(), folder / COMPARISON)
+        save_picture(windows.comparison(notes_of(rows, displays)), folder / COMPARISON)
     write_scores(means(found), folder / SCORES)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from wildsr.checks import check_integer, check_number, check_type, checked_list, checked_number
 from wildsr.degradation import DegradationSpec
-from wildsr.degradation.drawn import drawn_values, in_words, varying
+from wildsr.degradation.drawn import drawn_values, in_words, number_label, varying
 from wildsr.images import first_line, write_whole
 from wildsr.io import UserError
 
@@ -42,6 +42,10 @@ class Histogram:
         shares = tuple(checked_number("shares", share, 0, 1) for share in checked_list("shares", self.shares))
         object.__setattr__(self, "shares", shares)
         object.__setattr__(self, "labels", tuple(map(str, checked_list("labels", self.labels))))
+
+    @property
+    def title(self) -> str:
+        return number_label(self.key)
 
     @property
     def by_value(self) -> bool:

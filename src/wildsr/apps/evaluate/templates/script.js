@@ -11,6 +11,8 @@ for (const panel of document.querySelectorAll("[data-panel]")) {
   const show = () => {
     choices.forEach((choice, side) => { layers[side].src = versions[choice.value].src; });
     const [left, right] = [...choices].map((choice) => choice.selectedOptions[0].textContent.trim());
+    slider.querySelector(".left").textContent = left;
+    slider.querySelector(".right").textContent = right;
     range.setAttribute("aria-label", `Border between ${left} on the left and ${right} on the right`);
   };
   range.addEventListener("input", cut);
