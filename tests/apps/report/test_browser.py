@@ -40,8 +40,8 @@ def opened(browser, page, **window):
 
 
 def compare_stages(tab):
-    """Show the psnr stage, dark, on the left, and the gan stage, bright, on the right."""
-    for number, label in enumerate(("psnr stage", "gan stage")):
+    """Show the PSNR stage, dark, on the left, and the GAN stage, bright, on the right."""
+    for number, label in enumerate(("PSNR stage", "GAN stage")):
         tab.run(
             f"""(() => {{
               const choice = document.querySelectorAll('select')[{number}];
@@ -79,7 +79,9 @@ def test_the_keyboard_moves_it_and_shows_where_it_is(browser, report):
     assert brightness(tab) == pytest.approx((51, 51), abs=2)
     assert tab.run("getComputedStyle(document.querySelector('.slider')).outlineStyle") == "solid"
     name = tab.run(f"document.querySelector('{SLIDER}').getAttribute('aria-label')")
-    assert name == "Border between psnr stage on the left and gan stage on the right"
+    assert name == "Border between PSNR stage on the left and GAN stage on the right"
+    halves = tab.run("[...document.querySelector('.slider').querySelectorAll('.half')].map((half) => half.textContent)")
+    assert halves == ["PSNR stage", "GAN stage"]
 
 
 def test_a_finger_moves_it(browser, report):
@@ -128,7 +130,7 @@ def test_pages_open_without_an_error_or_a_request_and_fit_the_window(
 def test_a_curve_can_be_read_under_the_pointer(browser, report):
     tab = opened(browser, report)
     x, y, width, height = tab.box("svg.chart-area")
-    tab.mouse("mouseMoved", x + width * 352 / 360, y + height / 2)
+    tab.mouse("mouseMoved", x + width * 344 / 360, y + height / 2)
     assert tab.run("document.querySelector('.chart output').textContent") == "8: 25.00"
 
 

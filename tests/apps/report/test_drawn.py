@@ -27,7 +27,7 @@ def test_what_is_drawn_can_be_read_back(tmp_path):
     grey = dict(zip(by_key["first.noise.grey"].labels, by_key["first.noise.grey"].shares, strict=True))
     assert abs(grey["grey"] - 0.4) < 0.1  # four standard deviations of 400 draws
     assert all(abs(sum(part.shares) - 1) < 1e-9 for part in drawn.histograms)
-    assert all(recipe.startswith("first: ") for recipe in drawn.recipes)
+    assert all(recipe.startswith("1st order: ") for recipe in drawn.recipes)
     assert read_drawn(tmp_path / "nowhere.json") is None
 
 
