@@ -41,7 +41,7 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(train, folder
     def look(*arguments, **options):
         text = write(*arguments, **options).read_text()
         states.append(
-            (re.search(r"Running: [^.]*\.", text)[0], text.count("data:image/png"), text.count("at iteration"))
+            (re.search(r"Running: [^.]*\.", text)[0], text.count("data:image/png"), text.count("<small>at iteration"))
         )
         return text
 

@@ -44,9 +44,10 @@ def test_the_difference_is_from_the_baselines_mean_and_has_its_sign():
     rows = [
         TableRow("bicubic", [{"psnr_y": 20.0}]), base, TableRow("b", [{"psnr_y": 22.25}], tone=1),
         TableRow("c", [{"psnr_y": 21.0}], tone=2), TableRow("d", [{}], tone=3),
+        TableRow("e", [{"psnr_y": 21.996}], tone=4),
     ]  # fmt: skip
     (table,) = tables_of(rows, baseline=base)
-    assert [cells[0].difference for _, cells in table.rows] == ["", "", "+0.25", "−1.00", ""]
+    assert [cells[0].difference for _, cells in table.rows] == ["", "", "+0.25", "−1.00", "", "±0.00"]
 
 
 def test_stages_are_called_as_papers_call_them():

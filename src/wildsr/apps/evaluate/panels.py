@@ -112,8 +112,9 @@ def notes_of(images: Sequence[Mapping[str, Any]], displays: Displays = METRICS) 
         names = metric_names(name for name in row if name not in IMAGE_COLUMNS)
         scores = [(display_of(name, displays), score) for name in names if (score := number(row[name])) is not None]
         if scores:
-            key = (row.get("set", ""), row.get("picture", ""), row.get("version", ""), row.get("method", ""))
+            version = str(row.get("version", ""))
+            where = (str(row.get("set", "")), str(row.get("picture", "")), version, str(row.get("method", "")))
             display, score = scores[0]
             text = f"{score:.{display.digits}f}"
-            notes[key] = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
+            notes[where] = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
     return notes

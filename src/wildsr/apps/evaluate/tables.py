@@ -162,9 +162,15 @@ def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay, baseline
         spread = f"{stdev(scores):.{display.digits}f}" if len(scores) > 1 else ""
         text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, display.digits)
         differs = row.tone is not None and row is not baseline and math.isfinite(mean - base)
-        difference = f"{mean - base:+.{display.digits}f}".replace("-", "−") if differs else ""
+        difference = signed(mean - base, display.digits) if differs else ""
         cells.append(Cell(text, spread, best is not None and mean == best, difference))
     return cells
+
+
+def signed(value: float, digits: int) -> str:
+    """Write a difference with its sign, and one that rounds to nothing with both."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if text.strip("+-0.") else f"±{text[1:]}"
 
 
 class StrataTable(NamedTuple):

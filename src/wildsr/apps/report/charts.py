@@ -20,9 +20,15 @@ from wildsr.training.datamodule import MAIN
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
 LOSSES, OTHERS = "Losses", "Further scalars"  # groups behind those of the validation sets
+AXES = {  # names of axes: a scalar's own, or of all that begin so
+    "grad_norm": "gradient norm",
+    "memory/peak_gb": "GB",
+    "speed/images_per_second": "images/s",
+    "speed/data_share": "share of the time",
+}
 APART = 13  # pixels between two lines of text
-WIDTH, WIDER = 1.6, 1.5  # pixels of the last curve, and how much wider each is that lies below: none hides another
-WIDER_AT_MOST = 3  # curves
+WIDTH, WIDER = 1.6, 2.4  # pixels of the last curve, and how much wider each is that lies below: none hides another
+WIDER_AT_MOST = 2  # curves
 
 
 class Line(NamedTuple):
@@ -138,7 +144,8 @@ def _titles(key: str, displays: Displays, contents: Contents) -> tuple[str, str,
         return set_title(set_name, contents.get(set_name)), display.label, display.meaning.removeprefix("dB, "), axis
     if group == "loss" and rest:
         return LOSSES, f"{' '.join(rest)} loss", "", "loss"
-    return OTHERS, key.replace("/", " "), "", rest[-1].replace("_", " ") if rest else key
+    title = key.replace("/", " ").replace("_", " ")
+    return OTHERS, title, "", AXES.get(key) or AXES.get(group) or (rest[-1] if rest else key).replace("_", " ")
 
 
 def chart(
