@@ -128,7 +128,7 @@ def test_two_results_of_one_name_are_refused_before_any_work(run, photographs, t
     (photographs / "a.jpg").write_bytes((photographs / "b.jpg").read_bytes())
     code, _, said = run(photographs, "-o", tmp_path / "out")
     assert (code, said.count("\n")) == (1, 1)
-    assert f"two pictures would both be written to {tmp_path / 'out' / 'a.png'}" in said
+    assert f"two images would both be written to {tmp_path / 'out' / 'a.png'}" in said
     assert not (tmp_path / "out").exists()
 
 
