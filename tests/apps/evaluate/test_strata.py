@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from wildsr.apps.evaluate.evaluator import ImageScores
+from wildsr.apps.evaluate.labels import stratum_label
 from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of
-from wildsr.apps.evaluate.tables import strata_lines, strata_tables, stratum_label
+from wildsr.apps.evaluate.tables import strata_lines, strata_tables
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
 

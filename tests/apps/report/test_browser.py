@@ -13,9 +13,9 @@ def brightness(tab):
     """Mean levels of the left and of the right half of the first slider, as they are seen."""
     x, y, width, height = tab.box(".slider")
     image = tab.screenshot((x, y, width, height))
-    # Without the border in the middle, and the rounded corners.
+    # Without the border in the middle, the labels above and the rounded corners.
     third = image.shape[1] // 3
-    return image[10:-10, 10:third].mean(), image[10:-10, -third:-10].mean()
+    return image[40:-10, 10:third].mean(), image[40:-10, -third:-10].mean()
 
 
 def place(tab):
@@ -74,6 +74,9 @@ def test_the_keyboard_moves_it_and_shows_where_it_is(browser, report):
         tab.press("ArrowRight")
     assert place(tab) == 53
     tab.press("Home")
+    assert tab.run("[...document.querySelector('.slider').querySelectorAll('.half')].map((half) => half.hidden)") == [
+        True, False,
+    ]  # fmt: skip
     assert brightness(tab) == pytest.approx((204, 204), abs=2)
     tab.press("End")
     assert brightness(tab) == pytest.approx((51, 51), abs=2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wildsr.apps.evaluate.crops import read_crops
-from wildsr.apps.evaluate.tables import SetContent
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report import callback
 from wildsr.apps.report.callback import write_origin
 from wildsr.apps.report.facts import read_facts

@@ -66,7 +66,7 @@ def test_the_baseline_comes_first_and_the_others_by_the_objective(make_run):
     assert [group.label for group in arranged(grouped(runs_of(lower)))] == ["nb", "na", "nc"]
 
 
-def test_groups_of_long_names_are_trials_with_their_jobs_numbers(make_run):
+def test_groups_of_long_names_are_trials_with_their_jobs_numbers(make_run, tmp_path):
     folders = [make_run(f"loss.pixel.weight={value},scale=4", [f"loss.pixel.weight={value}"]) for value in (1, 2)]
     groups = arranged(grouped(runs_of(folders)))
     assert [group.label for group in groups] == ["trial 0", "trial 1"]
@@ -74,6 +74,9 @@ def test_groups_of_long_names_are_trials_with_their_jobs_numbers(make_run):
     for folder, job in zip(folders, (7, 3), strict=True):
         write_facts(Facts("CPU", 1, 60.0, {}, 7, "0", job=job), folder / "psnr")
     assert [group.label for group in arranged(grouped(runs_of(folders)))] == ["trial 7", "trial 3"]
+    write_comparison(folders, tmp_path / "compare.html")
+    labels = re.findall(r'data-label="(.*?)"', (tmp_path / "compare.html").read_text())
+    assert set(labels) == {"trial 7", "trial 3"}  # what a curve is called under the pointer
 
 
 def test_images_of_other_inputs_are_not_shown_side_by_side(make_run):

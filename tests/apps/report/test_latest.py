@@ -2,17 +2,8 @@ import json
 
 import pytest
 
-from wildsr.apps.evaluate.tables import (
-    Cell,
-    SetContent,
-    TableRow,
-    contents_of,
-    method_label,
-    set_title,
-    strata_advice,
-    strata_tables,
-    tables_of,
-)
+from wildsr.apps.evaluate.labels import SetContent, contents_of, method_label, set_title
+from wildsr.apps.evaluate.tables import Cell, TableRow, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import read_run
 

@@ -8,7 +8,7 @@ import pytest
 
 from wildsr import io as files
 from wildsr.apps.evaluate import html as html_of
-from wildsr.apps.evaluate.tables import SetContent
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report import write_report
 from wildsr.apps.report.facts import Facts, write_facts
 
@@ -70,6 +70,13 @@ def test_the_header_says_what_the_run_was(make_run):
         "Best checkpoint gan/checkpoints/best.ckpt: PSNR-Y 25.12 at iteration 4",
     ):  # fmt: skip
         assert words in text, words
+
+
+def test_every_chart_names_both_axes(make_run):
+    charts = re.findall(r"<svg class=\"chart-area\".*?</svg>", write_report(make_run()).read_text(), re.DOTALL)
+    names = [re.search(r"rotate[^>]*>([^<]*)<", chart)[1] for chart in charts]
+    assert names == ["PSNR-Y (dB)", "PSNR-Y (dB)", "loss"]  # of the validation images, of the set hard, of training
+    assert all(">iteration</text>" in chart for chart in charts)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -20,6 +20,7 @@ from torchmetrics import Metric
 
 from wildsr.apps.evaluate.crops import CROPS, START
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.results import (
     COMPARISON,
     IMAGES,
@@ -30,15 +31,7 @@ from wildsr.apps.evaluate.results import (
     write_displays,
     write_results,
 )
-from wildsr.apps.evaluate.tables import (
-    TableRow,
-    method_label,
-    read_table,
-    score_lines,
-    strata_lines,
-    strata_tables,
-    tables_of,
-)
+from wildsr.apps.evaluate.tables import TableRow, read_table, score_lines, strata_lines, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wildsr.apps.evaluate.crops import Crop, crop_file
-from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, method_label, number
+from wildsr.apps.evaluate.labels import method_label
+from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
 from wildsr.images import read_image, to_pil
 from wildsr.metrics import METRICS, display_of, metric_names
 from wildsr.metrics.choice import Displays

@@ -14,6 +14,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from wildsr.apps.evaluate.labels import Contents, SetContent, method_label, set_title, stratum_label
 from wildsr.images import first_line
 from wildsr.io import UserError
 from wildsr.metrics import FEW, METRICS, MetricDisplay, display_of, metric_names
@@ -24,59 +25,8 @@ from wildsr.training.datamodule import MAIN
 # The columns of images.csv and of strata.csv that are no metric
 IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")
 STRATA_COLUMNS = ("set", "axis", "stratum", "images", "method")
-STAGES = {"psnr": "PSNR", "gan": "GAN"}  # as papers write them
 ENOUGH = 40  # images of a set: about ten of each of the four ranges of noise
-NAMED = 6  # images of a set so small that they name it
 LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
-
-
-def stage_title(stage: str) -> str:
-    """Return how a stage is called on pages: "PSNR stage"."""
-    return f"{STAGES.get(stage, stage)} stage"
-
-
-def method_label(method: str) -> str:
-    """Return how a method of a table is called on pages: stages by their title, others by their own name."""
-    stage = method.removesuffix(" stage")
-    return method if stage == method else stage_title(stage)
-
-
-class SetContent(NamedTuple):
-    """Content of a validation set: how many images, versions of each, and the names of a few."""
-
-    images: int
-    versions: int
-    names: Sequence[str] = ()
-
-    @property
-    def note(self) -> str:
-        """Return the number of images in words."""
-        images = f"{self.images} image{'' if self.images == 1 else 's'}"
-        return f"{images} × {self.versions} versions" if self.versions > 1 else images
-
-
-Contents = Mapping[str, SetContent]
-
-
-def contents_of(images: Sequence[Mapping[str, str]]) -> dict[str, SetContent]:
-    """Return what each validation set holds, by the rows of an images.csv."""
-    found = {}
-    for name in dict.fromkeys(row.get("set", "") for row in images):
-        rows = [row for row in images if row.get("set", "") == name]
-        pictures = list(dict.fromkeys(row.get("picture", "") for row in rows))
-        versions = len({row.get("version", "") for row in rows})
-        found[name] = SetContent(len(pictures), versions, pictures if len(pictures) <= NAMED else ())
-    return found
-
-
-def set_title(name: str, content: SetContent | None) -> str:
-    """Return what a set is called on pages: a small one by what is in it, unless that is only names of files."""
-    if name == MAIN:
-        return "Validation images"
-    if content is None or not content.names or any(Path(image).suffix for image in content.names):
-        return f"Set {name}"
-    words = ", ".join(content.names)
-    return f"{words[0].upper()}{words[1:]} ({name})"
 
 
 class TableRow(NamedTuple):
@@ -213,18 +163,6 @@ def _strata_table(rows: Sequence[Mapping[str, Any]], metric: str, display: Metri
         [(label, n, [texts.get(method, "") for method in methods]) for (label, n), texts in strata.items() if n >= FEW],
         ", ".join(f"{label}: {n}" for label, n in strata if n < FEW),
     )
-
-
-def stratum_label(axis: str, stratum: str) -> str:
-    """Return a stratum of a strata.csv in the words of the degradation."""
-    if axis == "blur":
-        return f"Kernel {stratum.replace('_', ' ')}"
-    if axis == "noise":
-        kind, _, span = stratum.partition(" ")
-        return f"{kind.title()} noise {'σ ' if kind == 'gaussian' else '×'}{span}"
-    if axis == "order":
-        return {"jpeg first": "Final JPEG before resize", "jpeg last": "Final JPEG after resize"}.get(stratum, stratum)
-    return f"Final JPEG {stratum}" if axis == "jpeg" else stratum
 
 
 def strata_advice(tables: Sequence[StrataTable], contents: Contents, option: str) -> str:

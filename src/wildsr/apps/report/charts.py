@@ -10,7 +10,7 @@ from typing import NamedTuple
 from matplotlib.ticker import MaxNLocator
 
 from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
-from wildsr.apps.evaluate.tables import Contents, set_title, stage_title
+from wildsr.apps.evaluate.labels import Contents, set_title, stage_title
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
 from wildsr.metrics import METRICS, display_of
@@ -102,14 +102,9 @@ def charts_of(
             [Tick(offset, stage_title(stage.name)) for offset, stage in offsets(runs[0][0])] if len(runs) == 1 else []
         )
         group, title, note, y_name = _titles(key, displays, contents or {})
-        found = chart(title, note, curves, references.get(key, {}), dividers)
-        groups.setdefault(group, []).append(replace(found, y_name=y_name))
-    return {
-        title: groups[title]
-        for title in sorted(
-            groups, key=lambda title: [LOSSES, OTHERS].index(title) if title in (LOSSES, OTHERS) else -1
-        )
-    }
+        drawn = chart(title, note, curves, references.get(key, {}), dividers)
+        groups.setdefault(group, []).append(replace(drawn, y_name=y_name))
+    return groups
 
 
 def offsets(run: Run) -> list[tuple[int, Stage]]:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
 from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.labels import stage_title
 from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
 from wildsr.apps.evaluate.results import stage_row
-from wildsr.apps.evaluate.tables import TableRow, stage_title, tables_of
+from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import Flat, changed, differing, telling, words
 from wildsr.apps.report.latest import latest_scores
@@ -55,7 +56,11 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     groups = arranged(grouped(runs))
     rows, contents = rows_of(groups), runs[0].contents
     objective = display_of(runs[0].objective[0].split("/")[-1], runs[0].displays).label
-    coloured = [(run, group.tone) for group in groups for run in group.runs]
+    coloured = [
+        (replace(run, name=group.label) if len(group.runs) == 1 else run, group.tone)
+        for group in groups
+        for run in group.runs
+    ]
     displays = {name: display for run in runs for name, display in run.displays.items()}
     text = render(
         "compare.html",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wildsr.apps.evaluate.tables import NAMED, SetContent
+from wildsr.apps.evaluate.labels import NAMED, SetContent
 from wildsr.checks import check_integer, check_number, check_type
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, write_whole

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.results import stage_row
-from wildsr.apps.evaluate.tables import TableRow, method_label
+from wildsr.apps.evaluate.tables import TableRow
 from wildsr.apps.report.runs import Run, Stage
 
 

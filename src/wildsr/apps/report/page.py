@@ -7,16 +7,10 @@ from pathlib import Path
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START
 from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.labels import set_title, stage_title
 from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
 from wildsr.apps.evaluate.results import stage_row
-from wildsr.apps.evaluate.tables import (
-    number,
-    set_title,
-    stage_title,
-    strata_advice,
-    strata_tables,
-    tables_of,
-)
+from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram

@@ -12,8 +12,9 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
+from wildsr.apps.evaluate.labels import SetContent, contents_of
 from wildsr.apps.evaluate.results import IMAGES, SCORES, STRATA, read_displays, start_row
-from wildsr.apps.evaluate.tables import SetContent, contents_of, number, read_json, read_table
+from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.apps.report.facts import Facts, read_facts
