@@ -92,6 +92,13 @@ def check_overrides(overrides: Sequence[str], config_name: str | None = "train")
         check_kind(override, before)
 
 
+def chosen_options(overrides: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Return the option that overrides, which compose, choose of each of these groups."""
+    with hydra_initialized():
+        choices = compose("train", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    return {name: str(choices[name]) for name in names}
+
+
 def stage_config(cfg: DictConfig, name: str) -> DictConfig:
     """Return the configuration as the stage of that name sees it: `stage.name` and what follows from it."""
     own = cfg.copy()

@@ -10,6 +10,38 @@ import numpy as np
 from wildsr.degradation.recipe import Recipe, values_of
 from wildsr.degradation.spec import DegradationSpec
 
+ORDERS = {"first": "1st order", "second": "2nd order"}  # every other order bears its own name
+NUMBERS = {  # what the operations of the package draw, and its unit, in the order in which pages show it
+    "order": "order of operations",
+    "blur.kind": "blur kernel",
+    "blur.size": "kernel size (px)",
+    "blur.sigma_x": "blur σ (px)",
+    "blur.sigma_y": "blur σ across (px)",
+    "blur.theta": "blur angle (rad)",
+    "blur.beta": "kernel shape β",
+    "blur.cutoff": "sinc cut-off (rad/px)",
+    "resize.factor": "resize factor (×)",
+    "resize.mode": "resize filter",
+    "noise.kind": "noise",
+    "noise.gaussian strength": "Gaussian noise σ (8-bit levels)",
+    "noise.poisson strength": "Poisson noise scale (×)",
+    "noise.grey": "noise channels",
+    "jpeg.quality": "JPEG quality",
+    "sinc.size": "sinc size (px)",
+    "sinc.cutoff": "sinc cut-off (rad/px)",
+}
+
+
+def order_label(order: str) -> str:
+    """Return an order as papers count it: "1st order", "2nd order", "final"."""
+    return ORDERS.get(order, order)
+
+
+def number_label(key: str) -> str:
+    """Return what a key of `drawn_values` stands for, with its unit and without its order."""
+    name = key.partition(".")[2]
+    return NUMBERS.get(name) or name.replace(".", " ").replace("_", " ")
+
 
 def drawn_values(spec: DegradationSpec, draws: int, seed: int) -> dict[str, list[Any]]:
     """Draw recipes and collect their values by name as `numbers_of` gives them, in the pipeline's order."""
@@ -21,8 +53,22 @@ def drawn_values(spec: DegradationSpec, draws: int, seed: int) -> dict[str, list
     for name, order in spec.orders.items():
         if len(order.arrangements) == 1:  # then it says only what took part
             found.pop(f"{name}.order", None)
-    orders = list(dict.fromkeys([*spec.orders, *(key.split(".")[0] for key in found)]))
-    return {key: found[key] for key in sorted(found, key=lambda key: (orders.index(key.split(".")[0]), key))}
+    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, list(found), spec))}
+
+
+def _place(key: str, keys: Sequence[str], spec: DegradationSpec) -> tuple[int, int, int, str]:
+    """Return a key that sorts by order, operation as declared, and number as in NUMBERS."""
+    order, _, name = key.partition(".")
+    orders = list(dict.fromkeys([*spec.orders, *(other.split(".")[0] for other in keys)]))
+    declared = [op.name for op in spec.orders[order].operations.values()] if order in spec.orders else []
+    operation, numbers = name.partition(".")[0], list(NUMBERS)
+    operations = ["order", *declared, operation]
+    return (
+        orders.index(order),
+        operations.index(operation),
+        numbers.index(name) if name in NUMBERS else len(numbers),
+        key,
+    )
 
 
 def varying(found: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
@@ -50,4 +96,4 @@ def in_words(recipe: Recipe) -> str:
     lines: dict[str, list[str]] = {}
     for step in recipe.steps:
         lines.setdefault(step.order, []).append(step.record.describe())
-    return "\n".join(f"{order}: {', '.join(words)}" for order, words in lines.items())
+    return "\n".join(f"{order_label(order)}: {', '.join(words)}" for order, words in lines.items())

@@ -1,4 +1,4 @@
-"""Pictures for people: labelled grids of images."""
+"""Labelled grids of images, for people to look at."""
 
 from __future__ import annotations
 
@@ -10,38 +10,57 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 GAP, TEXT, PAPER, INK = 8, 14, "white", (32, 32, 32)  # pixels, pixels, colours
+NAMES = 112  # pixels: the width of row names
 
 Cell = tuple[Image.Image, str]
 
 
-def sheet(rows: Sequence[Sequence[Cell]], title: str = "") -> Image.Image:
-    """Lay out rows of (picture, caption) cells, captions above, wrapped to the picture's width.
+def sheet(
+    rows: Sequence[Sequence[Cell]], title: str = "", heads: Sequence[str] = (), names: Sequence[str] = ()
+) -> Image.Image:
+    """Lay out rows of (image, caption) cells in one grid, each caption below its image, wrapped to its column.
 
-    Columns are as wide as their widest picture, rows as high as their highest. Returns an RGB picture.
+    Columns are as wide as their widest image, rows as high as their highest; all rows have the same room for captions.
+
+    Args:
+        title: above everything.
+        heads: of the columns, once above the first row.
+        names: of the rows, at the left.
+
+    Returns an RGB image.
 
     Raises:
         ValueError: there is no cell.
     """
     if not any(rows):
-        raise ValueError("a sheet of no pictures")
-    columns = max(len(row) for row in rows)
-    widths = [max(row[c][0].width for row in rows if c < len(row)) for c in range(columns)]
-    captions = [[wrap(text, width) for (_, text), width in zip(row, widths, strict=False)] for row in rows]
-    heads = [_height(max((text.count("\n") + 1 for text in row if text), default=0)) for row in captions]
-    bodies = [max(picture.height for picture, _ in row) for row in rows]
-    top = _height(wrap(title, sum(widths)).count("\n") + 1) if title else 0
-    size = (sum(widths) + GAP * (columns + 1), top + sum(heads) + sum(bodies) + GAP * (len(rows) + 1))
-    page = Image.new("RGB", size, PAPER)
+        raise ValueError("a sheet of no images")
+    widths = [max(row[c][0].width for row in rows if c < len(row)) for c in range(max(map(len, rows)))]
+    lefts = [GAP + (NAMES + GAP if names else 0)]
+    for width in widths:
+        lefts.append(lefts[-1] + width + GAP)
+    title = wrap(title, lefts[-1] - 2 * GAP) if title else ""
+    tops = [wrap(text, width) for text, width in zip(heads, widths, strict=False)]
+    captions = [
+        [wrap(text, width) if text else "" for (_, text), width in zip(row, widths, strict=False)] for row in rows
+    ]
+    heights = [max(image.height for image, _ in row) for row in rows]
+    foot = max(_height(text) for texts in captions for text in texts)
+    top = GAP + _height(title) + max(map(_height, tops), default=0)
+    page = Image.new("RGB", (lefts[-1], top + sum(heights) + (foot + GAP) * len(rows)), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.multiline_text((GAP, GAP // 2), wrap(title, sum(widths)), INK, _font())
-    y = GAP + top
-    for row, texts, head, body in zip(rows, captions, heads, bodies, strict=True):
-        x = GAP
-        for (picture, _), text, width in zip(row, texts, widths, strict=False):
-            draw.multiline_text((x, y), text, INK, _font(), spacing=4)
-            page.paste(picture.convert("RGB"), (x, y + head))
-            x += width + GAP
-        y += head + body + GAP
+
+    def write(left: int, y: int, text: str) -> None:
+        draw.multiline_text((left, y), text, INK, _font(), spacing=4)
+
+    write(GAP, GAP // 2, title)
+    for left, text in zip(lefts, tops, strict=False):
+        write(left, top - _height(text), text)
+    for number, (row, texts, height) in enumerate(zip(rows, captions, heights, strict=True)):
+        write(GAP, top, wrap(names[number], NAMES) if number < len(names) else "")
+        for left, (image, _), text in zip(lefts, row, texts, strict=False):
+            page.paste(image.convert("RGB"), (left, top))
+            write(left, top + image.height + 3, text)
+        top += height + foot + GAP
     return page
 
 
@@ -68,5 +87,5 @@ def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(package.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"), TEXT)
 
 
-def _height(lines: int) -> int:
-    return lines * (TEXT + 5) + (4 if lines else 0)
+def _height(text: str) -> int:
+    return (text.count("\n") + 1) * (TEXT + 5) + 4 if text else 0

@@ -54,11 +54,11 @@ class Panels(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:
             return
-        rows = [list(zip(row, TITLES, strict=False)) for row in self.rows]
+        rows = [[(image, "") for image in row] for row in self.rows]
         captions, self.rows, self.captions = self.captions, [], []
-        panel = sheet(rows)
+        panel = sheet(rows, heads=TITLES)
         save_picture(panel, self.folder / f"iteration_{module.iteration:07d}.png")
-        images = {text: sheet([row]) for text, row in zip(captions, rows, strict=True)}
+        images = {text: sheet([row], heads=TITLES) for text, row in zip(captions, rows, strict=True)}
         show(trainer.loggers, panel, images, module.iteration)
 
 

@@ -158,7 +158,7 @@ def test_the_scores_are_those_of_a_runs_closing_evaluation(run, pairs, weights):
     assert [score.recipe for score in made] == [score.recipe for score in wanted_scores]
     assert {row["set"] for row in rows(weights / "report" / "strata.csv")} == {"made"}
     assert len({row["method"] for row in rows(weights / "report" / "means.csv")}) == 2
-    assert image_size(weights / "report" / "comparison.png")[1] > 3 * 384
+    assert 4 * 192 < image_size(weights / "report" / "comparison.png")[1] <= 1600
 
 
 def test_tiles_do_not_show_in_the_scores(run, pairs, weights, monkeypatch):

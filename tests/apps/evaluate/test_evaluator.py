@@ -51,18 +51,29 @@ def test_means_are_named_by_set(sets, methods):
 
 
 def test_the_comparison_shows_each_set_and_no_original_where_there_is_none(sets, methods, tmp_path, monkeypatch):
-    rows = []
-    monkeypatch.setattr("wildsr.apps.evaluate.windows.sheet", rows.extend)
+    shown = {}
+    monkeypatch.setattr("wildsr.apps.evaluate.windows.sheet", lambda rows, **words: shown.update(words, rows=rows))
     windows = Windows(tmp_path, {"nearest": tmp_path / "nearest"}, sets, at_most=12)
     evaluate(methods, sets, ["niqe"], 4, CPU, windows)
-    windows.comparison()
-    real = ["bicubic", "nearest"]
-    # Four images of each set, one version of each.
-    assert [[caption for _, caption in row[1:]] for row in rows] == 8 * [[*real, "original"]] + 4 * [real]
-    assert [row[0][1] for row in rows[::4]] == ["input: main, a.png", "input: found, a", "input: phone, a.png"]
-    assert {image.size for row in rows for image, _ in row} == {(384, 320)}  # 192 x 160, twice as large
+    windows.comparison({("found", "a", "0", "nearest"): "21.00 dB"})
+    assert shown["heads"] == ["LQ", "bicubic", "nearest", "HQ"]
+    assert shown["names"][::4] == ["a.png", "a (found)", "a.png (phone)"]  # four images of each set
+    assert [caption for _, caption in shown["rows"][4]] == ["", "", "21.00 dB", ""]
+    sizes = [[image.size for image, _ in row] for row in shown["rows"]]
+    assert sizes == 8 * [4 * [(192, 160)]] + 4 * [[*3 * [(192, 160)], (1, 1)]]  # real photographs have no HQ
     pair = shown_pair(sets["phone"][0], CPU)
     assert pair.hq is None and pair.lq.shape == (1, 3, 40, 48)
+
+
+@pytest.mark.parametrize("count", [1, 4, 9, 20])
+def test_the_comparison_is_at_most_1600_pixels_wide(photographs, tmp_path, count):
+    images = {"main": validation_set(4, hq=photographs, recipes=2)}
+    methods = {f"method {number}": bicubic(4) for number in range(count)}
+    windows = Windows(tmp_path, {name: tmp_path / name for name in methods}, images, at_most=2)
+    evaluate(methods, images, ["niqe"], 4, CPU, windows)
+    page = windows.comparison({})
+    assert page.width <= 1600
+    assert [panel.title for panel in windows.panels({})] == ["a.png", "b.jpg"]  # different images, not versions of one
 
 
 def test_the_window_of_the_comparison_is_where_the_detail_is():

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from wildsr.apps.evaluate.evaluator import ImageScores
+from wildsr.apps.evaluate.labels import stratum_label
 from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of
 from wildsr.apps.evaluate.tables import strata_tables
 from wildsr.apps.evaluate.terminal import strata_lines
@@ -74,10 +75,18 @@ def test_a_stratum_too_small_says_how_many_images_it_has():
     console.print(strata_lines(table, "test"))
     text = " ".join(console.export_text().split())
     for row in rows:
-        stratum = row["stratum"].replace("_", " ")
-        label = f"blur {stratum}" if row["axis"] == "blur" else stratum
+        label = stratum_label(row["axis"], row["stratum"])
         assert (f"{label}: {row['images']}" in text) == (row["images"] < 5)
         assert (f" {label} {row['images']} " in f" {text} ") == (row["images"] >= 5)
+
+
+def test_strata_bear_the_words_of_the_degradation():
+    given = [("blur", "plateau_iso"), ("noise", "gaussian 1 to 15.5"), ("noise", "poisson 0.05 to 1.52"),
+             ("jpeg", "quality 30 to 51"), ("order", "jpeg first"), ("mine", "odd_one")]  # fmt: skip
+    assert [stratum_label(*one) for one in given] == [
+        "Kernel plateau iso", "Gaussian noise σ 1 to 15.5", "Poisson noise ×0.05 to 1.52",
+        "Final JPEG quality 30 to 51", "Final JPEG before resize", "odd_one",
+    ]  # fmt: skip
 
 
 def test_what_a_degradation_leaves_out_has_no_stratum():

@@ -59,7 +59,7 @@ def test_images_are_counted_with_their_versions():
 
 
 def test_a_method_that_is_nowhere_above_bicubic_is_said_to_be_below():
-    better = "the gan stage is below bicubic on validation: PSNR-Y 24.00 against 26.61, SSIM-Y 0.7000 against 0.7117"
+    better = "the GAN stage is below bicubic on validation: PSNR-Y 24.00 against 26.61, SSIM-Y 0.7000 against 0.7117"
     assert list(shortfalls(SCORES, ["bicubic"], "gan stage")) == [better]  # NIQE rewards noise
     assert list(shortfalls(SCORES, ["bicubic"], "psnr stage")) == []
     scores = {"bicubic": {"niqe": 8.0}, "gan stage": {"niqe": 9.0}}
@@ -82,7 +82,7 @@ def test_a_run_that_did_not_help_says_so_before_its_paths_which_a_shell_takes(ev
     with caplog.at_level(logging.INFO, "wildsr"):
         evaluation().show(SCORES)
     assert capsys.readouterr().out.splitlines()[0].startswith("it's / loss.adversarial.weight=0.2184 · validation, ")
-    assert caplog.messages[0].startswith("the gan stage is below bicubic on validation: ")
+    assert caplog.messages[0].startswith("the GAN stage is below bicubic on validation: ")
     assert caplog.messages[-1].startswith("next:     '/my tools/wildsr' upscale YOUR_IMAGE -o OUT.png --weights '/")
 
 

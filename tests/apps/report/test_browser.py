@@ -13,9 +13,9 @@ def brightness(tab):
     """Mean levels of the left and of the right half of the first slider, as they are seen."""
     x, y, width, height = tab.box(".slider")
     image = tab.screenshot((x, y, width, height))
-    # Without the border in the middle, and the rounded corners.
+    # Without the border in the middle, the labels above and the rounded corners.
     third = image.shape[1] // 3
-    return image[10:-10, 10:third].mean(), image[10:-10, -third:-10].mean()
+    return image[40:-10, 10:third].mean(), image[40:-10, -third:-10].mean()
 
 
 def place(tab):
@@ -40,8 +40,8 @@ def opened(browser, page, **window):
 
 
 def compare_stages(tab):
-    """Show the psnr stage, dark, on the left, and the gan stage, bright, on the right."""
-    for number, label in enumerate(("psnr stage", "gan stage")):
+    """Show the PSNR stage, dark, on the left, and the GAN stage, bright, on the right."""
+    for number, label in enumerate(("PSNR stage", "GAN stage")):
         tab.run(
             f"""(() => {{
               const choice = document.querySelectorAll('select')[{number}];
@@ -74,12 +74,17 @@ def test_the_keyboard_moves_it_and_shows_where_it_is(browser, report):
         tab.press("ArrowRight")
     assert place(tab) == 53
     tab.press("Home")
+    assert tab.run("[...document.querySelector('.slider').querySelectorAll('.half')].map((half) => half.hidden)") == [
+        True, False,
+    ]  # fmt: skip
     assert brightness(tab) == pytest.approx((204, 204), abs=2)
     tab.press("End")
     assert brightness(tab) == pytest.approx((51, 51), abs=2)
     assert tab.run("getComputedStyle(document.querySelector('.slider')).outlineStyle") == "solid"
     name = tab.run(f"document.querySelector('{SLIDER}').getAttribute('aria-label')")
-    assert name == "Border between psnr stage on the left and gan stage on the right"
+    assert name == "Border between PSNR stage on the left and GAN stage on the right"
+    halves = tab.run("[...document.querySelector('.slider').querySelectorAll('.half')].map((half) => half.textContent)")
+    assert halves == ["PSNR stage", "GAN stage"]
 
 
 def test_a_finger_moves_it(browser, report):
@@ -128,7 +133,7 @@ def test_pages_open_without_an_error_or_a_request_and_fit_the_window(
 def test_a_curve_can_be_read_under_the_pointer(browser, report):
     tab = opened(browser, report)
     x, y, width, height = tab.box("svg.chart-area")
-    tab.mouse("mouseMoved", x + width * 352 / 360, y + height / 2)
+    tab.mouse("mouseMoved", x + width * 344 / 360, y + height / 2)
     assert tab.run("document.querySelector('.chart output').textContent") == "8: 25.00"
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from wildsr.apps.evaluate.crops import read_crops
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report import callback
-from wildsr.apps.report.callback import write_facts
+from wildsr.apps.report.callback import write_origin
+from wildsr.apps.report.facts import read_facts
 from wildsr.data import MixedSamples, PairedSamples, Photographs, Samples, paired_folders
 from wildsr.degradation import DegradationSpec
 from wildsr.images import read_image, to_float, to_uint8
@@ -39,7 +41,7 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(train, folder
     def look(*arguments, **options):
         text = write(*arguments, **options).read_text()
         states.append(
-            (re.search(r"Running: [^.]*\.", text)[0], text.count("data:image/png"), text.count("at iteration"))
+            (re.search(r"Running: [^.]*\.", text)[0], text.count("data:image/png"), text.count("<small>at iteration"))
         )
         return text
 
@@ -50,14 +52,20 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(train, folder
     run = tmp_path / "run"
     train([*folders, *TINY, weights], run)
     assert [state for state, _, _ in states] == [
-        f"Running: {stage} stage, iteration {done} of 4." for stage in ("psnr", "gan") for done in (2, 4)
+        f"Running: {stage} stage, iteration {done} of 4." for stage in ("PSNR", "GAN") for done in (2, 4)
     ]
     # Five images: four with LQ, bicubic, HQ and one version a stage; one without HQ.
     assert [images for _, images, _ in states] == [4 * 4 + 3, 4 * 4 + 3, 4 * 5 + 4, 4 * 5 + 4]
     assert [stages for _, _, stages in states] == [1, 1, 2, 2]  # whose latest validation stands in the table
     text = (run / "report.html").read_text()
-    assert "Finished: psnr stage, 4 iterations, gan stage, 4 iterations." in text
+    assert "Finished: PSNR stage, 4 iterations, GAN stage, 4 iterations." in text
     assert text.count("data:image/png") == 4 * 6 + 5  # and the starting weights
+    facts = read_facts(run / "gan")
+    assert (facts.images, facts.job, facts.device) == (4, None, "CPU, 1 thread")
+    assert 0 < facts.seconds < 600
+    weights_of = load_generator(run / "gan" / "generator.safetensors").parameters()
+    assert facts.parameters["generator"] == sum(weight.numel() for weight in weights_of)
+    assert facts.sets["main"] == SetContent(4, 1, ["a.png", "b.jpg", "c.webp", "more/d.png"])
     assert f"report:   {run / 'report.html'}" in capsys.readouterr().out
     assert [crop.set for crop in read_crops(run)] == 4 * ["main"] + ["phone"]
     for crop in read_crops(run)[:4]:
@@ -88,7 +96,7 @@ def test_what_a_degradation_draws_is_told_of_photographs_and_not_of_pairs(pairs,
     synthetic = Samples(Photographs(pairs / "hq"), DegradationSpec(), 64, 32, 0)
     found = PairedSamples(paired_folders(pairs / "lq", pairs / "hq", 4), 64, 32, 0)
     for name, samples in (("a", synthetic), ("b", MixedSamples(found, synthetic, 0.5, 0)), ("c", found)):
-        write_facts(tmp_path / name, samples)
+        write_origin(tmp_path / name, samples)
     assert json.loads((tmp_path / "a" / "degradation.json").read_text())["draws"] == 2000
     assert (tmp_path / "a" / "degradation.json").read_bytes() == (tmp_path / "b" / "degradation.json").read_bytes()
     assert not (tmp_path / "c").exists()

@@ -5,7 +5,8 @@ import pytest
 
 from wildsr.apps.evaluate.tables import tables_of
 from wildsr.apps.report import find_runs, write_comparison
-from wildsr.apps.report.comparing import grouped, has_same_images, names_of, panels_of, rows_of
+from wildsr.apps.report.comparing import arranged, grouped, has_same_images, names_of, panels_of, rows_of, trials_of
+from wildsr.apps.report.facts import Facts, write_facts
 from wildsr.apps.report.runs import read_run
 
 
@@ -41,13 +42,41 @@ def test_the_page_says_what_differs_and_shows_each_run_on_the_same_crops(make_ru
     folders = [make_run("a", ["loss.pixel.weight=2"], 23.0), make_run("b", [], 24.0)]
     assert write_comparison(folders, tmp_path / "compare.html") == 2
     text = (tmp_path / "compare.html").read_text()
-    assert re.search(r"<code>loss.pixel.weight</code></th><td>2</td><td>1</td>", text)
-    assert text.count("<code>") == 1
+    cells = re.findall(r"<code>(.*?)</code>", text.replace("<wbr>", ""))
+    assert cells == ["loss.pixel.weight=1", "loss.pixel.weight=2"]  # of b, the baseline, and of a
     assert "One run each" in text
     groups = grouped(runs_of(folders))
     panel = panels_of(groups)[0]
     assert [version.label for version in panel.versions] == ["LQ", "bicubic", "a", "b", "HQ"]
     assert [version.file.parent.parent.parent.name for version in panel.versions] == ["a", "a", "a", "b", "a"]
+
+
+def test_the_baseline_comes_first_and_the_others_by_the_objective(make_run):
+    overrides = [["loss.pixel.weight=2"], [], ["loss.pixel.weight=3"], ["loss.pixel.weight=4"]]
+    folders = [
+        make_run(name, words, psnr) for name, words, psnr in zip("abcd", overrides, (23, 24, 26, 25), strict=True)
+    ]
+    groups = arranged(grouped(runs_of(folders)))
+    assert [(group.label, group.tone) for group in groups] == [("b", 0), ("c", 1), ("d", 2), ("a", 3)]
+    assert [trial.settings for trial in trials_of(groups)] == [
+        [("loss.pixel.weight", value)] for value in ("1", "3", "4", "2")
+    ]
+    lower = [make_run(f"n{name}", [*words, "callbacks.best.mode=min"], psnr)
+             for name, words, psnr in zip("abc", overrides[:3], (23, 24, 26), strict=True)]  # fmt: skip
+    assert [group.label for group in arranged(grouped(runs_of(lower)))] == ["nb", "na", "nc"]
+
+
+def test_groups_of_long_names_are_trials_with_their_jobs_numbers(make_run, tmp_path):
+    folders = [make_run(f"loss.pixel.weight={value},scale=4", [f"loss.pixel.weight={value}"]) for value in (1, 2)]
+    groups = arranged(grouped(runs_of(folders)))
+    assert [group.label for group in groups] == ["trial 0", "trial 1"]
+    assert trials_of(groups)[1].folders == ["loss.pixel.weight=2,scale=4"]
+    for folder, job in zip(folders, (7, 3), strict=True):
+        write_facts(Facts("CPU", 1, 60.0, {}, 7, "0", job=job), folder / "psnr")
+    assert [group.label for group in arranged(grouped(runs_of(folders)))] == ["trial 7", "trial 3"]
+    write_comparison(folders, tmp_path / "compare.html")
+    labels = re.findall(r'data-label="(.*?)"', (tmp_path / "compare.html").read_text())
+    assert set(labels) == {"trial 7", "trial 3"}  # what a curve is called under the pointer
 
 
 def test_images_of_other_inputs_are_not_shown_side_by_side(make_run):

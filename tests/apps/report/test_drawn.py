@@ -1,6 +1,6 @@
 import pytest
 
-from wildsr.apps.report.drawn import histogram, look_at, read_drawn, write_drawn
+from wildsr.apps.report.drawn import Histogram, histogram, look_at, read_drawn, write_drawn
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
 
@@ -27,8 +27,15 @@ def test_what_is_drawn_can_be_read_back(tmp_path):
     grey = dict(zip(by_key["first.noise.grey"].labels, by_key["first.noise.grey"].shares, strict=True))
     assert abs(grey["grey"] - 0.4) < 0.1  # four standard deviations of 400 draws
     assert all(abs(sum(part.shares) - 1) < 1e-9 for part in drawn.histograms)
-    assert all(recipe.startswith("first: ") for recipe in drawn.recipes)
+    assert all(recipe.startswith("1st order: ") for recipe in drawn.recipes)
     assert read_drawn(tmp_path / "nowhere.json") is None
+
+
+def test_histograms_bear_the_words_of_pages_and_those_of_earlier_runs_their_keys():
+    by_key = {part.key: (part.order, part.title) for part in look_at(DegradationSpec(), draws=50).histograms}
+    assert by_key["first.noise.gaussian strength"] == ("1st order", "Gaussian noise σ (8-bit levels)")
+    earlier = Histogram("first.noise.gaussian strength", 0.5, [1.0], ["1", "30"])
+    assert (earlier.order, earlier.title) == ("first", "noise gaussian strength")
 
 
 def test_a_degradation_without_chance_has_no_histogram():

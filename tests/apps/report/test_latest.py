@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from wildsr.apps.evaluate.tables import Cell, TableRow, strata_tables, tables_of
+from wildsr.apps.evaluate.labels import SetContent, contents_of, method_label, set_title
+from wildsr.apps.evaluate.tables import Cell, TableRow, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import read_run
 
@@ -24,9 +25,49 @@ def test_seeds_make_a_mean_and_a_sample_standard_deviation():
 def test_each_set_has_a_table_and_a_method_without_a_score_an_empty_cell():
     rows = [TableRow("bicubic", [{"phone/niqe": 9.0, "psnr_y": 20.0}]), TableRow("ours", [{"psnr_y": float("inf")}])]
     main, phone = tables_of(rows)
-    assert (main.title, phone.title) == ("Held-out images", "Set phone")
+    assert (main.title, phone.title) == ("Validation images", "Set phone")
     assert [cells[0].text for _, cells in main.rows] == ["20.00", "inf"]
     assert [cells[0].text for _, cells in phone.rows] == ["9.00", ""]
+
+
+def test_the_difference_is_from_the_baselines_mean_and_has_its_sign():
+    base = TableRow("a", [{"psnr_y": 21.0}, {"psnr_y": 23.0}], tone=0)
+    rows = [
+        TableRow("bicubic", [{"psnr_y": 20.0}]), base, TableRow("b", [{"psnr_y": 22.25}], tone=1),
+        TableRow("c", [{"psnr_y": 21.0}], tone=2), TableRow("d", [{}], tone=3),
+        TableRow("e", [{"psnr_y": 21.996}], tone=4),
+    ]  # fmt: skip
+    (table,) = tables_of(rows, baseline=base)
+    assert [cells[0].difference for _, cells in table.rows] == ["", "", "+0.25", "−1.00", "", "±0.00"]
+
+
+def test_stages_are_called_as_papers_call_them():
+    names = ("psnr stage", "gan stage", "third stage", "bicubic", "x.pth (start)")
+    assert [method_label(name) for name in names] == [
+        "PSNR stage", "GAN stage", "third stage", "bicubic", "x.pth (start)",
+    ]  # fmt: skip
+
+
+def test_a_small_set_is_called_by_what_is_in_it():
+    rows = [{"set": "hard", "picture": name, "version": "0", "method": "bicubic"} for name in ("page", "mesh")]
+    rows += [{"set": "main", "picture": "a.png", "version": version, "method": "bicubic"} for version in "012"]
+    rows += [{"set": "phone", "picture": "b.png", "version": "0", "method": "bicubic"}]
+    found = contents_of(rows)
+    assert [set_title(name, content) for name, content in found.items()] == [
+        "Page, mesh (hard)", "Validation images", "Set phone",
+    ]  # fmt: skip
+    assert [content.note for content in found.values()] == ["2 images", "1 image × 3 versions", "1 image"]
+    assert set_title("large", SetContent(700, 1)) == "Set large"
+
+
+def test_where_no_stratum_has_enough_images_the_page_says_how_many_versions_would_do():
+    rows = [{"set": "main", "axis": "blur", "stratum": "iso", "images": "4", "method": "bicubic", "psnr_y": "21"}]
+    tables, contents = strata_tables(rows), {"main": SetContent(3, 2)}
+    assert strata_advice(tables, contents, "--recipes ") == (
+        "3 images × 2 versions are too few to tell degradations apart: a mean wants at least 5 images. "
+        "Evaluate more versions of each: --recipes 14 gives 42 images."
+    )
+    assert strata_advice(strata_tables([rows[0] | {"images": "5"}]), contents, "--recipes ") == ""
 
 
 def test_images_that_a_mean_leaves_out_are_counted_beside_it():
@@ -35,21 +76,21 @@ def test_images_that_a_mean_leaves_out_are_counted_beside_it():
     assert [[cell.text for cell in cells] for _, cells in table.rows] == [["20.00 (1 left out)", ""], ["21.00", "8.00"]]
     rows = {"set": "main", "axis": "blur", "stratum": "sinc", "images": "5", "method": "ours", "niqe": "nan"}
     (strata,) = strata_tables([rows | {"psnr_y": "21", "psnr_y_left_out": "2"}])[:1]
-    assert strata.rows == [("blur sinc", 5, ["21.00 (2 left out)"])]
+    assert strata.rows == [("Kernel sinc", 5, ["21.00 (2 left out)"])]
 
 
 def test_a_run_that_goes_on_shows_its_latest_validation_and_a_closed_one_its_scores(make_run):
     folder = make_run(psnr=25.0)
-    assert [row.label for row in rows_of(read_run(folder))][-1] == "gan stage"
+    assert [row.label for row in rows_of(read_run(folder))][-1] == "GAN stage"
     assert rows_of(read_run(folder))[-1].samples == [{"psnr_y": 25.0, "hard/psnr_y": 22.0}]
     running = rows_of(read_run(folder, running=("gan", 4)))
     assert [(row.label, row.note) for row in running[-2:]] == [
-        ("psnr stage", "at iteration 4"),
-        ("gan stage", "at iteration 4"),
+        ("PSNR stage", "at iteration 4"),
+        ("GAN stage", "at iteration 4"),
     ]
     (folder / "scores.json").write_text(json.dumps({"bicubic": {"psnr_y": 22.0}}))
     (folder / "gan" / "generator.safetensors").unlink()
-    assert [row.label for row in rows_of(read_run(folder))] == ["bicubic", "psnr stage", "gan stage"]
+    assert [row.label for row in rows_of(read_run(folder))] == ["bicubic", "PSNR stage", "GAN stage"]
 
 
 def test_strata_of_few_images_are_only_counted(make_run):
@@ -60,10 +101,10 @@ def test_strata_of_few_images_are_only_counted(make_run):
         "main,order,jpeg last,4,bicubic,21,9\nmain,blur,sinc,0,,,\n"
     )
     psnr, niqe = strata_tables(read_run(folder).strata)
-    assert psnr.methods == ["bicubic", "gan stage"]
-    assert psnr.rows == [("blur plateau iso", 5, ["21.23", "22.00"])]
-    assert niqe.rows == [("blur plateau iso", 5, ["9.00", "8.00"])]
-    assert psnr.few == "jpeg last: 4, blur sinc: 0"
+    assert psnr.methods == ["bicubic", "GAN stage"]
+    assert psnr.rows == [("Kernel plateau iso", 5, ["21.23", "22.00"])]
+    assert niqe.rows == [("Kernel plateau iso", 5, ["9.00", "8.00"])]
+    assert psnr.few == "Final JPEG after resize: 4, Kernel sinc: 0"
 
 
 @pytest.mark.parametrize("text", ["", "a\n1\n", "set,axis,stratum,images,method,psnr_y\nmain,a,b,many,c,<b>\n"])

@@ -2,12 +2,17 @@ import errno
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from wildsr import io as files
+from wildsr.apps.evaluate import html as html_of
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report import write_report
+from wildsr.apps.report.facts import Facts, write_facts
 
+STYLE = Path(html_of.__file__).parent / "templates" / "style.css"
 SCRIPT = "<script>alert('x')</script>"
 
 
@@ -37,15 +42,65 @@ def test_a_report_holds_what_the_run_found(make_run):
     assert file == run / "report.html"
     text = text_of(file.read_text())
     for words in (
-        "Finished: psnr stage, 4 iterations, gan stage, 4 iterations.", "realesr-animevideov3 (start)", "25.12",
-        "22.00", "python train.py experiment=quickstart loss.pixel.weight=2 &#39;name=a b&#39;", "first.noise.kind",
-        "PSNR-Y, hard", "first: ", "experiment=quickstart in the gan stage", "iterations_per_epoch: 50",
+        "Finished: PSNR stage, 4 iterations, GAN stage, 4 iterations.", "realesr-animevideov3 (start)", "25.12",
+        "22.00", "python train.py experiment=quickstart loss.pixel.weight=2 &#39;name=a b&#39;",
+        "Gaussian noise σ (8-bit levels)", "Set hard", "1st order: ", "Scale 4", "Seed 0",
+        "experiment=quickstart in the GAN stage", "iterations_per_epoch: 50",
         "a.png", "a.png (phone)",
     ):  # fmt: skip
         assert words in text, words
     images = [attributes for tag, attributes in elements(file.read_text()) if tag == "img" and attributes.get("src")]
     assert len(images) == 2 * 5 + 2 * 4  # LQ, bicubic, two stages, HQ; real photographs have no HQ
     assert all(image["src"].startswith("data:image/png;base64,") and image["alt"] for image in images)
+
+
+def test_the_header_says_what_the_run_was(make_run):
+    run = make_run(psnr=25.125)
+    for stage, seconds in (("psnr", 125.0), ("gan", 7500.0)):
+        sets = {"main": SetContent(2, 4, ["a.png", "b.png"])}
+        numbers = {"generator": 621_424, "discriminator": 70_000}
+        write_facts(Facts("NVIDIA H100", 2, seconds, numbers, 1234, "0.1.0 (abc)", sets), run / stage)
+        (run / stage / "checkpoints").mkdir()
+        (run / stage / "checkpoints" / "best.ckpt").touch()
+    text = text_of(write_report(run).read_text())
+    for words in (
+        "Device NVIDIA H100, 2 processes", "Training time PSNR stage 2 min, GAN stage 2 h 5 min",
+        "Parameters generator 621,424, discriminator 70,000", "Training images 1,234",
+        "Evaluated on Validation images: 2 images × 4 versions", "Code 0.1.0 (abc)",
+        "Best checkpoint gan/checkpoints/best.ckpt: PSNR-Y 25.12 at iteration 4",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_every_chart_names_both_axes(make_run):
+    charts = re.findall(r"<svg class=\"chart-area\".*?</svg>", write_report(make_run()).read_text(), re.DOTALL)
+    names = [re.search(r"rotate[^>]*>([^<]*)<", chart)[1] for chart in charts]
+    assert names == ["PSNR-Y (dB)", "PSNR-Y (dB)", "loss"]  # of the validation images, of the set hard, of training
+    assert all(">iteration</text>" in chart for chart in charts)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_a_contrast_of_4_5_and_curves_of_3(scheme):
+    """As WCAG 2 defines it: (lighter + 0.05) / (darker + 0.05), of relative luminances."""
+    text = STYLE.read_text()
+    light, dark = (dict(re.findall(r"(--\w+): (#\w+)", part)) for part in re.findall(r":root \{([^}]*)\}", text))
+    colours = light if scheme == "light" else light | dark
+
+    def luminance(colour):
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one, other):
+        dark, light = sorted((luminance(colours[one]), luminance(colours[other])))
+        return (light + 0.05) / (dark + 0.05)
+
+    low = {(ink, on): round(contrast(ink, on), 2) for ink in ("--ink", "--quiet", "--link")
+           for on in ("--paper", "--raised", "--faint") if contrast(ink, on) < 4.5}  # fmt: skip
+    low |= {tone: contrast(tone, "--paper") for tone in colours
+            if re.fullmatch(r"--t\d", tone) and contrast(tone, "--paper") < 3}  # fmt: skip
+    assert low == {}
 
 
 def test_a_report_asks_for_nothing_outside_of_itself(make_run):
@@ -92,9 +147,9 @@ def test_nothing_that_a_run_says_becomes_markup(make_run):
 def test_a_run_that_goes_on_says_how_far_it_is(make_run):
     run = make_run()
     text = text_of(write_report(run, running=("gan", 2)).read_text())
-    assert "Running: gan stage, iteration 2 of 4." in text
+    assert "Running: GAN stage, iteration 2 of 4." in text
     (run / "gan" / "generator.safetensors").unlink()
-    assert "Not finished: gan stage, iteration 4 of 4." in text_of(write_report(run).read_text())
+    assert "Not finished: GAN stage, iteration 4 of 4." in text_of(write_report(run).read_text())
 
 
 def test_a_run_that_has_just_begun_has_a_page(make_run, tmp_path):
@@ -125,6 +180,7 @@ def test_a_page_is_written_whole_or_not_at_all(make_run, monkeypatch):
     [
         ("scores.json", "{"), ("scores.json", "[]"), ("scores.json", '{"a": {"b": "x"}}'), ("scores.json", '{"a": 1}'),
         ("overrides.json", "{}"), ("gan/config.yaml", "a: [1"), ("crops/crops.json", "{}x"), ("degradation.json", "1"),
+        ("gan/training.json", "{}"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_named_in_one_line(make_run, file, text):

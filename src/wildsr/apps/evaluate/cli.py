@@ -94,8 +94,9 @@ def evaluate_sets(
         found = saved.of(sets)
         if found:
             write_rows(mean_rows(found), given.output / MEANS)
-            write_results(found, sets, given.metrics, given.output, windows)
-            write_displays(own_displays(import_metrics(given.own, 0)), given.output)
+            displays = own_displays(import_metrics(given.own, 0))
+            write_results(found, sets, given.metrics, given.output, windows, displays)
+            write_displays(displays, given.output)
             write_page(given.output, windows, settings, given.output / PAGE)
     return show(given, sets, found, failed)
 

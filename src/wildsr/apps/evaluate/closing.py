@@ -22,6 +22,7 @@ from torchmetrics import Metric
 from wildsr.apps.evaluate.crops import CROPS, START
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.results import write_results
 from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
 from wildsr.apps.evaluate.terminal import image_counts, metric_head, score_lines, shortfalls, strata_lines
@@ -119,14 +120,15 @@ class RunEvaluation:
         found = evaluate(methods, self.sets, self.metrics, self.scale, device(), windows, self.own)
         windows.write_list()
         write_displays(self.displays, self.run)
-        write_results(found, self.sets, self.metrics, self.run, windows)
+        write_results(found, self.sets, self.metrics, self.run, windows, self.displays)
 
     def show(self, scores: Scores) -> None:
         """Print a table for each set, whether the run helped, and where the rest is."""
         # Of the numbers in a trial's name four digits tell it from the others.
         run = re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", self.run.name)
         where = self.name if run == self.name else f"{self.name} / {run}"
-        for table in tables_of([TableRow(method, [row]) for method, row in scores.items()], self.displays):
+        methods = [TableRow(method_label(method), [row]) for method, row in scores.items()]
+        for table in tables_of(methods, self.displays):
             images = self.sets[table.set]
             count = image_counts((label.picture, label.version) for label in map(images.label, range(len(images))))
             what = f"{'validation' if table.set == MAIN else table.set}, {count}"

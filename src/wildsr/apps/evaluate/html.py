@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Of a chart, in pixels of its viewBox
-WIDTH, HEIGHT = 360, 200  # fills a third of a wide page, and a phone's width
-LEFT, RIGHT, TOP, BOTTOM = 48, 352, 18, 178  # of the plot itself, with room for labels around it
+WIDTH, HEIGHT = 360, 220  # fills a third of a wide page, and a phone's width
+LEFT, RIGHT, TOP, BOTTOM = 58, 344, 20, 182  # of the plot itself, with room for labels and names around it
 FRAME = (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
 
 

@@ -1,4 +1,4 @@
-"""The page of an evaluation: methods by sets, the same windows of all methods, and where each is weak."""
+"""The page of an evaluation: methods by sets, the same windows of all methods, and their results by degradation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays
 from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.labels import contents_of, method_label
 from wildsr.apps.evaluate.panels import embed, notes_of
-from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import TableRow, read_table, strata_advice, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.images import write_whole
 from wildsr.scores import read_scores
@@ -27,13 +28,16 @@ def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any], file
         OSError: the page cannot be written.
     """
     scores, displays = read_scores(folder / SCORES), read_displays(folder)
+    images = read_table(folder / IMAGES)
+    contents, strata = contents_of(images), strata_tables(read_table(folder / STRATA), displays)
     text = render(
         "evaluation.html",
         title=folder.resolve().name,
         methods=list(scores),
         settings=settings,
-        tables=tables_of([TableRow(method, [row]) for method, row in scores.items()], displays),
-        found=embed(windows.panels(notes_of(read_table(folder / IMAGES), displays))),
-        strata=strata_tables(read_table(folder / STRATA), displays),
+        tables=tables_of([TableRow(method_label(method), [row]) for method, row in scores.items()], displays, contents),
+        found=embed(windows.panels(notes_of(images, displays))),
+        strata=strata,
+        advice=strata_advice(strata, contents, "--recipes "),
     )
     write_whole(file, lambda stream: stream.write(text.encode()))

@@ -6,9 +6,10 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wildsr.apps.evaluate.crops import Crop, crop_file
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
 from wildsr.scores import MAIN, METRICS, Displays, display_of, metric_names
 
@@ -43,13 +44,16 @@ class Panel(NamedTuple):
 
 
 def panels_of(run: Path, crops: Sequence[Crop], folders: Mapping[str, Path], notes: Notes) -> list[Panel]:
-    """Return a panel a window: what lies of it in a run's folders, by label. The first is beside the last but HQ."""
+    """Return a panel a window: what lies of it in a run's folders, by method. The first is beside the last but HQ.
+
+    Different images come first, then their further versions.
+    """
     panels = []
-    for crop in crops:
+    for crop in sorted(crops, key=lambda crop: crop.version):
         where = (crop.set, crop.picture, str(crop.version))
         versions = [
-            Version(label, file, notes.get((*where, label), ""))
-            for label, folder in folders.items()
+            Version(method_label(method), file, notes.get((*where, method), ""))
+            for method, folder in folders.items()
             if (file := crop_file(run, folder, crop)) is not None
         ]
         if len(versions) > 1:
@@ -101,15 +105,16 @@ def _webp(file: Path) -> bytes:
     return content.getvalue()
 
 
-def notes_of(images: Sequence[Mapping[str, str]], displays: Displays = METRICS) -> Notes:
+def notes_of(images: Sequence[Mapping[str, Any]], displays: Displays = METRICS) -> Notes:
     """Return what each method reached on each image, in few words: its first score."""
     notes = {}
     for row in images:
         names = metric_names(name for name in row if name not in IMAGE_COLUMNS)
         scores = [(display_of(name, displays), score) for name in names if (score := number(row[name])) is not None]
         if scores:
-            key = (row.get("set", ""), row.get("picture", ""), row.get("version", ""), row.get("method", ""))
+            version = str(row.get("version", ""))
+            where = (str(row.get("set", "")), str(row.get("picture", "")), version, str(row.get("method", "")))
             display, score = scores[0]
             text = f"{score:.{display.digits}f}"
-            notes[key] = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
+            notes[where] = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
     return notes

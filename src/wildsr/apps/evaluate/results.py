@@ -14,6 +14,7 @@ from typing import Any
 
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA
+from wildsr.apps.evaluate.panels import notes_of
 from wildsr.apps.evaluate.strata import by_stratum
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS
 from wildsr.apps.evaluate.windows import Windows
@@ -21,7 +22,7 @@ from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import first_line, save_picture
 from wildsr.io import UserError, write_rows
-from wildsr.scores import write_scores
+from wildsr.scores import METRICS, Displays, write_scores
 
 
 def write_results(
@@ -30,9 +31,11 @@ def write_results(
     metrics: Sequence[str],
     folder: Path,
     windows: Windows,
+    displays: Displays = METRICS,
 ) -> None:
     """Write all files."""
-    write_rows([score_row(one, metrics) for one in found], folder / IMAGES)
+    rows = [score_row(one, metrics) for one in found]
+    write_rows(rows, folder / IMAGES)
     strata = [
         {"set": name, **row}
         for name, images in sets.items()
@@ -42,7 +45,7 @@ def write_results(
     if strata:
         write_rows(strata, folder / STRATA)
     if windows.crops:
-        save_picture(windows.comparison(), folder / COMPARISON)
+        save_picture(windows.comparison(notes_of(rows, displays)), folder / COMPARISON)
     write_scores(means(found), folder / SCORES)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any, NamedTuple
 
+from wildsr.apps.evaluate.labels import Contents, SetContent, method_label, set_title, stratum_label
 from wildsr.images import first_line
 from wildsr.io import UserError
 from wildsr.scores import (
@@ -28,6 +29,7 @@ from wildsr.scores import (
 # The columns of images.csv and of strata.csv that are no metric
 IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")
 STRATA_COLUMNS = ("set", "axis", "stratum", "images", "method")
+ENOUGH = 40  # images of a set: about ten of each of the four ranges of noise
 LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
 
 
@@ -42,11 +44,12 @@ class TableRow(NamedTuple):
 
 class Cell(NamedTuple):
     """A mean, with the number of images that it leaves out; the sample standard deviation where there are several;
-    whether no other row is better."""
+    whether no other row is better; the difference from a baseline, if there is one."""
 
     text: str
     spread: str
     best: bool
+    difference: str = ""  # from the baseline's mean, with its sign
 
 
 class ScoreTable(NamedTuple):
@@ -55,32 +58,50 @@ class ScoreTable(NamedTuple):
     set: str
     heads: list[tuple[str, str]]
     rows: list[tuple[TableRow, list[Cell]]]
+    content: SetContent | None = None
 
     @property
     def title(self) -> str:
-        return "Held-out images" if self.set == MAIN else f"Set {self.set}"
+        return set_title(self.set, self.content)
+
+    @property
+    def note(self) -> str:
+        return self.content.note if self.content else ""
 
     @property
     def has_spread(self) -> bool:
         return any(cell.spread for _, cells in self.rows for cell in cells)
 
 
-def tables_of(rows: Sequence[TableRow], displays: Displays = METRICS) -> list[ScoreTable]:
-    """Return a table a validation set, the main one first, each with the metrics that any row has."""
+def tables_of(
+    rows: Sequence[TableRow],
+    displays: Displays = METRICS,
+    contents: Contents | None = None,
+    baseline: TableRow | None = None,
+) -> list[ScoreTable]:
+    """Return a table a validation set, the main one first, each with the metrics that any row has.
+
+    Args:
+        contents: what the sets hold.
+        baseline: one of the rows; the others that have a colour say how far they are from it.
+    """
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
     sets = sorted(dict.fromkeys(key.rpartition("/")[0] or MAIN for key in keys), key=lambda name: name != MAIN)
-    return [_table(name, keys, rows, displays) for name in sets]
+    contents = contents or {}
+    return [_table(name, keys, rows, displays, baseline)._replace(content=contents.get(name)) for name in sets]
 
 
-def _table(name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays) -> ScoreTable:
+def _table(
+    name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays, baseline: TableRow | None
+) -> ScoreTable:
     prefix = "" if name == MAIN else f"{name}/"
     metrics = metric_names(key.removeprefix(prefix) for key in keys if (key.rpartition("/")[0] or MAIN) == name)
-    columns = [_column(prefix + metric, rows, display_of(metric, displays)) for metric in metrics]
+    columns = [_column(prefix + metric, rows, display_of(metric, displays), baseline) for metric in metrics]
     heads = [display_of(metric, displays)[:2] for metric in metrics]
     return ScoreTable(name, heads, [(row, [column[place] for column in columns]) for place, row in enumerate(rows)])
 
 
-def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay) -> list[Cell]:
+def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay, baseline: TableRow | None = None) -> list[Cell]:
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
     means = [finite_mean(scores)[0] if scores else math.nan for scores in found]
     counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
@@ -89,17 +110,27 @@ def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay) -> list[
     if display.meaning and len(finite) > 1:
         best = (min if "lower" in display.meaning else max)(finite)
     cells = []
-    for mean, count, scores in zip(means, counts, found, strict=True):
+    base = means[rows.index(baseline)] if baseline is not None else math.nan
+    for row, mean, count, scores in zip(rows, means, counts, found, strict=True):
         scores = [score for score in scores if math.isfinite(score)]
         spread = f"{stdev(scores):.{display.digits}f}" if len(scores) > 1 else ""
         text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, display.digits)
-        cells.append(Cell(text, spread, best is not None and mean == best))
+        differs = row.tone is not None and row is not baseline and math.isfinite(mean - base)
+        difference = signed(mean - base, display.digits) if differs else ""
+        cells.append(Cell(text, spread, best is not None and mean == best, difference))
     return cells
+
+
+def signed(value: float, digits: int) -> str:
+    """Write a difference with its sign, and one that rounds to nothing with both."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if text.strip("+-0.") else f"±{text[1:]}"
 
 
 class StrataTable(NamedTuple):
     """One metric on a set by what was done to its images: a label, the number of images, a text a method in a row."""
 
+    set: str
     title: str
     meaning: str
     methods: list[str]
@@ -122,19 +153,35 @@ def _strata_table(rows: Sequence[Mapping[str, Any]], metric: str, display: Metri
     methods = list(dict.fromkeys(row["method"] for row in rows if row.get("method")))
     strata: dict[tuple[str, int], dict[str, str]] = {}
     for row in rows:
-        stratum = row.get("stratum", "").replace("_", " ")
-        label = f"blur {stratum}" if row.get("axis") == "blur" else stratum
+        label = stratum_label(row.get("axis", ""), row.get("stratum", ""))
         texts = strata.setdefault((label, int(number(row.get("images")) or 0)), {})
         score = number(row.get(metric))
         if score is not None:
             means = {metric: score, f"{metric}{LEFT_OUT}": number(row.get(f"{metric}{LEFT_OUT}"))}
             texts[row.get("method", "")] = mean_text(means, metric, display.digits)
     return StrataTable(
+        name,
         f"{display.label}{'' if name == MAIN else f', set {name}'}",
         display.meaning,
-        methods,
+        [method_label(method) for method in methods],
         [(label, n, [texts.get(method, "") for method in methods]) for (label, n), texts in strata.items() if n >= FEW],
         ", ".join(f"{label}: {n}" for label, n in strata if n < FEW),
+    )
+
+
+def strata_advice(tables: Sequence[StrataTable], contents: Contents, option: str) -> str:
+    """Return what to do where a set has too few images of every kind, in a sentence.
+
+    Args:
+        option: what sets the number of versions, up to that number: "data.val_recipes=".
+    """
+    content = contents.get(tables[0].set) if tables else None
+    if content is None or any(table.rows for table in tables):
+        return ""
+    versions = -(-ENOUGH // content.images)
+    return (
+        f"{content.note} are too few to tell degradations apart: a mean wants at least {FEW} images. "
+        f"Evaluate more versions of each: {option}{versions} gives {content.images * versions} images."
     )
 
 

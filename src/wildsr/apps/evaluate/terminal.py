@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import ScoreTable, StrataTable, TableRow, tables_of
 from wildsr.scores import FEW, METRICS, WITHOUT_REFERENCE, Displays, Scores, display_of, metric_names
 
@@ -87,7 +88,7 @@ def shortfalls(scores: Scores, references: Sequence[str], method: str, displays:
                 f"{one.label} {own[name]:.{one.digits}f} against {other[name]:.{one.digits}f}"
                 for name, one in judged.items()
             ]
-            yield f"the {method} is below {reference} on validation: {', '.join(texts)}"
+            yield f"the {method_label(method)} is below {reference} on validation: {', '.join(texts)}"
 
 
 def without_rows(first: str, heads: Sequence[str]) -> Table:

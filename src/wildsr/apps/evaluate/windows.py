@@ -25,10 +25,11 @@ from wildsr.apps.evaluate.crops import (
 )
 from wildsr.apps.evaluate.panels import Notes, Panel, panels_of
 from wildsr.data import ValidationSet
-from wildsr.images.sheets import sheet
+from wildsr.images.sheets import GAP, NAMES, PAPER, Cell, sheet
 from wildsr.training.pairs import ValidationPair
 
-ZOOM = 2  # times the sides of a window in the comparison
+ZOOM = 2  # times the sides of a window in the comparison, where there is room
+WIDTH = 1600  # pixels of the comparison at most: what a screen shows whole
 
 
 class Windows:
@@ -73,16 +74,31 @@ class Windows:
         folders = inputs | self.methods | {"HQ": self.folder / CROPS / HQ}
         return panels_of(self.folder, list(self.crops.values()), folders, notes)
 
-    def comparison(self) -> Image.Image:
-        """Lay out a row a window, enlarged for the eye, and without smoothing, so that pixels show."""
-        rows = []
-        for panel in self.panels({}):
-            captions = {"LQ": f"input: {panel.crop.set}, {panel.crop.picture}", "HQ": "original"}
-            _, _, height, width = panel.crop.window
-            row = []
-            for version in panel.versions:
-                with Image.open(version.file) as window:
-                    enlarged = window.resize((ZOOM * width, ZOOM * height), Image.Resampling.NEAREST)
-                row.append((enlarged, captions.get(version.label, version.label)))
-            rows.append(row)
-        return sheet(rows)
+    def comparison(self, notes: Notes) -> Image.Image:
+        """Lay out a row a window and a column a method, at most WIDTH wide, without smoothing, so that pixels show.
+
+        Args:
+            notes: what stands below a method's window.
+        """
+        panels = self.panels(notes)
+        heads = list(dict.fromkeys(version.label for panel in panels for version in panel.versions))
+        heads.sort(key=lambda head: head == "HQ")  # a set without HQ may have been the first
+        room = (WIDTH - NAMES - GAP * (len(heads) + 2)) // len(heads)
+        rows: list[list[Cell]] = []
+        for panel in panels:
+            cells = {
+                version.label: (fitted(version.file, panel.crop, room), version.note) for version in panel.versions
+            }
+            rows.append([cells.get(head, (Image.new("RGB", (1, 1), PAPER), "")) for head in heads])
+        return sheet(rows, heads=heads, names=[panel.title for panel in panels])
+
+
+def fitted(file: Path, crop: Crop, room: int) -> Image.Image:
+    """Open a window at a whole multiple of its HQ size that fits `room` pixels; else the middle of its HQ size."""
+    _, _, height, width = crop.window
+    zoom = max(1, min(ZOOM, room // width))
+    with Image.open(file) as window:
+        image = window.convert("RGB").resize((zoom * width, zoom * height), Image.Resampling.NEAREST)
+    sides = [min(side, room) for side in image.size]
+    left, top = ((side - kept) // 2 for side, kept in zip(image.size, sides, strict=True))
+    return image.crop((left, top, left + sides[0], top + sides[1]))

@@ -14,49 +14,53 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 from torch import Tensor
 
 from wildsr.degradation import DegradationSpec, Recipe, degrade, trace
-from wildsr.degradation.drawn import drawn_values, in_words, varying
+from wildsr.degradation.drawn import drawn_values, in_words, number_label, order_label, varying
 from wildsr.images import to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError
 
 COLUMNS = 4
-BLUE = "#4477aa"
+CANVAS = 21  # pixels: the largest kernel of the released recipes
+BLUE, OUTSIDE = "#4477aa", "#3a4654"
 
 
-def draw_versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: int) -> Image.Image:
+def draw_versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, seed: int, title: str = "") -> Image.Image:
     """Draw a photograph and n degraded versions of it, enlarged to its size without smoothing, with their recipes.
 
     Args:
         hq: (C, H, W), what is shown.
         source: (C, H, W), what is degraded: the same, or its sharpened version.
+        title: above everything.
     """
     rng = np.random.default_rng(seed)
-    cells: list[Cell] = [(to_pil(hq), f"the photograph, {hq.shape[2]} x {hq.shape[1]}")]
-    for _ in range(n):
+    cells: list[Cell] = [(to_pil(hq), f"HQ, {size_of(hq)}")]
+    for number in range(1, n + 1):
         recipe = spec.draw(rng)
-        cells.append((enlarge(degrade(source, recipe), hq.shape[2]), in_words(recipe)))
-    return sheet(split_rows(cells, COLUMNS))
+        lq = degrade(source, recipe)
+        cells.append((enlarge(lq, hq.shape[2]), f"LQ {number}, {size_of(lq)}\n{in_words(recipe)}"))
+    return sheet(split_rows(cells, COLUMNS), title)
 
 
-def draw_steps(hq: Tensor, source: Tensor, recipe: Recipe) -> Image.Image:
-    """Draw one recipe's way through the pipeline: every intermediate image at one size, with its operation."""
-    cells: list[Cell] = [(to_pil(hq), f"the photograph, {hq.shape[2]} x {hq.shape[1]}")]
+def draw_steps(hq: Tensor, source: Tensor, recipe: Recipe, title: str = "") -> Image.Image:
+    """Draw one recipe's steps, numbered: every intermediate image at one size, with its operation."""
+    cells: list[Cell] = [(to_pil(hq), f"HQ, {size_of(hq)}")]
     if source is not hq:
-        cells.append((to_pil(source), "sharpened"))
-    for name, record, image in trace(source, recipe):
-        size = f"{image.shape[2]} x {image.shape[1]}"
-        cells.append((enlarge(image, hq.shape[2]), f"{name}: {record.describe()}\n{size}"))
-    return sheet(split_rows(cells, COLUMNS))
+        cells.append((to_pil(source), f"HQ, sharpened\n{size_of(source)}"))
+    for number, (step, (_, record, image)) in enumerate(zip(recipe.steps, trace(source, recipe), strict=True), 1):
+        words = f"{number}. {order_label(step.order)}: {record.describe()}\n{size_of(image)}"
+        cells.append((enlarge(image, hq.shape[2]), words + (", LQ" if number == len(recipe.steps) else "")))
+    return sheet(split_rows(cells, COLUMNS), title)
 
 
-def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -> Image.Image:
+def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168, title: str = "") -> Image.Image:
     """Draw `each` kernels of every kind that the spec draws, a row a kind, the most frequent kind first.
 
-    Each kernel fills a square of `side` pixels and is brightest at its own maximum; red is negative.
+    All have one scale of pixels, on squares of `side` pixels: see `draw_kernel`.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, list[Any]] = {}
@@ -69,53 +73,79 @@ def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168) -
                 found.setdefault(kind, []).append(step.record)
     if not found:
         raise UserError("this degradation draws no kernel")
-    rows = []
+    canvas = max(CANVAS, *(record.size for records in found.values() for record in records))
+    rows, names = [], []
     for kind, count in share.most_common():
-        words = f"{kind.replace('_', ' ')}: {count / share.total():.1%} of all"
-        cells = [(draw_kernel(record, side), record.describe()) for record in found[kind][:each]]
-        rows.append([(cells[0][0], f"{words}\n{cells[0][1]}"), *cells[1:]])
-    return sheet(rows)
+        names.append(f"{kind.replace('_', ' ')}\n{count / share.total():.1%} of the kernels")
+        rows.append([(draw_kernel(one, side, canvas), one.describe()) for one in found[kind][:each]])
+    colours = (
+        f"Kernels on {canvas} × {canvas} px. White: a kernel's maximum; black: 0; red: negative, 4 times brighter; "
+        "blue-grey: outside the kernel."
+    )
+    return sheet(rows, f"{title}\n{colours}".strip(), names=names)
 
 
-def draw_kernel(record: Any, side: int) -> Image.Image:
-    """Draw a record's kernel as a square image: white at its maximum, black at zero, red below zero."""
+def draw_kernel(record: Any, side: int, canvas: int = CANVAS) -> Image.Image:
+    """Draw a record's kernel in the middle of canvas x canvas pixels, as a square image of `side` pixels.
+
+    White is its maximum, black zero, red below zero and four times brighter, OUTSIDE what lies around the kernel.
+    """
     kernel = record.render()
     positive = (kernel / kernel.max()).clamp(0, 1)
-    negative = (-kernel / kernel.max() * 4).clamp(0, 1)  # lobes are weak: four times brighter than the maximum
+    negative = (-kernel / kernel.max() * 4).clamp(0, 1)  # lobes are weak
     image = to_pil(torch.stack([positive + negative, positive, positive]))
-    return image.resize((side, side), Image.Resampling.NEAREST)
+    margin = max(0, canvas - record.size) // 2
+    page = Image.new("RGB", (record.size + 2 * margin,) * 2, OUTSIDE)
+    page.paste(image, (margin, margin))
+    return page.resize((side, side), Image.Resampling.NEAREST)
 
 
-def draw_statistics(spec: DegradationSpec, draws: int, seed: int) -> Image.Image:
-    """Draw histograms of what a spec draws: one panel a number, bars for names, over `draws` recipes."""
+def draw_statistics(spec: DegradationSpec, draws: int, seed: int, title: str = "") -> Image.Image:
+    """Draw histograms of what a spec draws over `draws` recipes: a panel a number, in the pipeline's order."""
     found = varying(drawn_values(spec, draws, seed))
-    keys = list(found)
-    if not keys:
+    if not found:
         raise UserError("this degradation draws nothing at random")
-    rows = -(-len(keys) // COLUMNS)
-    figure = Figure(figsize=(4.2 * COLUMNS, 2.5 * rows), layout="constrained")
-    for axes, key in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, keys, strict=False):
-        _panel(axes, key, found[key], draws)
-    for axes in figure.axes[len(keys) :]:
-        axes.set_axis_off()
+    orders: dict[str, list[str]] = {}
+    for key in found:
+        orders.setdefault(key.partition(".")[0], []).append(key)
+    rows = [-(-len(keys) // COLUMNS) for keys in orders.values()]
+    figure = Figure(figsize=(4.2 * COLUMNS, 2.6 * sum(rows) + 0.5 * len(rows) + 0.6), layout="constrained")
+    figure.suptitle(f"{title} · {draws} recipes".removeprefix(" · "), fontsize=11, x=0.01, ha="left")
+    parts = figure.subfigures(len(rows), 1, height_ratios=[2.6 * count + 0.5 for count in rows], squeeze=False)
+    for part, count, (order, keys) in zip(parts[:, 0], rows, orders.items(), strict=True):
+        part.suptitle(order_label(order), fontsize=13, fontweight="bold", x=0.01, ha="left")
+        panels = list(part.subplots(count, COLUMNS, squeeze=False).flat)
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, key in zip(panels, keys, strict=False):
+            axes.set_axis_on()
+            _panel(axes, key, found[key], draws)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def _panel(axes: Axes, key: str, values: Sequence[Any], draws: int) -> None:
-    axes.set_title(f"{key}  (in {len(values) / draws:.0%} of recipes)", fontsize=9, loc="left")
+    axes.set_title(f"{number_label(key)}, in {len(values) / draws:.0%} of the recipes", fontsize=9, loc="left")
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     if isinstance(values[0], str) or len(set(values)) <= 8:
         names, counts = zip(*sorted(Counter(values).items(), reverse=True), strict=True)
-        axes.barh([str(name) for name in names], [count / len(values) for count in counts], color=BLUE)
+        labels = [str(name).replace("_", " ") for name in names]
+        axes.barh(labels, [count / len(values) for count in counts], color=BLUE)
         axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
     else:
         whole = isinstance(values[0], int)  # a bar for each, else some would hold two
         bins: Any = [v - 0.5 for v in range(min(values), max(values) + 2)] if whole else 40
-        axes.hist(values, bins=bins, color=BLUE, density=True)
-        axes.set_yticks([])
+        axes.hist(values, bins=bins, color=BLUE, weights=np.full(len(values), 1 / len(values)))
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+
+
+def size_of(image: Tensor) -> str:
+    """Return the size of (C, H, W) in words."""
+    return f"{image.shape[2]} × {image.shape[1]} px"
 
 
 def enlarge(image: Tensor, width: int) -> Image.Image:

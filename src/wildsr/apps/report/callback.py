@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import write_displays
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
+from wildsr.apps.report.facts import Facts, content_of, read_facts, write_facts
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
-from wildsr.data import MixedSamples, Samples, TrainingSamples
+from wildsr.data import MixedSamples, PairedSamples, Samples, TrainingSamples
 from wildsr.images import first_line, write_whole
 from wildsr.metrics.choice import own_displays
 from wildsr.overrides import typed_overrides
+from wildsr.training.provenance import code_version
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +44,23 @@ class Report(L.Callback):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.windows: Windows | None = None
+        self.facts: Facts | None = None
         self.warned = False
 
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             with self._warning():
-                write_facts(self.folder, _data(trainer).samples)
+                write_origin(self.folder, _data(trainer).samples)
                 write_displays(own_displays(module.metrics or {}), self.folder)
+                self.facts = facts_of(trainer, module)
+                before = read_facts(self._stage(module)) if module.iteration else None
+                self.begin = time.monotonic() - (before.seconds if before else 0.0)
+                self._write_facts(module)
+
+    def on_train_end(self, trainer: L.Trainer, module: Any) -> None:
+        if trainer.is_global_zero:
+            with self._warning():
+                self._write_facts(module)
 
     def on_validation_start(self, trainer: L.Trainer, module: Any) -> None:
         if self.windows is None and trainer.is_global_zero and not trainer.sanity_checking:
@@ -64,7 +80,16 @@ class Report(L.Callback):
         if self.windows is not None and self.windows.chosen:
             with self._warning():
                 self.windows.write_list()
+                self._write_facts(module)
                 write_report(self.folder, running=(module.origin.get("stage", ""), module.iteration))
+
+    def _stage(self, module: Any) -> Path:
+        return self.folder / str(module.origin.get("stage", ""))
+
+    def _write_facts(self, module: Any) -> None:
+        if self.facts is not None:
+            seconds = time.monotonic() - self.begin
+            write_facts(dataclasses.replace(self.facts, seconds=seconds), self._stage(module))
 
     @contextmanager
     def _warning(self) -> Iterator[None]:
@@ -76,7 +101,42 @@ class Report(L.Callback):
             self.warned = True
 
 
-def write_facts(run: Path, train: TrainingSamples) -> None:
+def facts_of(trainer: L.Trainer, module: Any) -> Facts:
+    """Return the facts of a stage that begins."""
+    networks = {"generator": module.generator, "discriminator": module.discriminator}
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    return Facts(
+        device=device_name(trainer.strategy.root_device),
+        processes=trainer.world_size,
+        seconds=0.0,
+        parameters={
+            name: sum(weight.numel() for weight in network.parameters())
+            for name, network in networks.items()
+            if network is not None
+        },
+        images=count_images(_data(trainer).samples),
+        code=code_version(),
+        sets={name: content_of(images) for name, images in _data(trainer).val.items()},
+        job=hydra.job.num if hydra is not None and hydra.mode == RunMode.MULTIRUN else None,
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """Return a device as people know it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}" if device.type == "cpu" else device.type.upper()
+
+
+def count_images(samples: TrainingSamples) -> int:
+    """Return how many images, or pairs, training cuts its samples from."""
+    if isinstance(samples, MixedSamples):
+        return count_images(samples.paired) + count_images(samples.synthetic)
+    return len(samples.files if isinstance(samples, PairedSamples) else samples.images)
+
+
+def write_origin(run: Path, train: TrainingSamples) -> None:
     """Write the command line of a run and the draws of its degradation, for its report."""
     if HydraConfig.initialized():
         words = typed_overrides(HydraConfig.get())

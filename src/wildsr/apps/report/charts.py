@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
 from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
+from wildsr.apps.evaluate.labels import Contents, set_title, stage_title
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
-from wildsr.scores import METRICS, Displays, display_of
+from wildsr.scores import MAIN, METRICS, Displays, display_of
 
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
-GROUPS = {"val": "Validation", "loss": "Losses"}  # the first part of a scalar's name; all others come behind
+LOSSES, OTHERS = "Losses", "Further scalars"  # groups behind those of the validation sets
+AXES = {  # names of axes: a scalar's own, or of all that begin so
+    "grad_norm": "gradient norm",
+    "memory/peak_gb": "GB",
+    "speed/images_per_second": "images/s",
+    "speed/data_share": "share of the time",
+}
+APART = 13  # pixels between two lines of text
+WIDTH, WIDER = 1.6, 2.4  # pixels of the last curve, and how much wider each is that lies below: none hides another
+WIDER_AT_MOST = 2  # curves
 
 
 class Line(NamedTuple):
@@ -27,13 +37,15 @@ class Line(NamedTuple):
     path: str  # "x,y x,y …"
     band: str  # around it, from the least to the greatest value, where points were put together
     dots: list[tuple[float, float]]
+    width: float = WIDTH
 
 
 class Tick(NamedTuple):
-    """A place on an axis and what stands there."""
+    """A place on an axis, what stands there, and where that is written."""
 
     at: float
     label: str
+    text: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class Chart:
     references: list[Tick] = field(default_factory=list)
     dividers: list[Tick] = field(default_factory=list)
     words: str = ""  # the chart for those who do not see it
+    y_name: str = ""
+    y_power: str = ""  # "×10⁻⁴", which all labels of the axis have in common
 
 
 class Curve(NamedTuple):
@@ -61,15 +75,20 @@ class Curve(NamedTuple):
 
 
 def charts_of(
-    runs: Sequence[tuple[Run, int]], references: Mapping[str, Mapping[str, float]], displays: Displays = METRICS
+    runs: Sequence[tuple[Run, int]],
+    references: Mapping[str, Mapping[str, float]],
+    displays: Displays = METRICS,
+    contents: Contents | None = None,
 ) -> dict[str, list[Chart]]:
     """Draw the charts of runs, each with the number of its colour: group -> a chart a scalar, the stages in a row.
+
+    A group is a validation set, by its title; then the losses; then all others.
 
     Args:
         references: scalar -> name -> value, drawn as a horizontal line.
     """
     keys = dict.fromkeys(key for run, _ in runs for stage in run.stages for key in stage.points)
-    groups: dict[str, list[Chart]] = {title: [] for title in (*GROUPS.values(), "Further scalars")}
+    groups: dict[str, list[Chart]] = {}
     for key in sorted(keys, key=_order):
         curves = [
             Curve(run.name, tone, [bucket._replace(iteration=bucket.iteration + offset) for bucket in found])
@@ -77,11 +96,13 @@ def charts_of(
             for offset, stage in offsets(run)
             if (found := thinned(stage.points.get(key, []), MOST))
         ]
-        dividers = [Tick(offset, stage.name) for offset, stage in offsets(runs[0][0])] if len(runs) == 1 else []
-        title, note = _title(key, displays)
-        group = GROUPS.get(key.split("/")[0], "Further scalars")
-        groups[group].append(chart(title, note, curves, references.get(key, {}), dividers))
-    return {title: found for title, found in groups.items() if found}
+        dividers = (
+            [Tick(offset, stage_title(stage.name)) for offset, stage in offsets(runs[0][0])] if len(runs) == 1 else []
+        )
+        group, title, note, y_name = _titles(key, displays, contents or {})
+        drawn = chart(title, note, curves, references.get(key, {}), dividers)
+        groups.setdefault(group, []).append(replace(drawn, y_name=y_name))
+    return groups
 
 
 def offsets(run: Run) -> list[tuple[int, Stage]]:
@@ -94,20 +115,30 @@ def offsets(run: Run) -> list[tuple[int, Stage]]:
     return found
 
 
-def _order(key: str) -> tuple[bool, tuple[str, ...], int, str]:
-    """Return a key that sorts the main set before others, a set's metrics together, in the order of METRICS."""
+def _order(key: str) -> tuple[int, tuple[str, ...], int, str]:
+    """Return a key that sorts the main set before others, a set's metrics together, in METRICS' order; then losses."""
     *path, name = key.split("/")
     names = list(METRICS)
-    return (path[:1] != ["val"], tuple(path), names.index(name) if name in names else len(names), key)
+    return (
+        ["val", "loss"].index(path[0]) if path[:1] in (["val"], ["loss"]) else 2,
+        tuple(path),
+        names.index(name) if name in names else len(names),
+        key,
+    )
 
 
-def _title(key: str, displays: Displays) -> tuple[str, str]:
+def _titles(key: str, displays: Displays, contents: Contents) -> tuple[str, str, str, str]:
+    """Return the group of a scalar, its title, what a better value is, and the name of its axis."""
     group, *rest = key.split("/")
-    name = rest[-1] if rest else key
-    if group == "val":
-        display = display_of(name, displays)
-        return f"{display.label}{f', {rest[0]}' if len(rest) > 1 else ''}", display.meaning
-    return (f"{' '.join(rest)} loss" if group == "loss" and rest else key.replace("/", " ")), ""
+    if group == "val" and rest:
+        *path, name = rest
+        display, set_name = display_of(name, displays), "/".join(path) or MAIN
+        axis = f"{display.label} (dB)" if display.meaning.startswith("dB") else display.label
+        return set_title(set_name, contents.get(set_name)), display.label, display.meaning.removeprefix("dB, "), axis
+    if group == "loss" and rest:
+        return LOSSES, f"{' '.join(rest)} loss", "", "loss"
+    title = key.replace("/", " ").replace("_", " ")
+    return OTHERS, title, "", AXES.get(key) or AXES.get(group) or (rest[-1] if rest else key).replace("_", " ")
 
 
 def chart(
@@ -133,8 +164,12 @@ def chart(
         upper = [(across(b.iteration), down(b.high)) for b in curve.buckets] if merged else []
         lower = [(across(b.iteration), down(b.low)) for b in reversed(curve.buckets)] if merged else []
         dots = places if len(places) <= DOTS else []
-        return Line(curve.label, curve.tone, _path(places), _path(upper + lower), dots)
+        above = len(tones) - 1 - tones.index(curve.tone)
+        width = WIDTH + WIDER * min(above, WIDER_AT_MOST)
+        return Line(curve.label, curve.tone, _path(places), _path(upper + lower), dots, width)
 
+    tones = list(dict.fromkeys(curve.tone for curve in curves))
+    labels, power = alike(ticks(*y))
     return Chart(
         title,
         note,
@@ -142,10 +177,11 @@ def chart(
         x,
         y,
         [Tick(across(value), compact(value)) for value in ticks(*x) if value == int(value)],
-        [Tick(down(value), text) for value, text in zip(ticks(*y), alike(ticks(*y)), strict=True)],
-        [Tick(down(value), name) for name, value in references.items()],
+        [Tick(down(value), text) for value, text in zip(ticks(*y), labels, strict=True)],
+        spread([Tick(down(value), name) for name, value in references.items()]),
         [Tick(across(tick.at), tick.label) for tick in dividers if tick.at < x[1]],
         "; ".join(f"{c.label}: {c.buckets[0].mean:.4g} to {c.buckets[-1].mean:.4g}" for c in curves),
+        y_power=power,
     )
 
 
@@ -155,10 +191,29 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(value) for value in values if low <= value <= high]
 
 
-def alike(values: Sequence[float]) -> list[str]:
-    """Write numbers with equally many digits behind the point, as many as they need."""
-    digits = max((len(f"{value:.6g}".partition(".")[2]) for value in values if "e" not in f"{value:.6g}"), default=0)
-    return [f"{value:.{digits}f}" if "e" not in f"{value:.6g}" else f"{value:.6g}" for value in values]
+def spread(references: Sequence[Tick]) -> list[Tick]:
+    """Write the name of each line above it, or below where it would leave the plot or meet the one above."""
+    found: list[Tick] = []
+    for tick in sorted(references, key=lambda tick: tick.at):
+        text = tick.at - 3
+        if text < TOP + APART - 3 or (found and text - found[-1].text < APART):
+            text = max(tick.at + 11, found[-1].text + APART if found else 0)
+        found.append(tick._replace(text=round(text, 2)))
+    return found
+
+
+def alike(values: Sequence[float]) -> tuple[list[str], str]:
+    """Write the numbers of an axis with equally many digits behind the point, as many as they need.
+
+    Returns the numbers and the power of ten that they have in common: "" between 0.001 and 99999.
+    """
+    largest = max(map(abs, values), default=0.0)
+    power = math.floor(math.log10(largest)) if largest and not 1e-3 <= largest < 1e5 else 0
+    scaled = [value / 10.0**power for value in values]
+    digits = max((len(f"{value:.6f}".rstrip("0").partition(".")[2]) for value in scaled), default=0)
+    digits = min(digits, 5)
+    raised = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return [f"{value:.{digits}f}" for value in scaled], f"×10{raised}" if power else ""
 
 
 def compact(value: float) -> str:

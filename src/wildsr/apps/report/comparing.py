@@ -6,23 +6,27 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.labels import stage_title
 from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
-from wildsr.apps.report.configs import Flat, differing, telling, words
+from wildsr.apps.report.configs import Flat, changed, differing, telling, words
 from wildsr.apps.report.latest import latest_scores
 from wildsr.apps.report.page import references_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
 from wildsr.io import UserError
+from wildsr.scores import display_of, finite_mean
 
 SEED = "seed"
+LONG = 24  # letters; with a longer name among them, groups are called by their numbers
 SAME = 1e-3  # relative: devices differ by less, other images by more
 
 
@@ -48,21 +52,33 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     """
     runs = [read_run(folder, name) for folder, name in zip(folders, names_of(folders), strict=True)]
     refuse_other_scales(runs)
-    groups = grouped(runs)
-    settings = [telling_of(group.runs[0]) for group in groups]
-    coloured = [(run, group.tone) for group in groups for run in group.runs]
+    groups = arranged(grouped(runs))
+    rows, contents = rows_of(groups), runs[0].contents
+    objective = display_of(runs[0].objective[0].split("/")[-1], runs[0].displays).label
+    coloured = [
+        (replace(run, name=group.label) if len(group.runs) == 1 else run, group.tone)
+        for group in groups
+        for run in group.runs
+    ]
     displays = {name: display for run in runs for name, display in run.displays.items()}
     text = render(
         "compare.html",
-        title=file.stem,
+        title=f"Comparison of {len(runs)} runs",
         runs=runs,
         groups=groups,
-        differing=differing(settings),
-        tables=tables_of(rows_of(groups), displays),
-        earlier=[(name, tables_of(stage_rows(groups, name), displays)) for name in earlier_stages(groups)],
+        trials=trials_of(groups),
+        objective=objective,
+        tables=tables_of(rows, displays, contents, baseline_row(rows)),
+        earlier=[
+            (stage_title(name), tables_of(found, displays, contents, baseline_row(found)))
+            for name in earlier_stages(groups)
+            if (found := stage_rows(groups, name))
+        ],
         has_same_images=has_same_images(runs),
         found=embed(panels_of(groups)),
-        charts=charts_of(coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays),
+        charts=charts_of(
+            coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays, contents
+        ),
     )
     write_whole(file, lambda stream: stream.write(text.encode()))
     return len(groups)
@@ -116,6 +132,63 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     return [Group(_label(members), tone, tuple(members)) for tone, (_, members) in enumerate(found)]
 
 
+def arranged(groups: Sequence[Group]) -> list[Group]:
+    """Return the baseline first, then the others by the objective, best first, with their names and colours.
+
+    The baseline is the group that changes least of its experiment, of what differs between the groups. Groups of long
+    names are called trial 0, 1 and so on: by the job's number in its multirun, else as they were given.
+    """
+    if any(len(group.label) > LONG for group in groups):
+        jobs = [group.runs[0].stages[0].facts for group in groups]
+        numbers = [facts.job if facts is not None else None for facts in jobs]
+        if None in numbers or len(set(numbers)) < len(numbers):
+            numbers = list(range(len(groups)))
+        groups = [replace(group, label=f"trial {n}") for group, n in zip(groups, numbers, strict=True)]
+    key, is_more_better = groups[0].runs[0].objective
+    keys = {key for key, _ in differing([telling_of(group.runs[0]) for group in groups])}
+    baseline = min(groups, key=lambda group: _changes(group.runs[0], keys))
+
+    def place(group: Group) -> float:
+        scores = [sample[key] for sample in _row(group, _last_stages(group)).samples if key in sample]
+        score = finite_mean(scores)[0] if scores else math.nan
+        return math.inf if math.isnan(score) else -score if is_more_better else score
+
+    others = sorted((group for group in groups if group is not baseline), key=place)
+    return [replace(group, tone=tone) for tone, group in enumerate([baseline, *others])]
+
+
+def _changes(run: Run, keys: set[str]) -> int:
+    """Return how many of some settings a run has changed of its experiment."""
+    found = changed(run)
+    return len(keys & {key for key, _ in found[1]}) if found else 0
+
+
+class Trial(NamedTuple):
+    """One group, where its runs lie, and what sets it apart: of the baseline all that differs, of others from it."""
+
+    group: Group
+    folders: list[str]
+    settings: list[tuple[str, str]]
+
+
+def trials_of(groups: Sequence[Group]) -> list[Trial]:
+    """Return the groups with their settings, the baseline first."""
+    rows = differing([telling_of(group.runs[0]) for group in groups])
+    return [
+        Trial(
+            group,
+            [run.name for run in group.runs],
+            [(key, values[place]) for key, values in rows if place == 0 or values[place] != values[0]],
+        )
+        for place, group in enumerate(groups)
+    ]
+
+
+def baseline_row(rows: Sequence[TableRow]) -> TableRow | None:
+    """Return the row of the baseline, if it has one."""
+    return next((row for row in rows if row.tone == 0), None)
+
+
 def _label(runs: Sequence[Run]) -> str:
     """Return the runs' name without their seed, where the rest is the same; else the first one's."""
     if len(runs) == 1:
@@ -133,7 +206,7 @@ def rows_of(groups: Sequence[Group]) -> list[TableRow]:
             for method in ("bicubic", run.start):
                 if method and method in run.scores:
                     rows.setdefault(method, TableRow(method, [run.scores[method]]))
-    return [*rows.values(), *(_row(group, [run.stages[-1].name for run in group.runs]) for group in groups)]
+    return [*rows.values(), *(_row(group, _last_stages(group)) for group in groups)]
 
 
 def stage_rows(groups: Sequence[Group], name: str) -> list[TableRow]:
@@ -145,6 +218,10 @@ def stage_rows(groups: Sequence[Group], name: str) -> list[TableRow]:
 def earlier_stages(groups: Sequence[Group]) -> list[str]:
     """Return the names of the stages that are not the last one of their run."""
     return list(dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1]))
+
+
+def _last_stages(group: Group) -> list[str]:
+    return [run.stages[-1].name for run in group.runs]
 
 
 def _row(group: Group, stages: Sequence[str]) -> TableRow:

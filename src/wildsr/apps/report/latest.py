@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wildsr.apps.evaluate.files import stage_row
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import TableRow
 from wildsr.apps.report.runs import Run, Stage
 
@@ -15,11 +16,11 @@ def latest_scores(stage: Stage) -> dict[str, float]:
 def rows_of(run: Run) -> list[TableRow]:
     """Return the closing table of a run; while it goes on, the latest validation of each stage in its place."""
     if run.is_closed:
-        return [TableRow(method, [scores]) for method, scores in run.scores.items()]
+        return [TableRow(method_label(method), [scores]) for method, scores in run.scores.items()]
     stages = {stage_row(stage.name): stage for stage in run.stages}
-    rows = [TableRow(method, [scores]) for method, scores in run.scores.items() if method not in stages]
+    rows = [TableRow(method_label(method), [scores]) for method, scores in run.scores.items() if method not in stages]
     for label, stage in stages.items():
         iterations = [found[-1][0] for key, found in stage.points.items() if key.startswith("val/")]
         if iterations:
-            rows.append(TableRow(label, [latest_scores(stage)], f"at iteration {max(iterations)}"))
+            rows.append(TableRow(method_label(label), [latest_scores(stage)], f"at iteration {max(iterations)}"))
     return rows

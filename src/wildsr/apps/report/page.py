@@ -8,14 +8,17 @@ from pathlib import Path
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.labels import set_title, stage_title
 from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
-from wildsr.apps.evaluate.tables import number, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
+from wildsr.apps.report.drawn import Drawn, Histogram
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
 from wildsr.io import CONFIG
+from wildsr.scores import display_of
 
 REPORT = "report.html"
 
@@ -31,19 +34,25 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         OSError: the file cannot be written.
     """
     run = read_run(folder, running=running)
-    found = embed(run_panels(run))
+    found, strata = embed(run_panels(run)), strata_tables(run.strata, run.displays)
     text = render(
         "report.html",
         title=run.name,
         run=run,
         state=state_of(run),
+        facts=header_of(run),
         command=shlex.join(["python", "train.py", *run.overrides]) if run.overrides else "",
-        tables=tables_of(rows_of(run), run.displays),
+        tables=tables_of(rows_of(run), run.displays, run.contents),
         found=found,
-        charts=charts_of([(run, 0)], references_of(run), run.displays),
-        strata=strata_tables(run.strata, run.displays),
+        charts=charts_of([(run, 0)], references_of(run), run.displays, run.contents),
+        strata=strata,
+        advice=strata_advice(strata, run.contents, "data.val_recipes="),
+        histograms=by_order(run.drawn),
         changed=changed(run),
-        configs=[(stage.name, (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages],
+        last_stage=stage_title(run.stages[-1].name),
+        configs=[
+            (stage_title(stage.name), (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages
+        ],
     )
     target = file or folder / REPORT
     write_whole(target, lambda stream: stream.write(text.encode()))
@@ -55,14 +64,44 @@ def state_of(run: Run) -> str:
     if run.running is not None:
         name, iteration = run.running
         total = next((stage.iterations for stage in run.stages if stage.name == name), iteration)
-        return f"Running: {name} stage, iteration {iteration} of {total}."
+        return f"Running: {stage_title(name)}, iteration {iteration} of {total}."
     unfinished = [stage for stage in run.stages if not stage.is_finished]
     if unfinished:
-        return (
-            f"Not finished: {unfinished[0].name} stage, iteration {unfinished[0].done} of {unfinished[0].iterations}."
-        )
-    lengths = ", ".join(f"{stage.name} stage, {stage.done} iterations" for stage in run.stages)
+        first = unfinished[0]
+        return f"Not finished: {stage_title(first.name)}, iteration {first.done} of {first.iterations}."
+    lengths = ", ".join(f"{stage_title(stage.name)}, {stage.done} iterations" for stage in run.stages)
     return f"Finished: {lengths}." if run.scores else f"Trained, not evaluated: {lengths}."
+
+
+def header_of(run: Run) -> list[tuple[str, str]]:
+    """Return what heads a report, as names and values; what a run of an older version has not written is left out."""
+    facts = run.stages[-1].facts
+    found = [("Scale", str(run.scale)), ("Seed", str(run.config.get("seed", "–")))]
+    if facts is not None:
+        processes = f", {facts.processes} processes" if facts.processes > 1 else ""
+        times = [f"{stage_title(stage.name)} {stage.facts.duration}" for stage in run.stages if stage.facts]
+        numbers = [f"{name} {count:,}" for name, count in facts.parameters.items()]
+        found += [("Device", facts.device + processes), ("Training time", ", ".join(times))]
+        found += [("Parameters", ", ".join(numbers)), ("Training images", f"{facts.images:,}")]
+    sets = [f"{set_title(name, content)}: {content.note}" for name, content in run.contents.items()]
+    found += [("Evaluated on", "; ".join(sets))] if sets else []
+    found += [("Code", facts.code)] if facts is not None else []
+    best = next((stage.best for stage in reversed(run.stages) if stage.best), None)
+    if best is not None:
+        file, iteration, score = best
+        label, digits = display_of(run.stages[-1].monitor[0].split("/")[-1], run.displays)[::2]
+        found.append(
+            ("Best checkpoint", f"{file.relative_to(run.folder)}: {label} {score:.{digits}f} at iteration {iteration}")
+        )
+    return found
+
+
+def by_order(drawn: Drawn | None) -> list[tuple[str, list[Histogram]]]:
+    """Return the histograms of each order, in the pipeline's order."""
+    found: dict[str, list[Histogram]] = {}
+    for histogram in drawn.histograms if drawn else []:
+        found.setdefault(histogram.order, []).append(histogram)
+    return list(found.items())
 
 
 def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
@@ -78,9 +117,17 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 
 def run_panels(run: Run) -> list[Panel]:
-    """Return a panel a window: LQ, bicubic, starting weights, each stage, HQ."""
+    """Return a panel a window: LQ, bicubic, starting weights as "start", each stage, HQ."""
     folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
     folders |= {run.start: run.folder / CROPS / START} if run.start else {}
     folders |= {stage_row(stage.name): stage.folder / CROPS for stage in run.stages}
     folders |= {"HQ": run.folder / CROPS / HQ}
-    return panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))
+    panels = panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))
+    return [
+        panel._replace(
+            versions=[
+                version._replace(label="start") if version.label == run.start else version for version in panel.versions
+            ]
+        )
+        for panel in panels
+    ]

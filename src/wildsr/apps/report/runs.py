@@ -13,12 +13,14 @@ import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
 from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays, start_row
+from wildsr.apps.evaluate.labels import SetContent, contents_of
 from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
+from wildsr.apps.report.facts import Facts, read_facts
 from wildsr.images import first_line
 from wildsr.io import CONFIG, GENERATOR, UserError
-from wildsr.scores import MetricDisplay, Scores, read_scores
+from wildsr.scores import MetricDisplay, Scores, display_of, read_scores
 
 OVERRIDES = "overrides.json"  # in a run's folder
 CURVES = "csv"  # in a stage's
@@ -35,6 +37,7 @@ class Stage:
     config: dict[str, Any]
     trained: int | None
     points: Points
+    facts: Facts | None = None
 
     @cached_property
     def iterations(self) -> int:
@@ -46,6 +49,21 @@ class Stage:
         """Return how many iterations are known to be done: by the weights, else by the curves."""
         last = max((points[-1][0] for points in self.points.values()), default=0)
         return max(last, self.trained or 0)
+
+    @property
+    def monitor(self) -> tuple[str, bool]:
+        """Return the scalar that decides which checkpoint is best, and whether more of it is better."""
+        best = _within(self.config, "callbacks", "best")
+        return str(_within(best, "monitor") or "val/psnr_y"), _within(best, "mode") != "min"
+
+    @cached_property
+    def best(self) -> tuple[Path, int, float] | None:
+        """Return the best checkpoint, its iteration and its score; None where there is none."""
+        key, is_more_better = self.monitor
+        file, points = self.folder / "checkpoints" / "best.ckpt", self.points.get(key)
+        if not points or not file.is_file():
+            return None
+        return file, *(max if is_more_better else min)(points, key=lambda point: point[1])
 
     @property
     def is_finished(self) -> bool:
@@ -75,6 +93,24 @@ class Run:
     @property
     def scale(self) -> int:
         return int(number(self.config.get("scale")) or 0)
+
+    @cached_property
+    def contents(self) -> dict[str, SetContent]:
+        """Return what its validation sets hold: as evaluated, else as it said when it began."""
+        facts = self.stages[-1].facts
+        return contents_of(self.images) or (dict(facts.sets) if facts else {})
+
+    @property
+    def objective(self) -> tuple[str, bool]:
+        """Return the score that a search looks at, else the one that chooses checkpoints; whether more is better."""
+        key, is_more_better = self.stages[-1].monitor
+        given = self.config.get("objective")
+        if given:
+            key, is_more_better = (
+                str(given),
+                "lower" not in display_of(str(given).split("/")[-1], self.displays).meaning,
+            )
+        return key.removeprefix("val/"), is_more_better
 
     @cached_property
     def displays(self) -> dict[str, MetricDisplay]:
@@ -157,7 +193,14 @@ def stages_in(folder: Path) -> tuple[Stage, ...]:
         ValueError: a configuration is damaged.
     """
     stages = [
-        Stage(path.name, path, read_config(path / CONFIG), _trained(path / GENERATOR), read_points(path / CURVES))
+        Stage(
+            path.name,
+            path,
+            read_config(path / CONFIG),
+            _trained(path / GENERATOR),
+            read_points(path / CURVES),
+            read_facts(path),
+        )
         for path in _stage_folders(folder)
     ]
     names = {stage.name for stage in stages}

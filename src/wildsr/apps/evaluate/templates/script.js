@@ -7,10 +7,17 @@ for (const panel of document.querySelectorAll("[data-panel]")) {
   const versions = panel.querySelectorAll(".strip img");
   const layers = [slider.querySelector(".before"), slider.querySelector(".after")];
   const choices = panel.querySelectorAll("select");
-  const cut = () => slider.style.setProperty("--at", range.value + "%");
+  const halves = [slider.querySelector(".left"), slider.querySelector(".right")];
+  const cut = () => {
+    slider.style.setProperty("--at", range.value + "%");
+    halves[0].hidden = range.value < 12; // a label stands on its own half alone
+    halves[1].hidden = range.value > 88;
+  };
   const show = () => {
     choices.forEach((choice, side) => { layers[side].src = versions[choice.value].src; });
     const [left, right] = [...choices].map((choice) => choice.selectedOptions[0].textContent.trim());
+    halves[0].textContent = left;
+    halves[1].textContent = right;
     range.setAttribute("aria-label", `Border between ${left} on the left and ${right} on the right`);
   };
   range.addEventListener("input", cut);
