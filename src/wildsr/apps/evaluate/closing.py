@@ -19,7 +19,7 @@ from rich.console import Console
 from torch import nn
 from torchmetrics import Metric
 
-from wildsr.apps.evaluate.crops import CROPS, START
+from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
 from wildsr.apps.evaluate.labels import method_label
@@ -114,8 +114,9 @@ class RunEvaluation:
         stages = finished_stages(self.run, self.all_stages)
         start = first_weights(self.run, stages, self.start)
         methods = methods_of(self.run, stages, start, self.scale, self.build_generator, self.references)
-        folders = {stage_row(stage): self.run / stage / CROPS for stage in stages}
-        folders = {start_row(start): self.run / CROPS / START} | folders if start else folders
+        folders = {start_row(start): self.run / CROPS / START} if start else {}
+        folders |= {name: reference_folder(self.run, name) for name in self.references}
+        folders |= {stage_row(stage): self.run / stage / CROPS for stage in stages}
         windows = Windows(self.run, folders, self.sets)
         found = evaluate(methods, self.sets, self.metrics, self.scale, device(), windows, self.own)
         windows.write_list()

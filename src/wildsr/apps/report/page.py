@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START
+from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.labels import set_title, stage_title
@@ -117,9 +117,11 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 
 def run_panels(run: Run) -> list[Panel]:
-    """Return a panel a window: LQ, bicubic, starting weights as "start", each stage, HQ."""
+    """Return a panel a window: LQ, bicubic, starting weights as "start", references, each stage, HQ."""
     folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
     folders |= {run.start: run.folder / CROPS / START} if run.start else {}
+    known = {*folders, *(stage_row(stage.name) for stage in run.stages)}
+    folders |= {name: reference_folder(run.folder, name) for name in run.scores if name not in known}
     folders |= {stage_row(stage.name): stage.folder / CROPS for stage in run.stages}
     folders |= {"HQ": run.folder / CROPS / HQ}
     panels = panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))
