@@ -17,7 +17,7 @@ def free_ram() -> int:
 
 def _of_the_machine() -> int:
     with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     with suppress(AttributeError, ValueError, OSError):  # not on Windows
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
@@ -27,7 +27,9 @@ def _of_the_machine() -> int:
 def _of_the_container() -> int:
     """Return what a control group leaves: its limit less what is in use, caches apart; 2^63 without one."""
     with suppress(OSError, ValueError, KeyError):
-        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
-        used = int((CONTAINER / "memory.current").read_text()) - int(counts["inactive_file"])
-        return max(int((CONTAINER / "memory.max").read_text()) - used, 0)  # "max" where there is no limit
+        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text(encoding="utf-8").splitlines())
+        used = int((CONTAINER / "memory.current").read_text(encoding="utf-8")) - int(counts["inactive_file"])
+        return max(
+            int((CONTAINER / "memory.max").read_text(encoding="utf-8")) - used, 0
+        )  # "max" where there is no limit
     return 2**63

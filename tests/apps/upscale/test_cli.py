@@ -65,7 +65,9 @@ def test_the_tile_does_not_show(run, photographs, tmp_path):
 def test_a_picture_passes_from_the_standard_input_to_the_standard_output(
     photographs, weights, monkeypatch, capfdbinary
 ):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((photographs / "b.jpg").read_bytes())))
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO((photographs / "b.jpg").read_bytes()), encoding="utf-8")
+    )
     assert main(["upscale", "-", "-o", "-", "--format", "webp", "--weights", weights]) == 0
     with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as picture:
         assert (picture.format, picture.size) == ("WEBP", (384, 320))

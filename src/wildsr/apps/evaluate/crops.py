@@ -133,7 +133,7 @@ def read_crops(run: Path) -> list[Crop]:
     if not file.is_file():
         return []
     try:
-        entries: list[dict[str, Any]] = json.loads(file.read_text())
+        entries: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
         return [Crop(**entry) for entry in entries]
     except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error

@@ -71,7 +71,7 @@ def read_image_scores(path: Path) -> list[ImageScores]:
         UserError: the file is not what `score_row` and `write_rows` make; one line.
     """
     try:
-        with path.open(newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             return [_image_scores(row) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: damaged ({first_line(error)})") from error

@@ -118,7 +118,7 @@ def _opened(file: Path, name: str) -> Callable[[Tensor], Tensor]:
     if name in ("safetensors", "pth"):
         return load_generator(file)
     if name == "ncnn":
-        run = open_ncnn(NcnnModel(file.read_text(), file.with_suffix(".bin").read_bytes()))
+        run = open_ncnn(NcnnModel(file.read_text(encoding="utf-8"), file.with_suffix(".bin").read_bytes()))
         return lambda lq: run(lq[0])[None]
     import onnxruntime
 

@@ -51,7 +51,8 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         changed=changed(run),
         last_stage=stage_title(run.stages[-1].name),
         configs=[
-            (stage_title(stage.name), (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages
+            (stage_title(stage.name), (stage.folder / CONFIG).read_text(encoding="utf-8", errors="replace"))
+            for stage in run.stages
         ],
     )
     target = file or folder / REPORT

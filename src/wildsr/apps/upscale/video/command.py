@@ -145,7 +145,7 @@ def claim(folder: Path, wanted: dict[str, Any], anew: bool) -> None:
     file = folder / CHOICES
     if file.exists():
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
             other = [key for key in wanted if found.get(key) != wanted[key]]
         except (ValueError, AttributeError):
             other = [CHOICES]
