@@ -1,4 +1,4 @@
-"""Free memory of the machine."""
+"""What the machine has to spare: memory, cores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 
 UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
 CONTAINER = Path("/sys/fs/cgroup")  # the control group that this process sees as its own
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_ram() -> int:

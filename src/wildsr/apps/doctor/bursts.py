@@ -84,8 +84,11 @@ def run(command: list[str]) -> str:
     try:
         _, said = process.communicate(timeout=PATIENCE)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:  # Windows
+            process.kill()
         process.wait()
     if process.returncode < 0:
         return f"the process was killed ({signal.Signals(-process.returncode).name}), as where memory runs out"
