@@ -140,7 +140,7 @@ def test_pairs_and_photographs_are_mixed_by_a_share(train, photographs, pairs, t
         (["data.pairs.lq=nowhere"], r"^data\.pairs: nowhere: no such folder; give the folders of your pairs"),
         (["data.val.hq=nowhere"], r"^data\.val: nowhere: no such folder; give held-out pairs"),
         (["scale=2"], r"^data\.pairs: .*4 of 4 do not pair at scale=2"),
-        (["metrics=[pnsr]"], r"^metrics: given 'pnsr', wanted one of psnr_y"),
+        (["metrics=[pnsr]"], r"^metrics: given 'pnsr'; choose from psnr_y"),
         (["+data.sets.phone.lq=nowhere"], r"^data\.sets\.phone: nowhere: no such folder"),
         (["+data.sets.phone.lp=nowhere"], r"^data\.sets\.phone: no such key 'lp'"),
         (["+data.sets.main.lq=nowhere"], r"^data\.sets\.main: wanted another name than main"),

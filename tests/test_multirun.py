@@ -78,7 +78,7 @@ def test_a_bad_value_of_a_sweep_is_found_before_the_first_job_starts(tmp_path):
     few = "data.batch_size: given 0, wanted a whole number from 1 to 1000000"
     faults = done.stderr.splitlines()
     assert len(faults) == 2 and "Launching" not in done.stdout
-    assert faults[0].startswith("error: metrics: given 'psnr', wanted one of psnr_y")
+    assert faults[0].startswith("error: metrics: given 'psnr'; choose from psnr_y")
     assert faults[0].endswith("(of data.batch_size=2,metrics=[psnr])")
     assert faults[1] == f"error: {few} (of data.batch_size=0,metrics=[psnr_y]; data.batch_size=0,metrics=[psnr])"
     assert not any(tmp_path.iterdir())
@@ -149,7 +149,7 @@ def test_an_impossible_objective_ends_a_search_in_one_line(tmp_path):
     done = multirun(tmp_path, *SEARCH, "objective=val/psnr")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: objective=val/psnr: no such metric; wanted one of: val/psnr_y, val/ssim_y, val/niqe"
+        "error: objective=val/psnr: no such metric; choose from val/psnr_y, val/ssim_y, val/niqe"
     ]
 
 

@@ -49,8 +49,8 @@ class Large(nn.Module):
             ["stage=full", "discriminator=vgg", "discriminator.network.features=4", "discriminator.network.size=128"],
             r"gan stage: an iteration fails, given .*VGGDiscriminator got 32 × 32 pixels: wanted 128 × 128",
         ),
-        (["stage=full", "trainer.precision=bf16-true"], "precision=bf16-true: wanted one of 32-true, 16-mixed, bf16-m"),
-        (["stage=full", "trainer.precision=64-true"], "precision=64-true: wanted one of 32-true, 16-mixed, bf16-mixed"),
+        (["stage=full", "trainer.precision=bf16-true"], "precision=bf16-true; choose from 32-true, 16-mixed, bf16-m"),
+        (["stage=full", "trainer.precision=64-true"], "precision=64-true; choose from 32-true, 16-mixed, bf16-mixed"),
     ],
 )
 def test_an_error_in_the_first_iteration_is_one_line_before_anything_is_written(

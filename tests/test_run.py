@@ -381,7 +381,7 @@ def test_an_earlier_checkpoint_can_be_gone_on_from(train, whole, tmp_path):
     early = folder / "psnr" / "checkpoints" / "iteration_0000002.ckpt"
     train([*overrides, "stage=psnr", f"resume='{early}'", "callbacks.checkpoints.save_top_k=1"], tmp_path)
     assert same(checkpoint(tmp_path / "psnr")["state_dict"], checkpoint(folder / "psnr")["state_dict"])
-    with pytest.raises(ValueError, match="is of the psnr stage; wanted one of: gan"):
+    with pytest.raises(ValueError, match="is of the psnr stage; choose from gan"):
         train([*overrides, "stage=gan", f"resume='{early}'"], tmp_path)
 
 
@@ -453,10 +453,10 @@ def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_pa
         ),
         (["stages.psnr.lr=fast", "stages.gan.lr=fast"], r"stages\.psnr\.lr: given 'fast'"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
-        (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
+        (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu'; choose from worker, device"),
         (
             ["callbacks.best.monitor=val/pnsr_y"],
-            r"callbacks\.best\.monitor=val/pnsr_y: no such metric; wanted one of: val/psnr_y",
+            r"callbacks\.best\.monitor=val/pnsr_y: no such metric; choose from val/psnr_y",
         ),
         (["callbacks.panels.side=0"], r"callbacks\.panels\.side: given 0, wanted a whole number from 8"),
         (["stages.gan.losses=[pixel,adverserial]"], r"loss\.adverserial is no term; nearest: adversarial"),

@@ -180,7 +180,7 @@ def test_the_objective_is_the_last_stages_score(optuna):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["objective=val/psnr"], "objective=val/psnr: no such metric; wanted one of: val/psnr_y"),
+        (["objective=val/psnr"], "objective=val/psnr: no such metric; choose from val/psnr_y"),
         (["objective=val/psnr_y", "data.val=null"], "wanted compare=true and validation images"),
         (["objective=val/psnr_y", "compare=false"], "wanted compare=true and validation images"),
     ],

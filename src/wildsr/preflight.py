@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from wildsr.building import build_module, build_trainer, filtered_warnings, is_rank_zero
 from wildsr.config import build
 from wildsr.data import Batch
-from wildsr.io import GENERATOR, ConfigError, first_line
+from wildsr.io import GENERATOR, ConfigError, choose_from, first_line
 from wildsr.networks import load_generator, load_weights, save_generator
 from wildsr.stage import Stage
 from wildsr.training import DegradedPhotographs, SuperResolution
@@ -67,7 +67,7 @@ def stage_names(cfg: DictConfig) -> list[str]:
         return names
     given = read_start(Path(cfg.resume)).origin["stage"]
     if given not in names:
-        raise ConfigError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(names)}")
+        raise ConfigError(f"resume={cfg.resume} is of the {given} stage; {choose_from(names)}")
     return names[names.index(given) :]
 
 

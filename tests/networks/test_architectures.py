@@ -102,9 +102,9 @@ def test_windowed_networks_see_reflected_sides_and_the_result_is_cropped() -> No
 
 
 @pytest.mark.parametrize(("words", "wanted"), [
-    ({"architecture": "SPAM"}, r"^architecture: given SPAM, .* SPAN, .*; did you mean SPAN\?$"),
-    ({"architecture": None}, r"^architecture: given None, wanted one of spandrel's: ATD, "),
-    ({"architecture": "SPAN", "width": 3}, r"^SPAN has no option width; it has feature_channels, bias, norm"),
+    ({"architecture": "SPAM"}, r"^architecture: given SPAM; .* SPAN, .*; did you mean SPAN\?$"),
+    ({"architecture": None}, r"^architecture: given None; choose from ATD, "),
+    ({"architecture": "SPAN", "width": 3}, r"^SPAN has no option width; choose from feature_channels, bias, norm"),
     ({"architecture": "SAFMN"}, r"^SAFMN of scale=4, channels=3 cannot be built: .*missing 1 required .*'dim'$"),
     ({"architecture": "RealPLKSR", "channels": 1}, r"^RealPLKSR of scale=4, channels=1: .* channels=3; the archit"),
     ({"architecture": "SCUNet"}, r"^SCUNet of scale=4, .*: by its weights it is SCUNet of scale=1"),

@@ -196,6 +196,6 @@ def test_the_limit_of_a_loss_that_runs_away_can_be_set(tmp_path):
 
 def test_a_limit_of_a_loss_that_there_is_not_is_refused_before_the_first_iteration(data, psnr, trainer, tmp_path):
     module = psnr()
-    with pytest.raises(ValueError, match=r"limits\.pixle: no such loss; wanted one of: pixel, "):
+    with pytest.raises(ValueError, match=r"limits\.pixle: no such loss; choose from pixel, "):
         trainer(1, DivergenceMonitor(tmp_path, limits={"pixle": 1.0})).fit(module, data())
     assert module.iteration == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from wildsr.checks import checked_integer, checked_list, checked_number, refuse
+from wildsr.checks import checked_integer, checked_list, checked_number, refuse, refuse_choice
 from wildsr.io import GENERATOR, ConfigError
 
 
@@ -18,7 +18,7 @@ def stage_of(cfg: DictConfig) -> DictConfig:
     """
     name = cfg.stage.name
     if name not in cfg.stages:
-        raise ConfigError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
+        raise refuse_choice("stage.sequence", name, cfg.stages)
     stage, prefix = cfg.stages[name], f"stages.{name}"
     checked_integer(f"{prefix}.number", stage.number, 0, 10**6)
     for key in ("iterations", "iterations_per_epoch", "checkpoint_every"):
@@ -43,7 +43,7 @@ def channels_of(cfg: DictConfig) -> int:
     # A network of another kind may have another key.
     given = OmegaConf.select(cfg, "generator.network.channels", default=cfg.channels)
     if type(given) is not int or given not in (1, 3):
-        raise refuse("channels", given, "1 (grey) or 3 (RGB) to train on")
+        raise refuse_choice("channels", given, ("1 (grey)", "3 (RGB)"))
     return given
 
 

@@ -116,7 +116,7 @@ def test_only_what_mixes_is_offered(page):
 
 def test_an_error_is_one_line_on_the_page(page, tmp_path):
     page.get_by_role("button", name="Upscale", exact=True).click()
-    page.get_by_text("no image yet; wanted one of .png").wait_for()
+    page.get_by_text("no image yet; choose from .png").wait_for()
     (tmp_path / "damaged.png").write_bytes(b"no image")
     drop(page, tmp_path / "damaged.png")
     page.get_by_role("button", name="Upscale", exact=True).click()

@@ -60,7 +60,7 @@ def test_the_end_of_a_run_is_a_run_of_its_group_with_table_comparison_and_the_ar
 
 
 def test_an_unknown_artifact_is_refused_before_anything_is_trained():
-    with pytest.raises(UserError, match=r"evaluate\.publish\.artifacts: given 'weights', wanted one of report"):
+    with pytest.raises(UserError, match=r"evaluate\.publish\.artifacts: given 'weights'; choose from report"):
         WandbPublisher(wandb_logger, ["weights"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from wildsr.checks import refuse
+from wildsr.checks import refuse, refuse_choice
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
 from wildsr.degradation.libjpeg import SUBSAMPLINGS, USUAL
@@ -227,7 +227,7 @@ def _is_used(key: str, values: Mapping[str, Any]) -> bool:
 def _order_of(part: str, values: Mapping[str, Any]) -> list[Values]:
     kind = values[f"{part}.blur.kind"]
     if values[f"{part}.blur"] and kind not in BLUR_FIELDS:
-        raise refuse(f"{part}.blur.kind", kind, "one of " + ", ".join(BLUR_FIELDS))
+        raise refuse_choice(f"{part}.blur.kind", kind, BLUR_FIELDS)
     return [_step(part, op, values) for op in OPERATIONS if values[f"{part}.{op}"]]
 
 

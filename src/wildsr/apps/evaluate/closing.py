@@ -29,7 +29,7 @@ from wildsr.apps.evaluate.terminal import image_counts, metric_head, score_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
-from wildsr.io import CONFIG, GENERATOR, UserError, first_line
+from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.scores import MAIN, Scores, read_scores
@@ -159,7 +159,7 @@ def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: b
         return None
     names = {f"val/{name}": name for name in metrics}
     if objective not in names:
-        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
+        raise ConfigError(f"objective={objective}: no such metric; {choose_from(names)}")
     if not will_evaluate:
         raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
     return names[objective]
