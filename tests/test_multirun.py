@@ -145,7 +145,7 @@ def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(optuna, phot
 
 
 @pytest.mark.slow
-def test_an_impossible_objective_ends_a_search_in_one_line(tmp_path):
+def test_an_impossible_objective_ends_a_search_in_one_line(optuna, tmp_path):
     done = multirun(tmp_path, *SEARCH, "objective=val/psnr")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [

@@ -18,8 +18,16 @@ SMALL = ["generator=tiny", "generator.weights=null", "discriminator.network.feat
          "data.patch=32", "data.batch_size=2", "stages.psnr.iterations=1", "stages.gan.iterations=1"]  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def bare():
+    """Leave no path of the clone in the environment of the programs that run here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONPATH", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(tmp_path_factory, bare):
     """Install the wheel alone in an environment that borrows the packages of this one, but not the clone."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

@@ -70,8 +70,8 @@ def caption(title: str, pair: ValidationPair, sr: Tensor) -> str:
     scores = []
     for image in (sr, bicubic):
         metric = PSNR("y", border=sr.shape[-1] // pair.lq.shape[-1]).to(sr.device)
-        metric.update(image, pair.hq)
-        scores.append(f"{float(metric.compute()):.2f} dB")
+        score = metric(image, pair.hq)  # not `compute`, which waits for the other processes: they draw no panel
+        scores.append(f"{float(score):.2f} dB")
     return f"{title}: PSNR-Y {scores[0]}, bicubic {scores[1]}"
 
 

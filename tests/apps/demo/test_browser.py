@@ -100,6 +100,7 @@ def test_on_a_phone_the_result_stands_above_the_controls_and_nothing_is_wider(pa
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.locator(".slider:visible").count() == 0  # nothing to show yet
     page.locator(".gallery-item:visible, .gallery button:visible").nth(2).click()
+    page.locator(".image-frame img:visible").wait_for()  # the example has arrived in the box
     page.get_by_role("button", name="Upscale", exact=True).click()
     page.get_by_text("160 × 160 → 320 × 320 pixels (×2) in").wait_for()
     page.wait_for_timeout(1000)

@@ -15,26 +15,6 @@ from wildsr.images import Picture, encode_picture, read_image, read_picture
 from wildsr.networks import CompactNet, save_generator
 
 
-@pytest.fixture
-def weights(tmp_path):
-    torch.manual_seed(0)
-    save_generator(CompactNet(scale=2, features=4, convs=1), tmp_path / "small.safetensors")
-    return str(tmp_path / "small.safetensors")
-
-
-@pytest.fixture
-def run(weights, capsys):
-    """Calls the command; returns its exit code, and what it said to the person."""
-
-    def call(*words):
-        code = main(["upscale", *map(str, words), "--weights", weights])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return call
-
-
 def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 

@@ -13,8 +13,9 @@ from typing import IO
 
 from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.upscale.arguments import READ, SHEET_SIDE, has_video
+from wildsr.apps.upscale.arguments import READ, SHEET_SIDE
 from wildsr.apps.upscale.blending import compare
+from wildsr.apps.upscale.combinations import has_video
 from wildsr.apps.upscale.enlarging import enlarge, flatten, num_pixels, result_size
 from wildsr.apps.upscale.estimating import announce
 from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video

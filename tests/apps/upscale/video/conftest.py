@@ -1,17 +1,13 @@
-"""Clips of a few frames, and the command that enlarges them."""
+"""Clips of a few frames."""
 
 import os
 from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 
 os.environ["SVT_LOG"] = "1"  # libsvtav1 would describe itself
 av = pytest.importorskip("av", reason="video needs PyAV")
-
-from wildsr.cli import main  # noqa: E402
-from wildsr.networks import CompactNet, save_generator  # noqa: E402
 
 TICKS = Fraction(1, 12800)
 EVEN = tuple(6400 * n for n in range(10))  # two frames a second: four of them are a segment
@@ -75,21 +71,3 @@ def gradient(size, number):
 def make_clip():
     """Write a clip; see `write_clip`."""
     return write_clip
-
-
-@pytest.fixture
-def weights(tmp_path):
-    torch.manual_seed(0)
-    save_generator(CompactNet(scale=2, features=4, convs=1), tmp_path / "small.safetensors")
-    return str(tmp_path / "small.safetensors")
-
-
-@pytest.fixture
-def run(weights, capfd):
-    def call(*words, weights=weights):
-        code = main(["upscale", *map(str, words), "--weights", weights, "--backend", "torch"])
-        said = capfd.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return call
