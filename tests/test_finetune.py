@@ -80,7 +80,7 @@ def test_a_finetune_evaluates_its_start_before_its_first_iteration(train, photog
     begun = scores[f"{generator} (start)"]
     assert rows[0][1] == pytest.approx(begun["psnr_y"], abs=1e-4)
     assert (tmp_path / "run" / "gan" / "panels" / "iteration_0000000.png").is_file()
-    assert f"gan stage, before its first iteration: PSNR-Y {rows[0][1]:.4g}" in capsys.readouterr().out
+    assert f"GAN stage, before its first iteration: PSNR-Y {rows[0][1]:.4g}" in capsys.readouterr().out
     assert begun["hard/psnr_y"] == scores["gan stage"]["hard/psnr_y"]
     trained = load_file(tmp_path / "run" / "gan" / "generator.safetensors")
     assert all(torch.equal(trained[name], tensor) for name, tensor in load_file(generator).items())

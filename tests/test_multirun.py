@@ -106,12 +106,12 @@ def test_a_search_goes_on_where_it_was_cut_off(optuna, photographs, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert run.returncode == 1
-    assert "psnr stage stopped after iteration 1" in run.stderr and "Traceback" not in run.stderr
+    assert "PSNR stage stopped after iteration 1" in run.stderr and "Traceback" not in run.stderr
     again = [word for word in command(*words) if word != "data.val=null"]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "0 of 2 trials are finished" in done.stdout
-    assert "psnr stage goes on after iteration 1 of" in done.stdout
+    assert "PSNR stage goes on after iteration 1 of" in done.stdout
     study = optuna.load_study(study_name="quickstart", storage=f"sqlite:///{tmp_path}/runs/quickstart/search.db")
     assert [t.state for t in study.trials] == [
         optuna.trial.TrialState.FAIL,
@@ -174,13 +174,13 @@ def test_a_job_that_is_warned_saves_and_goes_back_into_the_queue(tmp_path):
     words = ["-m", "hydra/launcher=submitit_local", "kernels=no_sinc", *long]
     with subprocess.Popen(command(*words), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         queue = tmp_path / "runs" / "quickstart" / ".submitit"
-        wait_for(lambda: list(queue.glob("[0-9]*")) and "psnr stage  " in output(queue, "err"))
+        wait_for(lambda: list(queue.glob("[0-9]*")) and "PSNR stage  " in output(queue, "err"))
         controller = int(next(queue.glob("[0-9]*")).name)
         worker = int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0])
         os.kill(worker, signal.SIGUSR2)  # what submitit asks SLURM to send before the time is up
-        wait_for(lambda: re.search("psnr stage goes on after iteration [1-9]", output(queue, "out")))
+        wait_for(lambda: re.search("PSNR stage goes on after iteration [1-9]", output(queue, "out")))
         said = output(queue, "err")  # submitit ignores a SIGTERM until training answers it itself
-        wait_for(lambda: "psnr stage  " in output(queue, "err")[len(said) :])
+        wait_for(lambda: "PSNR stage  " in output(queue, "err")[len(said) :])
         os.kill(controller, signal.SIGTERM)
         run.wait(timeout=120)
 

@@ -173,7 +173,7 @@ def test_the_objective_is_the_last_stages_score(optuna):
     assert objective_of(None, searched.metrics, will_evaluate=False) is None
     scores = {"bicubic": {"niqe": 9.0}, "psnr stage": {"niqe": 8.0}, "gan stage": {"niqe": 7.0}}
     assert finite_score(scores, "gan stage", "niqe") == 7.0
-    with pytest.raises(ValueError, match="niqe of the gan stage: given nan, wanted a finite number"):
+    with pytest.raises(ValueError, match="niqe of the GAN stage: given nan, wanted a finite number"):
         finite_score(scores | {"gan stage": {"niqe": float("nan")}}, "gan stage", "niqe")
 
 

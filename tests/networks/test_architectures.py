@@ -136,7 +136,7 @@ def test_an_option_that_weights_do_not_tell_is_refused_before_the_first_iteratio
     cfg = compose_config([*words, f"data.train.root='{photographs}'", "++generator.network.img_range=1.0"])
     cfg.paths.run = str(tmp_path / "run")
     stage = Stage(cfg, "psnr")
-    with pytest.raises(ValueError, match=r"psnr stage: its generator cannot .*its file comes back as another network"):
+    with pytest.raises(ValueError, match=r"PSNR stage: its generator cannot .*its file comes back as another network"):
         dry_run(stage)
     assert not (tmp_path / "run").exists()
 

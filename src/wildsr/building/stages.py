@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from wildsr.checks import checked_integer, checked_list, checked_number, refuse, refuse_choice
 from wildsr.io import GENERATOR, ConfigError
+from wildsr.labels import stage_title
 
 
 def stage_of(cfg: DictConfig) -> DictConfig:
@@ -61,8 +62,8 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
         return handed_on
     if cfg.generator.weights is None:
         raise ConfigError(
-            f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
-            f"stage={predecessor} or stage=full first, or generator.weights=FILE"
+            f"stage={name} starts from the generator of the {stage_title(predecessor)}, and {handed_on} is not there; "
+            f"wanted stage={predecessor} or stage=full first, or generator.weights=FILE"
         )
     return cfg.generator.weights
 

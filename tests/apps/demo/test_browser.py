@@ -136,7 +136,7 @@ def test_a_recipe_is_drawn_edited_and_copied(page, photographs, screenshots):
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "demo_degrade.png", full_page=True)
     before = shown_recipe(page)
-    page.get_by_role("button", name="First order").click()
+    page.get_by_role("button", name="1st order").click()
     box = page.get_by_label("number input for strength (Gaussian: σ in levels)").first
     box.fill("42.5")
     box.press("Enter")

@@ -79,7 +79,7 @@ def test_what_another_network_left_in_the_folder_is_left_out_and_said(run, close
     save_generator(network(features=8), folder / "gan" / "generator.safetensors")
     close(folder, ["psnr"])
     assert list(scores_of(folder)) == ["bicubic", "psnr stage"]
-    assert "gan stage is left out of the table: " in caplog.text
+    assert "GAN stage is left out of the table: " in caplog.text
 
 
 def test_the_configuration_names_all_stages_in_their_order():

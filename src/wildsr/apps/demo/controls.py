@@ -132,10 +132,10 @@ def _order(part: str) -> tuple[Control, ...]:
 
 
 PARTS: dict[str, tuple[Control, ...]] = {
-    "First order": _order("first"),
-    "Second order": (Control("second", "a second order"), *_order("second")),
-    "Final order": (
-        Control("final", "a final order"),
+    "1st order": _order("first"),
+    "2nd order": (Control("second", "a 2nd order"), *_order("second")),
+    "final": (
+        Control("final", "final steps"),
         Control("final.resize.mode", "interpolation to the final size", choices=MODES, default="bicubic"),
         Control("final.sinc", "sinc filter"),
         Control("final.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
