@@ -1,10 +1,12 @@
 """A value that cannot be is refused in one line with its key, what was given and what is wanted."""
 
+import argparse
 from dataclasses import dataclass
 
 import pytest
 
 from wildsr.checks import (
+    check_argument,
     check_choices,
     check_range,
     check_weights,
@@ -53,12 +55,12 @@ def test_what_fits_comes_back_lists_as_tuples(check, fitting):
         (lambda: checked_integer("size", 8, 7, 21, step=2), "size: given 8, wanted an odd number from 7 to 21"),
         (lambda: checked_integer("n", 2.0, 1, 5), "n: given 2.0, wanted a whole number from 1 to 5"),
         (lambda: checked_integer("n", True, 1, 5), "n: given True, wanted a whole number from 1 to 5"),
-        (lambda: checked_choice("mode", 1, ("a", "b")), "mode: given 1, wanted one of a, b"),
+        (lambda: checked_choice("mode", 1, ("a", "b")), "mode: given 1; choose from a, b"),
         (lambda: checked_list("losses", "pixel"), "losses: given 'pixel', wanted a list with something in it"),
         (lambda: Record(sigma=[3, 0.2]), "sigma: given (3, 0.2), wanted the lower number first"),
         (lambda: Record(sigma=[3]), "sigma: given [3], wanted two numbers, [low, high]"),
         (lambda: Record(modes=[]), "modes: given [], wanted a list with something in it"),
-        (lambda: Record(modes=["lanczos"]), "modes: given 'lanczos', wanted one of area, bicubic"),
+        (lambda: Record(modes=["lanczos"]), "modes: given 'lanczos'; choose from area, bicubic"),
         (lambda: Record(down=0), "up, down: given [0, 0], wanted a weight above 0 for at least one"),
     ],
 )
@@ -66,3 +68,12 @@ def test_what_does_not_fit_is_one_line(check, line):
     with pytest.raises(UserError) as refused:
         check()
     assert str(refused.value) == line
+
+
+def test_a_word_of_the_command_line_is_refused_alike_in_every_python():
+    parser = argparse.ArgumentParser()
+    fruit = parser.add_argument("--fruit", choices=["fig", "pear"])
+    check_argument(fruit, "fig")
+    with pytest.raises(argparse.ArgumentError, match=r"^argument --fruit: given 'plum'; choose from fig, pear$"):
+        check_argument(fruit, "plum")
+    check_argument(parser.add_argument("--name"), "any")

@@ -172,7 +172,7 @@ def test_train_is_a_verb_that_runs_from_anywhere(photographs, tmp_path):
     done = wildsr("train", *words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "mine" / "psnr" / "generator.safetensors").is_file()
-    assert done.stdout.startswith("psnr stage starts from random weights; 1 iterations (runs/mine/psnr)\n")
+    assert done.stdout.startswith("PSNR stage starts from random weights; 1 iterations (runs/mine/psnr)\n")
     done = wildsr("train", folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: nothing given; wanted for example experiment=quickstart")

@@ -89,7 +89,7 @@ def test_scale_is_said_once():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["experiment=quickstrat"], "experiment=quickstrat: no such option; nearest: quickstart; wanted one of:"),
+        (["experiment=quickstrat"], "experiment=quickstrat: no such option; nearest: quickstart; choose from "),
         (["generator=rrbd"], "generator=rrbd: no such option; nearest: rrdb"),
         (["stages.gan.iteratons=2"], "stages.gan.iteratons=2: no such key; nearest: stages.gan.iterations"),
         (["stage.lr=1e-4"], "stage.lr=1e-4: no such key; nearest: stages.gan.lr, stages.psnr.lr"),
@@ -102,8 +102,8 @@ def test_scale_is_said_once():
         (["~callbacks.panel"], "~callbacks.panel: no such key; nearest: callbacks.panels"),
         (["seed=1=2"], "seed=1=2: not understood"),
         (["quickstart"], "quickstart: not understood; wanted KEY=VALUE"),
-        (["ablation=nno"], "ablation=nno: no such option; wanted one of: discriminator_unet"),
-        (["hydra/launcher=slrum"], "hydra/launcher=slrum: no such option; nearest: slurm; wanted one of: basic, slurm"),
+        (["ablation=nno"], "ablation=nno: no such option; choose from discriminator_unet"),
+        (["hydra/launcher=slrum"], "hydra/launcher=slrum: no such option; nearest: slurm; choose from basic, slurm"),
         (["generator.network.convs=4"], "to add it wants two plus signs: ++generator.network.convs=4"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_finetune_evaluates_its_start_before_its_first_iteration(train, photog
     begun = scores[f"{generator} (start)"]
     assert rows[0][1] == pytest.approx(begun["psnr_y"], abs=1e-4)
     assert (tmp_path / "run" / "gan" / "panels" / "iteration_0000000.png").is_file()
-    assert f"gan stage, before its first iteration: PSNR-Y {rows[0][1]:.4g}" in capsys.readouterr().out
+    assert f"GAN stage, before its first iteration: PSNR-Y {rows[0][1]:.4g}" in capsys.readouterr().out
     assert begun["hard/psnr_y"] == scores["gan stage"]["hard/psnr_y"]
     trained = load_file(tmp_path / "run" / "gan" / "generator.safetensors")
     assert all(torch.equal(trained[name], tensor) for name, tensor in load_file(generator).items())
@@ -140,7 +140,7 @@ def test_pairs_and_photographs_are_mixed_by_a_share(train, photographs, pairs, t
         (["data.pairs.lq=nowhere"], r"^data\.pairs: nowhere: no such folder; give the folders of your pairs"),
         (["data.val.hq=nowhere"], r"^data\.val: nowhere: no such folder; give held-out pairs"),
         (["scale=2"], r"^data\.pairs: .*4 of 4 do not pair at scale=2"),
-        (["metrics=[pnsr]"], r"^metrics: given 'pnsr', wanted one of psnr_y"),
+        (["metrics=[pnsr]"], r"^metrics: given 'pnsr'; choose from psnr_y"),
         (["+data.sets.phone.lq=nowhere"], r"^data\.sets\.phone: nowhere: no such folder"),
         (["+data.sets.phone.lp=nowhere"], r"^data\.sets\.phone: no such key 'lp'"),
         (["+data.sets.main.lq=nowhere"], r"^data\.sets\.main: wanted another name than main"),

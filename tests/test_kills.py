@@ -95,7 +95,7 @@ def test_a_signal_to_a_run_and_its_workers_loses_nothing(tmp_path, number):
         os.killpg(process.pid, number)  # as a terminal and as a cluster do
         assert process.wait(timeout=120) == 1
     last = (tmp_path / "said").read_text().splitlines()[-1]
-    assert last.startswith("psnr stage stopped after iteration")
+    assert last.startswith("PSNR stage stopped after iteration")
     assert f"after iteration {end(tmp_path, 'psnr')['iteration']} " in last
     assert last.endswith("; the same command goes on")
 

@@ -16,6 +16,7 @@ CORE = (
     "wildsr.memory",
     "wildsr.images",
     "wildsr.scores",
+    "wildsr.labels",
     "wildsr.degradation",
     "wildsr.networks",
     "wildsr.losses",

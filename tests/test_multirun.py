@@ -78,7 +78,7 @@ def test_a_bad_value_of_a_sweep_is_found_before_the_first_job_starts(tmp_path):
     few = "data.batch_size: given 0, wanted a whole number from 1 to 1000000"
     faults = done.stderr.splitlines()
     assert len(faults) == 2 and "Launching" not in done.stdout
-    assert faults[0].startswith("error: metrics: given 'psnr', wanted one of psnr_y")
+    assert faults[0].startswith("error: metrics: given 'psnr'; choose from psnr_y")
     assert faults[0].endswith("(of data.batch_size=2,metrics=[psnr])")
     assert faults[1] == f"error: {few} (of data.batch_size=0,metrics=[psnr_y]; data.batch_size=0,metrics=[psnr])"
     assert not any(tmp_path.iterdir())
@@ -106,12 +106,12 @@ def test_a_search_goes_on_where_it_was_cut_off(optuna, photographs, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert run.returncode == 1
-    assert "psnr stage stopped after iteration 1" in run.stderr and "Traceback" not in run.stderr
+    assert "PSNR stage stopped after iteration 1" in run.stderr and "Traceback" not in run.stderr
     again = [word for word in command(*words) if word != "data.val=null"]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "0 of 2 trials are finished" in done.stdout
-    assert "psnr stage goes on after iteration 1 of" in done.stdout
+    assert "PSNR stage goes on after iteration 1 of" in done.stdout
     study = optuna.load_study(study_name="quickstart", storage=f"sqlite:///{tmp_path}/runs/quickstart/search.db")
     assert [t.state for t in study.trials] == [
         optuna.trial.TrialState.FAIL,
@@ -149,7 +149,7 @@ def test_an_impossible_objective_ends_a_search_in_one_line(optuna, tmp_path):
     done = multirun(tmp_path, *SEARCH, "objective=val/psnr")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: objective=val/psnr: no such metric; wanted one of: val/psnr_y, val/ssim_y, val/niqe"
+        "error: objective=val/psnr: no such metric; choose from val/psnr_y, val/ssim_y, val/niqe"
     ]
 
 
@@ -174,13 +174,13 @@ def test_a_job_that_is_warned_saves_and_goes_back_into_the_queue(tmp_path):
     words = ["-m", "hydra/launcher=submitit_local", "kernels=no_sinc", *long]
     with subprocess.Popen(command(*words), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         queue = tmp_path / "runs" / "quickstart" / ".submitit"
-        wait_for(lambda: list(queue.glob("[0-9]*")) and "psnr stage  " in output(queue, "err"))
+        wait_for(lambda: list(queue.glob("[0-9]*")) and "PSNR stage  " in output(queue, "err"))
         controller = int(next(queue.glob("[0-9]*")).name)
         worker = int(Path(f"/proc/{controller}/task/{controller}/children").read_text(encoding="utf-8").split()[0])
         os.kill(worker, signal.SIGUSR2)  # what submitit asks SLURM to send before the time is up
-        wait_for(lambda: re.search("psnr stage goes on after iteration [1-9]", output(queue, "out")))
+        wait_for(lambda: re.search("PSNR stage goes on after iteration [1-9]", output(queue, "out")))
         said = output(queue, "err")  # submitit ignores a SIGTERM until training answers it itself
-        wait_for(lambda: "psnr stage  " in output(queue, "err")[len(said) :])
+        wait_for(lambda: "PSNR stage  " in output(queue, "err")[len(said) :])
         os.kill(controller, signal.SIGTERM)
         run.wait(timeout=120)
 

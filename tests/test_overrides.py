@@ -31,6 +31,11 @@ def test_a_wrong_flag_is_one_line(words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_wrong_word_of_a_flag_names_those_that_there_are():
+    with pytest.raises(ConfigError, match=r"--cfg/-c: given 'jbo'; choose from job, hydra, all \("):
+        split_command(["--cfg", "jbo"])
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -67,13 +72,13 @@ def test_what_it_says_to_type_is_read_as_that_text_by_shell_and_hydra(text):
         ("stages.gan=[100]", "wanted stages.gan.KEY=VALUE; its keys: number, losses, lr"),
         ("degradation.first.noise=3", "degradation.first.noise: given 3, wanted degradation.first.noise.KEY=VALUE"),
         ("metrics=psnr_y", 'metrics: given psnr_y, wanted a list: "metrics=[psnr_y]"'),
-        ("memory=12", "memory=12: no such option; wanted one of: gpu_12gb, gpu_24gb, gpu_8gb, none"),
-        ("discriminator=null", f"wanted one of: {', '.join(groups()['discriminator'])}, or ~discriminator for none"),
+        ("memory=12", "memory=12: no such option; choose from gpu_12gb, gpu_24gb, gpu_8gb, none"),
+        ("discriminator=null", f"choose from {', '.join(groups()['discriminator'])}, or ~discriminator for none"),
         ("stages.gan=null", "stages.gan: given null, wanted a value"),
         ("metrics=null", "metrics: given null, wanted a value"),
         ("data.sets.hard.hq=7", "data.sets.hard.hq: given 7, wanted text: \"data.sets.hard.hq='7'\""),
-        ("compare=no", "compare: given no, wanted true or false"),
-        ("data=[1,2]", "data=[1,2]: no such option; wanted one of: df2k_ost, folder"),
+        ("compare=no", "compare: given no; choose from true, false"),
+        ("data=[1,2]", "data=[1,2]: no such option; choose from df2k_ost, folder"),
         ("=3", "=3: not understood; wanted KEY=VALUE"),
     ],
 )

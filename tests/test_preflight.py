@@ -43,14 +43,14 @@ class Large(nn.Module):
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (["stage=psnr", "NARROW"], r"psnr stage: an iteration fails, given LQ 2 x 3 x 8 x 8, HQ 2 x 3 x 32 x 32, .*: "),
-        (["stage=psnr", "LARGE"], r"psnr stage: an iteration fails, given LQ 2 x 3 x 8 x 8, .*size of tensor"),
+        (["stage=psnr", "NARROW"], r"PSNR stage: an iteration fails, given LQ 2 x 3 x 8 x 8, HQ 2 x 3 x 32 x 32, .*: "),
+        (["stage=psnr", "LARGE"], r"PSNR stage: an iteration fails, given LQ 2 x 3 x 8 x 8, .*size of tensor"),
         (
             ["stage=full", "discriminator=vgg", "discriminator.network.features=4", "discriminator.network.size=128"],
-            r"gan stage: an iteration fails, given .*VGGDiscriminator got 32 × 32 pixels: wanted 128 × 128",
+            r"GAN stage: an iteration fails, given .*VGGDiscriminator got 32 × 32 pixels: wanted 128 × 128",
         ),
-        (["stage=full", "trainer.precision=bf16-true"], "precision=bf16-true: wanted one of 32-true, 16-mixed, bf16-m"),
-        (["stage=full", "trainer.precision=64-true"], "precision=64-true: wanted one of 32-true, 16-mixed, bf16-mixed"),
+        (["stage=full", "trainer.precision=bf16-true"], "precision=bf16-true; choose from 32-true, 16-mixed, bf16-m"),
+        (["stage=full", "trainer.precision=64-true"], "precision=64-true; choose from 32-true, 16-mixed, bf16-mixed"),
     ],
 )
 def test_an_error_in_the_first_iteration_is_one_line_before_anything_is_written(
@@ -80,7 +80,7 @@ def test_a_generator_that_cannot_be_loaded_again_is_said_before_the_run(train, t
     monkeypatch.setattr(preflight, "load_weights", refuse)
     folders = ["data=folder", f"data.train.root='{photographs}'", f"data.val.root='{photographs}'"]
     tiny = [word for word in TINY if word != "data.val=null"]
-    with pytest.raises(ValueError, match=r"psnr stage: its generator cannot be saved, loaded and used.*does not fit"):
+    with pytest.raises(ValueError, match=r"PSNR stage: its generator cannot be saved, loaded and used.*does not fit"):
         train([*folders, *tiny, "stage=psnr"], tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

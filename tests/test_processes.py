@@ -122,7 +122,7 @@ def test_a_process_without_an_image_of_its_own_validates_with_the_others(tmp_pat
 @pytest.mark.slow
 def test_two_processes_validate_and_speak_as_one(one, two):
     folder, said = two
-    assert said.count("psnr stage starts from") == said.count("gan stage starts from") == 1
+    assert said.count("PSNR stage starts from") == said.count("GAN stage starts from") == 1
     scores = [json.loads((run / "runs" / "quickstart" / "scores.json").read_text()) for run in (one, folder)]
     for method, row in scores[0].items():
         assert scores[1][method] == pytest.approx(row, rel=1e-4)
@@ -139,7 +139,7 @@ def test_the_progress_line_of_two_processes_shows_the_mean_that_the_curves_have(
     assert done.returncode == 0, done.stderr
     with (tmp_path / "runs" / "quickstart" / "psnr" / "csv" / "version_0" / "metrics.csv").open() as file:
         (point,) = [float(row["loss/pixel"]) for row in csv.DictReader(file) if row["loss/pixel"]]
-    assert f"psnr stage  3/3  loss/pixel {point:.3g}  " in done.stderr
+    assert f"PSNR stage  3/3  loss/pixel {point:.3g}  " in done.stderr
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ def test_a_signal_stops_both_processes_after_the_same_iteration_and_they_go_on(t
             time.sleep(0.05)  # the first line of progress comes after ten seconds
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=120) != 0
-    assert "psnr stage stopped after iteration" in (tmp_path / "said").read_text()
+    assert "PSNR stage stopped after iteration" in (tmp_path / "said").read_text()
     stopped = state(tmp_path, "psnr")["iteration"]
     assert stopped > 0
     assert stopped % 10 == 0

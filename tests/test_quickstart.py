@@ -41,7 +41,7 @@ def test_the_quickstart_does_what_it_says(tmp_path):
         assert 1200 < image.width <= 1600
     again = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
-    assert "gan stage: finished, 80 iterations" in again.stdout
+    assert "GAN stage: finished, 80 iterations" in again.stdout
     psnr_results, gan_results, photographs = results(run)
     assert sharpness(gan_results) > 1.03 * sharpness(psnr_results)
     assert grid(gan_results) < 1.2 * grid(photographs)

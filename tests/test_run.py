@@ -234,7 +234,7 @@ def test_a_signal_saves_first_and_the_same_command_goes_on(train, whole, tmp_pat
     ]
     with monkeypatch.context() as patch:
         patch.setattr(SuperResolution, "on_train_batch_start", lambda *_: os.kill(os.getpid(), number))
-        with pytest.raises(Interrupted, match=f"psnr stage stopped after iteration 1 .{number.name}"):
+        with pytest.raises(Interrupted, match=f"PSNR stage stopped after iteration 1 .{number.name}"):
             train(overrides, tmp_path)
     train(overrides, tmp_path)
     assert_same_end(folder, tmp_path)
@@ -250,7 +250,7 @@ def test_a_signal_in_the_last_iteration_of_a_stage_stops_before_the_next(train, 
 
     with monkeypatch.context() as patch:
         patch.setattr(SuperResolution, "on_train_batch_start", last)
-        with pytest.raises(Interrupted, match="psnr stage stopped after iteration 4"):
+        with pytest.raises(Interrupted, match="PSNR stage stopped after iteration 4"):
             train(overrides, tmp_path)
     train(overrides, tmp_path)
     assert_same_end(folder, tmp_path)
@@ -366,7 +366,7 @@ def test_a_stage_that_ends_between_two_checkpoints_is_saved_at_its_end(train, tm
     train([*overrides, "stages.psnr.iterations=3"], tmp_path)
     assert checkpoint(tmp_path / "psnr")["iteration"] == 3
     train([*overrides, "stages.psnr.iterations=3"], tmp_path)
-    assert "psnr stage: finished, 3 iterations" in capsys.readouterr().out
+    assert "PSNR stage: finished, 3 iterations" in capsys.readouterr().out
 
 
 def test_mistakes_in_the_second_stage_stop_before_the_first(train, folders, tmp_path):
@@ -381,7 +381,7 @@ def test_an_earlier_checkpoint_can_be_gone_on_from(train, whole, tmp_path):
     early = folder / "psnr" / "checkpoints" / "iteration_0000002.ckpt"
     train([*overrides, "stage=psnr", f"resume='{early}'", "callbacks.checkpoints.save_top_k=1"], tmp_path)
     assert same(checkpoint(tmp_path / "psnr")["state_dict"], checkpoint(folder / "psnr")["state_dict"])
-    with pytest.raises(ValueError, match="is of the psnr stage; wanted one of: gan"):
+    with pytest.raises(ValueError, match="is of the PSNR stage; choose from gan"):
         train([*overrides, "stage=gan", f"resume='{early}'"], tmp_path)
 
 
@@ -391,7 +391,7 @@ def test_a_finished_run_says_so_and_trains_no_more(train, folders, tmp_path, cap
     before = (tmp_path / "gan" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     capsys.readouterr()
     assert train(overrides, tmp_path) == scores
-    assert "psnr stage: finished, 4 iterations" in capsys.readouterr().out
+    assert "PSNR stage: finished, 4 iterations" in capsys.readouterr().out
     assert (tmp_path / "gan" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
 
 
@@ -445,7 +445,10 @@ def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_pa
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["stage=gan"], r"stage=gan starts from the psnr stage's generator, and .* is not there; wanted stage=psnr"),
+        (
+            ["stage=gan"],
+            r"stage=gan starts from the generator of the PSNR stage, and .* is not there; wanted stage=psnr",
+        ),
         (["generator.weights=nowhere.pth"], r"nowhere\.pth"),
         (
             ["generator.weights=realesrgan-x4plus"],
@@ -453,10 +456,10 @@ def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_pa
         ),
         (["stages.psnr.lr=fast", "stages.gan.lr=fast"], r"stages\.psnr\.lr: given 'fast'"),
         (["data.workers=two"], r"data\.workers: given 'two'"),
-        (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu', wanted one of worker, device"),
+        (["data.degrade_in=gpu"], r"data\.degrade_in: given 'gpu'; choose from worker, device"),
         (
             ["callbacks.best.monitor=val/pnsr_y"],
-            r"callbacks\.best\.monitor=val/pnsr_y: no such metric; wanted one of: val/psnr_y",
+            r"callbacks\.best\.monitor=val/pnsr_y: no such metric; choose from val/psnr_y",
         ),
         (["callbacks.panels.side=0"], r"callbacks\.panels\.side: given 0, wanted a whole number from 8"),
         (["stages.gan.losses=[pixel,adverserial]"], r"loss\.adverserial is no term; nearest: adversarial"),
@@ -513,7 +516,7 @@ def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(train,
 
     with monkeypatch.context() as patch:
         patch.setattr(SuperResolution, "on_validation_epoch_start", last)
-        with pytest.raises(Interrupted, match=r"psnr stage stopped after iteration 4 .SIGTERM"):
+        with pytest.raises(Interrupted, match=r"PSNR stage stopped after iteration 4 .SIGTERM"):
             train(overrides, tmp_path)
     assert not (tmp_path / "gan").exists()
 
@@ -525,7 +528,7 @@ def test_a_job_put_back_into_the_queue_goes_on_although_its_words_say_never(
     train([*overrides, "stage=psnr", "stages.psnr.iterations=2", "stages.gan.iterations=2"], tmp_path)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     train([*overrides, "resume=never"], tmp_path)
-    assert "psnr stage goes on after iteration 2" in capsys.readouterr().out
+    assert "PSNR stage goes on after iteration 2" in capsys.readouterr().out
     assert_same_end(folder, tmp_path)
 
 

@@ -173,14 +173,14 @@ def test_the_objective_is_the_last_stages_score(optuna):
     assert objective_of(None, searched.metrics, will_evaluate=False) is None
     scores = {"bicubic": {"niqe": 9.0}, "psnr stage": {"niqe": 8.0}, "gan stage": {"niqe": 7.0}}
     assert finite_score(scores, "gan stage", "niqe") == 7.0
-    with pytest.raises(ValueError, match="niqe of the gan stage: given nan, wanted a finite number"):
+    with pytest.raises(ValueError, match="niqe of the GAN stage: given nan, wanted a finite number"):
         finite_score(scores | {"gan stage": {"niqe": float("nan")}}, "gan stage", "niqe")
 
 
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["objective=val/psnr"], "objective=val/psnr: no such metric; wanted one of: val/psnr_y"),
+        (["objective=val/psnr"], "objective=val/psnr: no such metric; choose from val/psnr_y"),
         (["objective=val/psnr_y", "data.val=null"], "wanted compare=true and validation images"),
         (["objective=val/psnr_y", "compare=false"], "wanted compare=true and validation images"),
     ],

@@ -1,6 +1,7 @@
-"""Words: a function's docstring begins with a verb in the imperative, an error that a user can mend is a UserError."""
+"""Words: a function's docstring begins with a verb in the imperative; a refused choice says "choose from a, b, c"."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,3 +33,12 @@ def test_a_description_is_no_verb(tmp_path):
     file = tmp_path / "said.py"
     file.write_text('def side():\n    """The side, in pixels."""\n\ndef draw():\n    """Draw the side."""\n')
     assert [fault.split(": ")[1] for fault in faults(file)] == ["side"]
+
+
+OTHER_WORDS = re.compile(r"(wanted|expected|invalid|must be) (one|some|any) of(?! (them|NumPy|its))|invalid choice")
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_a_refused_choice_says_choose_from(file):
+    texts = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
+    assert not [text for text in texts if isinstance(text, str) and OTHER_WORDS.search(text)]

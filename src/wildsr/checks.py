@@ -4,16 +4,26 @@
 `__post_init__`. Ranges and lists, which YAML and JSON give as lists, are kept as tuples.
 """
 
+import argparse
 import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wildsr.io import ConfigError
+from wildsr.io import ConfigError, choose_from
 
 
 def refuse(key: str, given: object, wanted: str) -> ConfigError:
     """Word a refusal in one line; what was given is shortened."""
-    return ConfigError(f"{key}: given {'nothing' if given is None else reprlib.repr(given)}, wanted {wanted}")
+    return ConfigError(f"{key}: given {_shown(given)}, wanted {wanted}")
+
+
+def refuse_choice(key: str, given: object, names: Iterable[object]) -> ConfigError:
+    """Word the refusal of a value that is none of the names."""
+    return ConfigError(f"{key}: given {_shown(given)}; {choose_from(names)}")
+
+
+def _shown(given: object) -> str:
+    return "nothing" if given is None else reprlib.repr(given)
 
 
 def checked_number(key: str, value: Any, low: float, high: float) -> Any:
@@ -34,7 +44,7 @@ def checked_choice(key: str, value: Any, names: Iterable[str]) -> Any:
     """Return one of the names."""
     names = tuple(names)
     if not isinstance(value, str) or value not in names:
-        raise refuse(key, value, "one of " + ", ".join(names))
+        raise refuse_choice(key, value, names)
     return value
 
 
@@ -64,6 +74,16 @@ def check_choices(record: object, key: str, names: Iterable[str]) -> None:
     """Check that a field is a list of names, not empty."""
     members = checked_list(key, getattr(record, key))
     object.__setattr__(record, key, tuple(checked_choice(key, member, names) for member in members))
+
+
+def check_argument(action: argparse.Action, value: object) -> None:
+    """Check a word of the command line against an option's choices, as argparse does in words that differ by version.
+
+    Raises:
+        argparse.ArgumentError: it is none of them.
+    """
+    if action.choices is not None and value not in action.choices:
+        raise argparse.ArgumentError(action, f"given {value!r}; {choose_from(action.choices)}")
 
 
 def check_type(record: object, key: str, kind: type) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 from wildsr import __version__
+from wildsr.io import choose_from
 
 # What ends a process without a word: sent by kill and by clusters, and where a terminal is closed.
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb, *rest = words
     if verb not in VERBS:
         close = get_close_matches(verb, VERBS, n=1)
-        wanted = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(VERBS)}"
+        wanted = f"did you mean {close[0]!r}?" if close else choose_from(VERBS)
         print(f"error: unknown command {verb!r} ({wanted})", file=sys.stderr)
         return 2
     from wildsr.apps.common.logs import show_messages

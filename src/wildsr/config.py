@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from wildsr.io import ConfigError, UserError, can_be_mended, first_line
+from wildsr.io import ConfigError, UserError, can_be_mended, choose_from, first_line
 from wildsr.overrides import check_kind, check_option, shell_word
 
 PLUGINS = {  # options that an optional package brings
@@ -202,7 +202,7 @@ def explain(error: BaseException) -> str:
             if f"{group}={option}".startswith(plugin):
                 return f"{group}={option} needs: pip install {packages}"
         options = [str(name) for name in error.options or []]
-        return f"{group}={option}: no such option{nearest(option, options)}; wanted one of: {', '.join(options)}"
+        return f"{group}={option}: no such option{nearest(option, options)}; {choose_from(options)}"
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: {error.problem}"
     if merged := re.match(r"Error merging override (.*)", str(error)):

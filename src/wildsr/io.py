@@ -6,7 +6,7 @@ import csv
 import errno
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +36,11 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def choose_from(names: Iterable[object]) -> str:
+    """Return the end of an error line that refuses a choice: "choose from area, bilinear, bicubic"."""
+    return f"choose from {', '.join(map(str, names))}"
 
 
 def can_be_mended(error: BaseException) -> bool:

@@ -10,7 +10,8 @@ from hydra._internal.utils import get_args_parser  # Hydra has no public name fo
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from wildsr.io import ConfigError
+from wildsr.checks import check_argument
+from wildsr.io import ConfigError, choose_from
 
 # Keys of text that are null by default; others are known by their default.
 TEXT = re.compile(r"(generator|discriminator)\.weights|data\.pairs\.(lq|hq)|objective|stages\.\w+\.predecessor")
@@ -35,6 +36,7 @@ def split_command(words: Sequence[str]) -> tuple[list[str], list[str]]:
         raise ConfigError(f"{message} (--hydra-help explains Hydra's flags)")
 
     parser.error = refuse  # type: ignore[method-assign, assignment]
+    parser._check_value = check_argument  # type: ignore[method-assign]
     overrides = parser.parse_intermixed_args(list(words)).overrides
     flags = list(words)
     for override in reversed(overrides):  # a flag's own value stands before them
@@ -66,7 +68,7 @@ def check_option(override: Override, options: Sequence[str]) -> None:
     names = given if isinstance(given, list) else [given]
     if not (all(isinstance(name, str) for name in names) or override.is_sweep_override() or override.is_delete()):
         none = f", or ~{group} for none" if given is None else ""
-        raise ConfigError(f"{override.input_line}: no such option; wanted one of: {', '.join(options)}{none}")
+        raise ConfigError(f"{override.input_line}: no such option; {choose_from(options)}{none}")
 
 
 def check_kind(override: Override, before: DictConfig) -> None:
@@ -89,7 +91,7 @@ def check_kind(override: Override, before: DictConfig) -> None:
         none = f"; {key}=null stands for none" if default is None or TEXT.fullmatch(key) else ""
         raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
     if isinstance(default, bool) and not isinstance(given, bool):
-        raise ConfigError(f"{key}: given {raw}, wanted true or false")
+        raise ConfigError(f"{key}: given {raw}; {choose_from(('true', 'false'))}")
     is_text_or_node = TEXT_OR_NODE.fullmatch(key)
     is_text = not is_text_or_node and (isinstance(default, str) or TEXT.fullmatch(key))
     if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from wildsr.building import build_module, build_trainer, filtered_warnings, is_rank_zero
 from wildsr.config import build
 from wildsr.data import Batch
-from wildsr.io import GENERATOR, ConfigError, first_line
+from wildsr.io import GENERATOR, ConfigError, choose_from, first_line
+from wildsr.labels import stage_title
 from wildsr.networks import load_generator, load_weights, save_generator
 from wildsr.stage import Stage
 from wildsr.training import DegradedPhotographs, SuperResolution
@@ -67,7 +68,7 @@ def stage_names(cfg: DictConfig) -> list[str]:
         return names
     given = read_start(Path(cfg.resume)).origin["stage"]
     if given not in names:
-        raise ConfigError(f"resume={cfg.resume} is of the {given} stage; wanted one of: {', '.join(names)}")
+        raise ConfigError(f"resume={cfg.resume} is of the {stage_title(given)}; {choose_from(names)}")
     return names[names.index(given) :]
 
 
@@ -95,13 +96,15 @@ def dry_run(stage: Stage) -> None:
                 warnings.simplefilter("ignore")  # what torch says of shapes that do not fit; the run says it again
                 take_iteration(trainer, module, pair)
         except MISFITS as error:
-            raise ConfigError(f"{stage.name} stage: an iteration fails, given {given}: {first_line(error)}") from error
+            raise ConfigError(
+                f"{stage_title(stage.name)}: an iteration fails, given {given}: {first_line(error)}"
+            ) from error
         try:
             check_generator(module, pair.lq[:1])
         except MISFITS as error:
             raise ConfigError(
-                f"{stage.name} stage: its generator cannot be saved, loaded and used, given LQ {shape(pair.lq[:1])}: "
-                f"{first_line(error)}"
+                f"{stage_title(stage.name)}: its generator cannot be saved, loaded and used, "
+                f"given LQ {shape(pair.lq[:1])}: {first_line(error)}"
             ) from error
         finally:
             del module, trainer

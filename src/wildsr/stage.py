@@ -28,6 +28,7 @@ from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
 from wildsr.io import ConfigError
+from wildsr.labels import stage_title
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
 from wildsr.scores import display_of
@@ -96,7 +97,7 @@ class Stage:
         """
         generator = self.folder / GENERATOR
         if self.is_finished:
-            info(f"{self.name} stage: finished, {self.done} iterations ({self.folder})")
+            info(f"{stage_title(self.name)}: finished, {self.done} iterations ({self.folder})")
             return False
         self._take_over()
         if is_rank_zero():
@@ -150,11 +151,11 @@ class Stage:
         if self.start is not None:
             begins = f"goes on after iteration {self.start.iteration} of"
             if self.start.origin["data"] != digests["data"]:
-                info(f"{self.name} stage: warning: other training images than before (names or sizes differ)")
+                info(f"{stage_title(self.name)}: warning: other training images than before (names or sizes differ)")
         for name in self.cfg.stages[self.name].losses:
             if name == "perceptual" and not self.cfg.loss[name].weight:
-                info(f"{self.name} stage: without the perceptual loss (loss.perceptual.weight=0)")
-        info(f"{self.name} stage {begins} {self.iterations} iterations ({self.folder})")
+                info(f"{stage_title(self.name)}: without the perceptual loss (loss.perceptual.weight=0)")
+        info(f"{stage_title(self.name)} {begins} {self.iterations} iterations ({self.folder})")
 
     @filtered_warnings()
     def train(self, begin: float) -> None:
@@ -180,7 +181,7 @@ class Stage:
         except SystemExit as leaving:
             if leaving.code != 1:  # 1 is Lightning's answer to a Ctrl-C outside of an iteration
                 raise
-            text = f"{self.name} stage stopped in iteration {self.module.iteration + 1} (SIGINT)"
+            text = f"{stage_title(self.name)} stopped in iteration {self.module.iteration + 1} (SIGINT)"
             raise Interrupted(text) from None
         finally:
             finish(trainer.loggers)
@@ -193,7 +194,7 @@ class Stage:
         names = [name for name in self.cfg.metrics if f"val/{name}" in found]
         displays = own_displays(self.module.metrics or {})
         words = [f"{display_of(name, displays).label} {float(found[f'val/{name}']):.4g}" for name in names]
-        info(f"{self.name} stage, before its first iteration: {', '.join(words)}")
+        info(f"{stage_title(self.name)}, before its first iteration: {', '.join(words)}")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_undersized_images_are_padded_or_left_out(photographs, caplog):
     assert len(build_data(compose_config(words)).samples.images) == 5
     assert len(build_data(compose_config([*words, "data.undersized=leave_out"])).samples.images) == 4
     assert caplog.messages == ["left out: 1 of 5 images, below 64 pixels a side"]
-    with pytest.raises(ValueError, match=r"data\.undersized: given 'crop', wanted one of pad, leave_out"):
+    with pytest.raises(ValueError, match=r"data\.undersized: given 'crop'; choose from pad, leave_out"):
         build_data(compose_config([*words, "data.undersized=crop"]))
 
 
@@ -60,7 +60,7 @@ def test_turning_is_a_word_and_a_run_from_before_it_goes_on_without(photographs,
     words = ["data=folder", f"data.train.root={photographs}", *FEW]
     assert not build_data(compose_config(words)).samples.rotate
     assert build_data(compose_config([*words, "data.rotate=true"])).samples.rotate
-    with pytest.raises(ValueError, match=r"^data\.rotate: given left, wanted true or false"):
+    with pytest.raises(ValueError, match=r"^data\.rotate: given left; choose from true, false"):
         build_data(compose_config([*words, "data.rotate=left"]))
     now, turned = (
         stage_settings(plain(compose_config([*words, *more])), "psnr") for more in ([], ["data.rotate=true"])

@@ -276,7 +276,7 @@ REFUSED = [
     (lambda: VideoSpec(mpeg2_crf=(2, 32)), "mpeg2_crf: given 32, wanted a whole number from 1 to 31"),
     (lambda: VideoSpec(frames=(0, 2)), "frames: given 0, wanted a whole number from 1 to 16"),
     (lambda: VideoSpec(speed=(0, 17)), "speed: given 17, wanted a number from 0 to 16"),
-    (lambda: Video("av1", 20, 1, 0, 0), "codec: given 'av1', wanted one of h264, h265, mpeg2"),
+    (lambda: Video("av1", 20, 1, 0, 0), "codec: given 'av1'; choose from h264, h265, mpeg2"),
     (lambda: Video("mpeg2", 40, 1, 0, 0), "crf: given 40, wanted a whole number from 1 to 31"),
 ]  # fmt: skip
 

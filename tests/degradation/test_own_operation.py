@@ -118,7 +118,7 @@ def test_where_it_is_unknown_the_step_is_refused_by_name(mine):
     with pytest.raises(ValueError) as error:
         Recipe.from_json(text)
     assert str(error.value) == (
-        "steps.1.op: given 'posterise', wanted one of blur, sinc, resize, noise, jpeg, motion, defocus, halo, "
+        "steps.1.op: given 'posterise'; choose from blur, sinc, resize, noise, jpeg, motion, defocus, halo, "
         "webp, video; "
         "another is known where it is passed as one of the operations"
     )

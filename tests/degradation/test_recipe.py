@@ -89,11 +89,11 @@ REFUSED = {
     "steps.3": ([1, 2], "steps.3: given [1, 2], wanted the keys order, op and what was drawn"),
     "steps.3.op": (
         "dust",
-        "steps.3.op: given 'dust', wanted one of blur, sinc, resize, noise, jpeg, motion, defocus, ",
+        "steps.3.op: given 'dust'; choose from blur, sinc, resize, noise, jpeg, motion, defocus, ",
     ),
-    "steps.3.subsampling": ("4:2", "first.jpeg.subsampling: given '4:2', wanted one of 4:4:4, 4:2:2, 4:2:0"),
+    "steps.3.subsampling": ("4:2", "first.jpeg.subsampling: given '4:2'; choose from 4:4:4, 4:2:2, 4:2:0"),
     "steps.3.order": (1, "steps.3.order: given 1, wanted a name such as first, second or final"),
-    "steps.0.kind": ("box", "first.blur.kind: given 'box', wanted one of iso, aniso, "),
+    "steps.0.kind": ("box", "first.blur.kind: given 'box'; choose from iso, aniso, "),
     "steps.0.size": (12, "first.blur.size: given 12, wanted an odd number from 3 to 51"),
     "steps.0.sigma_x": (float("nan"), "first.blur.sigma_x: given nan, wanted a number from 0.05 to 50"),
     "steps.0.sigma_y": ("wide", "first.blur.sigma_y: given 'wide', wanted a number"),
@@ -101,8 +101,8 @@ REFUSED = {
     "steps.0.beta": (1.0, "first.blur.beta: given 1.0, wanted nothing for the kind aniso"),
     "steps.0.width": (1.0, "first.blur.width: given 1.0, wanted the keys kind, size, sigma_x, sigma_y, theta, beta"),
     "steps.1.factor": (1e9, "first.resize.factor: given 1000000000.0, wanted a number from 0.01 to 4"),
-    "steps.1.mode": ("cubic", "first.resize.mode: given 'cubic', wanted one of area, "),
-    "steps.1.relative_to": (0, "first.resize.relative_to: given 0, wanted one of input, final"),
+    "steps.1.mode": ("cubic", "first.resize.mode: given 'cubic'; choose from area, "),
+    "steps.1.relative_to": (0, "first.resize.relative_to: given 0; choose from input, final"),
     "steps.2.strength": (float("inf"), "first.noise.strength: given inf, wanted a number from 0 to 255"),
     "steps.2.grey": (1, "first.noise.grey: given 1, wanted bool"),
     "steps.3.quality": (47.5, "first.jpeg.quality: given 47.5, wanted a whole number from 1 to 100"),
@@ -143,7 +143,7 @@ def test_an_edited_recipe_is_refused_in_one_line_that_names_the_key(key):
 def test_a_missing_key_is_refused_by_name(place, key, name):
     data = copy.deepcopy(RECIPE.to_dict())
     del (data if place is None else data["steps"][place])[key]
-    with pytest.raises(ValueError, match=rf"^{name}: given nothing, wanted "):
+    with pytest.raises(ValueError, match=rf"^{name}: given nothing(, wanted |; choose from )"):
         Recipe.from_dict(data)
 
 

@@ -88,7 +88,7 @@ def test_tga_has_no_signature_and_is_read_by_its_name_alone(tmp_path):
 def test_only_formats_of_photographs_are_written():
     assert set(OUTPUT_SUFFIXES) <= set(SUFFIXES)
     assert kind_of("x.JPEG") == "JPEG" and kind_of("x.tif") == "TIFF"
-    with pytest.raises(ValueError, match=r"x\.gif: no image format '\.gif'; wanted one of \.png, \.jpg"):
+    with pytest.raises(ValueError, match=r"x\.gif: no image format '\.gif'; choose from \.png, \.jpg"):
         kind_of("x.gif")
 
 

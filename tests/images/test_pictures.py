@@ -199,7 +199,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
 
 
 def test_what_a_format_cannot_hold_is_refused_with_what_can():
-    with pytest.raises(ValueError, match="it has alpha, which JPEG cannot hold; wanted png"):
+    with pytest.raises(ValueError, match="it has alpha, which JPEG cannot hold; choose from png"):
         encode_picture(random(3, alpha=True), "JPEG")
     with pytest.raises(ValueError, match="20000 x 10 pixels, more than the 16383 a side that WEBP holds"):
         check_fits("WEBP", 20000, 10, alpha=False)

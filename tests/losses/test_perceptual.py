@@ -172,5 +172,5 @@ def test_a_weight_of_0_reads_no_network(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_an_unknown_backbone_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^backbone: given 'vgg16', wanted one of vgg19, fcn_resnet50"):
+    with pytest.raises(ValueError, match=r"^backbone: given 'vgg16'; choose from vgg19, fcn_resnet50"):
         PerceptualLoss(backbone="vgg16")

@@ -25,7 +25,7 @@ def test_what_cannot_be_had_is_left_out(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [(["pnsr"], "'pnsr', wanted one of psnr_y"), ("niqe", "wanted a list"), ([], "wanted a list")]
+    ("given", "words"), [(["pnsr"], "'pnsr'; choose from psnr_y"), ("niqe", "wanted a list"), ([], "wanted a list")]
 )
 def test_an_unknown_metric_is_refused(given, words):
     with pytest.raises(ValueError, match=f"^metrics: given .*{words}"):

@@ -102,9 +102,9 @@ def test_windowed_networks_see_reflected_sides_and_the_result_is_cropped() -> No
 
 
 @pytest.mark.parametrize(("words", "wanted"), [
-    ({"architecture": "SPAM"}, r"^architecture: given SPAM, .* SPAN, .*; did you mean SPAN\?$"),
-    ({"architecture": None}, r"^architecture: given None, wanted one of spandrel's: ATD, "),
-    ({"architecture": "SPAN", "width": 3}, r"^SPAN has no option width; it has feature_channels, bias, norm"),
+    ({"architecture": "SPAM"}, r"^architecture: given SPAM; .* SPAN, .*; did you mean SPAN\?$"),
+    ({"architecture": None}, r"^architecture: given None; choose from ATD, "),
+    ({"architecture": "SPAN", "width": 3}, r"^SPAN has no option width; choose from feature_channels, bias, norm"),
     ({"architecture": "SAFMN"}, r"^SAFMN of scale=4, channels=3 cannot be built: .*missing 1 required .*'dim'$"),
     ({"architecture": "RealPLKSR", "channels": 1}, r"^RealPLKSR of scale=4, channels=1: .* channels=3; the archit"),
     ({"architecture": "SCUNet"}, r"^SCUNet of scale=4, .*: by its weights it is SCUNet of scale=1"),
@@ -136,7 +136,7 @@ def test_an_option_that_weights_do_not_tell_is_refused_before_the_first_iteratio
     cfg = compose_config([*words, f"data.train.root='{photographs}'", "++generator.network.img_range=1.0"])
     cfg.paths.run = str(tmp_path / "run")
     stage = Stage(cfg, "psnr")
-    with pytest.raises(ValueError, match=r"psnr stage: its generator cannot .*its file comes back as another network"):
+    with pytest.raises(ValueError, match=r"PSNR stage: its generator cannot .*its file comes back as another network"):
         dry_run(stage)
     assert not (tmp_path / "run").exists()
 

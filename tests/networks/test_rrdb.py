@@ -115,7 +115,7 @@ def test_every_parameter_learns() -> None:
 
 
 def test_a_scale_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ValueError, match=r"scale 3: wanted one of 1, 2, 4, 8"):
+    with pytest.raises(ValueError, match=r"scale 3; choose from 1, 2, 4, 8"):
         RRDBNet(scale=3)
 
 

@@ -51,5 +51,5 @@ def test_another_input_size_says_given_and_wanted() -> None:
 
 
 def test_another_size_of_network_says_given_and_wanted() -> None:
-    with pytest.raises(ValueError, match="size 192: wanted one of 128, 256"):
+    with pytest.raises(ValueError, match="size 192; choose from 128, 256"):
         VGGDiscriminator(size=192)

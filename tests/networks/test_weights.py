@@ -134,7 +134,7 @@ def test_an_unknown_name_lists_the_names_and_the_nearest() -> None:
 
 def test_a_discriminators_name_is_no_generators_and_the_reverse() -> None:
     with pytest.raises(
-        ValueError, match=r"x4plus-netd is a released discriminator; wanted a file, or one of: realesrgan"
+        ValueError, match=r"x4plus-netd is a released discriminator; give a file, or choose from realesrgan"
     ):
         load_generator("realesrgan-x4plus-netd")
     with pytest.raises(ValueError, match=rf"is a released generator; .*{', '.join(DISCRIMINATORS)}$"):

@@ -219,7 +219,7 @@ def test_processes_share_a_validation_set_and_one_without_an_image_repeats_the_f
         ({"batch_size": 0}, r"^batch_size: given 0, wanted a whole number from 1"),
         ({"patch": 128}, r"patch=128: wanted multiples of scale=4"),
         ({"paired_share": 0.5}, r"^pairs: given nothing, wanted pairs, as paired_share=0\.5"),
-        ({"degrade_in": "cloud"}, r"^degrade_in: given 'cloud', wanted one of"),
+        ({"degrade_in": "cloud"}, r"^degrade_in: given 'cloud'; choose from "),
     ],
 )
 def test_impossible_data_are_refused(photographs, changes, words):

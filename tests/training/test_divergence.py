@@ -106,7 +106,7 @@ def test_a_loss_that_runs_away_leaves_the_last_good_checkpoint(data, psnr, train
     monkeypatch.setattr(module, "generator_losses", growing)
     kept = ModelCheckpoint(tmp_path / "kept", "{step}", every_n_train_steps=1, save_last=True)
     words = (
-        r"^psnr stage, iteration 3: loss/pixel has run away: 100, above callbacks\.divergence\.limits\.pixel=10; try a "
+        r"^PSNR stage, iteration 3: loss/pixel has run away: 100, above callbacks\.divergence\.limits\.pixel=10; try a "
         r"lower stages\.psnr\.lr \(now 0\.0001\) or stages\.psnr\.clip_gradients=1\.0 \(.*last\.ckpt is from before; "
         r"under another name=NAME"
     )
@@ -141,7 +141,7 @@ def test_a_discriminator_that_wins_outright_is_said_once(tmp_path, caplog):
     assert not caplog.records  # four readings in a row are not five
     for iteration in range(5, 9):
         after(monitor, iteration, pixel=0.1, discriminator=0.05)
-    assert caplog.text.count("gan stage, iteration 5: the discriminator wins outright") == 1
+    assert caplog.text.count("GAN stage, iteration 5: the discriminator wins outright") == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
@@ -196,6 +196,6 @@ def test_the_limit_of_a_loss_that_runs_away_can_be_set(tmp_path):
 
 def test_a_limit_of_a_loss_that_there_is_not_is_refused_before_the_first_iteration(data, psnr, trainer, tmp_path):
     module = psnr()
-    with pytest.raises(ValueError, match=r"limits\.pixle: no such loss; wanted one of: pixel, "):
+    with pytest.raises(ValueError, match=r"limits\.pixle: no such loss; choose from pixel, "):
         trainer(1, DivergenceMonitor(tmp_path, limits={"pixle": 1.0})).fit(module, data())
     assert module.iteration == 0

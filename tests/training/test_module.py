@@ -201,10 +201,10 @@ def test_terms_are_frozen_and_move_with_the_module():
         ({"losses": {"pixel": nn.L1Loss()}}, r"^losses\.pixel\.weight: given nothing"),
         (
             {"losses": {"pixel": L1Loss(target="pixle")}},
-            r"^losses\.pixel\.target: given 'pixle', wanted one of pixel, ",
+            r"^losses\.pixel\.target: given 'pixle'; choose from pixel, ",
         ),
         ({"losses": {"pixel": L1Loss(0.0)}}, r"^losses pixel: each weighs 0, wanted one at least"),
-        ({"compile": "maybe"}, r"^compile: given 'maybe', wanted true or false"),
+        ({"compile": "maybe"}, r"^compile: given 'maybe'; choose from true, false"),
         ({"losses": {"discriminator": L1Loss()}}, r"^losses\.discriminator: the discriminator's own loss"),
         (
             {"losses": {"a": AdversarialLoss(), "b": AdversarialLoss()}},

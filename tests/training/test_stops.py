@@ -41,7 +41,7 @@ def stopped(data, psnr, trainer, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_between_two_iterations_and_handlers_are_given_back(stopped, number):
     before = [signal.getsignal(each) for each in SIGNALS]
-    assert stopped(number) == f"psnr stage stopped after iteration 2 ({number.name})"
+    assert stopped(number) == f"PSNR stage stopped after iteration 2 ({number.name})"
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from wildsr.building.module import build_metrics
 from wildsr.building.stages import channels_of, stage_of
-from wildsr.checks import checked_choice, checked_integer, checked_number, refuse
+from wildsr.checks import checked_choice, checked_integer, checked_number, refuse, refuse_choice
 from wildsr.config import build
 from wildsr.data import PairedFiles, PairedImages, ValidationSet, WeightedImages, large_enough, validation_set
 from wildsr.data.samples import Images, MixedSamples
@@ -36,7 +36,7 @@ def build_data(cfg: DictConfig) -> DegradedPhotographs:
     if share < 1 and data.train is None:
         raise ConfigError(f"data.train: given nothing, wanted photographs to degrade, as data.paired_share={share:g}")
     if not isinstance(data.rotate, bool):
-        raise refuse("data.rotate", data.rotate, "true or false")
+        raise refuse_choice("data.rotate", data.rotate, ("true", "false"))
     workers, degrade_in = resolve_workers(data.workers, data.degrade_in)
     pairs = build(data.pairs, "data.pairs") if share > 0 else None
     module = DegradedPhotographs(

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 
 from wildsr.building.stages import channels_of, stage_of
 from wildsr.config import build
-from wildsr.io import ConfigError
+from wildsr.io import ConfigError, choose_from
 from wildsr.metrics import chosen_metrics
 from wildsr.networks import adapt_weights, freeze
 from wildsr.training import SuperResolution
@@ -81,8 +81,8 @@ def build_losses(cfg: DictConfig) -> dict[str, Any]:
         if cfg.loss.get(name) is None:
             close = get_close_matches(str(name), cfg.loss, n=1)
             hint = f"; nearest: {close[0]}" if close else ""
-            raise ConfigError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; wanted some of "
-                            f"{', '.join(cfg.loss)}")  # fmt: skip
+            raise ConfigError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; "
+                            f"{choose_from(cfg.loss)}")  # fmt: skip
         terms[name] = build(cfg.loss[name], f"loss.{name}")
     return terms
 

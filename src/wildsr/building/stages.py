@@ -6,8 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from wildsr.checks import checked_integer, checked_list, checked_number, refuse
+from wildsr.checks import checked_integer, checked_list, checked_number, refuse, refuse_choice
 from wildsr.io import GENERATOR, ConfigError
+from wildsr.labels import stage_title
 
 
 def stage_of(cfg: DictConfig) -> DictConfig:
@@ -18,7 +19,7 @@ def stage_of(cfg: DictConfig) -> DictConfig:
     """
     name = cfg.stage.name
     if name not in cfg.stages:
-        raise ConfigError(f"stage.sequence: given {name!r}, wanted some of {', '.join(cfg.stages)}")
+        raise refuse_choice("stage.sequence", name, cfg.stages)
     stage, prefix = cfg.stages[name], f"stages.{name}"
     checked_integer(f"{prefix}.number", stage.number, 0, 10**6)
     for key in ("iterations", "iterations_per_epoch", "checkpoint_every"):
@@ -43,7 +44,7 @@ def channels_of(cfg: DictConfig) -> int:
     # A network of another kind may have another key.
     given = OmegaConf.select(cfg, "generator.network.channels", default=cfg.channels)
     if type(given) is not int or given not in (1, 3):
-        raise refuse("channels", given, "1 (grey) or 3 (RGB) to train on")
+        raise refuse_choice("channels", given, ("1 (grey)", "3 (RGB)"))
     return given
 
 
@@ -61,8 +62,8 @@ def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
         return handed_on
     if cfg.generator.weights is None:
         raise ConfigError(
-            f"stage={name} starts from the {predecessor} stage's generator, and {handed_on} is not there; wanted "
-            f"stage={predecessor} or stage=full first, or generator.weights=FILE"
+            f"stage={name} starts from the generator of the {stage_title(predecessor)}, and {handed_on} is not there; "
+            f"wanted stage={predecessor} or stage=full first, or generator.weights=FILE"
         )
     return cfg.generator.weights
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from wildsr.building.stages import stage_of
 from wildsr.checks import checked_integer
 from wildsr.config import build
-from wildsr.io import ConfigError
+from wildsr.io import ConfigError, choose_from
 from wildsr.training import AtomicCheckpointIO
 from wildsr.training.stops import parse_duration
 
@@ -57,7 +57,7 @@ def build_trainer(cfg: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
     trainer.log_every_n_steps = min(trainer.log_every_n_steps, trainer.max_steps)  # type: ignore[attr-defined]
     if trainer.precision not in PRECISIONS:
         raise ConfigError(
-            f"trainer.precision={cfg.trainer.precision}: wanted one of {', '.join(PRECISIONS)}; weights stay "
+            f"trainer.precision={cfg.trainer.precision}; {choose_from(PRECISIONS)}; weights stay "
             "float32, of half precision the average's and Adam's small steps would be rounded away"
         )
     processes = trainer.num_devices * trainer.num_nodes
@@ -92,7 +92,7 @@ def check_monitor(cfg: DictConfig) -> None:
     for name, node in cfg.callbacks.items():
         monitor = None if node is None else node.get("monitor")
         if cfg.data.val is not None and str(monitor).startswith("val/") and monitor not in known:
-            raise ConfigError(f"callbacks.{name}.monitor={monitor}: no such metric; wanted one of: {', '.join(known)}")
+            raise ConfigError(f"callbacks.{name}.monitor={monitor}: no such metric; {choose_from(known)}")
 
 
 @contextmanager

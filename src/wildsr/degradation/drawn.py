@@ -9,38 +9,7 @@ import numpy as np
 
 from wildsr.degradation.recipe import Recipe, values_of
 from wildsr.degradation.spec import DegradationSpec
-
-ORDERS = {"first": "1st order", "second": "2nd order"}  # every other order bears its own name
-NUMBERS = {  # what the operations of the package draw, and its unit, in the order in which pages show it
-    "order": "order of operations",
-    "blur.kind": "blur kernel",
-    "blur.size": "kernel size (px)",
-    "blur.sigma_x": "blur σ (px)",
-    "blur.sigma_y": "blur σ across (px)",
-    "blur.theta": "blur angle (rad)",
-    "blur.beta": "kernel shape β",
-    "blur.cutoff": "sinc cut-off (rad/px)",
-    "resize.factor": "resize factor (×)",
-    "resize.mode": "resize filter",
-    "noise.kind": "noise",
-    "noise.gaussian strength": "Gaussian noise σ (8-bit levels)",
-    "noise.poisson strength": "Poisson noise scale (×)",
-    "noise.grey": "noise channels",
-    "jpeg.quality": "JPEG quality",
-    "sinc.size": "sinc size (px)",
-    "sinc.cutoff": "sinc cut-off (rad/px)",
-}
-
-
-def order_label(order: str) -> str:
-    """Return an order as papers count it: "1st order", "2nd order", "final"."""
-    return ORDERS.get(order, order)
-
-
-def number_label(key: str) -> str:
-    """Return what a key of `drawn_values` stands for, with its unit and without its order."""
-    name = key.partition(".")[2]
-    return NUMBERS.get(name) or name.replace(".", " ").replace("_", " ")
+from wildsr.labels import NUMBERS, order_label
 
 
 def drawn_values(spec: DegradationSpec, draws: int, seed: int) -> dict[str, list[Any]]:

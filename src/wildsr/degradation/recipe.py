@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wildsr.checks import check_integer, check_type, refuse
+from wildsr.checks import check_integer, check_type, refuse, refuse_choice
 from wildsr.degradation import v01
 from wildsr.degradation.operations import BUILT_IN
-from wildsr.io import UserError
+from wildsr.io import ConfigError, UserError
 
 VERSION = 2  # 1 is that of 0.1, which did not say so
 SCALES = (1, 16)
@@ -152,8 +152,8 @@ def _head(step: Any, known: Mapping[str, Any], place: str) -> tuple[str, str]:
     if not isinstance(order, str):
         raise refuse(f"{place}.order", order, "a name such as first, second or final")
     if not isinstance(op, str) or op not in known:
-        others = "another is known where it is passed as one of the operations"
-        raise refuse(f"{place}.op", op, f"one of {', '.join(known)}; {others}")
+        refusal = refuse_choice(f"{place}.op", op, known)
+        raise ConfigError(f"{refusal}; another is known where it is passed as one of the operations")
     return order, op
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import features
 
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 
 # Read by what is in a file, whatever its name. Left out on purpose: what Pillow hands to other programs (EPS, WMF),
 # what holds no image of levels (FITS, PFM), and what nobody keeps photographs in.
@@ -92,5 +92,5 @@ def kind_of(path: Path | str) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in OUTPUT_SUFFIXES:
-        raise UserError(f"{path}: no image format {suffix!r}; wanted one of {', '.join(OUTPUT_SUFFIXES)}")
+        raise UserError(f"{path}: no image format {suffix!r}; {choose_from(OUTPUT_SUFFIXES)}")
     return next(kind for kind, suffixes in READ.items() if suffix in suffixes)

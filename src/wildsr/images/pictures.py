@@ -89,7 +89,9 @@ def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
     if max(width, height) > largest:
         raise UserError(f"{width} x {height} pixels, more than the {largest} a side that {kind} holds; wanted png")
     if alpha and kind in WITHOUT_ALPHA:
-        raise UserError(f"it has alpha, which {kind} cannot hold; wanted png, webp, tif or avif, or a background")
+        raise UserError(
+            f"it has alpha, which {kind} cannot hold; choose from png, webp, tif, avif, or give a background"
+        )
 
 
 def encode_picture(picture: Picture, kind: str, quality: int | None = None, lossless: bool = False) -> bytes:
@@ -106,7 +108,7 @@ def encode_picture(picture: Picture, kind: str, quality: int | None = None, loss
         UserError: the format cannot hold the picture, or not without loss.
     """
     if lossless and kind in LOSSY:
-        raise UserError(f"{kind} has no lossless form here; wanted png, webp, tif or bmp")
+        raise UserError(f"{kind} has no lossless form here; choose from png, webp, tif, bmp")
     height, width = picture.colour.shape[-2:]
     alpha = picture.alpha is not None
     check_fits(kind, width, height, alpha)

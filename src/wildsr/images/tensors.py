@@ -16,7 +16,7 @@ from torch import Tensor
 from wildsr.images import deep
 from wildsr.images.files import opened
 from wildsr.images.formats import kind_of
-from wildsr.io import UserError, write_whole
+from wildsr.io import UserError, choose_from, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
 # BT.601 in units of 2^-16, rounded as Pillow's convert("L") has them; they sum to 2^16, so that grey keeps its levels.
@@ -58,7 +58,7 @@ def to_channels(image: Tensor, channels: int) -> Tensor:
         UserError: another number of channels is wanted.
     """
     if channels not in (1, 3):
-        raise UserError(f"channels: given {channels}, wanted 1 (grey) or 3 (RGB)")
+        raise UserError(f"channels: given {channels}; {choose_from(('1 (grey)', '3 (RGB)'))}")
     if image.shape[0] == channels:
         return image
     if channels == 3:

@@ -18,7 +18,7 @@ from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildsr.images import expanded
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks.released import offline_reason
 
 # The released training options of Real-ESRGAN.
@@ -132,7 +132,7 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
 
 def _check_layers(layers: Sequence[str], known: Mapping[str, int]) -> None:
     if not layers:
-        raise UserError(f"no layer given for the perceptual loss; wanted some of {', '.join(known)}")
+        raise UserError(f"no layer given for the perceptual loss; {choose_from(known)}")
     for name in layers:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, cutoff=0.0)

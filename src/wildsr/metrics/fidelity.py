@@ -8,7 +8,7 @@ from kornia.metrics import ssim
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from wildsr.io import ConfigError, UserError
+from wildsr.io import ConfigError, UserError, choose_from
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, to_levels
 
@@ -33,7 +33,7 @@ class Fidelity(ImageMetric):
     def __init__(self, channels: Channels = "y", border: int = 0) -> None:
         super().__init__()
         if channels not in get_args(Channels):
-            raise ConfigError(f"channels is {channels!r}; wanted 'y' or 'rgb'")
+            raise ConfigError(f"channels is {channels!r}; {choose_from(get_args(Channels))}")
         self.channels, self.border = channels, border
 
 

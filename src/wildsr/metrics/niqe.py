@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
-from wildsr.io import ConfigError, UserError
+from wildsr.io import ConfigError, UserError, choose_from
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, rgb2gray, to_levels
 
@@ -66,7 +66,7 @@ class NIQE(ImageMetric):
 
 def _check_grey(grey: Grey) -> Grey:
     if grey not in get_args(Grey):
-        raise ConfigError(f"grey is {grey!r}; wanted 'luma' or 'rgb2gray'")
+        raise ConfigError(f"grey is {grey!r}; {choose_from(get_args(Grey))}")
     return grey
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
-from wildsr.io import ConfigError
+from wildsr.io import ConfigError, choose_from
 from wildsr.networks.ends import averaged, require_same_architecture, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
 from wildsr.networks.padding import reflect_to
@@ -69,7 +69,7 @@ class RRDBNet(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in UNSHUFFLE:
-            raise ConfigError(f"RRDBNet of scale {scale}: wanted one of {', '.join(map(str, UNSHUFFLE))}")
+            raise ConfigError(f"RRDBNet of scale {scale}; {choose_from(UNSHUFFLE)}")
         sizes = {"channels": channels, "features": features, "blocks": blocks, "growth": growth}
         for key, value in sizes.items():
             checked_integer(key, value, 1, 10**6)

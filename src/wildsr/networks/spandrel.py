@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks.ends import adapt_by_shape, check_channels
 from wildsr.networks.layouts import State, old_names
 from wildsr.networks.padding import reflect_to
@@ -149,11 +149,11 @@ def build_spandrel(architecture: str | None, scale: int, channels: int = 3, **op
     if found is None:
         close = get_close_matches(str(architecture), classes, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"architecture: given {architecture}, wanted one of spandrel's: {', '.join(classes)}{hint}")
+        raise UserError(f"architecture: given {architecture}; {choose_from(classes)}{hint}")
     known = inspect.signature(classes[found].__init__).parameters
     if unknown := [name for name in options if name not in known]:
         own = [name for name in known if name not in (*SCALES, *CHANNELS, "self")]
-        raise UserError(f"{found} has no option {', '.join(unknown)}; it has {', '.join(own)}")
+        raise UserError(f"{found} has no option {', '.join(unknown)}; {choose_from(own)}")
     return _checked(classes[found], found, scale, channels, options)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wildsr.images import write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks.layouts import Found, Kind, find_network, is_training_state
 from wildsr.networks.ncnn import read_ncnn
 
@@ -46,8 +46,8 @@ def read_state(path: Path, kind: Kind) -> Found:
     suffix = path.suffix.lower()
     if suffix == ".onnx" or (suffix not in READS and not suffix[1:].isdigit()):
         hint = " (a graph to be run; wanted the weights it was made from)" if suffix == ".onnx" else ""
-        wanted = ", ".join(known for known in READS if known)
-        raise UserError(f"{path}: weights cannot be read with suffix {suffix!r}; wanted {wanted}{hint}")
+        wanted = choose_from(filter(None, READS))
+        raise UserError(f"{path}: weights cannot be read with suffix {suffix!r}; {wanted}{hint}")
     if suffix == ".param":
         return Found(read_ncnn(path))
     if what := describe_foreign(path):
@@ -77,7 +77,7 @@ def write_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, 
     """
     suffix = path.suffix.lower()
     if suffix not in WRITES:
-        raise UserError(f"{path}: weights cannot be written with suffix {suffix!r}; wanted {', '.join(WRITES)}")
+        raise UserError(f"{path}: weights cannot be written with suffix {suffix!r}; {choose_from(WRITES)}")
     texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise UserError(f"{path}: metadata {texts}: wanted names and values of type str")

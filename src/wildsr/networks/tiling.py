@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks.memory import FLOAT, is_out_of_memory
 from wildsr.networks.overlap import GRID, Tiling
 
@@ -224,7 +224,8 @@ def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
 def check_channels(channels: int) -> None:
     """Refuse a network of channels that no picture has."""
     if channels not in (1, 3, 4):
-        raise UserError(f"a network of {channels} channels: wanted one of 1 (grey), 3 (RGB) or 4 (RGB and alpha)")
+        known = choose_from(("1 (grey)", "3 (RGB)", "4 (RGB and alpha)"))
+        raise UserError(f"a network of {channels} channels; {known}")
 
 
 def in_its_channels(upscaler: Upscaler | nn.Module, lq: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
-from wildsr.io import ConfigError, UserError
+from wildsr.io import ConfigError, UserError, choose_from
 from wildsr.networks.ends import first_weight
 
 SLOPE = 0.2  # of every leaky ReLU in the released network
@@ -40,7 +40,7 @@ class VGGDiscriminator(nn.Module):
         for key, value in {"channels": channels, "features": features}.items():
             checked_integer(key, value, 1, 10**6)
         if size not in STAGES:
-            raise ConfigError(f"VGGDiscriminator of size {size}: wanted one of {', '.join(map(str, STAGES))}")
+            raise ConfigError(f"VGGDiscriminator of size {size}; {choose_from(STAGES)}")
         self.channels, self.size, self.stages = channels, size, STAGES[size]
         inputs = channels
         for stage in range(self.stages):

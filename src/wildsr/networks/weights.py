@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wildsr.images import expanded
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks import compact, rrdb, unet, vgg
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
@@ -141,7 +141,7 @@ def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:
         return source, read_state(released_file(source), kind)
     if source in GENERATORS or source in DISCRIMINATORS:
         other = "generator" if source in GENERATORS else "discriminator"
-        raise UserError(f"{source} is a released {other}; wanted a file, or one of: {', '.join(names)}")
+        raise UserError(f"{source} is a released {other}; give a file, or {choose_from(names)}")
     path = expanded(source)
     if isinstance(source, str) and not path.exists() and not path.suffix and path.name == source:
         plain = source.lower().replace("_", "-")

@@ -19,7 +19,8 @@ from torch import Tensor
 from wildsr.checks import checked_integer, checked_number
 from wildsr.data import Batch
 from wildsr.images import write_image
-from wildsr.io import ConfigError, UserError, write_whole
+from wildsr.io import ConfigError, UserError, choose_from, write_whole
+from wildsr.labels import stage_title
 from wildsr.training.scalars import mean_scalars
 
 READINGS = 5  # of the scalars: what holds for so many in a row is no accident
@@ -90,7 +91,7 @@ class DivergenceMonitor(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
         known = {**LIMITS, **dict.fromkeys(module.objective.terms)}
         for name in self.limits.keys() - known.keys():
-            raise ConfigError(f"callbacks.divergence.limits.{name}: no such loss; wanted one of: {', '.join(known)}")
+            raise ConfigError(f"callbacks.divergence.limits.{name}: no such loss; {choose_from(known)}")
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
         before, self.last = self.last, read_losses(module)
@@ -174,7 +175,7 @@ class DivergenceMonitor(L.Callback):
 
 def describe(module: Any) -> str:
     """Return which stage and iteration a message is of."""
-    stage = f"{module.origin['stage']} stage, " if "stage" in module.origin else ""
+    stage = f"{stage_title(module.origin['stage'])}, " if "stage" in module.origin else ""
     return f"{stage}iteration {module.iteration}: "
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import Metric
 
-from wildsr.checks import checked_integer, checked_number, refuse
+from wildsr.checks import checked_integer, checked_number, refuse_choice
 from wildsr.losses import L1Loss
 from wildsr.training.accumulation import Scalars, microbatches, sum_losses
 from wildsr.training.memory import checkpoint_activations as recompute
@@ -95,7 +95,7 @@ class SuperResolution(L.LightningModule):
         checked_integer("accumulate", accumulate, 1, 10**6)
         for key in switches:
             if not isinstance(self.hparams[key], bool):
-                raise refuse(key, self.hparams[key], "true or false")
+                raise refuse_choice(key, self.hparams[key], ("true", "false"))
         self.generator, self.discriminator = generator, discriminator
         self.objective = Objective({"pixel": L1Loss()} if losses is None else losses)
         self.objective.require_discriminator(discriminator is not None)

@@ -16,8 +16,8 @@ from torch import Tensor
 from wildsr.checks import checked_integer
 from wildsr.images import most_detailed, save_picture, to_pil
 from wildsr.images.sheets import sheet
+from wildsr.labels import image_title
 from wildsr.metrics import PSNR
-from wildsr.scores import MAIN
 from wildsr.training.pairs import ValidationPair
 
 TITLES = ("LQ", "bicubic", "SR", "HQ")
@@ -48,8 +48,7 @@ class Panels(L.Callback):
             self.rows.append(panel_row(batch, outputs, self.side))
             name, images = list(trainer.datamodule.val.items())[dataloader_idx]  # type: ignore[attr-defined]
             image, version = images.label(batch_idx * trainer.world_size)  # the first process has every N-th of a set
-            title = f"{'' if name == MAIN else f'{name}: '}{image}, version {version}"
-            self.captions.append(caption(title, batch, outputs))
+            self.captions.append(caption(image_title(image, version, name), batch, outputs))
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:

@@ -10,6 +10,8 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 
+from wildsr.labels import stage_title
+
 PLAIN_EVERY = 10.0  # seconds
 
 
@@ -50,9 +52,9 @@ class PlainProgress(ProgressBar):
             print(self.line(trainer, module), file=sys.stderr, flush=True)
 
     def line(self, trainer: L.Trainer, module: Any) -> str:
-        """Return, for example: gan stage  40/100  loss/pixel 0.0312  lr/generator 0.0001  12 s left"""
+        """Return, for example: GAN stage  40/100  loss/pixel 0.0312  lr/generator 0.0001  12 s left"""
         done, total = trainer.global_step, trainer.max_steps
-        stage = [f"{module.origin['stage']} stage"] if "stage" in module.origin else []
+        stage = [stage_title(module.origin["stage"])] if "stage" in module.origin else []
         scores = [f"{name} {value:.3g}" for name, value in self.get_metrics(trainer, module).items() if name != "v_num"]
         if total < 0:
             return "  ".join([*stage, str(done), *scores])

@@ -54,7 +54,7 @@ def read_start(path: Path) -> Start:
         UserError: the file is missing, damaged, of wildsr 0.1, or no checkpoint of ours.
     """
     if not path.is_file():
-        raise UserError(f"resume={path}: no such file; wanted auto, never or a checkpoint's path")
+        raise UserError(f"resume={path}: no such file; choose from auto, never, the path of a checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:  # torch.save writes a zip file, and torch.load looks at no checksum
             damaged = archive.testzip()

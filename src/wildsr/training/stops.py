@@ -15,6 +15,7 @@ from typing import Any
 import lightning as L
 
 from wildsr.checks import refuse
+from wildsr.labels import stage_title
 from wildsr.training.checkpoints import LAST
 
 # What a person sends, what ends a process, and what clusters send some time before they end it.
@@ -81,7 +82,7 @@ class GracefulStop(L.Callback):
             self._hand_on(self.asked)
         limit = f"trainer.max_time after {self.limit:.0f} s" if is_late else "asked by another process"
         why = self.asked.name if self.asked else limit
-        stage = f"{module.origin['stage']} stage " if "stage" in module.origin else ""
+        stage = f"{stage_title(module.origin['stage'])} " if "stage" in module.origin else ""
         raise Interrupted(f"{stage}stopped after iteration {module.iteration} ({why})")
 
     def _hand_on(self, asked: signal.Signals) -> None:

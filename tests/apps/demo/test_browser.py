@@ -117,7 +117,7 @@ def test_only_what_mixes_is_offered(page):
 
 def test_an_error_is_one_line_on_the_page(page, tmp_path):
     page.get_by_role("button", name="Upscale", exact=True).click()
-    page.get_by_text("no image yet; wanted one of .png").wait_for()
+    page.get_by_text("no image yet; choose from .png").wait_for()
     (tmp_path / "damaged.png").write_bytes(b"no image")
     drop(page, tmp_path / "damaged.png")
     page.get_by_role("button", name="Upscale", exact=True).click()
@@ -136,7 +136,7 @@ def test_a_recipe_is_drawn_edited_and_copied(page, photographs, screenshots):
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "demo_degrade.png", full_page=True)
     before = shown_recipe(page)
-    page.get_by_role("button", name="First order").click()
+    page.get_by_role("button", name="1st order").click()
     box = page.get_by_label("number input for strength (Gaussian: σ in levels)").first
     box.fill("42.5")
     box.press("Enter")

@@ -124,7 +124,7 @@ def test_without_an_operation_the_recipe_has_none():
     [
         ({"final": False}, "second.resize: given 'to ×0.50 of"),
         ({"first.noise": True, "first.noise.strength": None}, "first.noise.strength: given nothing, wanted a number"),
-        ({"first.blur": True, "first.blur.kind": "box"}, "first.blur.kind: given 'box', wanted one of iso"),
+        ({"first.blur": True, "first.blur.kind": "box"}, "first.blur.kind: given 'box'; choose from iso"),
     ],
 )  # fmt: skip
 def test_an_impossible_form_is_refused_in_one_line(change, words):

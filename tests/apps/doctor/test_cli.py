@@ -110,7 +110,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(words, message, capsys):
 
 def test_a_checkpoint_that_is_not_there_is_one_line_and_exit_code_1(words, capsys):
     assert main([*words, "resume=none.ckpt"]) == 1
-    assert capsys.readouterr().err.startswith("error: resume=none.ckpt: no such file; wanted auto, never or a ")
+    assert capsys.readouterr().err.startswith("error: resume=none.ckpt: no such file; choose from auto, never, ")
 
 
 @pytest.mark.slow

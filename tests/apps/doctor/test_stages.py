@@ -69,7 +69,7 @@ def test_a_callback_that_cannot_be_built_is_said_once(stages, tmp_path):
 
 def test_a_gan_stage_alone_without_a_generator_to_start_from_is_a_fault(stages, tmp_path):
     (fault,), _ = check_stages(stages("stage=gan"), tmp_path / "run", set())
-    assert fault.level == ERROR and "starts from the psnr stage's generator" in fault.found
+    assert fault.level == ERROR and "starts from the generator of the PSNR stage" in fault.found
 
 
 def test_a_checkpoint_is_as_large_as_computed(train, stages, words, tmp_path):

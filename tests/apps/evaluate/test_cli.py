@@ -293,9 +293,9 @@ def test_a_network_that_gives_no_numbers_fails_by_name(run, tmp_path, weights):
         (["--set", "photos", "--metrics", "niqe"], "it rewards noise"),
         (["--set", "phone=lq", "--metrics", "psnr_y"], "wanted niqe, too"),
         (["--set", "photos", "photos"], "photos: given 2 times"),
-        (["--set", "lq"], "wanted NAME=LQ_DIR"),
+        (["--set", "lq"], "choose from photos, hard, NAME=LQ_DIR"),
         (["--set", "photos", "--border", "-1"], "--border"),
-        (["--set", "photos", "--metrics", "psnr"], "--metrics: given 'psnr', wanted one of psnr_y"),
+        (["--set", "photos", "--metrics", "psnr"], "--metrics: given 'psnr'; choose from psnr_y"),
         ([], "--set"),
     ],
 )

@@ -80,7 +80,7 @@ def test_what_another_network_left_in_the_folder_is_left_out_and_said(run, close
     save_generator(network(features=8), folder / "gan" / "generator.safetensors")
     close(folder, ["psnr"])
     assert list(scores_of(folder)) == ["bicubic", "psnr stage"]
-    assert "gan stage is left out of the table: " in caplog.text
+    assert "GAN stage is left out of the table: " in caplog.text
 
 
 def test_references_are_evaluated_and_shown_beside_the_stages_and_never_downloaded(

@@ -29,7 +29,7 @@ def test_the_summary_has_each_method_the_last_stage_and_its_gain_over_bicubic():
 def test_the_table_has_all_sets_and_leaves_empty_what_is_not_finite():
     columns, data = table_of(SCORES, METRICS)
     assert columns == ["method", "PSNR-Y", "NIQE", "hard/psnr_y"]
-    assert data == [["bicubic", 22.0, 11.0, 19.0], ["gan stage", 23.5, None, 19.5]]
+    assert data == [["bicubic", 22.0, 11.0, 19.0], ["GAN stage", 23.5, None, 19.5]]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_end_of_a_run_is_a_run_of_its_group_with_table_comparison_and_the_ar
     wandb.teardown()  # now all is written
     (offline,) = (run / "evaluation" / "wandb").glob("offline-run-*")
     (table,) = offline.rglob("scores_*.table.json")
-    assert json.loads(table.read_text())["data"][1] == ["gan stage", 23.5, None, 19.5]
+    assert json.loads(table.read_text())["data"][1] == ["GAN stage", 23.5, None, 19.5]
     assert list(offline.rglob("comparison_*.png"))
     content = next(offline.glob("*.wandb")).read_bytes()
     assert b"quickstart/seed=1/evaluation" in content and b"score/psnr_y" in content
@@ -60,7 +60,7 @@ def test_the_end_of_a_run_is_a_run_of_its_group_with_table_comparison_and_the_ar
 
 
 def test_an_unknown_artifact_is_refused_before_anything_is_trained():
-    with pytest.raises(UserError, match=r"evaluate\.publish\.artifacts: given 'weights', wanted one of report"):
+    with pytest.raises(UserError, match=r"evaluate\.publish\.artifacts: given 'weights'; choose from report"):
         WandbPublisher(wandb_logger, ["weights"])
 
 

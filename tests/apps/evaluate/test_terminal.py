@@ -8,7 +8,7 @@ from rich.console import Console
 
 from wildsr.apps.evaluate.closing import RunEvaluation
 from wildsr.apps.evaluate.tables import TableRow, tables_of
-from wildsr.apps.evaluate.terminal import image_counts, score_lines, sets_lines, shortfalls
+from wildsr.apps.evaluate.terminal import score_lines, sets_lines, shortfalls
 from wildsr.data import validation_set
 from wildsr.scores import METRICS
 
@@ -50,12 +50,6 @@ def test_each_set_is_a_block_under_its_title():
     lines = lines_of(sets_lines(rows, {"photos": "photos · ×4", "phone": "phone · ×4"}))
     assert [line for line in lines if "·" in line] == ["photos · ×4", "phone · ×4"]
     assert sum("bicubic" in line for line in lines) == 2
-
-
-def test_images_are_counted_with_their_versions():
-    assert image_counts([("a", 0)]) == "1 image"
-    assert image_counts((name, version) for name in "ab" for version in range(4)) == "2 images × 4 versions"
-    assert image_counts([("a", 0), ("a", 1), ("b", 0)]) == "2 images, 3 versions"
 
 
 def test_a_method_that_is_nowhere_above_bicubic_is_said_to_be_below():

@@ -30,13 +30,13 @@ def test_the_best_of_each_metric_is_bold_also_where_it_is_bicubic():
         "|  | PSNR-Y ↑ (dB) | SSIM-Y ↑ | NIQE ↓ |",
         "| --- | --- | --- | --- |",
         "| bicubic | **22.44** | 0.6288 | 11.20 |",
-        "| gan stage (this network) | 22.10 | **0.6301** | **8.97** |",
+        "| GAN stage (this network) | 22.10 | **0.6301** | **8.97** |",
     ]
 
 
 def test_what_was_not_measured_is_a_dash_and_nothing_alone_is_best():
     table = format_scores({"bicubic": {"psnr_y": 22.444}, "gan stage": {"niqe": 8.97}}, "gan stage")
-    assert table.splitlines()[2:] == ["| bicubic | 22.44 | - |", "| gan stage (this network) | - | 8.97 |"]
+    assert table.splitlines()[2:] == ["| bicubic | 22.44 | - |", "| GAN stage (this network) | - | 8.97 |"]
 
 
 def test_a_hub_reads_what_the_network_started_from_unless_it_is_a_file_of_the_user():

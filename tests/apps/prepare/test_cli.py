@@ -429,7 +429,7 @@ def test_the_room_for_a_store_is_known_to_the_byte(photos, tmp_path, monkeypatch
         (["div2k", "--size", "0"], "wanted a whole number of pixels, or whole"),
         (["div2k", "--size", "whole", "--scales", "0.5"], "keeps images as they are"),
         (["ost", "--scales", "0.5"], "ost gets no smaller copies"),
-        (["div3k"], "invalid choice: 'div3k'"),
+        (["div3k"], "given 'div3k'; choose from"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(words, reason, tmp_path, capsys, monkeypatch):

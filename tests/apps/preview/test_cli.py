@@ -8,8 +8,9 @@ from wildsr.apps.preview.figures import OUTSIDE, draw_kernel, draw_kernels, draw
 from wildsr.cli import main
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
-from wildsr.degradation.drawn import drawn_values, number_label, numbers_of
+from wildsr.degradation.drawn import drawn_values, numbers_of
 from wildsr.degradation.operations import Blur
+from wildsr.labels import number_label
 
 
 @pytest.mark.parametrize("words", [[], ["--steps"], ["--kernels"], ["--statistics"]])

@@ -1,8 +1,7 @@
 import pytest
 
-from wildsr.apps.evaluate.labels import SetContent
-from wildsr.apps.report.facts import Facts, content_of, read_facts, write_facts
-from wildsr.data import HardCases, validation_set
+from wildsr.apps.report.facts import Facts, read_facts, write_facts
+from wildsr.labels import SetContent
 
 FACTS = Facts("CPU, 2 threads", 1, 5.0, {"generator": 3}, 7, "0.1.0", {"main": SetContent(2, 4, ["a", "b"])}, job=3)
 
@@ -22,13 +21,6 @@ def test_facts_come_back_as_they_were_written(tmp_path):
 )  # fmt: skip
 def test_a_duration_is_said_in_its_two_largest_units(seconds, words):
     assert Facts("CPU", 1, seconds, {}, 1, "0").duration == words
-
-
-def test_a_set_of_few_images_names_them(photographs):
-    assert content_of(validation_set(4, hq=photographs, recipes=3)) == SetContent(
-        4, 3, ["a.png", "b.jpg", "c.webp", "more/d.png"]
-    )
-    assert content_of(validation_set(4, hq=HardCases())).names == ["page", "lines", "mesh", "brick", "drawing", "text"]
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"device": 1}', '{"sets": {"main": {}}}'])

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from wildsr.apps.evaluate.labels import SetContent, contents_of, method_label, set_title
 from wildsr.apps.evaluate.tables import Cell, TableRow, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import read_run
+from wildsr.labels import SetContent
 
 
 def test_seeds_make_a_mean_and_a_sample_standard_deviation():
@@ -39,25 +39,6 @@ def test_the_difference_is_from_the_baselines_mean_and_has_its_sign():
     ]  # fmt: skip
     (table,) = tables_of(rows, baseline=base)
     assert [cells[0].difference for _, cells in table.rows] == ["", "", "+0.25", "−1.00", "", "±0.00"]
-
-
-def test_stages_are_called_as_papers_call_them():
-    names = ("psnr stage", "gan stage", "third stage", "bicubic", "x.pth (start)")
-    assert [method_label(name) for name in names] == [
-        "PSNR stage", "GAN stage", "third stage", "bicubic", "x.pth (start)",
-    ]  # fmt: skip
-
-
-def test_a_small_set_is_called_by_what_is_in_it():
-    rows = [{"set": "hard", "picture": name, "version": "0", "method": "bicubic"} for name in ("page", "mesh")]
-    rows += [{"set": "main", "picture": "a.png", "version": version, "method": "bicubic"} for version in "012"]
-    rows += [{"set": "phone", "picture": "b.png", "version": "0", "method": "bicubic"}]
-    found = contents_of(rows)
-    assert [set_title(name, content) for name, content in found.items()] == [
-        "Page, mesh (hard)", "Validation images", "Set phone",
-    ]  # fmt: skip
-    assert [content.note for content in found.values()] == ["2 images", "1 image × 3 versions", "1 image"]
-    assert set_title("large", SetContent(700, 1)) == "Set large"
 
 
 def test_where_no_stratum_has_enough_images_the_page_says_how_many_versions_would_do():

@@ -131,9 +131,9 @@ def test_what_is_no_image_is_refused_in_one_line(weights, image, error, words):
 def test_other_wrong_arguments_are_refused_in_one_line(weights):
     image = np.zeros((8, 8), np.uint8)
     for options, words in [
-        ({"device": "gpu"}, "device 'gpu': wanted cpu"),
-        ({"backend": "tpu"}, "backend 'tpu': wanted one of"),
-        ({"alpha": "drop"}, "alpha 'drop': wanted network or interpolate"),
+        ({"device": "gpu"}, "device 'gpu'; choose from cpu"),
+        ({"backend": "tpu"}, "backend 'tpu'; choose from"),
+        ({"alpha": "drop"}, "alpha 'drop'; choose from network, interpolate"),
         ({"width": 0}, "width 0: wanted a number above 0"),
         ({"scale": -1}, "scale -1: wanted a number above 0"),
         ({"tile": 0}, "tile 0: wanted a whole number of at least 1"),

@@ -125,7 +125,7 @@ def test_a_runtime_that_cannot_be_loaded_is_one_line(monkeypatch):
 
 
 def test_an_unknown_backend_and_an_unknown_network_are_refused(monkeypatch):
-    with pytest.raises(ValueError, match=r"^backend 'tensorrt': wanted one of auto, torch, "):
+    with pytest.raises(ValueError, match=r"^backend 'tensorrt'; choose from auto, torch, "):
         open_backend(CompactNet(2, 3, 4, 1), "tensorrt")
     if is_installed("ncnn"):
         monkeypatch.setattr(backends, "is_installed", lambda module: module != "pnnx")
@@ -154,6 +154,6 @@ def test_half_precision_that_overflows_is_computed_again_in_float32(monkeypatch)
 
 @pytest.mark.parametrize("channels", [2, 5])
 def test_a_network_whose_channels_no_picture_has_is_refused_in_one_line(channels):
-    with pytest.raises(ValueError, match=rf"a network of {channels} channels: wanted one of 1 .*, 3 .* or 4") as caught:
+    with pytest.raises(ValueError, match=rf"a network of {channels} channels; choose from 1 .*, 3 .*, 4") as caught:
         open_backend(CompactNet(2, channels, 2, 1).eval(), "torch")
     assert "\n" not in str(caught.value)

@@ -232,7 +232,7 @@ def test_a_video_keeps_its_container_in_a_folder_where_that_can_be_written(folde
     [
         (["a.mov", "photos/a.png"], "out", "2 inputs, a video among them; wanted one video a call"),
         (["b.mov"], "out", "b.mov: no such file"),
-        (["a.mov"], "x.png", "x.png: no video file; wanted a name that ends in one of .mp4, .mov, .mkv, .webm"),
+        (["a.mov"], "x.png", "x.png: no video file; choose from .mp4, .mov, .mkv, .webm"),
         (["a.mov"], "-", "-: no video file"),
         (["a.mov"], "a.mov", "a.mov is an input"),
         (["a.mov"], ".", "a.mov is an input"),

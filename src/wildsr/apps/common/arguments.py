@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wildsr.apps.common.logs import LOGGER, QUIET, VERBOSE
+from wildsr.checks import check_argument
 from wildsr.io import UserError, require_writable
 
 
@@ -41,6 +42,9 @@ class Parser(argparse.ArgumentParser):
         messages.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="Show the traceback of every error."
         )
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        check_argument(action, value)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} ({self.prog} --help explains)\n")

@@ -17,7 +17,7 @@ COMPARED = "The runs compared"
 EXPLAINED = """One bar is one run: the scores that its last stage ended with, on the validation images, logged by
 the wandb run of job type `evaluation` in its group. The others of a group are its stages, and draw the curves below.
 
-Higher PSNR-Y is closer to the original, lower NIQE looks more natural; neither alone decides."""
+Higher PSNR-Y is closer to HQ, lower NIQE looks more natural; neither alone decides."""
 # Title -> a value of the summary, a bar a run
 BARS = {
     "PSNR-Y of the last stage in dB, higher is closer": "score/psnr_y",
@@ -31,7 +31,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "PSNR-Y in dB, higher is closer": ["val/psnr_y"],
         "SSIM-Y, higher is closer": ["val/ssim_y"],
         "NIQE, lower looks more natural (never alone: it rewards noise)": ["val/niqe"],
-        "hard cases: PSNR-Y in dB": ["val/hard/psnr_y"],
+        "page, lines, mesh, brick, drawing, text (hard): PSNR-Y in dB": ["val/hard/psnr_y"],
     },
     "Losses": {
         "pixel": ["loss/pixel"],
@@ -82,7 +82,7 @@ def workspace(entity: str, project: str, name: str, run: str | None = None) -> W
         panels.MarkdownPanel(markdown=EXPLAINED),
         *bars,
         panels.ScatterPlot(title="PSNR-Y against NIQE: best is at the lower right", x=psnr, y=niqe),
-        panels.MediaBrowser(title="Bicubic, the stages, HQ", media_keys=["comparison"]),
+        panels.MediaBrowser(title="LQ, bicubic, each stage, HQ", media_keys=["comparison"]),
         panels.WeavePanelSummaryTable(table_name="scores"),
         panels.RunComparer(diff_only="split"),
     ]

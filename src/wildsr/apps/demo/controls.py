@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from wildsr.checks import refuse
+from wildsr.checks import refuse, refuse_choice
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.degradation.kernels import BLUR_FIELDS
 from wildsr.degradation.libjpeg import SUBSAMPLINGS, USUAL
@@ -132,10 +132,10 @@ def _order(part: str) -> tuple[Control, ...]:
 
 
 PARTS: dict[str, tuple[Control, ...]] = {
-    "First order": _order("first"),
-    "Second order": (Control("second", "a second order"), *_order("second")),
-    "Final order": (
-        Control("final", "a final order"),
+    "1st order": _order("first"),
+    "2nd order": (Control("second", "a 2nd order"), *_order("second")),
+    "final": (
+        Control("final", "final steps"),
         Control("final.resize.mode", "interpolation to the final size", choices=MODES, default="bicubic"),
         Control("final.sinc", "sinc filter"),
         Control("final.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
@@ -227,7 +227,7 @@ def _is_used(key: str, values: Mapping[str, Any]) -> bool:
 def _order_of(part: str, values: Mapping[str, Any]) -> list[Values]:
     kind = values[f"{part}.blur.kind"]
     if values[f"{part}.blur"] and kind not in BLUR_FIELDS:
-        raise refuse(f"{part}.blur.kind", kind, "one of " + ", ".join(BLUR_FIELDS))
+        raise refuse_choice(f"{part}.blur.kind", kind, BLUR_FIELDS)
     return [_step(part, op, values) for op in OPERATIONS if values[f"{part}.{op}"]]
 
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wildsr.io import CONFIG, GENERATOR
+from wildsr.labels import STAGES
 from wildsr.networks import load_generator
 from wildsr.networks.released import GENERATORS, PUBLISHED, cached_file, in_wheel, offline_reason
-
-STAGES = {"psnr": "PSNR", "gan": "GAN"}
 
 
 def label(weights: str) -> str:

@@ -15,7 +15,7 @@ from wildsr.apps.demo.images import MOST_MEGAPIXELS, PART, damage, restore
 from wildsr.apps.demo.names import kind, labels, partners
 from wildsr.degradation import DegradationSpec
 from wildsr.images import SUFFIXES, first_line
-from wildsr.io import UserError, can_be_mended
+from wildsr.io import UserError, can_be_mended, choose_from
 from wildsr.networks.memory import is_out_of_memory
 
 NONE = "none"
@@ -166,7 +166,7 @@ def _box(control: Control, value: Any, visible: bool) -> Any:
 
 def _given(path: str | None) -> Path:
     if path is None:
-        raise UserError(f"no image yet; wanted one of {', '.join(SUFFIXES)}")
+        raise UserError(f"no image yet; {choose_from(SUFFIXES)}")
     return Path(path)
 
 

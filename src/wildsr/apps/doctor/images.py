@@ -27,6 +27,7 @@ from wildsr.config import build
 from wildsr.data import PairedFiles, Photographs, Store, WeightedImages
 from wildsr.data.photographs import CORRUPT_SHARE
 from wildsr.images import file_state, image_size, read_image
+from wildsr.labels import stage_title
 
 # Decoded without --all. Of 300 the one damaged in a hundred that stops a run is missed once in twenty (0.99 ** 300).
 SAMPLE = 300
@@ -199,7 +200,8 @@ def report_repetition(found: Sequence[Source], stages: Sequence[DictConfig]) -> 
         iterations, batch = stage_of(cfg).iterations, int(cfg.data.batch_size)
         if iterations * batch > OFTEN * RELEASED_VIEWS * images:
             views = iterations * batch // images
-            text = f"{cfg.stage.name}: {count(iterations, 'iteration')} see each of {count(images, 'training image')} "
+            stage = stage_title(cfg.stage.name)
+            text = f"{stage}: {count(iterations, 'iteration')} see each of {count(images, 'training image')} "
             text += f"{views:,} times: too few images for so long a stage"
             fewer = max(RELEASED_VIEWS * images // batch, 1)
             way = f"more images, or stages.{cfg.stage.name}.iterations={fewer}: {RELEASED_VIEWS:,} times, as released"

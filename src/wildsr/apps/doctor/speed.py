@@ -18,6 +18,7 @@ from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, count
 from wildsr.apps.doctor.stages import Sizes
 from wildsr.building import stage_of
 from wildsr.config import build
+from wildsr.labels import stage_title
 from wildsr.memory import usable_cores
 
 YEAR = 365.25 * 86400  # seconds
@@ -39,7 +40,7 @@ def check_speed(
     left = [cfg for cfg in stages if done.get(cfg.stage.name, 0) < stage_of(cfg).iterations]
     with tempfile.TemporaryDirectory(prefix="wildsr-doctor-") as scratch:
         for cfg in left:
-            bar = progress.add_task(f"{cfg.stage.name} stage: measuring", total=None)
+            bar = progress.add_task(f"{stage_title(cfg.stage.name)}: measuring", total=None)
             measured[cfg.stage.name] = run_burst(cfg, Path(scratch), absent)
             progress.remove_task(bar)
     findings = [failed(name, found) for name, found in measured.items() if "error" in found]

@@ -32,11 +32,12 @@ DESCRIPTION = """Evaluate networks, and bicubic beside them, on any number of se
 Weights are files (.safetensors, .pth, .ckpt; other architectures through spandrel) or released names, and may be given
 a name for the tables: NAME=W. Sets are:
 
-  NAME=LQ_DIR              real: images without an original, which have NIQE only
+  NAME=LQ_DIR              real: LQ images without HQ, which have NIQE only
   NAME=LQ_DIR:HQ_DIR       paired: files of one name; all pairs are checked before. LQ_DIR::HQ_DIR where it is not
                            clear which colon parts them
   NAME=synthetic:HQ_DIR    degraded here by the released recipes, frozen; --recipes N versions of each image
-  photos, hard             what runs validate on: two photographs by the released recipes; text, brick, lines, line art
+  photos, hard             what runs validate on: two photographs by the released recipes; page, lines, mesh, brick,
+                           drawing, text
 
 Folders are searched with their sub-folders. A paired set has the scale of its pairs; the others have --scale, or that
 of the first weights. A network of another scale is left out of a set, which a line says, and has - in the table.
@@ -151,9 +152,9 @@ def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str], own: Mapping[
         free = set(metrics) & without_reference
         if one.has_hq and free == set(metrics):
             raise UserError(f"--metrics: {' '.join(metrics)} alone for the set {one.name}, whose "
-                             "originals are there; it rewards noise, wanted one more, such as psnr_y")  # fmt: skip
+                             "HQ is there; it rewards noise, wanted one more, such as psnr_y")  # fmt: skip
         if not one.has_hq and not free:
-            raise UserError(f"--metrics: the set {one.name} has no originals; wanted {WITHOUT_REFERENCE[0]}, too")
+            raise UserError(f"--metrics: the set {one.name} has no HQ; wanted {WITHOUT_REFERENCE[0]}, too")
 
 
 def eval_set(word: str) -> EvalSet:

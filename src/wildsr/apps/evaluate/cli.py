@@ -24,11 +24,12 @@ from wildsr.apps.evaluate.methods import build_evaluators, check_scales
 from wildsr.apps.evaluate.page import write_page
 from wildsr.apps.evaluate.results import mean_rows, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
-from wildsr.apps.evaluate.terminal import image_counts, sets_lines
+from wildsr.apps.evaluate.terminal import sets_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
 from wildsr.io import can_be_mended, write_rows
+from wildsr.labels import content_of, set_words
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.choice import import_metrics, own_displays
@@ -131,9 +132,9 @@ def show(
     if found:
         titles = {}
         for name, images in sets.items():
-            count = image_counts((one.image, one.version) for one in found if one.set == name)
+            what = set_words(name, content_of((one.image, one.version) for one in found if one.set == name))
             border = images.scale if given.border is None else given.border
-            titles[name] = f"{name} · ×{images.scale} · {count} · {border} px border excluded"
+            titles[name] = f"{what} · ×{images.scale} · {border} px border excluded"
         Console().print(sets_lines(mean_rows(found), titles, read_displays(given.output)))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():

@@ -22,14 +22,14 @@ from torchmetrics import Metric
 from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
-from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.results import write_results
 from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
-from wildsr.apps.evaluate.terminal import image_counts, metric_head, score_lines, shortfalls, strata_lines
+from wildsr.apps.evaluate.terminal import metric_head, score_lines, shortfalls, strata_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
-from wildsr.io import CONFIG, GENERATOR, UserError, first_line
+from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
+from wildsr.labels import content_of, method_label, set_words
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.networks.released import GENERATORS, local_file
@@ -131,8 +131,7 @@ class RunEvaluation:
         methods = [TableRow(method_label(method), [row]) for method, row in scores.items()]
         for table in tables_of(methods, self.displays):
             images = self.sets[table.set]
-            count = image_counts((label.picture, label.version) for label in map(images.label, range(len(images))))
-            what = f"{'validation' if table.set == MAIN else table.set}, {count}"
+            what = set_words(table.set, content_of(map(images.label, range(len(images)))))
             Console().print(score_lines(table, f"{where} · {what} · {self.scale} px border excluded"))
         strata = strata_tables([row for row in read_table(self.run / STRATA) if row["set"] == MAIN], self.displays)
         if strata and strata[0].rows:
@@ -164,7 +163,7 @@ def objective_of(objective: str | None, metrics: Sequence[str], will_evaluate: b
         return None
     names = {f"val/{name}": name for name in metrics}
     if objective not in names:
-        raise ConfigError(f"objective={objective}: no such metric; wanted one of: {', '.join(names)}")
+        raise ConfigError(f"objective={objective}: no such metric; {choose_from(names)}")
     if not will_evaluate:
         raise ConfigError(f"objective={objective}: wanted compare=true and validation images (data.val)")
     return names[objective]
@@ -178,7 +177,7 @@ def finite_score(scores: Scores, method: str, metric: str) -> float:
     """
     score = scores[method][metric]
     if not math.isfinite(score):
-        raise UserError(f"{metric} of the {method}: given {score}, wanted a finite number")
+        raise UserError(f"{metric} of the {method_label(method)}: given {score}, wanted a finite number")
     return score
 
 
@@ -213,7 +212,7 @@ def methods_of(
         try:
             network = load_network(source, build_generator, is_own=isinstance(source, Path)).to(device())
         except UserError as error:
-            log.warning("%s is left out of the table: %s", name, first_line(error))
+            log.warning("%s is left out of the table: %s", method_label(name), first_line(error))
             continue
         if network.scale == scale:  # weights taken over from another scale have nothing to show at this one
             methods[name] = partial(upscale_batch, network)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from wildsr.config import build, compose_config
 from wildsr.images import expanded, file_state, image_size
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.scores import MAIN
 
 if TYPE_CHECKING:  # sets are named without torch, and opened with it
@@ -114,8 +114,8 @@ def read_set(word: str) -> EvalSet:
         return EvalSet(word, "built-in")
     name, equals, place = word.partition("=")
     if not (equals and place):
-        raise UserError(f"{word!r} given, wanted NAME=LQ_DIR, NAME=LQ_DIR:HQ_DIR, NAME={SYNTHETIC}:HQ_DIR, "
-                         f"{' or '.join(BUILT_IN)}")  # fmt: skip
+        forms = ("NAME=LQ_DIR", "NAME=LQ_DIR:HQ_DIR", f"NAME={SYNTHETIC}:HQ_DIR")
+        raise UserError(f"{word!r} given; {choose_from((*BUILT_IN, *forms))}")
     if name in (MAIN, *BUILT_IN) or not re.fullmatch(r"[\w-]+", name):
         taken = ", ".join((MAIN, *BUILT_IN))
         raise UserError(f"{word!r} given, wanted another name than {taken}, of letters, digits, _ and -")
@@ -149,8 +149,7 @@ def split_folders(place: str) -> list[str]:
     pairs = [[place[:colon], place[colon + 1 :]] for colon in colons]
     there = [pair for pair in pairs if all(part and expanded(part).is_dir() for part in pair)]
     if len(there) > 1:
-        ways = " or ".join("::".join(pair) for pair in there)
-        raise UserError(f"{place!r} given, which may be several pairs of folders; wanted {ways}")
+        raise UserError(f"{place!r} given, which may be several pairs of folders; {choose_from(map('::'.join, there))}")
     return (there or pairs or [[place]])[0]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wildsr.apps.evaluate.crops import Crop, crop_file
-from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
-from wildsr.scores import MAIN, METRICS, Displays, display_of, metric_names
+from wildsr.labels import image_title, method_label
+from wildsr.scores import METRICS, Displays, display_of, metric_names
 
 BOUND = 9_000_000  # bytes of all images in a page, which so stays below 10 MB
 QUALITY = 90  # of WebP, where the lossless files would surpass the bound
@@ -39,8 +39,7 @@ class Panel(NamedTuple):
     @property
     def title(self) -> str:
         """Return the image's name, with its set and version where they say something."""
-        title = self.crop.picture if self.crop.set == MAIN else f"{self.crop.picture} ({self.crop.set})"
-        return f"{title}, version {self.crop.version + 1}" if self.crop.version else title
+        return image_title(self.crop.picture, self.crop.version, self.crop.set)
 
 
 def panels_of(run: Path, crops: Sequence[Crop], folders: Mapping[str, Path], notes: Notes) -> list[Panel]:

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from wildsr.apps.evaluate.files import COMPARISON
 from wildsr.checks import checked_choice
 from wildsr.io import CONFIG, GENERATOR, UserError, first_line
+from wildsr.labels import method_label
 from wildsr.scores import Displays, Scores, display_of, metric_names
 from wildsr.training.loggers import finish
 
@@ -92,4 +93,4 @@ def table_of(scores: Scores, displays: Displays) -> tuple[list[Any], list[list[A
     heads = [name if "/" in name else display_of(name, displays).label for name in names]
     rows = [[values.get(name, math.nan) for name in names] for values in scores.values()]
     data = [[value if math.isfinite(value) else None for value in row] for row in rows]
-    return ["method", *heads], [[method, *row] for method, row in zip(scores, data, strict=True)]
+    return ["method", *heads], [[method_label(method), *row] for method, row in zip(scores, data, strict=True)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any, NamedTuple
 
-from wildsr.apps.evaluate.labels import Contents, SetContent, method_label, set_title, stratum_label
 from wildsr.images import first_line
 from wildsr.io import UserError
+from wildsr.labels import Contents, SetContent, method_label, set_title, stratum_label
 from wildsr.scores import (
     FEW,
     LEFT_OUT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import ScoreTable, StrataTable, TableRow, tables_of
+from wildsr.labels import method_label
 from wildsr.scores import FEW, METRICS, WITHOUT_REFERENCE, Displays, Scores, display_of, metric_names
 
 ACROSS = 4  # metrics side by side: more would not be whole in 80 columns
@@ -21,17 +21,6 @@ def metric_head(label: str, meaning: str) -> str:
     """Return a column's head: the metric, which way is better, and its unit, such as "PSNR-Y ↑ (dB)"."""
     arrow = " ↑" if "higher" in meaning else " ↓" if "lower" in meaning else ""
     return f"{label}{arrow}{' (dB)' if meaning.startswith('dB') else ''}"
-
-
-def image_counts(labels: Iterable[tuple[str, int]]) -> str:
-    """Count images by their (name, version), such as "2 images × 4 versions"."""
-    found = set(labels)
-    images = len({name for name, _ in found})
-    text = f"{images} image{'s' * (images != 1)}"
-    if len(found) == images:
-        return text
-    versions = len(found) / images
-    return f"{text} × {versions:.0f} versions" if versions.is_integer() else f"{text}, {len(found)} versions"
 
 
 def score_lines(table: ScoreTable, title: str) -> Group:

@@ -24,6 +24,7 @@ from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError
+from wildsr.labels import method_label
 from wildsr.networks.released import GENERATORS
 from wildsr.networks.tiling import check_channels
 from wildsr.scores import Scores
@@ -75,17 +76,17 @@ def degrade_photographs(photographs: Sequence[Tensor], scale: int, channels: int
 
 
 def draw_comparison(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image:
-    """Lay out a row a photograph: degraded, enlarged by interpolation, enlarged by the network, and the photograph."""
+    """Lay out a row a photograph: LQ, bicubic, SR and HQ."""
     rows: list[list[Cell]] = []
     for hq, lq in pairs:
         size = hq.shape[-2:]
         with torch.inference_mode():
             sr = generator(lq[None])[0]
         shown = {
-            "input": F.interpolate(lq[None], size=size, mode="nearest")[0],
+            "LQ": F.interpolate(lq[None], size=size, mode="nearest")[0],
             "bicubic": F.interpolate(lq[None], size=size, mode="bicubic")[0],
-            "this network": sr,
-            "original": hq,
+            "SR": sr,
+            "HQ": hq,
         }
         rows.append([(to_pil(image), name) for name, image in shown.items()])
     return sheet(rows)
@@ -104,8 +105,8 @@ def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence
         f"# {_plain(name)}",
         f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']}{sizes}; "
         f"{numbers:,} parameters. Licence: {_plain(licence)}.",
-        f"![Input, bicubic, this network, original](<{name}.png>)",
-        "The inputs were made from the originals by recipes of Real-ESRGAN's second-order degradation.",
+        f"![LQ, bicubic, SR, HQ](<{name}.png>)",
+        "LQ was made from HQ by recipes of Real-ESRGAN's second-order degradation; SR is this network's.",
         f"## Files\n\n{_files(files)}",
         f"## Use\n\n{_use(generator, files)}",
         f"## Scores\n\n{_scores(origin)}",
@@ -155,7 +156,7 @@ def _scores(origin: Origin) -> str:
     counted = f" of {origin.images} degraded images" if origin.images else ""
     return (
         f"{format_scores(origin.scores, origin.row)}\n\nMeans{counted}, made from photographs held out of the "
-        "training. The best of a column is bold. PSNR-Y and SSIM-Y say how close a result is to the original, NIQE how "
+        "training. The best of a column is bold. PSNR-Y and SSIM-Y say how close SR is to HQ, NIQE how "
         "natural it looks."
     )
 
@@ -167,7 +168,7 @@ def format_scores(scores: Scores, row: str) -> str:
     rows = []
     for method, cells in table.rows:
         texts = [f"**{cells[place].text}**" if cells[place].best else cells[place].text or "-" for place in columns]
-        rows.append([_plain(method.label) + (" (this network)" if method.label == row else ""), *texts])
+        rows.append([_plain(method_label(method.label)) + (" (this network)" if method.label == row else ""), *texts])
     return _table(["", *(SHOWN_METRICS[table.heads[place][0]] for place in columns)], rows)
 
 

@@ -10,7 +10,7 @@ from wildsr.apps.common.arguments import Parser, positive
 
 RECIPES = 3000  # simulated where no number is asked for
 LEAST_RECIPES = 200  # simulations: the regression has sixty numbers of its own
-DESCRIPTION = """Find the degradation that made a folder of images, without their originals; ten images are enough.
+DESCRIPTION = """Find the degradation that made a folder of LQ images, without their HQ; ten images are enough.
 
   wildsr match my_images/ -o matched/
   wildsr train experiment=finetune degradation=matched degradation.recipes=matched/recipes.jsonl data.train.root=MY_HQ

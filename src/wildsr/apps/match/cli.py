@@ -34,6 +34,6 @@ def main(given: argparse.Namespace) -> int:
     for sentence in describe(findings):
         print(sentence)
     if is_clean(findings):
-        print("No damage but their size: nothing to match; degradation=bicubic trains for such images.")
+        print("No degradation but their size: nothing to match; degradation=bicubic trains for such images.")
     print(f"{recipes}: {len(findings)} images; {report}")
     return 0

@@ -1,4 +1,4 @@
-"""The page of a match: what was found, images beside photographs of ours damaged alike, statistics, what is unknown."""
+"""The page of a match: what was found, images beside sample photographs degraded alike, statistics, what is unknown."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from wildsr.apps.match.simulation import PHOTOGRAPHS, SIDE, crop_of
 from wildsr.apps.match.statistics import NAMES, measure
 from wildsr.data import sample_photographs
 from wildsr.degradation import Recipe, degrade
+from wildsr.degradation.drawn import in_words
 from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
 
 SHOWN = 6  # images
@@ -93,7 +94,7 @@ def _row(finding: ImageFinding, scale: int, number: int) -> Row:
         finding.file.name,
         _window(read_image(finding.file)),
         _window(damaged(sample_photographs(OURS)[number % len(OURS)], recipe, scale)),
-        recipe.describe() or "a resize alone",
+        in_words(recipe) or "a resize alone",
     )
 
 

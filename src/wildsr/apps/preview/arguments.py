@@ -11,9 +11,9 @@ from wildsr.config import compose_config
 
 DESCRIPTION = """Draw what the degradation does.
 
-  wildsr preview                             a sheet: a photograph and degraded versions, each with its recipe
+  wildsr preview                             a sheet: HQ and several LQ of it, each with its recipe
   wildsr preview photo.jpg -o sheet.png -n 11
-  wildsr preview photo.jpg --steps           one recipe's way, every intermediate image with its operation
+  wildsr preview photo.jpg --steps           one recipe, step by step: every intermediate image with its operation
   wildsr preview --kernels                   the kernel mix as images, by kind
   wildsr preview --statistics                histograms of what is drawn
   wildsr preview degradation=first_order kernels=gaussian_only
@@ -45,7 +45,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         type=positive,
         default=7,
         metavar="N",
-        help="Draw N versions, or kernels of a kind (default: %(default)s).",
+        help="Draw N LQ images, or kernels of a kind (default: %(default)s).",
     )
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="Random seed (default: %(default)s).")
     parser.add_argument(

@@ -19,10 +19,11 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.degradation import DegradationSpec, Recipe, degrade, trace
-from wildsr.degradation.drawn import drawn_values, in_words, number_label, order_label, varying
+from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.images import to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError
+from wildsr.labels import number_label, order_label
 
 COLUMNS = 4
 CANVAS = 21  # pixels: the largest kernel of the released recipes

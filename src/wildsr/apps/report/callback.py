@@ -20,11 +20,12 @@ from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import write_displays
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
-from wildsr.apps.report.facts import Facts, content_of, read_facts, write_facts
+from wildsr.apps.report.facts import Facts, read_facts, write_facts
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, PairedSamples, Samples, TrainingSamples
 from wildsr.images import first_line, write_whole
+from wildsr.labels import content_of
 from wildsr.metrics.choice import own_displays
 from wildsr.overrides import typed_overrides
 from wildsr.training.provenance import code_version
@@ -116,7 +117,7 @@ def facts_of(trainer: L.Trainer, module: Any) -> Facts:
         },
         images=count_images(_data(trainer).samples),
         code=code_version(),
-        sets={name: content_of(images) for name, images in _data(trainer).val.items()},
+        sets={name: content_of(map(images.label, range(len(images)))) for name, images in _data(trainer).val.items()},
         job=hydra.job.num if hydra is not None and hydra.mode == RunMode.MULTIRUN else None,
     )
 

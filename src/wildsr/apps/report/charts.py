@@ -10,9 +10,9 @@ from typing import NamedTuple
 from matplotlib.ticker import MaxNLocator
 
 from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
-from wildsr.apps.evaluate.labels import Contents, set_title, stage_title
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
+from wildsr.labels import Contents, set_title, stage_title
 from wildsr.scores import MAIN, METRICS, Displays, display_of
 
 MOST = 240  # points of a curve: more than one a pixel would not show

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
-from wildsr.apps.evaluate.labels import stage_title
 from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
@@ -23,6 +22,7 @@ from wildsr.apps.report.page import references_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
 from wildsr.io import UserError
+from wildsr.labels import stage_title
 from wildsr.scores import display_of, finite_mean
 
 SEED = "seed"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wildsr.checks import check_integer, check_number, check_type, checked_list, checked_number
 from wildsr.images import first_line, write_whole
 from wildsr.io import UserError
+from wildsr.labels import number_label, order_label
 
 if TYPE_CHECKING:  # what reads them, as a report does, needs no torch
     from wildsr.degradation import DegradationSpec
@@ -27,16 +28,13 @@ FEW_VALUES = 8
 class Histogram:
     """Spread of one drawn number: the share in [0, 1] of each of its values, or of equal steps between two ends.
 
-    `part` is the share of the recipes which hold it at all; `labels` are the values, or the two ends. `order` and
-    `title` are what pages call the first and the rest of its key; runs that have not written them show the key.
+    `part` is the share of the recipes which hold it at all; `labels` are the values, or the two ends.
     """
 
     key: str
     part: float
     shares: Sequence[float]
     labels: Sequence[str]
-    order: str = ""
-    title: str = ""
 
     def __post_init__(self) -> None:
         check_type(self, "key", str)
@@ -44,9 +42,14 @@ class Histogram:
         shares = tuple(checked_number("shares", share, 0, 1) for share in checked_list("shares", self.shares))
         object.__setattr__(self, "shares", shares)
         object.__setattr__(self, "labels", tuple(map(str, checked_list("labels", self.labels))))
-        order, _, name = self.key.partition(".")
-        object.__setattr__(self, "order", str(self.order) or order)
-        object.__setattr__(self, "title", str(self.title) or name.replace(".", " ").replace("_", " "))
+
+    @property
+    def order(self) -> str:
+        return order_label(self.key.partition(".")[0])
+
+    @property
+    def title(self) -> str:
+        return number_label(self.key)
 
     @property
     def by_value(self) -> bool:
@@ -69,16 +72,12 @@ def look_at(spec: DegradationSpec, draws: int = DRAWS, seed: int = 0) -> Drawn:
     """Draw recipes and sum them up."""
     import numpy as np
 
-    from wildsr.degradation.drawn import drawn_values, in_words, number_label, order_label, varying
+    from wildsr.degradation.drawn import drawn_values, in_words, varying
 
     values = varying(drawn_values(spec, draws, seed))
     rng = np.random.default_rng(seed)
     recipes = [in_words(spec.draw(rng)) for _ in range(RECIPES)]
-    histograms = [
-        replace(histogram(key, found, draws), order=order_label(key.partition(".")[0]), title=number_label(key))
-        for key, found in values.items()
-    ]
-    return Drawn(draws, histograms, recipes)
+    return Drawn(draws, [histogram(key, found, draws) for key, found in values.items()], recipes)
 
 
 def histogram(key: str, values: Sequence[Any], draws: int) -> Histogram:

@@ -6,15 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wildsr.apps.evaluate.labels import NAMED, SetContent
 from wildsr.checks import check_integer, check_number, check_type
 from wildsr.images import first_line, write_whole
 from wildsr.io import UserError
-
-if TYPE_CHECKING:  # what reads them, as a report does, needs no torch
-    from wildsr.data import ValidationSet
+from wildsr.labels import SetContent
 
 FACTS = "training.json"  # in a stage's folder
 
@@ -81,14 +78,6 @@ def read_facts(folder: Path) -> Facts | None:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error
 
 
-def content_of(images: ValidationSet) -> SetContent:
-    """Return what a validation set holds."""
-    labels = [images.label(index) for index in range(len(images))]
-    names = list(dict.fromkeys(label.picture for label in labels))
-    versions = len({label.version for label in labels})
-    return SetContent(len(names), versions, names if len(names) <= NAMED else [])
-
-
 def _content(given: Any) -> SetContent:
     images, versions, names = given if isinstance(given, SetContent) else (given[key] for key in SetContent._fields)
-    return SetContent(int(images), int(versions), [str(name) for name in names])
+    return SetContent(int(images), float(versions), [str(name) for name in names])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wildsr.apps.evaluate.files import stage_row
-from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import TableRow
 from wildsr.apps.report.runs import Run, Stage
+from wildsr.labels import method_label
 
 
 def latest_scores(stage: Stage) -> dict[str, float]:

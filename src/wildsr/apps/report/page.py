@@ -8,7 +8,6 @@ from pathlib import Path
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
-from wildsr.apps.evaluate.labels import set_title, stage_title
 from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
 from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
@@ -18,6 +17,7 @@ from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
 from wildsr.io import CONFIG
+from wildsr.labels import set_title, stage_title
 from wildsr.scores import display_of
 
 REPORT = "report.html"

@@ -22,7 +22,7 @@ from wildsr.apps.upscale.graphs.ncnn import open_ncnn, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, differs, to_onnx
 from wildsr.apps.upscale.graphs.pnnx import PNNX, by_pnnx
 from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks.eager import Eager
 from wildsr.networks.memory import numbers_per_pixel
 from wildsr.networks.overlap import Tiling, tiling_of
@@ -65,7 +65,7 @@ def open_backend(
             whose channels are those of no image. One line.
     """
     if name not in NAMES:
-        raise UserError(f"backend {name!r}: wanted one of {', '.join(NAMES)}")
+        raise UserError(f"backend {name!r}; {choose_from(NAMES)}")
     device = torch.device(device)
     if name == "auto":
         name = "torch" if half else fastest(generator, device)
@@ -106,8 +106,9 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
     name = str(name)
     number, count = check_device(name).partition(":")[2], torch.cuda.device_count()
     if name.startswith("cuda") and int(number or 0) >= count:  # torch would take cuda:999 for cuda:-25
-        there = f"cuda:0 to cuda:{count - 1}" if count > 1 else "cuda:0 alone" if count else "no CUDA GPU"
-        raise UserError(f"device {name}: torch finds {there} here; wanted cpu{' or one of these' * bool(count)}")
+        there = f"{count} CUDA GPU{'s' * (count > 1)}" if count else "no CUDA GPU"
+        known = ("cpu", *(f"cuda:{number}" for number in range(count)))
+        raise UserError(f"device {name}: torch finds {there} here; {choose_from(known)}")
     if name == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps: torch finds no Apple GPU here; wanted cpu")
     return torch.device(name)

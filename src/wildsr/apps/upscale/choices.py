@@ -30,7 +30,7 @@ DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 def check_device(name: str) -> str:
     """Return the name of a device, which this machine may lack. Raises: UserError."""
     if not DEVICE.fullmatch(name):
-        raise UserError(f"device {name!r}: wanted cpu, cuda, cuda:N (such as cuda:1) or mps")
+        raise UserError(f"device {name!r}; choose from cpu, cuda, cuda:N (such as cuda:1), mps")
     return name
 
 

@@ -70,9 +70,9 @@ def misuses_of_encoding(given: argparse.Namespace, videos: list[str]) -> Iterato
     kind = Naming(given.output, given.format).kind
     if given.quality and (kind not in WITH_QUALITY or given.lossless):
         without = "--lossless" if given.lossless else kind
-        yield f"--quality {given.quality}: {without} has none; wanted jpg, webp or avif"
+        yield f"--quality {given.quality}: {without} has none; choose from jpg, webp, avif"
     if given.lossless and kind in LOSSY:
-        yield f"--lossless: {kind} has no lossless form here; wanted png, webp, tif or bmp"
+        yield f"--lossless: {kind} has no lossless form here; choose from png, webp, tif, bmp"
 
 
 def option(name: str) -> str:

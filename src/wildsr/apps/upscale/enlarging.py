@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wildsr.apps.upscale.choices import ALPHAS
 from wildsr.images import Picture, fill_transparent
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
@@ -49,7 +49,7 @@ class UpscaleOptions:
 
     def __post_init__(self) -> None:
         if self.alpha not in ALPHAS:
-            raise UserError(f"alpha {self.alpha!r}: wanted {' or '.join(ALPHAS)}")
+            raise UserError(f"alpha {self.alpha!r}; {choose_from(ALPHAS)}")
         sizes = {name: getattr(self, name) for name in ("scale", "width", "height", "max_side")}
         given = {name: size for name, size in sizes.items() if size is not None}
         for name, size in given.items():

@@ -20,7 +20,7 @@ from wildsr.images import (
     require_writable,
     walk,
 )
-from wildsr.io import UserError
+from wildsr.io import UserError, choose_from
 
 STREAM = "-"
 MOST_REASONS = 6  # that are told apart in the summary of what was left out
@@ -95,8 +95,8 @@ class Naming:
         if several or self.output == STREAM or known:
             return several
         if self.path.suffix:
-            wanted = ", ".join(OUTPUT_SUFFIXES)
-            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; wanted one of {wanted}")
+            known_ones = choose_from(OUTPUT_SUFFIXES)
+            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; {known_ones}")
         return True
 
     def job(self, source: Path | None, below: Path, keep_suffix: bool = False) -> Job:
@@ -202,12 +202,10 @@ def plan_video(inputs: Sequence[str], naming: Naming, codec: str = "h264") -> tu
     suffix = target.suffix.lower()
     kind = codecs.CONTAINERS.get(suffix)
     if kind is None:
-        wanted = ", ".join(codecs.CONTAINERS)
-        raise UserError(f"{printable(target)}: no video file; wanted a name that ends in one of {wanted}")
+        raise UserError(f"{printable(target)}: no video file; {choose_from(codecs.CONTAINERS)}")
     if codec not in (held := codecs.HELD.get(suffix, tuple(codecs.CODECS))):
-        raise UserError(
-            f"{printable(target)}: a {suffix} holds no {codec}; wanted --codec {' or '.join(held)}, or {codecs.ANY}"
-        )
+        ways = (*(f"--codec {name}" for name in held), codecs.ANY)
+        raise UserError(f"{printable(target)}: a {suffix} holds no {codec}; {choose_from(ways)}")
     if target.resolve() == source.resolve():
         raise UserError(f"{printable(target)} is an input; wanted another --output or --suffix")
     require_writable(target)

@@ -253,7 +253,7 @@ def test_a_file_without_moving_images_is_refused(run, tmp_path):
 @pytest.mark.parametrize(
     ("source", "target", "codec", "words"),
     [
-        ("in.mp4", "out.webm", "h264", "a .webm holds no h264; wanted --codec av1"),
+        ("in.mp4", "out.webm", "h264", "a .webm holds no h264; choose from --codec av1"),
         ("in.mkv", "out.mkv", "av1", "matroska with av1 would lose the shape of a pixel, 4/3"),
     ],
 )
