@@ -1,4 +1,4 @@
-"""Generators in ONNX: pictures of any size, in batches of any size.
+"""Generators in ONNX: images of any size, in batches of any size.
 
 Shapes: B batch, C channels, H W LQ image, s scale.
 """
