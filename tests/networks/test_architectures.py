@@ -207,6 +207,17 @@ def test_another_scale_and_grey_images_by_the_rules_and_the_table_says_so(tmp_pa
     torch.testing.assert_close(grey.model.conv_first.weight, weight)
 
 
+def test_a_scale_that_is_kept_among_the_weights_stays_the_runs(tmp_path: Path) -> None:
+    """FDAT's upsampler says in uint8 what it is: by the file's x4 the trained x2 would be another network."""
+    sizes = {"embed_dim": 16, "num_groups": 1, "depth_per_group": 1, "num_heads": 2}
+    save_generator(build_spandrel("FDAT", 4, **sizes), tmp_path / "a.safetensors")
+    generator, report = started(tmp_path / "a.safetensors", 2)
+    (left,) = [line for line in report.splitlines() if "left as initialised" in line]
+    assert "upsampler.MetaUpsample" in left
+    save_generator(generator, tmp_path / "b.safetensors")
+    assert load_generator(tmp_path / "b.safetensors").scale == 2
+
+
 def test_another_architecture_is_refused_by_its_name(tmp_path: Path) -> None:
     save_generator(tiny("RCAN"), tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"a\.safetensors holds RCAN; wanted SPAN$"):
