@@ -37,7 +37,7 @@ SIDE = 128  # LQ pixels of a simulated image
 
 
 def prior(scale: int) -> DegradationSpec:
-    """Return what is looked for: an image once softened, resized, noisy, sharpened, compressed, compressed again.
+    """Return what is looked for: once softened, resized, noisy, smoothed, sharpened, compressed, compressed again.
 
     Ranges are ours: from nothing to about half of the released recipe, since what people have is milder.
     """
@@ -46,13 +46,15 @@ def prior(scale: int) -> DegradationSpec:
         KernelSpec(sizes=(31, 31), sinc_prob=0.0, iso=1.0, aniso=0.0, generalized_iso=0.0, generalized_aniso=0.0,
                    plateau_iso=0.0, plateau_aniso=0.0),
         first=OrderSpec(
-            blur=BlurSpec(0.5, sigma=(0.1, 1.25 * scale)),  # HQ pixels: up to 1.25 of LQ
+            blur=BlurSpec(0.4, sigma=(0.1, 1.25 * scale)),  # HQ pixels: up to 1.25 of LQ
             resize=FinalResizeSpec(["area", "bilinear", "bicubic", "bicubic_antialias", "lanczos"]),
             noise=NoiseSpec(gaussian_prob=0.7, gaussian_sigma=(0.5, 20.0), poisson_scale=(0.05, 1.8), prob=0.75),
+        ),
+        second=OrderSpec(  # of LQ pixels: what a camera or an editor does to what it has
+            blur=BlurSpec(0.25, sigma=(0.25, 0.8)),
             halo=HaloSpec(0.3, radius=(0.5, 1.5), strength=(0.2, 1.5)),
             jpeg=JpegSpec((30, 95), 0.25, ("4:2:0", "4:4:4")),
         ),
-        second=None,
         final=OrderSpec(jpeg=JpegSpec((25, 98), 0.8, ("4:2:0", "4:4:4"))),
     )  # fmt: skip
 
