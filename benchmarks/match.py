@@ -44,6 +44,7 @@ import torch
 from match_targets import LATE, SCALE, TARGETS, Made, make_target, photographs_of, resized, target_of
 from PIL import Image
 
+from wildsr.apps.match.arguments import RECIPES
 from wildsr.apps.match.findings import infer, is_clean, measure_files, pool_of, to_lines
 from wildsr.apps.match.inference import Inference, summary
 from wildsr.apps.match.simulation import simulate
@@ -289,7 +290,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="HQ photographs for the targets (default: astronaut and coffee)")
     parser.add_argument("--targets", nargs="+", choices=(*TARGETS, *LATE), default=list(TARGETS))
-    parser.add_argument("--recipes", type=int, default=3000)
+    parser.add_argument("--recipes", type=int, default=RECIPES)
     parser.add_argument("-o", "--output", type=Path, default=Path("match.json"))
     parser.add_argument("--train", action="store_true", help="fine-tune on each pool, too")
     parser.add_argument("--train-photos", type=Path, help="other HQ photographs, for training")

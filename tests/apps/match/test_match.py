@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wildsr.apps.match import cli, simulation
-from wildsr.apps.match.findings import ImageFinding, describe, is_clean
+from wildsr.apps.match.findings import ImageFinding, describe, is_clean, is_lossy_webp
 from wildsr.apps.match.inference import PARAMETERS, Inference, Posterior, adjust, noise_levels, parameters_of, summary
 from wildsr.apps.match.jpeg import FoundJpeg
 from wildsr.apps.match.simulation import Simulations, prior, simulate
@@ -103,6 +103,28 @@ def test_what_the_statistics_say_of_the_parameters_is_recovered():
     assert middle == pytest.approx(np.expm1(parameters[place, 0]), rel=0.05)
     assert high - low < 0.2 * middle and found.surprise < 1.5
     assert inference.posterior(measured[place] + 40, None).surprise > 2
+
+
+def test_a_webp_file_has_recipes_with_webp_and_what_was_a_jpeg_last_has_none():
+    rng, recipes = np.random.default_rng(0), [prior(4).draw(np.random.default_rng([1, n])) for n in range(400)]
+    inference = Inference(Simulations(recipes, rng.normal(size=(400, len(NAMES)))))
+    row = np.zeros(len(NAMES))
+    asked = {
+        1.0: inference.posterior(row, None, is_webp=True),
+        0.0: inference.posterior(row, FoundJpeg(80, "4:2:0", "file")),
+    }
+    for share, found in asked.items():
+        assert np.mean(["second.webp" in recipe.records for recipe in found.recipes]) == share
+    either = np.mean(["second.webp" in recipe.records for recipe in inference.posterior(row, None).recipes])
+    assert 0 < either < 1
+
+
+def test_lossy_webp_is_told_from_lossless_and_from_others(tmp_path):
+    image = Image.new("RGB", (8, 8))
+    image.save(tmp_path / "a.webp", quality=50)
+    image.save(tmp_path / "b.webp", lossless=True)
+    image.save(tmp_path / "c.webp", "PNG")
+    assert [is_lossy_webp(tmp_path / f"{name}.webp") for name in "abc"] == [True, False, False]
 
 
 def test_a_folder_becomes_a_pool_and_a_page(match, folder, tmp_path, capsys):

@@ -23,10 +23,21 @@ from wildsr.apps.match.jpeg import LUMA, FoundJpeg
 from wildsr.apps.match.simulation import Simulations
 from wildsr.degradation.kernels import render_kernel
 from wildsr.degradation.libjpeg import luma_table
-from wildsr.degradation.operations import Blur, BlurSpec, Halo, HaloSpec, Jpeg, JpegSpec, Noise, NoiseSpec
+from wildsr.degradation.operations import (
+    Blur,
+    BlurSpec,
+    Halo,
+    HaloSpec,
+    Jpeg,
+    JpegSpec,
+    Noise,
+    NoiseSpec,
+    Webp,
+    WebpSpec,
+)
 from wildsr.degradation.recipe import Recipe, Step
 
-PARAMETERS = ("noise", "grey", "poisson", "blur", "smoothing", "halo", "earlier_jpeg", "alias", "area")
+PARAMETERS = ("noise", "grey", "poisson", "blur", "smoothing", "halo", "earlier_jpeg", "webp", "alias", "area")
 NEAREST, LOCAL = 40, 300  # simulations an image: that become its recipes; that the linear regression is fitted to
 RIDGE, LOCAL_RIDGE = 3.0, 10.0  # weight of the squared coefficients, in units of standardised features
 LEAST_NOISE = 0.4  # levels: less is none
@@ -74,7 +85,7 @@ def parameters_of(recipe: Recipe) -> np.ndarray:
     records = recipe.records
     noise, smoothing, halo = records.get("first.noise"), records.get("second.blur"), records.get("second.halo")
     mode = records["first.resize"].mode
-    earlier = records.get("second.jpeg")
+    earlier, webp = records.get("second.jpeg"), records.get("second.webp")
     return np.array([
         math.log1p(noise_levels(noise, halo, smoothing)),
         0.0 if noise is None else 1.0 if noise.grey else -1.0,
@@ -83,6 +94,7 @@ def parameters_of(recipe: Recipe) -> np.ndarray:
         0.0 if noise is None or smoothing is None else smoothing.sigma_x,  # without noise it is a blur like another
         0.0 if halo is None else halo.strength * halo.radius,
         0.0 if earlier is None else jpeg_step(earlier.quality),
+        0.0 if webp is None else 1.2 - webp.quality / 100,
         float(mode in ("bilinear", "bicubic")), float(mode == "area"),
     ])  # fmt: skip
 
@@ -114,6 +126,7 @@ class Inference:
         self.recipes = simulations.recipes
         self.parameters = np.array([parameters_of(recipe) for recipe in self.recipes])
         known = np.array([self._known(recipe.records.get("final.jpeg")) for recipe in self.recipes])
+        self.has_webp = np.array(["second.webp" in recipe.records for recipe in self.recipes])
         self.raw = np.column_stack([simulations.measured, known])
         self.centre, self.spread = self.raw.mean(0), self.raw.std(0) + 1e-9
         features = self._features(self.raw)
@@ -131,20 +144,22 @@ class Inference:
         some = self.white[:: max(len(self.white) // 200, 1)]
         self.usual = float(np.quantile([self._isolation(row, 1) for row in some], 0.99))
 
-    def posterior(self, measured: np.ndarray, jpeg: FoundJpeg | None, seed: int = 0) -> Posterior:
+    def posterior(self, measured: np.ndarray, jpeg: FoundJpeg | None, is_webp: bool = False) -> Posterior:
         """Return the recipes that could have made an image.
 
         Args:
             measured: its statistics, as `statistics.measure` gives them.
             jpeg: its last JPEG, which is known and not sought.
-            seed: of the recipes' noise.
+            is_webp: whether its file is a lossy WebP, and only recipes with one come into question.
         """
         row = np.append(measured, self._known(jpeg))
         predicted = (self._features(row[None]) @ self.weights)[0] + self.offset
         # The last JPEG decides what may be known of the rest, so it counts like a parameter.
         off = np.column_stack([(self.predicted - predicted) / self.error, 2 * (self.raw[:, -1] - row[-1])])
         distances = (off**2).sum(1)
-        local = np.argsort(distances)[: min(LOCAL, len(self.raw) // 2)]
+        if is_webp or jpeg is not None:  # what was a JPEG last is hardly ever a WebP before
+            distances = np.where(self.has_webp == is_webp, distances, np.inf)
+        local = np.argsort(distances)[: min(LOCAL, int(np.isfinite(distances).sum()) // 2)]
         nearest, adjusted = local[:NEAREST], self._adjusted(row, local, distances[local])[:NEAREST]
         recipes = [
             adjust(self.recipes[place], dict(zip(PARAMETERS, values, strict=True)), jpeg)
@@ -208,6 +223,8 @@ def adjust(recipe: Recipe, values: Mapping[str, float], jpeg: FoundJpeg | None) 
         steps.append(Step("second", HaloSpec, halo))
     if "second.jpeg" in old:
         steps.append(old["second.jpeg"])
+    if "second.webp" in old:
+        steps.append(Step("second", WebpSpec, Webp(old["second.webp"].record.quality)))
     if jpeg is not None:
         steps.append(Step("final", JpegSpec, Jpeg(jpeg.quality, jpeg.subsampling)))
     return dataclasses.replace(recipe, steps=steps)

@@ -24,7 +24,7 @@ from wildsr.apps.match import statistics
 from wildsr.apps.match.arguments import RECIPES
 from wildsr.data import Photographs, sample_photographs
 from wildsr.degradation import DegradationSpec, KernelSpec, OrderSpec, Recipe, degrade
-from wildsr.degradation.operations import BlurSpec, FinalResizeSpec, HaloSpec, JpegSpec, NoiseSpec
+from wildsr.degradation.operations import BlurSpec, FinalResizeSpec, HaloSpec, JpegSpec, NoiseSpec, WebpSpec
 from wildsr.images import to_float, to_uint8, write_whole
 
 FOLDER = platformdirs.user_cache_path("wildsr", appauthor=False) / "match"
@@ -54,8 +54,9 @@ def prior(scale: int) -> DegradationSpec:
             blur=BlurSpec(0.25, sigma=(0.25, 0.8)),
             halo=HaloSpec(0.3, radius=(0.5, 1.5), strength=(0.2, 1.5)),
             jpeg=JpegSpec((30, 95), 0.25, ("4:2:0", "4:4:4")),
+            webp=WebpSpec(0.3, (10, 90)),  # for itself, and in place of the video codecs, whose parts it has
         ),
-        final=OrderSpec(jpeg=JpegSpec((25, 98), 0.8, ("4:2:0", "4:4:4"))),
+        final=OrderSpec(jpeg=JpegSpec((25, 98), 0.7, ("4:2:0", "4:4:4"))),
     )  # fmt: skip
 
 
