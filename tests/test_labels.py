@@ -8,6 +8,7 @@ from wildsr.labels import (
     image_title,
     method_label,
     order_label,
+    run_title,
     set_title,
     set_words,
     stage_title,
@@ -20,6 +21,12 @@ def test_stages_are_called_as_papers_call_them():
     assert [method_label(name) for name in names] == [
         "PSNR stage", "GAN stage", "third stage", "bicubic", "x.pth (start)",
     ]  # fmt: skip
+
+
+def test_a_job_of_a_multirun_bears_its_folder_and_a_trial_four_digits():
+    assert run_title("quickstart", "quickstart") == "quickstart"
+    assert run_title("abl", "ablation=no_sinc") == "abl / ablation=no_sinc"
+    assert run_title("abl", "loss.adversarial.weight=0.21839018238") == "abl / loss.adversarial.weight=0.2184"
 
 
 def test_orders_are_counted_as_papers_count_them():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,15 @@ NUMBERS = {  # what the operations of the package draw, and its unit, in the ord
 def stage_title(stage: str) -> str:
     """Return how a stage is called on pages: "PSNR stage"."""
     return f"{STAGES.get(stage, stage)} stage"
+
+
+def run_title(name: str, folder: str) -> str:
+    """Return how a run is called, by its name and its folder's: "quickstart", "abl / ablation=no_sinc" of a multirun.
+
+    Of the numbers in a trial's name four digits tell it from the others.
+    """
+    trial = re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", folder)
+    return name if trial == name else f"{name} / {trial}"
 
 
 def method_label(method: str) -> str:

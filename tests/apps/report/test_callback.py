@@ -58,7 +58,7 @@ def test_a_run_writes_its_report_at_each_validation_and_at_the_end(train, folder
     assert [images for _, images, _ in states] == [4 * 4 + 3, 4 * 4 + 3, 4 * 5 + 4, 4 * 5 + 4]
     assert [stages for _, _, stages in states] == [1, 1, 2, 2]  # whose latest validation stands in the table
     text = (run / "report.html").read_text()
-    assert "Finished: PSNR stage, 4 iterations, GAN stage, 4 iterations." in text
+    assert "Finished: PSNR stage 4 iterations, GAN stage 4 iterations." in text
     assert text.count("data:image/png") == 4 * 6 + 5  # and the starting weights
     facts = read_facts(run / "gan")
     assert (facts.images, facts.job, facts.device) == (4, None, "CPU, 1 thread")

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import pytest
 
@@ -77,6 +78,15 @@ def test_groups_of_long_names_are_trials_with_their_jobs_numbers(make_run, tmp_p
     write_comparison(folders, tmp_path / "compare.html")
     labels = re.findall(r'data-label="(.*?)"', (tmp_path / "compare.html").read_text())
     assert set(labels) == {"trial 7", "trial 3"}  # what a curve is called under the pointer
+
+
+def test_what_differs_within_a_stage_is_a_setting(make_run):
+    folders = [make_run(f"lr={value}", [f"stages.psnr.lr={value}"]) for value in ("2.0e-4", "1e-3")]
+    trials = trials_of(arranged(grouped(runs_of(folders))))
+    assert [trial.settings for trial in trials] == [[("stages.psnr.lr", "0.0002")], [("stages.psnr.lr", "0.001")]]
+    shutil.rmtree(folders[1] / "gan")
+    (_, alone) = trials_of(grouped(runs_of(folders)))
+    assert alone.settings == [("stage", "psnr"), ("stages.psnr.lr", "0.001")]
 
 
 def test_images_of_other_inputs_are_not_shown_side_by_side(make_run):

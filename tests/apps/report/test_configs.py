@@ -15,7 +15,7 @@ def test_only_keys_with_several_values_differ():
 
 def test_a_branch_beside_nothing_is_one_key():
     one = flat({"second": {"blur": {"prob": 0.8}, "jpeg": None}})
-    assert differing([one, {"second": None}, {}]) == [("second", ["given", "null", "–"])]
+    assert differing([one, {"second": None}, {}]) == [("second", ["{…}", "null", "–"])]
 
 
 def test_what_an_interpolation_repeats_is_left_out():

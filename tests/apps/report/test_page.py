@@ -42,7 +42,7 @@ def test_a_report_holds_what_the_run_found(make_run):
     assert file == run / "report.html"
     text = text_of(file.read_text())
     for words in (
-        "Finished: PSNR stage, 4 iterations, GAN stage, 4 iterations.", "realesr-animevideov3 (start)", "25.12",
+        "Finished: PSNR stage 4 iterations, GAN stage 4 iterations.", "realesr-animevideov3 (start)", "25.12",
         "22.00", "python train.py experiment=quickstart loss.pixel.weight=2 &#39;name=a b&#39;",
         "Gaussian noise σ (8-bit levels)", "Set hard", "1st order: ", "Scale 4", "Seed 0",
         "experiment=quickstart in the GAN stage", "iterations_per_epoch: 50",
@@ -70,6 +70,13 @@ def test_the_header_says_what_the_run_was(make_run):
         "Best checkpoint gan/checkpoints/best.ckpt: PSNR-Y 25.12 at iteration 4",
     ):  # fmt: skip
         assert words in text, words
+
+
+def test_a_job_of_a_multirun_bears_its_folders_name(make_run):
+    run = make_run("ablation=no_sinc", ["name=abl"])
+    assert "<title>abl</title>" in write_report(run).read_text()
+    write_facts(Facts("CPU", 1, 1.0, {}, 1, "0", job=2), run / "gan")
+    assert "<title>abl / ablation=no_sinc</title>" in write_report(run).read_text()
 
 
 def test_every_chart_names_both_axes(make_run):

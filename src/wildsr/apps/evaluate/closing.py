@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import shlex
 import shutil
 import sys
@@ -29,7 +28,7 @@ from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
 from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
-from wildsr.labels import content_of, method_label, set_words
+from wildsr.labels import content_of, method_label, run_title, set_words
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.networks.released import GENERATORS, local_file
@@ -125,9 +124,7 @@ class RunEvaluation:
 
     def show(self, scores: Scores) -> None:
         """Print a table for each set, whether the run helped, and where the rest is."""
-        # Of the numbers in a trial's name four digits tell it from the others.
-        run = re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", self.run.name)
-        where = self.name if run == self.name else f"{self.name} / {run}"
+        where = run_title(self.name, self.run.name)
         methods = [TableRow(method_label(method), [row]) for method, row in scores.items()]
         for table in tables_of(methods, self.displays):
             images = self.sets[table.set]

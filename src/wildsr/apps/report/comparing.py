@@ -110,7 +110,7 @@ def has_same_images(runs: Sequence[Run]) -> bool:
 
 def telling_of(run: Run) -> Flat:
     """Return the settings that tell a run from others, without its seed."""
-    stages = {"stages": ", ".join(stage.name for stage in run.stages)}
+    stages = {"stage": ", ".join(stage.name for stage in run.stages)}  # no key has it as a parent, as `stages` is
     return stages | {key: value for key, value in telling(run.config).items() if key != SEED}
 
 

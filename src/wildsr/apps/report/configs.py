@@ -19,7 +19,7 @@ SILENT = (
     "tags",
 )  # fmt: skip
 ABSENT = "–"
-GIVEN = "given"
+GIVEN = "{…}"  # a whole branch
 
 Flat = dict[str, Any]
 

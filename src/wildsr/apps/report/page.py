@@ -17,7 +17,7 @@ from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.images import write_whole
 from wildsr.io import CONFIG
-from wildsr.labels import set_title, stage_title
+from wildsr.labels import run_title, set_title, stage_title
 from wildsr.scores import display_of
 
 REPORT = "report.html"
@@ -37,7 +37,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
     found, strata = embed(run_panels(run)), strata_tables(run.strata, run.displays)
     text = render(
         "report.html",
-        title=run.name,
+        title=title_of(run),
         run=run,
         state=state_of(run),
         facts=header_of(run),
@@ -60,6 +60,12 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
     return target
 
 
+def title_of(run: Run) -> str:
+    """Return the name of a run, with its folder's for a job of a multirun, whose jobs share a name."""
+    is_job = any(stage.facts is not None and stage.facts.job is not None for stage in run.stages)
+    return run_title(run.name, run.folder.resolve().name) if is_job else run.name
+
+
 def state_of(run: Run) -> str:
     """Return how far a run is, in a sentence."""
     if run.running is not None:
@@ -70,7 +76,7 @@ def state_of(run: Run) -> str:
     if unfinished:
         first = unfinished[0]
         return f"Not finished: {stage_title(first.name)}, iteration {first.done} of {first.iterations}."
-    lengths = ", ".join(f"{stage_title(stage.name)}, {stage.done} iterations" for stage in run.stages)
+    lengths = ", ".join(f"{stage_title(stage.name)} {stage.done} iterations" for stage in run.stages)
     return f"Finished: {lengths}." if run.scores else f"Trained, not evaluated: {lengths}."
 
 
