@@ -21,6 +21,12 @@ def test_captions_wrap_to_the_width_of_their_column():
     assert text.replace("\n", " ") == "blur aniso 13 px; down; Gaussian noise; JPEG 47"
 
 
+def test_a_word_that_is_longer_than_its_column_is_broken():
+    lines = wrap("stages.psnr.lr=0.0001,stages.gan.lr=0.0001 and more", 120).split("\n")
+    assert "".join(lines) == "stages.psnr.lr=0.0001,stages.gan.lr=0.0001 andmore" and len(lines) == 4
+    assert wrap("ab", 1) == "a\nb" and wrap("", 1) == ""
+
+
 def marked(page):
     """Where a page is red, and which of its rows hold letters."""
     levels = np.asarray(page).astype(int)

@@ -89,6 +89,6 @@ def test_each_validation_image_says_its_name_and_its_scores_beside_bicubic_s(
     kept = records(next((tmp_path / "gan" / "wandb").glob("offline-run-*")))
     items = [item for record in kept for item in record.history.item if item.nested_key[:1] == ["panels"]]
     (captions,) = [json.loads(item.value_json) for item in items if item.nested_key[1:] == ["captions"]]
-    scored = r"a\.png, version {}: PSNR-Y \d+\.\d\d dB, bicubic \d+\.\d\d dB"
-    assert re.fullmatch(scored.format(0), captions[0]) and re.fullmatch(scored.format(1), captions[1])
-    assert captions[2] == "hard: a.png, version 0"  # a real photograph, which has no HQ
+    scored = r"a\.png{}: PSNR-Y \d+\.\d\d dB, bicubic \d+\.\d\d dB"
+    assert re.fullmatch(scored.format(""), captions[0]) and re.fullmatch(scored.format(", version 2"), captions[1])
+    assert captions[2] == "a.png (hard)"  # a real photograph, which has no HQ

@@ -65,7 +65,7 @@ def sheet(
 
 
 def wrap(text: str, width: int) -> str:
-    """Break a text into lines that fit `width` pixels; a single longer word keeps its line."""
+    """Break a text into lines that fit `width` pixels; a single longer word is broken, too."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -75,8 +75,16 @@ def wrap(text: str, width: int) -> str:
                 lines.append(line)
                 longer = word
             line = longer
+            while (fitting := _fitting(line, width)) < len(line):
+                lines.append(line[:fitting])
+                line = line[fitting:]
         lines.append(line)
     return "\n".join(lines)
+
+
+def _fitting(word: str, width: int) -> int:
+    """Return how many letters of a word fit `width` pixels, one at least."""
+    return next((n for n in range(len(word), 1, -1) if _font().getlength(word[:n]) <= width), min(len(word), 1))
 
 
 @lru_cache(maxsize=1)

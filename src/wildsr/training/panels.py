@@ -55,7 +55,7 @@ class Panels(L.Callback):
             return
         rows = [[(image, "") for image in row] for row in self.rows]
         captions, self.rows, self.captions = self.captions, [], []
-        panel = sheet(rows, heads=TITLES)
+        panel = sheet(rows, heads=TITLES, names=captions)
         save_pil(panel, self.folder / f"iteration_{module.iteration:07d}.png")
         images = {text: sheet([row], heads=TITLES) for text, row in zip(captions, rows, strict=True)}
         show(trainer.loggers, panel, images, module.iteration)

@@ -29,7 +29,7 @@ def test_a_page_shows_each_method_as_it_was(evaluated):
         "PSNR-Y",
         "20.00",
         "20.50 dB",
-        "4 border pixels",
+        "a border of 4 px excluded",
         "abababababab",
     ):
         assert words in text, words
