@@ -50,7 +50,7 @@ NETWORKS: dict[str, tuple[str, dict[str, object]]] = {  # the generator's option
 COLUMNS = ("trains", "resumes", "evaluated", "fine-tunes at x2", *ENDINGS, "spandrel")
 VIEWS = [(0, 0, 64, 80), (3, 11, 61, 69), (9, 9, 5, 7), (20, 20, 1, 40), (20, 20, 40, 1), (20, 20, 1, 1)]  # y, x, h, w
 LARGE = (133, 200)  # h, w
-SEEN, LEVELS = 0.5, 4.0  # least share between black and white, and least deviation of a channel, that prove something
+SEEN, LEVELS = 0.1, 4.0  # least share between black and white, and least deviation of a channel, that prove something
 SMALL = [
     "data=folder", "loss=no_perceptual", "discriminator.network.features=4", "data.crop=64", "data.patch=32",
     "data.batch_size=2", "data.val_recipes=1", "data.sets.hard=null", "trainer.log_every_n_steps=1",
@@ -85,7 +85,7 @@ def run(overrides: Sequence[str], folder: Path) -> None:
 def try_network(name: str, folder: Path, formats: Sequence[str] = tuple(ENDINGS)) -> dict[str, str]:
     """Do with a network what the columns name; return for each "yes", a figure, or the reason why not."""
     root = photographs(folder / "photographs")
-    stage, lq = folder / "run" / "gan", torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(0))
+    stage = folder / "run" / "gan"
     file = stage / "generator.safetensors"
     found: dict[str, str] = {}
 
@@ -116,8 +116,9 @@ def try_network(name: str, folder: Path, formats: Sequence[str] = tuple(ENDINGS)
     def spandrel() -> str:
         import spandrel
 
-        write_file(generator, folder / "a.pth", {}, [lq[0]])
+        lq = views[0][None]
         require_varied(generator, lq[0])
+        write_file(generator, folder / "a.pth", {}, [lq[0]])
         with torch.inference_mode():
             given = spandrel.ModelLoader(device="cpu").load_from_file(folder / "a.pth")(lq.clone())  # RCAN changes it
             difference = float((given - generator(lq).clamp(0, 1)).abs().max() * 255)
@@ -155,7 +156,7 @@ def require_varied(generator: torch.nn.Module, lq: torch.Tensor) -> None:
 
 @torch.no_grad()
 def vary(generator: torch.nn.Module, lq: torch.Tensor) -> None:
-    """Give the result of a network on an image (C, h, w) the mean 0.5 and the deviation 0.2 of an image.
+    """Give the channels of a network's result on an image (C, h, w) the mean 0.5 and the deviation 0.2 of an image.
 
     Untrained, many give nearly black. Their last convolution is changed, on whose result all of theirs depends.
     """
@@ -163,10 +164,11 @@ def vary(generator: torch.nn.Module, lq: torch.Tensor) -> None:
         require_varied(generator, lq)
     except ValueError:
         last = [module for module in generator.modules() if isinstance(module, torch.nn.Conv2d)][-1]
-        raw = generator.train()(lq[None]) - last.bias.mean()
-        gain = 0.2 / raw.std()
+        last.bias.zero_()
+        raw = generator.train()(lq[None])[0]
+        gain, means = 0.2 / raw.std((-2, -1)).mean(), raw.mean((-2, -1))
         last.weight *= gain
-        last.bias.copy_(gain * (last.bias - last.bias.mean()) + 0.5 - gain * raw.mean())
+        last.bias.copy_((0.5 - gain * means).repeat_interleave(len(last.bias) // len(means)))
         generator.eval()
 
 

@@ -126,7 +126,7 @@ def build(node: Any, key: str, **arguments: Any) -> Any:
         return instantiate(node, **arguments)
     except (HydraException, OmegaConfBaseException) as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while cause.__cause__ is not None and not isinstance(cause, UserError):  # which says more than its own cause
             cause = cause.__cause__
         if isinstance(cause, BUGS):
             raise cause from None

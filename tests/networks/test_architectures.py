@@ -105,7 +105,7 @@ def test_windowed_networks_see_reflected_sides_and_the_result_is_cropped() -> No
     ({"architecture": "SPAM"}, r"^architecture: given SPAM; .* SPAN, .*; did you mean SPAN\?$"),
     ({"architecture": None}, r"^architecture: given None; choose from ATD, "),
     ({"architecture": "SPAN", "width": 3}, r"^SPAN has no option width; choose from feature_channels, bias, norm"),
-    ({"architecture": "SAFMN"}, r"^SAFMN of scale=4, channels=3 cannot be built: .*missing 1 required .*'dim'$"),
+    ({"architecture": "SAFMN"}, r"^SAFMN of scale=4, channels=3: cannot be built: .*missing 1 required .*'dim'$"),
     ({"architecture": "RealPLKSR", "channels": 1}, r"^RealPLKSR of scale=4, channels=1: .* channels=3; the archit"),
     ({"architecture": "SCUNet"}, r"^SCUNet of scale=4, .*: by its weights it is SCUNet of scale=1"),
     ({"architecture": "LaMa"}, r"^LaMa of .* would not be known by its weights: .* is for Inpainting"),
@@ -114,6 +114,12 @@ def test_what_an_architecture_does_not_have_is_one_line(words: dict, wanted: str
     with pytest.raises(ValueError, match=wanted) as error:
         build_spandrel(**{"scale": 4, **words})
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_value_that_an_option_cannot_have_is_told_with_the_network() -> None:
+    cfg = compose_config(["generator=span", "generator.network.feature_channels=wide"])
+    with pytest.raises(ValueError, match=r"^generator\.network: SPAN of scale=4, .* with feature_channels=wide: ca"):
+        build(cfg.generator.network, "generator.network")
 
 
 def test_without_spandrel_the_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

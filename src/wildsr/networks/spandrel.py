@@ -180,7 +180,8 @@ def _checked(kind: type[nn.Module], name: str, scale: int, channels: int, option
     try:
         model = kind(**{**options, **ends})
     except Exception as error:  # its own checks, of many types
-        raise UserError(f"{wanted} cannot be built: {first_line(error)}") from error
+        given = ", ".join(f"{key}={value}" for key, value in options.items())
+        raise UserError(f"{wanted}{f' with {given}' * bool(given)}: cannot be built: {first_line(error)}") from error
     try:
         network = load_spandrel(dict(model.state_dict()), wanted)
     except UserError as error:

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
+
+from wildsr.networks import RRDBNet
 
 ROOT = Path(__file__).parents[3]
-
-
-# What two of the networks fall short of; the page says why.
-SHORT = {"FDAT": ["fine-tunes at x2"], "RCAN": ["spandrel"]}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,21 @@ def test_the_page_has_a_row_for_every_network_and_each_learns_and_comes_back(net
     for name in networks.NETWORKS:
         found = row(networks, name)
         answers = {column: found[column] == "no" for column in (*networks.COLUMNS[:6], "spandrel")}
-        assert [column for column, is_no in answers.items() if is_no] == SHORT.get(name, []), name
+        assert [column for column, is_no in answers.items() if is_no] == [], name
         assert all(found[column] == "equal" for column in ("safetensors", "pth"))
+
+
+def test_a_result_that_shows_nothing_is_refused_and_can_be_made_to_show(networks) -> None:
+    torch.manual_seed(0)
+    network, lq = RRDBNet(2, 3, features=8, blocks=1, growth=4).eval(), torch.rand(3, 16, 16)
+    nn.init.constant_(network.conv_last.bias, -2)
+    with pytest.raises(ValueError, match=r"^0% of its result is neither black nor white, of a deviation of 0 levels$"):
+        networks.require_varied(network, lq)
+    networks.vary(network, lq)
+    networks.require_varied(network, lq)
+    sr = network(lq[None])
+    assert not network.training and sr.mean((0, 2, 3)).tolist() == pytest.approx([0.5] * 3, abs=1e-4)
+    assert float(sr.std((-2, -1)).mean()) == pytest.approx(0.2, abs=1e-4)
 
 
 def row(networks, name: str) -> dict[str, str]:
