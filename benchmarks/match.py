@@ -1,192 +1,68 @@
-"""Recovery of degradations that `wildsr match` was not told: eight targets, half of them made by Pillow and PyAV alone.
+"""Recovery of degradations that `wildsr match` was not told: eight targets and two late ones, and what it is worth.
 
-    python benchmarks/match.py --photos DIR -o /tmp/match.json       # 2 minutes on one core; goes on where it stopped
-    python benchmarks/match.py --photos DIR -o /tmp/match.json --targets soft scans
+    python benchmarks/match.py --photos DIR -o match.json       # 2 minutes on one core; goes on where it stopped
+    python benchmarks/match.py --photos DIR -o match.json --targets soft scans
 
-    python benchmarks/match.py --photos DIR -o /tmp/match.json --targets scans --train --seeds 0    # 3 minutes more
+    python benchmarks/match.py --photos DIR --train-photos DIR -o match.json --train    # MINUTES more
+    python benchmarks/match.py --photos DIR --train-photos DIR -o match.json --train --targets late_1 late_2
 
 Without --photos the targets are made of astronaut and coffee. Simulation uses twelve other photographs
-(`simulation.PHOTOGRAPHS`), so that none has two uses. The true noise is the root mean square of luma's difference
-between an image with its noise and the same without it, just before it is compressed; what was found is the median
-of an image's recipes. Errors are medians over the images of a target. `within` counts images whose noise is right to
-15 % or 1 level, `covered` those whose true noise lies in the middle eight tenths of their recipes, give or take half
-a level. NOT REACHED: a median is off by more than 5 of JPEG quality, or by more than 15 % and 1 level of noise.
---train fine-tunes realesr-animevideov3 by L1 on scikit-image's photographs for a few iterations, once a seed and pool:
-released, mild, baseline (the JPEG that was found, and a bicubic resize), matched, swapped (the next target's pool) and,
-of soft, scans and clean, true; and scores PSNR on the target's images.
+(`simulation.PHOTOGRAPHS`), and training a third set, so that none has two uses. The figures in docs/match.md are of
+Debian's wallpapers, free photographs, fetched and unpacked without being installed:
+
+    apt-get download mate-backgrounds lomiri-wallpapers-16.04
+    for file in *.deb; do dpkg -x $file wallpapers; done
+    # --photos wallpapers/usr/share/backgrounds/mate/nature
+    # --train-photos: wallpapers/usr/share/backgrounds/*.jpg, in a folder of their own
+
+The true noise is the root mean square of luma's difference between an image with its noise and the same without it,
+just before it is compressed; what was found is the median of an image's recipes. Errors are medians over the images of
+a target. `within` counts images whose noise is right to 15 % or 1 level, `covered` those whose true noise lies in the
+middle eight tenths of their recipes, give or take half a level. NOT REACHED: a median is off by more than 5 of JPEG
+quality, or by more than 15 % and 1 level of noise.
+
+--train fine-tunes realesr-animevideov3 by L1, batch 8, patch 128, once a seed and pool: released, mild, baseline (the
+JPEG that was found, and a bicubic resize), matched, swapped (the next target's matched pool), and true: the target in
+our own operations, nothing else mixed in. What several targets share is trained once. Scores are PSNR of RGB on the
+middle MIDDLE x MIDDLE pixels of a target's images. A score is kept under a digest of the pool and the photographs it
+was trained on: what has changed is trained anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
-import subprocess
+import multiprocessing
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from match_targets import LATE, SCALE, TARGETS, Made, make_target, photographs_of, resized, target_of
+from PIL import Image
 
+from wildsr.apps.match.arguments import RECIPES
 from wildsr.apps.match.findings import infer, is_clean, measure_files, pool_of, to_lines
 from wildsr.apps.match.inference import Inference, summary
 from wildsr.apps.match.simulation import simulate
-from wildsr.data import Photographs, sample_photographs
-from wildsr.degradation import degrade
-from wildsr.degradation.operations import (
-    Blur,
-    BlurSpec,
-    FinalResizeSpec,
-    Jpeg,
-    JpegSpec,
-    Noise,
-    NoiseSpec,
-    Resize,
-    Video,
-    VideoSpec,
-)
 from wildsr.degradation.pool import read_pool
 from wildsr.degradation.recipe import Recipe, Step
 from wildsr.images import find_images, from_pil, read_image, to_float, to_pil, write_whole
 from wildsr.networks.weights import load_generator
 
-SCALE, SIDE, IMAGES = 4, 1024, 10  # SIDE in HQ pixels, at most
-
-
-class Made(NamedTuple):
-    """One LQ image: the bytes of its file, its suffix, and the truth: last JPEG quality, noise in levels, recipe."""
-
-    content: bytes
-    suffix: str
-    jpeg: int | None
-    noise: float
-    recipe: Recipe | None = None
-
-
-Maker = Callable[[Image.Image, np.random.Generator], Made]
-
-
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def shrunk(hq: Image.Image, way: Image.Resampling, factor: float = 1 / SCALE) -> Image.Image:
-    return hq.resize((max(int(hq.width * factor), 1), max(int(hq.height * factor), 1)), way)
-
-
-def luma(levels: np.ndarray) -> np.ndarray:
-    return levels @ np.array([0.299, 0.587, 0.114])
-
-
-def noise_of(noisy: Image.Image, clean: Image.Image) -> float:
-    return float(np.sqrt(((luma(np.asarray(noisy, float)) - luma(np.asarray(clean, float))) ** 2).mean()))
-
-
-def by_recipe(hq: Image.Image, steps: list[Step], jpeg: int | None) -> Made:
-    """Make an image by our own operations, saved as PNG: the JPEG stands in the pixels alone."""
-    recipe = Recipe(SCALE, 0, steps)
-    return Made(encoded(to_pil(degrade(to_float(from_pil(hq)), recipe)), "PNG"), "png", jpeg, 0.0, recipe)
-
-
-def resize(mode: str) -> Step:
-    return Step("first", FinalResizeSpec, Resize(1.0, mode, "final"))
-
-
-def soft(hq: Image.Image, rng: np.random.Generator) -> Made:
-    quality, sigma = int(rng.integers(35, 56)), float(rng.uniform(0.4, 1.6))
-    blur = Step("first", BlurSpec, Blur("iso", 21, sigma_x=sigma))
-    return by_recipe(hq, [blur, resize("area"), Step("final", JpegSpec, Jpeg(quality))], quality)
-
-
-def scans(hq: Image.Image, rng: np.random.Generator) -> Made:
-    clean, quality = shrunk(hq, Image.Resampling.BICUBIC), int(rng.integers(88, 96))
-    noise = rng.normal(0, rng.uniform(8, 16), (clean.height, clean.width, 1))
-    noisy = Image.fromarray((np.asarray(clean, float) + noise).round().clip(0, 255).astype(np.uint8))
-    return Made(encoded(noisy, "JPEG", quality=quality), "jpg", quality, noise_of(noisy, clean))
-
-
-def clean(hq: Image.Image, rng: np.random.Generator) -> Made:
-    quality = int(rng.integers(70, 91))
-    return by_recipe(hq, [resize("bicubic_antialias"), Step("final", JpegSpec, Jpeg(quality))], quality)
-
-
-def double(hq: Image.Image, rng: np.random.Generator) -> Made:
-    first, last = int(rng.integers(55, 81)), int(rng.integers(75, 93))
-    once = Image.open(io.BytesIO(encoded(shrunk(hq, Image.Resampling.LANCZOS), "JPEG", quality=first)))
-    return Made(encoded(once, "JPEG", quality=last), "jpg", last, 0.0)
-
-
-def webp(hq: Image.Image, rng: np.random.Generator) -> Made:
-    content = encoded(shrunk(hq, Image.Resampling.BICUBIC), "WEBP", quality=int(rng.integers(40, 81)))
-    return Made(content, "webp", None, 0.0)
-
-
-def enlarged(hq: Image.Image, rng: np.random.Generator) -> Made:
-    small, quality = shrunk(hq, Image.Resampling.BICUBIC, 1 / SCALE / rng.uniform(1.4, 2)), int(rng.integers(75, 93))
-    again = small.resize((hq.width // SCALE, hq.height // SCALE), Image.Resampling.BICUBIC)
-    return Made(encoded(again, "JPEG", quality=quality), "jpg", quality, 0.0)
-
-
-def h264(hq: Image.Image, rng: np.random.Generator) -> Made:
-    video = Video("h264", int(rng.integers(22, 33)), 3, 1.0, 0.0)
-    return by_recipe(hq, [resize("lanczos"), Step("final", VideoSpec, video)], None)
-
-
-def phone(hq: Image.Image, rng: np.random.Generator) -> Made:
-    """Make noise that grows with brightness, smoothed by a median, sharpened, at a camera's quality."""
-    still, quality = shrunk(hq, Image.Resampling.LANCZOS), int(rng.integers(85, 94))
-    levels = np.asarray(still, float)
-    noise = rng.normal(0, 1, levels.shape) * np.sqrt(4 + levels * rng.uniform(0.2, 1.0))
-    noisy = Image.fromarray((levels + noise).round().clip(0, 255).astype(np.uint8))
-    ends = [
-        Image.blend(one, one.filter(ImageFilter.MedianFilter(3)), 0.5).filter(ImageFilter.UnsharpMask(1.5, 80, 2))
-        for one in (noisy, still)
-    ]
-    return Made(encoded(ends[0], "JPEG", quality=quality), "jpg", quality, noise_of(*ends))
-
-
-TARGETS: dict[str, tuple[Maker, str]] = {
-    "soft": (soft, "Gaussian 0.4–1.6, area, JPEG 35–55 saved as PNG (ours)"),
-    "scans": (scans, "bicubic, grey noise 8–16, JPEG 88–95 (Pillow)"),
-    "clean": (clean, "bicubic, JPEG 70–90 saved as PNG (ours)"),
-    "double": (double, "Lanczos, JPEG 55–80, then 75–92 (Pillow)"),
-    "webp": (webp, "bicubic, WebP 40–80 (Pillow)"),
-    "enlarged": (enlarged, "shrunk 5.6–8 times, enlarged, JPEG 75–92 (Pillow)"),
-    "h264": (h264, "Lanczos, H.264 CRF 22–32 saved as PNG (ours)"),
-    "phone": (phone, "photon noise, median, sharpening, JPEG 85–93 (Pillow)"),
-}
-
-
-def photographs_of(folder: Path | None) -> list[Image.Image]:
-    """Return IMAGES parts of HQ photographs, none of which a simulation sees; large ones at half their size."""
-    photographs = sample_photographs(["astronaut.png", "coffee.png"]) if folder is None else Photographs(folder)
-    rng, found = np.random.default_rng(7), []
-    for number in range(IMAGES):
-        picture = to_pil(photographs[number % len(photographs)])
-        if min(picture.size) >= 1.5 * SIDE:
-            picture = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)
-        width, height = (min(SIDE, side) // SCALE * SCALE for side in picture.size)
-        left, top = (
-            int(rng.integers(side - kept + 1)) for side, kept in zip(picture.size, (width, height), strict=True)
-        )
-        found.append(picture.crop((left, top, left + width, top + height)))
-    return found
-
-
-def make_target(name: str, photographs: list[Image.Image], folder: Path) -> list[Made]:
-    """Write the images of a target into a folder and return them with the truth."""
-    folder.mkdir(parents=True, exist_ok=True)
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
-    made = [TARGETS[name][0](hq, np.random.default_rng([seed, number])) for number, hq in enumerate(photographs)]
-    for number, one in enumerate(made):
-        (folder / f"{number:02}.{one.suffix}").write_bytes(one.content)
-    return made
+POOLS = ("bicubic", "start", "released", "mild", "baseline", "matched", "swapped", "true")
+UNTRAINED = ("bicubic", "start")
+START = "realesr-animevideov3"
+MIDDLE, BORDER = 512, 4  # HQ pixels: that are scored; at the border, that no score counts
+TRAIN_SIDE = 1024  # HQ pixels: the shorter side of a training photograph, at most
+# The median of `phone` and of late targets is an operation of a file beside this one.
+OWN_OPERATION = (
+    "+degradation.second.median={_target_: match_targets.MedianSpec}",
+    "degradation.second.arrangements=[{weight: 1, order: [blur, resize, noise, jpeg, median]}]",
+)
 
 
 def count(marks: Iterable[object]) -> int:
@@ -227,37 +103,28 @@ def is_reached(cell: dict[str, object]) -> bool:
     return noise and not cell["jpeg wrongly found or missed"] and float(cell["jpeg error"] or 0) <= 5
 
 
-POOLS = ("released", "mild", "baseline", "matched", "swapped", "true")
-BORDER = 4  # pixels that no score counts
-
-
-def true_steps(target: str, rng: np.random.Generator) -> list[Step]:
-    """Draw the steps of a target in our own operations. Raises: KeyError, for one that has none."""
-    low, high = {"soft": (35, 55), "scans": (88, 95), "clean": (70, 90)}[target]
-    last = Step("final", JpegSpec, Jpeg(int(rng.integers(low, high + 1))))
-    if target == "soft":
-        return [Step("first", BlurSpec, Blur("iso", 21, sigma_x=float(rng.uniform(0.4, 1.6)))), resize("area"), last]
-    noise = Step("first", NoiseSpec, Noise("gaussian", float(rng.uniform(8, 16)), True))
-    return [resize("bicubic_antialias"), *([noise] if target == "scans" else []), last]
-
-
-def pool_words(target: str, pool: str, folder: Path) -> list[str]:
-    """Return the words of a command that choose a pool, whose file is written where it is not there yet."""
-    if pool in ("released", "mild"):
-        return [f"degradation={'mild' if pool == 'mild' else 'second_order'}"]
+def other_than(target: str) -> str:
+    """Return the target whose pool is `swapped` for this one: the next of the eight."""
     names = list(TARGETS)
+    place = names.index(target) if target in names else LATE.index(target)
+    return names[(place + 1) % len(names)]
+
+
+def pool_file(target: str, pool: str, folder: Path) -> Path | None:
+    """Return the file of a pool, written if it is made here; None of one that is no file."""
+    if pool not in ("baseline", "matched", "swapped", "true"):
+        return None
+    if pool == "swapped":
+        return folder / f"{other_than(target)}.jsonl"
     matched, file = folder / f"{target}.jsonl", folder / f"{target}_{pool}.jsonl"
     if pool == "matched":
-        file = matched
-    elif pool == "swapped":
-        file = folder / f"{names[(names.index(target) + 1) % len(names)]}.jsonl"
-    elif pool == "baseline":
-        steps = [[one for one in recipe.steps if one.order == "final"] for recipe in read_pool(matched, SCALE).recipes]
-        write_pool([[resize("bicubic_antialias"), *last] for last in steps], file)
+        return matched
+    if pool == "true":
+        write_pool([target_of(target).steps(np.random.default_rng([3, number])) for number in range(300)], file)
     else:
-        write_pool([true_steps(target, np.random.default_rng([3, number])) for number in range(300)], file)
-    share = ["degradation.share=1"] if pool == "true" else []
-    return ["degradation=matched", f"degradation.recipes={file}", *share]
+        kept = [[one for one in recipe.steps if one.order == "final"] for recipe in read_pool(matched, SCALE).recipes]
+        write_pool([[resized("bicubic_antialias"), *last] for last in kept], file)
+    return file
 
 
 def write_pool(recipes: list[list[Step]], file: Path) -> None:
@@ -265,71 +132,147 @@ def write_pool(recipes: list[list[Step]], file: Path) -> None:
     file.write_text("".join(f"{line}\n" for line in lines))
 
 
-def psnr_of(generator: str | Path, files: list[Path], photographs: list[Image.Image]) -> float:
-    """Return the mean PSNR of RGB, in dB, over the images of a target."""
-    network, scores = load_generator(generator).eval(), []
+def pool_words(pool: str, file: Path | None) -> list[str]:
+    """Return the words of a command that choose a pool."""
+    if file is None:
+        return [f"degradation={'mild' if pool == 'mild' else 'second_order'}"]
+    words = ["degradation=matched", f"degradation.recipes={file}"]
+    return words if pool != "true" else [*words, "degradation.share=1", *OWN_OPERATION]
+
+
+def training_photographs(source: Path, folder: Path) -> Path:
+    """Shrink training photographs to at most TRAIN_SIDE, as PNG, once: what they were compressed by goes."""
+    made = folder / "training"
+    made.mkdir(parents=True, exist_ok=True)
+    for file in find_images(source):
+        if not (png := made / f"{file.stem}.png").is_file():
+            picture = to_pil(read_image(file))
+            factor = min(TRAIN_SIDE / min(picture.size), 1.0)
+            size = (round(picture.width * factor), round(picture.height * factor))
+            picture.resize(size, Image.Resampling.LANCZOS).save(png)
+    return made
+
+
+def run_of(target: str, pool: str, seed: int, iterations: int, folder: Path) -> tuple[str, list[str]]:
+    """Return the name of a run, which tells all that decides it, and the words of its command."""
+    file, training = pool_file(target, pool, folder), folder / "training"
+    content = file.read_bytes() if file else pool.encode()
+    shown = "".join(f"{one.name} {one.stat().st_size};" for one in find_images(training))
+    digest = hashlib.sha256(content + shown.encode()).hexdigest()[:8]
+    # A swapped pool is another target's matched one, and so is its run.
+    label = pool if file is None else file.stem if pool in ("baseline", "true") else f"{file.stem}_matched"
+    name = f"{label}_{seed}_{iterations}_{digest}"
+    words = [
+        "experiment=quickstart", "stage=psnr", "data=folder", f"data.train.root={training}",
+        "+data.train.cache_size=32", "data.val=null", "data.workers=0", "data.crop=256", "data.patch=128",
+        "data.batch_size=8", "evaluate=null", f"seed={seed}", f"stages.psnr.iterations={iterations}",
+        f"stages.psnr.iterations_per_epoch={iterations}", f"stages.psnr.checkpoint_every={iterations}",
+        f"paths.run={folder / 'runs' / name}", *pool_words(pool, file),
+    ]  # fmt: skip
+    return name, words
+
+
+def fine_tune(words: Sequence[str], log: Path) -> None:
+    """Run the training program in a child process, which finds torch imported. Raises: RuntimeError."""
+    child = multiprocessing.get_context("fork").Process(target=_train, args=(words, log))
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise RuntimeError(f"training ended with code {child.exitcode}; see {log}")
+
+
+def _train(words: Sequence[str], log: Path) -> None:
+    from wildsr.train import main
+
+    sys.argv = ["train.py", *words]
+    with log.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        sys.exit(main())
+
+
+def score(pool: str, generator: str | Path, files: list[Path], photographs: list[Image.Image]) -> float:
+    """Return the mean PSNR of RGB, in dB, over the middles of the images of a target."""
+    network, scores = None if pool == "bicubic" else load_generator(generator).eval(), []
     for file, picture in zip(files, photographs, strict=True):
-        with torch.no_grad():
-            sr = network(to_float(read_image(file))[None])[0].clamp(0, 1)
-        error = (sr - to_float(from_pil(picture)))[:, BORDER:-BORDER, BORDER:-BORDER]
+        lq, hq = read_image(file), to_float(from_pil(picture))
+        top, left = (max(side - MIDDLE // SCALE, 0) // 2 for side in lq.shape[-2:])
+        lq = lq[:, top : top + MIDDLE // SCALE, left : left + MIDDLE // SCALE]
+        hq = hq[:, SCALE * top : SCALE * top + MIDDLE, SCALE * left : SCALE * left + MIDDLE]
+        if network is None:
+            size = (hq.shape[-1], hq.shape[-2])
+            sr = to_float(from_pil(to_pil(lq).resize(size, Image.Resampling.BICUBIC)))
+        else:
+            with torch.no_grad():
+                sr = network(to_float(lq)[None])[0].clamp(0, 1)
+        error = (sr - hq)[:, BORDER:-BORDER, BORDER:-BORDER]
         scores.append(-10 * float(error.square().mean().log10()))
     return float(np.mean(scores))
 
 
-def fine_tune(target: str, pool: str, seed: int, iterations: int, folder: Path) -> Path:
-    """Fine-tune on a pool by the training program, and return the generator."""
-    run = folder / "runs" / f"{target}_{pool}_{seed}_{iterations}"
-    words = [
-        "experiment=quickstart", "stage=psnr", "data.val=null", "data.workers=0", "data.crop=256", "data.patch=128",
-        "data.batch_size=8", f"seed={seed}", f"stages.psnr.iterations={iterations}",
-        f"stages.psnr.iterations_per_epoch={iterations}", f"paths.run={run}", *pool_words(target, pool, folder),
-    ]  # fmt: skip
-    train = Path(__file__).parents[1] / "train.py"
-    subprocess.run([sys.executable, str(train), *words], check=True, stdout=subprocess.DEVNULL)
-    return run / "psnr" / "generator.safetensors"
+def cell_key(target: str, pool: str, run: str, given: argparse.Namespace) -> str:
+    return f"{target} {pool} {run} photos={given.photos}"
 
 
 def train_cells(given: argparse.Namespace, results: dict[str, object], photographs: list[Image.Image]) -> None:
-    """Train and score what is not in the results yet, cell by cell."""
+    """Train and score what is not in the results yet, cell by cell, one seed after the other."""
+    import wildsr.building
+    import wildsr.preflight  # noqa: F401  what a child would import again
+
     folder = given.output.with_suffix("").resolve()
+    training_photographs(given.train_photos, folder)
+    (folder / "runs").mkdir(exist_ok=True)
+    for seed in given.seeds:
+        for target in given.targets:
+            files = find_images(folder / target)
+            for pool in given.pools:
+                run, words = pool, []
+                if pool not in UNTRAINED:
+                    run, words = run_of(target, pool, seed, given.iterations, folder)
+                if (key := cell_key(target, pool, run, given)) in results:
+                    continue
+                weights = folder / "runs" / run / "psnr" / "generator.safetensors"
+                if words and not weights.is_file():
+                    fine_tune(words, folder / "runs" / f"{run}.log")
+                results[key] = score(pool, START if not words else weights, files, photographs)
+                keep(results, given.output)
+                print(f"{target:9} {pool:9} seed {seed}: {results[key]:.2f} dB", flush=True)
+
+
+def keep(results: dict[str, object], file: Path) -> None:
+    text = json.dumps(results, indent=1)
+    write_whole(file, lambda stream: stream.write(text.encode()))
+
+
+def table(given: argparse.Namespace, results: dict[str, object]) -> str:
+    """Return the scores as a table of Markdown: means over the seeds that are there, and their spread."""
+    folder, rows = given.output.with_suffix("").resolve(), []
     for target in given.targets:
-        files = find_images(folder / target)
-        cells = [("start", 0), *((pool, seed) for pool in given.pools for seed in given.seeds)]
-        for pool, seed in cells:
-            key = f"{target} train {pool} seed={seed} iterations={given.iterations} photos={given.photos}"
-            if (pool == "true" and target not in ("soft", "scans", "clean")) or key in results:
-                continue
-            weights: str | Path = "realesr-animevideov3"
-            if pool != "start":
-                weights = fine_tune(target, pool, seed, given.iterations, folder)
-            results[key] = psnr_of(weights, files, photographs)
-            text = json.dumps(results, indent=1)
-            write_whole(given.output, lambda file, text=text: file.write(text.encode()))
-            print(f"{target:9} {pool:9} seed {seed}: {results[key]:.2f} dB", flush=True)
+        cells = []
+        for pool in given.pools:
+            runs = [pool] if pool in UNTRAINED else []
+            if not runs:
+                runs = [run_of(target, pool, seed, given.iterations, folder)[0] for seed in given.seeds]
+            keys = [cell_key(target, pool, run, given) for run in runs]
+            found = [float(results[key]) for key in keys if key in results]
+            spread = f" ± {np.std(found, ddof=1):.2f}" if len(found) > 1 else ""
+            cells.append(f"{np.mean(found):.2f}{spread}" if found else "–")
+        rows.append([target, *cells])
+    lines = [["target", *given.pools], ["---"] * (len(given.pools) + 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="HQ photographs for the targets (default: astronaut and coffee)")
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--recipes", type=int, default=3000)
-    parser.add_argument("-o", "--output", type=Path, default=Path("match.json"))
-    parser.add_argument("--train", action="store_true", help="fine-tune on each pool, too")
-    parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--iterations", type=int, default=200)
-    given = parser.parse_args()
-    results = json.loads(given.output.read_text()) if given.output.is_file() else {}
-    photographs = photographs_of(given.photos)
+def recover_all(given: argparse.Namespace, results: dict[str, object], photographs: list[Image.Image]) -> None:
+    """Match the targets that are not in the results yet, and say what was recovered."""
     inference = None
-    for name in given.targets:
+    others = [other_than(name) for name in given.targets] if given.train else []
+    for name in dict.fromkeys([*given.targets, *others]):
         key = f"{name} recipes={given.recipes} photos={given.photos}"
         if key not in results:
             inference = inference or Inference(simulate(SCALE, given.recipes))
             folder = given.output.with_suffix("") / name
             results[key] = recover(make_target(name, photographs, folder), folder, inference)
-            text = json.dumps(results, indent=1)
-            write_whole(given.output, lambda file, text=text: file.write(text.encode()))
+            keep(results, given.output)
         cell = results[key]
         jpeg = "–" if cell["jpeg error"] is None else f"{cell['jpeg error']:.0f}"
         print(
@@ -341,8 +284,28 @@ def main() -> None:
             f" of {cell['images']}{'' if is_reached(cell) else '  NOT REACHED'}",
             flush=True,
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, help="HQ photographs for the targets (default: astronaut and coffee)")
+    parser.add_argument("--targets", nargs="+", choices=(*TARGETS, *LATE), default=list(TARGETS))
+    parser.add_argument("--recipes", type=int, default=RECIPES)
+    parser.add_argument("-o", "--output", type=Path, default=Path("match.json"))
+    parser.add_argument("--train", action="store_true", help="fine-tune on each pool, too")
+    parser.add_argument("--train-photos", type=Path, help="other HQ photographs, for training")
+    parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--iterations", type=int, default=200)
+    given = parser.parse_args()
+    if given.train and given.train_photos is None:
+        parser.error("--train needs --train-photos DIR, of photographs that are not among the others")
+    results = json.loads(given.output.read_text()) if given.output.is_file() else {}
+    photographs = photographs_of(given.photos)
+    recover_all(given, results, photographs)
     if given.train:
         train_cells(given, results, photographs)
+        print(table(given, results))
 
 
 if __name__ == "__main__":

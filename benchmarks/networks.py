@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from wildsr.apps.export.bundle import ENDINGS, describe, write_file
 from wildsr.config import compose_config
 from wildsr.data import sample_photographs
-from wildsr.images import first_line, to_pil
+from wildsr.images import first_line, read_image, to_float, to_pil
 from wildsr.networks import load_generator
 from wildsr.train import train
 
@@ -47,6 +48,9 @@ NETWORKS: dict[str, tuple[str, dict[str, object]]] = {  # the generator's option
     "ESRGAN": ("ESRGAN", {"num_filters": 8, "num_blocks": 1}),
 }
 COLUMNS = ("trains", "resumes", "evaluated", "fine-tunes at x2", *ENDINGS, "spandrel")
+VIEWS = [(0, 0, 64, 80), (3, 11, 61, 69), (9, 9, 5, 7), (20, 20, 1, 40), (20, 20, 40, 1), (20, 20, 1, 1)]  # y, x, h, w
+LARGE = (133, 200)  # h, w
+SEEN, LEVELS = 0.5, 4.0  # least share between black and white, and least deviation of a channel, that prove something
 SMALL = [
     "data=folder", "loss=no_perceptual", "discriminator.network.features=4", "data.crop=64", "data.patch=32",
     "data.batch_size=2", "data.val_recipes=1", "data.sets.hard=null", "trainer.log_every_n_steps=1",
@@ -113,8 +117,9 @@ def try_network(name: str, folder: Path, formats: Sequence[str] = tuple(ENDINGS)
         import spandrel
 
         write_file(generator, folder / "a.pth", {}, [lq[0]])
+        require_varied(generator, lq[0])
         with torch.inference_mode():
-            given = spandrel.ModelLoader(device="cpu").load_from_file(folder / "a.pth")(lq)
+            given = spandrel.ModelLoader(device="cpu").load_from_file(folder / "a.pth")(lq.clone())  # RCAN changes it
             difference = float((given - generator(lq).clamp(0, 1)).abs().max() * 255)
         return "yes" if difference < 0.01 else f"no: {difference:.3g} levels off"
 
@@ -123,7 +128,8 @@ def try_network(name: str, folder: Path, formats: Sequence[str] = tuple(ENDINGS)
     attempt("evaluated", evaluated)
     attempt("fine-tunes at x2", fine_tunes)
     generator = load_generator(file)
-    views = [view(root, 0, 0), view(root, 3, 11)]
+    views = cut_views(root)
+    vary(generator, views[0])
     for kind in formats:
         output = folder / f"out{ENDINGS[kind][0]}"
         attempt(kind, lambda output=output: exported(generator, output, views))
@@ -133,19 +139,42 @@ def try_network(name: str, folder: Path, formats: Sequence[str] = tuple(ENDINGS)
 
 def exported(generator: torch.nn.Module, file: Path, views: Sequence[torch.Tensor]) -> str:
     """Export and compare on a photograph; return by how many levels it differs at most."""
-    with torch.inference_mode():
-        sr = generator(views[0][None])
-    if float(((sr != 0) & (sr != 1)).float().mean()) < 0.1:  # clamped: whatever was exported would be equal
-        return "no: nearly all of its result is black or white"
+    require_varied(generator, views[0])
     difference = write_file(generator, file, describe(generator), views).difference
     return f"{difference:.2g}" if difference else "equal"
 
 
-def view(root: Path, top: int, left: int) -> torch.Tensor:
-    """Return a part of a photograph, (3, H, W), of odd sides where top and left are odd."""
-    from wildsr.images import read_image, to_float
+def require_varied(generator: torch.nn.Module, lq: torch.Tensor) -> None:
+    """Refuse a network whose result shows little, once clamped: whatever was exported would be equal to it."""
+    with torch.inference_mode():
+        sr = generator(lq[None]).clamp(0, 1)
+    seen, levels = float(((sr > 0) & (sr < 1)).float().mean()), float(sr.std((-2, -1)).max() * 255)
+    if seen < SEEN or levels < LEVELS:
+        raise ValueError(f"{seen:.0%} of its result is neither black nor white, of a deviation of {levels:.2g} levels")
 
-    return to_float(read_image(root / "0.png"))[:, top:64, left:80]
+
+@torch.no_grad()
+def vary(generator: torch.nn.Module, lq: torch.Tensor) -> None:
+    """Give the result of a network on an image (C, h, w) the mean 0.5 and the deviation 0.2 of an image.
+
+    Untrained, many give nearly black. Their last convolution is changed, on whose result all of theirs depends.
+    """
+    try:
+        require_varied(generator, lq)
+    except ValueError:
+        last = [module for module in generator.modules() if isinstance(module, torch.nn.Conv2d)][-1]
+        raw = generator.train()(lq[None]) - last.bias.mean()
+        gain = 0.2 / raw.std()
+        last.weight *= gain
+        last.bias.copy_(gain * (last.bias - last.bias.mean()) + 0.5 - gain * raw.mean())
+        generator.eval()
+
+
+def cut_views(root: Path) -> list[torch.Tensor]:
+    """Return parts of a photograph, (3, h, w): even, odd, narrower than a window; and all of it, enlarged."""
+    image = to_float(read_image(root / "0.png"))
+    parts = [image[:, top : top + height, left : left + width] for top, left, height, width in VIEWS]
+    return [*parts, F.interpolate(image[None], size=LARGE, mode="bicubic")[0].clamp(0, 1)]
 
 
 def photographs(folder: Path) -> Path:

@@ -88,4 +88,4 @@ def small(images: dict[str, str | list[str]]) -> dict[str, str]:
 
 if __name__ == "__main__":
     for file in sorted(Path(__file__).parent.glob("*.ipynb")):
-        file.write_text(cleaned(file.read_text()))
+        file.write_text(cleaned(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -73,7 +73,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_picture_is_upscaled(photographs, tmp_path, weights):
+def test_an_image_is_upscaled(photographs, tmp_path, weights):
     out = tmp_path / "out" / "large.png"
     assert main(["upscale", str(photographs / "a.png"), "-o", str(out), "--weights", weights]) == 0
     assert read_image(out).shape == (3, 320, 384)
@@ -85,7 +85,7 @@ def test_a_folder_is_upscaled_sub_folders_included(photographs, tmp_path, weight
     assert names == {"a.png", "b.png", "c.png", "more/d.png"}
 
 
-def test_one_damaged_picture_does_not_stop_the_others(photographs, tmp_path, weights, capsys):
+def test_one_damaged_image_does_not_stop_the_others(photographs, tmp_path, weights, capsys):
     (photographs / "b.jpg").write_bytes(b"broken")
     assert main(["upscale", str(photographs), "-o", str(tmp_path / "out"), "--weights", weights]) == 1
     assert "b.jpg: not a readable image" in capsys.readouterr().err

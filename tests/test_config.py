@@ -104,7 +104,7 @@ def test_scale_is_said_once():
         (["quickstart"], "quickstart: not understood; wanted KEY=VALUE"),
         (["ablation=nno"], "ablation=nno: no such option; choose from discriminator_unet"),
         (["hydra/launcher=slrum"], "hydra/launcher=slrum: no such option; nearest: slurm; choose from basic, slurm"),
-        (["generator.network.convs=4"], "to add it wants two plus signs: ++generator.network.convs=4"),
+        (["generator.network.convs=4"], "to add it: ++generator.network.convs=4"),
     ],
 )
 def test_a_typo_is_answered_in_one_line_with_the_nearest_names(overrides, words):

@@ -42,7 +42,7 @@ CONFIGURATIONS = {  # name: overrides, C, S
 def machine():
     """What decides the bits of a pixel: the processor, what torch uses of it, and the versions."""
     cpu = Path("/proc/cpuinfo")
-    lines = [line.partition(":") for line in cpu.read_text().splitlines()] if cpu.is_file() else []
+    lines = [line.partition(":") for line in cpu.read_text(encoding="utf-8").splitlines()] if cpu.is_file() else []
     facts = {key.strip(): value.strip() for key, _, value in lines}
     names = [facts.get(key, platform.machine()) for key in ("model name", "cpu family", "model", "stepping")]
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}

@@ -69,7 +69,7 @@ def imports_of(file: Path) -> set[str]:
     """Modules that a file imports, inside functions too, `from package import file` included."""
     modules = {module_of(other) for other in FILES}
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -93,7 +93,7 @@ def test_a_file_imports_its_own_part_or_one_before_it(file):
 
 def test_what_the_package_lends_from_an_app_is_imported_only_when_it_is_asked_for():
     for module, app in LENT.items():
-        top = ast.parse((SRC / module / "__init__.py").read_text()).body
+        top = ast.parse((SRC / module / "__init__.py").read_text(encoding="utf-8")).body
         run = [node for node in top if not isinstance(node, ast.If) or ast.unparse(node.test) != "TYPE_CHECKING"]
         imported = {node.module for node in run if isinstance(node, ast.ImportFrom)}
         assert imported == {"typing"} and not any(isinstance(node, ast.Import) for node in run)
@@ -129,7 +129,9 @@ def test_no_file_imports_itself_through_others():
 
 def test_no_file_bears_the_name_of_a_function_it_exports():
     for file in FILES:
-        functions = {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)}
+        functions = {
+            node.name for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)
+        }
         # The program itself is wildsr.train, as the command is.
         assert file.stem not in functions or module_of(file) == "wildsr.train", file
 
@@ -137,3 +139,12 @@ def test_no_file_bears_the_name_of_a_function_it_exports():
 def test_the_order_names_only_what_exists():
     modules = {module_of(file) for file in FILES}
     assert set(ORDER) <= modules
+
+
+def test_files_of_text_are_utf8_whatever_the_system_prefers():
+    # Windows would read what Linux wrote, and what `write_whole` writes, in its own code page.
+    for file in FILES:
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in ("read_text", "write_text"):
+                given = {ast.unparse(argument) for argument in call.args} | {word.arg for word in call.keywords}
+                assert given & {"encoding", "'utf-8'"}, f"{file}:{call.lineno}"

@@ -176,7 +176,7 @@ def test_a_job_that_is_warned_saves_and_goes_back_into_the_queue(tmp_path):
         queue = tmp_path / "runs" / "quickstart" / ".submitit"
         wait_for(lambda: list(queue.glob("[0-9]*")) and "PSNR stage  " in output(queue, "err"))
         controller = int(next(queue.glob("[0-9]*")).name)
-        worker = int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0])
+        worker = int(Path(f"/proc/{controller}/task/{controller}/children").read_text(encoding="utf-8").split()[0])
         os.kill(worker, signal.SIGUSR2)  # what submitit asks SLURM to send before the time is up
         wait_for(lambda: re.search("PSNR stage goes on after iteration [1-9]", output(queue, "out")))
         said = output(queue, "err")  # submitit ignores a SIGTERM until training answers it itself

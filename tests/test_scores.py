@@ -1,4 +1,4 @@
-"""One picture without a finite score decides no mean, and scores.json is JSON."""
+"""One image without a finite score decides no mean, and scores.json is JSON."""
 
 import io
 import json

@@ -17,7 +17,7 @@ def module_of(file: Path) -> str:
 
 
 def faults(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node) or ""
             if text.split(" ", 1)[0].strip(",.") in NO_VERBS:

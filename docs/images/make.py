@@ -1,4 +1,4 @@
-"""Make before_after.jpg, the picture of the README.
+"""Make before_after.jpg, the image of the README.
 
     python docs/images/make.py
 

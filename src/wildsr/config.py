@@ -215,7 +215,7 @@ def explain(error: BaseException) -> str:
         names = [*_keys(root), *groups()]
         return (
             f"{override}: no such key{nearest(key, names)}{options_with(key)}; "
-            f"to add it wants two plus signs: ++{override}"
+            f"to add it: ++{override}"
         )
     return first_line(error)
 

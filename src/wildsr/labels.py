@@ -97,10 +97,10 @@ class SetContent(NamedTuple):
         images, versions = f"{self.images} image{'' if self.images == 1 else 's'}", self.versions
         if versions == 1:
             return images
-        return f"{images} × {versions:g} versions" if versions % 1 == 0 else f"{images}, {self.count} versions"
+        return f"{images} × {versions:g} versions" if versions % 1 == 0 else f"{images}, {self.total} versions"
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """Return how often a metric is measured: images times versions."""
         return round(self.images * self.versions)
 

@@ -47,7 +47,9 @@ def lock_folder(folder: Path, program: str, wait: float = 0.0) -> Iterator[None]
     try:
         lock.acquire()
         now = datetime.now().astimezone()
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now:%Y-%m-%d %H:%M:%S %z}")
+        holder.write_text(
+            f"process {os.getpid()} on {socket.gethostname()}, since {now:%Y-%m-%d %H:%M:%S %z}", encoding="utf-8"
+        )
     except Timeout:
         raise UserError(f"{folder}: another {program} is at work there ({read_holder(folder)})") from None
     except OSError as error:
@@ -74,5 +76,5 @@ def lock_folder(folder: Path, program: str, wait: float = 0.0) -> Iterator[None]
 def read_holder(folder: Path) -> str:
     """Return who holds a folder's lock, in the words that the holder left there."""
     with suppress(OSError, ValueError):
-        return (folder / HOLDER).read_text() or "it has not said who it is"
+        return (folder / HOLDER).read_text(encoding="utf-8") or "it has not said who it is"
     return "it has not said who it is"

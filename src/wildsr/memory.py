@@ -1,4 +1,4 @@
-"""Free memory of the machine."""
+"""What the machine has to spare: memory, cores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ UNKNOWN = 4 * 2**30  # bytes, where the system does not tell
 CONTAINER = Path("/sys/fs/cgroup")  # the control group that this process sees as its own
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def free_ram() -> int:
     """Return the bytes of main memory that can be had: what the system would give, caches too, and a container."""
     return min(_of_the_machine(), _of_the_container())
@@ -17,7 +22,7 @@ def free_ram() -> int:
 
 def _of_the_machine() -> int:
     with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     with suppress(AttributeError, ValueError, OSError):  # not on Windows
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
@@ -27,7 +32,9 @@ def _of_the_machine() -> int:
 def _of_the_container() -> int:
     """Return what a control group leaves: its limit less what is in use, caches apart; 2^63 without one."""
     with suppress(OSError, ValueError, KeyError):
-        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
-        used = int((CONTAINER / "memory.current").read_text()) - int(counts["inactive_file"])
-        return max(int((CONTAINER / "memory.max").read_text()) - used, 0)  # "max" where there is no limit
+        counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text(encoding="utf-8").splitlines())
+        used = int((CONTAINER / "memory.current").read_text(encoding="utf-8")) - int(counts["inactive_file"])
+        return max(
+            int((CONTAINER / "memory.max").read_text(encoding="utf-8")) - used, 0
+        )  # "max" where there is no limit
     return 2**63

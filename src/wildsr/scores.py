@@ -94,7 +94,7 @@ def read_scores(file: Path) -> Scores:
     if not file.is_file():
         return {}
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
         return {
             str(method): {str(name): math.nan if value is None else float(value) for name, value in row.items()}
             for method, row in content.items()

@@ -114,7 +114,7 @@ def test_a_store_is_a_safetensors_file(pair):
 
 def memory() -> int:
     """Bytes of this process that are its own, as Linux counts them."""
-    fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    fields = dict(line.split(":") for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(fields["RssAnon"].split()[0]) * 1024
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_png
 
-from wildsr.images import Picture, encode_picture, read_image, read_picture
+from wildsr.images import ImageContent, encode_content, read_content, read_image
 
 MODES = {1: ImageReadMode.GRAY, 2: ImageReadMode.GRAY_ALPHA, 3: ImageReadMode.RGB, 4: ImageReadMode.RGB_ALPHA}
 
@@ -18,14 +18,14 @@ def random(channels):
     return np.random.default_rng(0).integers(0, 65536, (9, 13, channels)).astype(np.uint16)
 
 
-def picture_of(levels):
+def content_of(levels):
     planes = torch.from_numpy(levels.astype(np.float32) / 65535).permute(2, 0, 1)
     channels = 1 if len(planes) < 3 else 3
-    return Picture(planes[:channels], planes[channels:] if len(planes) > channels else None, 16)
+    return ImageContent(planes[:channels], planes[channels:] if len(planes) > channels else None, 16)
 
 
 def levels_of(content):
-    picture = read_picture(io.BytesIO(content), "memory")
+    picture = read_content(io.BytesIO(content), "memory")
     assert picture.bits == 16
     planes = picture.colour if picture.alpha is None else torch.cat([picture.colour, picture.alpha])
     return (planes * 65535).round().permute(1, 2, 0).numpy().astype(np.uint16)
@@ -34,7 +34,7 @@ def levels_of(content):
 @pytest.mark.parametrize("channels", MODES)
 def test_a_png_is_read_by_others_and_by_us_level_for_level(channels):
     levels = random(channels)
-    content = encode_picture(picture_of(levels), "PNG")
+    content = encode_content(content_of(levels), "PNG")
     theirs = decode_png(torch.frombuffer(bytearray(content), dtype=torch.uint8), MODES[channels])
     assert np.array_equal(theirs.permute(1, 2, 0).numpy(), levels)
     assert np.array_equal(levels_of(content), levels)
@@ -43,14 +43,14 @@ def test_a_png_is_read_by_others_and_by_us_level_for_level(channels):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_tiff_is_read_by_others_and_by_us_level_for_level(channels):
     levels = random(channels)
-    content = encode_picture(picture_of(levels), "TIFF")
+    content = encode_content(content_of(levels), "TIFF")
     assert np.array_equal(tifffile.imread(io.BytesIO(content)).reshape(levels.shape), levels)
     assert np.array_equal(levels_of(content), levels)
 
 
 def test_grey_with_alpha_is_rgb_with_alpha_in_a_tiff():
     levels = random(2)
-    content = encode_picture(picture_of(levels), "TIFF")
+    content = encode_content(content_of(levels), "TIFF")
     assert np.array_equal(levels_of(content), levels[..., [0, 0, 0, 1]])
 
 
@@ -78,7 +78,7 @@ def test_white_may_be_zero(tmp_path, kind, compression):
     file, levels = tmp_path / "a.tif", np.arange(3, dtype=kind)[None]
     tifffile.imwrite(file, levels, photometric="miniswhite", compression=compression)
     peak = np.iinfo(kind).max
-    picture = read_picture(file, "a.tif")
+    picture = read_content(file, "a.tif")
     assert (picture.colour * peak).round().flatten().tolist() == [peak, peak - 1, peak - 2]
     higher_bytes = [255, 254, 253] if kind is np.uint8 else [255, 255, 255]
     assert read_image(file)[0].flatten().tolist() == higher_bytes
@@ -98,14 +98,14 @@ def test_separate_planes_are_refused_rather_than_misread(tmp_path, options):
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_truncated_one_is_refused(kind, channels):
-    content = encode_picture(picture_of(random(channels)), kind)
+    content = encode_content(content_of(random(channels)), kind)
     with pytest.raises(ValueError, match="memory: not a readable image"):
         levels_of(content[: len(content) * 2 // 3])
 
 
 def test_training_takes_the_higher_byte(tmp_path):
     levels = random(3)
-    (tmp_path / "a.png").write_bytes(encode_picture(picture_of(levels), "PNG"))
+    (tmp_path / "a.png").write_bytes(encode_content(content_of(levels), "PNG"))
     assert np.array_equal(read_image(tmp_path / "a.png").permute(1, 2, 0).numpy(), levels >> 8)
     grey = random(1)
     Image.fromarray(grey[..., 0]).save(tmp_path / "b.png")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.images import find_images, image_size, read_image, read_picture, write_whole
+from wildsr.images import find_images, image_size, read_content, read_image, write_whole
 
 UPRIGHT = {
     1: lambda image: image,
@@ -110,7 +110,7 @@ def test_a_turned_tiff_is_the_same_pixels_turned(tmp_path, mode, compression, or
     plain = stored(mode, tmp_path / "plain.tif")
     turned = stored(mode, tmp_path / "turned.tif", orientation, compression=compression)
     assert torch.equal(read_image(turned), UPRIGHT[orientation](read_image(plain)))
-    found, wanted = read_picture(turned, "turned"), read_picture(plain, "plain")
+    found, wanted = read_content(turned, "turned"), read_content(plain, "plain")
     assert torch.equal(found.colour, UPRIGHT[orientation](wanted.colour))
     if wanted.alpha is not None:
         assert torch.equal(found.alpha, UPRIGHT[orientation](wanted.alpha))
@@ -118,7 +118,7 @@ def test_a_turned_tiff_is_the_same_pixels_turned(tmp_path, mode, compression, or
 
 @pytest.mark.parametrize("suffix", ["tif", "png", "jpg", "webp"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_the_header_says_the_sides_of_the_picture_as_it_is_read(tmp_path, suffix, orientation):
+def test_the_header_says_the_sides_of_the_image_as_it_is_read(tmp_path, suffix, orientation):
     file = stored("RGB", tmp_path / f"a.{suffix}", orientation)
     assert image_size(file) == read_image(file).shape[1:] == ((6, 4) if orientation > 4 else (4, 6))
 

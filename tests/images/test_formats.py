@@ -17,8 +17,8 @@ from wildsr.images import (
     image_size,
     jxl,
     kind_of,
+    read_content,
     read_image,
-    read_picture,
 )
 
 RAMP = Image.fromarray(np.linspace(0, 255, 24 * 32 * 3).astype(np.uint8).reshape(24, 32, 3))
@@ -40,7 +40,7 @@ def test_what_pillow_reads_is_read_and_found_in_folders(suffix, tmp_path):
     image = read_image(file)
     assert image.shape == (3, 24, 32)  # of an ICO the largest
     assert image_size(file) == (24, 32)
-    assert read_picture(file, "a").colour.shape == (1 if mode != "RGB" else 3, 24, 32)
+    assert read_content(file, "a").colour.shape == (1 if mode != "RGB" else 3, 24, 32)
     if suffix in LOSSLESS:
         assert torch.equal(image, torch.from_numpy(np.array(RAMP)).permute(2, 0, 1))
     assert find_images(tmp_path) == [file]
@@ -49,7 +49,7 @@ def test_what_pillow_reads_is_read_and_found_in_folders(suffix, tmp_path):
 def test_of_a_gif_the_first_frame_is_taken_and_all_are_counted(tmp_path):
     red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     red.save(tmp_path / "a.gif", save_all=True, append_images=[blue])
-    picture = read_picture(tmp_path / "a.gif", "a")
+    picture = read_content(tmp_path / "a.gif", "a")
     assert picture.frames == 2
     assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
 
@@ -59,7 +59,7 @@ def test_a_colour_that_a_gif_declares_transparent_becomes_alpha(tmp_path):
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.putpixel((1, 0), 1)
     image.save(tmp_path / "a.gif", transparency=1)
-    assert read_picture(tmp_path / "a.gif", "a").alpha.flatten().tolist() == [1, 0]
+    assert read_content(tmp_path / "a.gif", "a").alpha.flatten().tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("kind", ["PPM", "JPEG2000"])
@@ -67,7 +67,7 @@ def test_16_bits_of_grey_stay_16(kind):
     levels = np.array([[0, 1, 256, 40_000, 65_535] * 8] * 40, np.uint16)
     file = io.BytesIO()
     Image.fromarray(levels).save(file, kind)
-    picture = read_picture(file, "memory")
+    picture = read_content(file, "memory")
     assert picture.bits == 16
     assert (picture.colour[0] * 65535).round().int().tolist() == levels.tolist()
 
@@ -175,10 +175,10 @@ def test_a_jpeg_xl_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     RAMP.save(tmp_path / "a.jxl")
     monkeypatch.setattr("pillow_jxl.JpegXLImagePlugin.Decoder", lambda **_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match=r"a: 32 x 24 pixels, 768 in all, more than the 767 allowed"):
-        read_picture(tmp_path / "a.jxl", "a", 767)
+        read_content(tmp_path / "a.jxl", "a", 767)
 
 
 def test_the_stamp_of_an_encoder_of_jpeg_2000_is_no_comment():
     file = io.BytesIO()
     RAMP.save(file, "JPEG2000")
-    assert read_picture(file, "memory").metadata.comment == b""
+    assert read_content(file, "memory").metadata.comment == b""

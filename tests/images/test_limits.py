@@ -6,7 +6,7 @@ import zlib
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import TooManyPixelsError, image_size, limits, read_image, read_picture
+from wildsr.images import TooManyPixelsError, image_size, limits, read_content, read_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -40,12 +40,12 @@ def text_behind_the_pixels(size):
 def test_a_png_with_a_megabyte_and_a_half_of_text_or_profile_is_read_and_a_bomb_is_not(make, tmp_path):
     before = PngImagePlugin.MAX_TEXT_CHUNK
     (tmp_path / "large.png").write_bytes(make(1_500_000).getvalue())
-    assert read_picture(tmp_path / "large.png", "large").colour[:, 0, 0].tolist() == [1, 0, 0]
+    assert read_content(tmp_path / "large.png", "large").colour[:, 0, 0].tolist() == [1, 0, 0]
     assert read_image(tmp_path / "large.png").shape == (3, 3, 4)
     assert image_size(tmp_path / "large.png") == (3, 4)
     (tmp_path / "bomb.png").write_bytes(make(limits.TEXT_BYTES + 1).getvalue())
     with pytest.raises(ValueError, match=r"bomb: not a readable image .*too large"):
-        read_picture(tmp_path / "bomb.png", "bomb")
+        read_content(tmp_path / "bomb.png", "bomb")
     assert before == PngImagePlugin.MAX_TEXT_CHUNK
 
 
@@ -117,13 +117,13 @@ def test_a_limit_that_is_asked_for_holds_whatever_the_memory():
     file = io.BytesIO()
     Image.new("L", (30, 30)).save(file, "PNG")
     with pytest.raises(TooManyPixelsError, match="memory: 30 x 30 pixels, 900 in all, more than the 899 allowed"):
-        read_picture(file, "memory", 899)
-    assert read_picture(file, "memory", 900).colour.shape == (1, 30, 30)
+        read_content(file, "memory", 899)
+    assert read_content(file, "memory", 900).colour.shape == (1, 30, 30)
 
 
 def test_pillows_own_limit_of_pixels_is_left_alone(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     file = io.BytesIO()
     Image.new("L", (30, 30)).save(file, "PNG")
-    assert read_picture(file, "memory").colour.shape == (1, 30, 30)
+    assert read_content(file, "memory").colour.shape == (1, 30, 30)
     assert Image.MAX_IMAGE_PIXELS == 100

@@ -6,7 +6,7 @@ import torch
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from wildsr.images import OUTPUT_SUFFIXES, Metadata, Picture, encode_picture, kind_of, lost_metadata, read_picture
+from wildsr.images import OUTPUT_SUFFIXES, ImageContent, Metadata, encode_content, kind_of, lost_metadata, read_content
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in OUTPUT_SUFFIXES} - {"BMP"})
@@ -23,19 +23,19 @@ def photograph(kind="JPEG", **more):
     file = io.BytesIO()
     options = {"exif": exif, "icc_profile": SRGB, "dpi": (300, 300), "xmp": XMP, **more}
     Image.new("RGB", (8, 6), "teal").save(file, kind, **options)
-    return read_picture(io.BytesIO(file.getvalue()), "memory")
+    return read_content(io.BytesIO(file.getvalue()), "memory")
 
 
 def rewritten(picture, kind, side=16):
-    larger = Picture(torch.zeros(3, side, side), None, picture.bits, picture.metadata)
-    return read_picture(io.BytesIO(encode_picture(larger, kind)), "memory").metadata
+    larger = ImageContent(torch.zeros(3, side, side), None, picture.bits, picture.metadata)
+    return read_content(io.BytesIO(encode_content(larger, kind)), "memory").metadata
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bits", [8, 16])
 def test_profile_exif_xmp_and_resolution_go_into_every_format(kind, bits):
     picture = photograph()
-    kept = rewritten(Picture(picture.colour, None, bits, picture.metadata), kind)
+    kept = rewritten(ImageContent(picture.colour, None, bits, picture.metadata), kind)
     assert kept.icc == SRGB
     assert kept.xmp == XMP
     assert kept.exif[Base.Make] == "Maker"
@@ -65,14 +65,14 @@ def test_text_that_is_not_ascii_survives(kind):
 def test_the_thumbnail_and_the_old_layout_are_left_out():
     file = io.BytesIO()
     Image.new("RGB", (8, 6)).save(file, "TIFF", description="a tiff", compression="tiff_lzw")
-    metadata = read_picture(io.BytesIO(file.getvalue()), "memory").metadata
+    metadata = read_content(io.BytesIO(file.getvalue()), "memory").metadata
     assert set(metadata.exif) == {Base.ImageDescription}
 
 
 def test_a_profile_for_other_channels_is_left_out():
     file = io.BytesIO()
     Image.new("L", (8, 6)).save(file, "PNG", icc_profile=SRGB)
-    assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.icc == b""
+    assert read_content(io.BytesIO(file.getvalue()), "memory").metadata.icc == b""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,13 +82,13 @@ def test_a_grey_profile_goes_into_grey_files_alone(kind, bits, alpha):
     if kind == "JPEG" and alpha is not None:
         pytest.skip("JPEG has no alpha")
     grey = SRGB[:16] + b"GRAY" + SRGB[20:]
-    picture = Picture(torch.zeros(1, 6, 8), alpha, bits, Metadata(icc=grey))
-    with Image.open(io.BytesIO(encode_picture(picture, kind))) as file:
+    picture = ImageContent(torch.zeros(1, 6, 8), alpha, bits, Metadata(icc=grey))
+    with Image.open(io.BytesIO(encode_content(picture, kind))) as file:
         in_grey = file.getbands()[0] in ("L", "I") or (kind, bits) == ("PNG", 16)  # whose alpha Pillow shows as RGBA
         assert file.info.get("icc_profile") == (grey if in_grey else None)
 
 
-def test_damaged_exif_costs_the_exif_and_not_the_picture():
+def test_damaged_exif_costs_the_exif_and_not_the_image():
     picture = photograph(exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x07" * 40)
     assert len(picture.metadata.exif) == 0
     assert picture.colour.shape == (3, 6, 8)
@@ -105,7 +105,7 @@ def test_more_exif_than_a_jpeg_holds_is_left_out_there():
 
 def test_more_xmp_than_a_jpeg_holds_is_left_out_there():
     for size, kept in [(65_504, True), (65_505, False), (70_000, False)]:
-        picture = Picture(torch.zeros(3, 6, 8), metadata=Metadata(xmp=b"x" * size))
+        picture = ImageContent(torch.zeros(3, 6, 8), metadata=Metadata(xmp=b"x" * size))
         assert len(rewritten(picture, "PNG").xmp) == size
         assert len(rewritten(picture, "JPEG").xmp) == size * kept
 
@@ -115,7 +115,7 @@ def test_more_xmp_than_a_jpeg_holds_is_left_out_there():
 def test_a_resolution_keeps_its_two_numbers_in_their_order(kind, bits):
     picture = photograph(dpi=(300, 150))
     assert picture.metadata.dpi == (300, 150)
-    kept = rewritten(Picture(picture.colour, None, bits, picture.metadata), kind)
+    kept = rewritten(ImageContent(picture.colour, None, bits, picture.metadata), kind)
     assert kept.dpi == pytest.approx((300, 150), abs=0.02)
 
 
@@ -123,7 +123,7 @@ def test_a_resolution_keeps_its_two_numbers_in_their_order(kind, bits):
 def test_a_resolution_that_no_format_holds_is_left_out(dpi):
     file = io.BytesIO()
     Image.new("RGB", (8, 6)).save(file, "TIFF", dpi=dpi)
-    picture = read_picture(io.BytesIO(file.getvalue()), "memory")
+    picture = read_content(io.BytesIO(file.getvalue()), "memory")
     assert picture.metadata.dpi is None
 
 
@@ -139,7 +139,7 @@ def jpeg(comment=b"", iptc=b"", **options):
         resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
         segment = b"Photoshop 3.0\0" + resource
         content = content[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + content[2:]
-    return read_picture(io.BytesIO(content), "memory")
+    return read_content(io.BytesIO(content), "memory")
 
 
 def test_the_comment_of_a_jpeg_goes_into_jpeg_and_as_a_text_into_png():
@@ -149,7 +149,7 @@ def test_the_comment_of_a_jpeg_goes_into_jpeg_and_as_a_text_into_png():
     assert lost_metadata(picture, "JPEG") == lost_metadata(picture, "PNG") == []
     assert lost_metadata(picture, "WEBP") == ["comment"]
     assert lost_metadata(jpeg(), "WEBP") == []
-    again = Picture(picture.colour, metadata=rewritten(picture, "PNG"))
+    again = ImageContent(picture.colour, metadata=rewritten(picture, "PNG"))
     assert rewritten(again, "JPEG").comment == "Grüße".encode()
     assert lost_metadata(again, "JPEG") == []
     assert lost_metadata(again, "WEBP") == ["text (Comment)"]
@@ -159,7 +159,7 @@ def test_a_png_text_called_comment_in_small_letters_is_a_text_like_others():
     info, file = PngInfo(), io.BytesIO()
     info.add_text("comment", "small")
     Image.new("RGB", (8, 6)).save(file, "PNG", pnginfo=info)
-    picture = read_picture(io.BytesIO(file.getvalue()), "memory")
+    picture = read_content(io.BytesIO(file.getvalue()), "memory")
     assert rewritten(picture, "PNG").chunks == ((b"tEXt", b"comment\0small"),)
     assert lost_metadata(picture, "JPEG") == ["text (comment)"]
 
@@ -167,12 +167,12 @@ def test_a_png_text_called_comment_in_small_letters_is_a_text_like_others():
 @pytest.mark.parametrize("bits", [8, 16])
 def test_iptc_goes_into_jpeg_tiff_and_png(bits):
     picture = jpeg(iptc=IPTC)
-    picture = Picture(picture.colour, None, bits, picture.metadata)
+    picture = ImageContent(picture.colour, None, bits, picture.metadata)
     assert picture.metadata.iptc == IPTC
     for kind in ("JPEG", "TIFF"):
         assert rewritten(picture, kind).iptc == IPTC
         assert lost_metadata(picture, kind) == []
-    with Image.open(io.BytesIO(encode_picture(picture, "PNG"))) as image:
+    with Image.open(io.BytesIO(encode_content(picture, "PNG"))) as image:
         # As ImageMagick has it: a name, the length, then bytes in hexadecimal.
         name, length, *lines = image.text["Raw profile type iptc"].split()
     content = bytes.fromhex("".join(lines))
@@ -186,8 +186,8 @@ def test_what_no_segment_of_a_jpeg_or_no_bmp_holds_is_named_as_lost():
     assert lost_metadata(picture, "BMP") == ["colour profile", "EXIF", "XMP"]
     assert lost_metadata(picture, "JPEG") == []
     large = Metadata(xmp=b"x" * 65_505, comment=b"x" * 65_534, iptc=b"x" * 65_536)
-    assert lost_metadata(Picture(picture.colour, metadata=large), "JPEG") == ["XMP", "comment", "IPTC"]
-    grey = Picture(torch.zeros(1, 6, 8), metadata=Metadata(icc=SRGB[:16] + b"GRAY" + SRGB[20:]))
+    assert lost_metadata(ImageContent(picture.colour, metadata=large), "JPEG") == ["XMP", "comment", "IPTC"]
+    grey = ImageContent(torch.zeros(1, 6, 8), metadata=Metadata(icc=SRGB[:16] + b"GRAY" + SRGB[20:]))
     assert lost_metadata(grey, "WEBP") == ["colour profile"]
     assert lost_metadata(grey, "PNG") == []
 
@@ -198,11 +198,11 @@ def test_an_image_that_does_not_say_its_resolution_gets_none():
     for kind, options in {"TIFF": {}, "JPEG": {"exif": exif}, "PNG": {}, "BMP": {"dpi": (0, 0)}}.items():
         file = io.BytesIO()
         Image.new("RGB", (8, 6)).save(file, kind, **options)
-        picture = read_picture(io.BytesIO(file.getvalue()), "memory")
+        picture = read_content(io.BytesIO(file.getvalue()), "memory")
         assert picture.metadata.dpi is None, kind
         for target in ("TIFF", "JPEG", "PNG", "BMP"):
             assert rewritten(picture, target).dpi is None, (kind, target)
-            with Image.open(io.BytesIO(encode_picture(picture, target))) as image:
+            with Image.open(io.BytesIO(encode_content(picture, target))) as image:
                 assert target != "TIFF" or not {282, 283} & set(image.tag_v2), kind
 
 
@@ -211,7 +211,7 @@ def test_a_resolution_in_exif_alone_or_in_dots_a_centimetre_is_kept():
     exif[282], exif[283], exif[296] = 240.0, 240.0, 2
     file = io.BytesIO()
     Image.new("RGB", (8, 6)).save(file, "JPEG", exif=exif)
-    assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.dpi == (240, 240)
+    assert read_content(io.BytesIO(file.getvalue()), "memory").metadata.dpi == (240, 240)
     file = io.BytesIO()
     Image.new("RGB", (8, 6)).save(file, "TIFF", resolution=100.0, resolution_unit=3)
-    assert read_picture(io.BytesIO(file.getvalue()), "memory").metadata.dpi == pytest.approx((254, 254))
+    assert read_content(io.BytesIO(file.getvalue()), "memory").metadata.dpi == pytest.approx((254, 254))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import Picture, encode_picture, lost_metadata, read_picture
+from wildsr.images import ImageContent, encode_content, lost_metadata, read_content
 from wildsr.images.png import profile_of, read_chunks
 from wildsr.images.profiles import BT709, D50, DISPLAY_P3, make_profile, to_d50
 
@@ -31,12 +31,12 @@ def with_chunks(*chunks, mode="RGB", behind=()):
     for name, data in behind:
         PngImagePlugin.putchunk(file, name, data)
     file.write(content[-12:])
-    return read_picture(io.BytesIO(file.getvalue()), "memory")
+    return read_content(io.BytesIO(file.getvalue()), "memory")
 
 
 def rewritten(picture, kind, bits=8):
-    larger = Picture(torch.zeros(len(picture.colour), 9, 9), picture.alpha, bits, picture.metadata)
-    return read_picture(io.BytesIO(encode_picture(larger, kind)), "memory").metadata
+    larger = ImageContent(torch.zeros(len(picture.colour), 9, 9), picture.alpha, bits, picture.metadata)
+    return read_content(io.BytesIO(encode_content(larger, kind)), "memory").metadata
 
 
 TEXTS = (

@@ -38,7 +38,7 @@ def test_exif_orientation_is_applied(tmp_path):
     assert read_image(tmp_path / "a.jpg").shape == (3, 8, 4)
 
 
-def test_a_one_channel_tensor_becomes_a_grey_picture():
+def test_a_one_channel_tensor_becomes_a_grey_image():
     assert to_pil(torch.zeros(1, 4, 5)).mode == "L"
 
 
@@ -76,12 +76,12 @@ def test_a_written_file_is_readable_by_others(tmp_path):
     assert Path(tmp_path / "a.png").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_a_written_picture_owns_its_memory():
+def test_a_written_image_owns_its_memory():
     picture = to_pil(torch.zeros(3, 2, 2))
     assert np.asarray(picture).sum() == 0
 
 
-def test_sides_are_cut_to_multiples_and_too_small_a_picture_is_refused():
+def test_sides_are_cut_to_multiples_and_too_small_an_image_is_refused():
     image = torch.arange(35).view(1, 5, 7)
     assert torch.equal(crop_to_multiple(image, 2), image[:, :4, :6])
     with pytest.raises(ValueError, match="7 x 5 pixels given, wanted at least 6 a side"):
@@ -97,5 +97,5 @@ def test_colour_becomes_grey_as_pillow_makes_it_and_grey_keeps_its_levels():
     assert torch.equal(to_channels(to_channels(levels, 3), 1), levels)
     assert to_channels(image, 3) is image
     for channels in (0, 2, 4):
-        with pytest.raises(ValueError, match=f"channels: given {channels}, wanted 1 .grey. or 3 .RGB."):
+        with pytest.raises(ValueError, match=f"channels: given {channels}; choose from 1 .grey., 3 .RGB."):
             to_channels(image, channels)

@@ -34,7 +34,7 @@ def write_ncnn(state: dict[str, Tensor], param: Path, half: bool, last_line: str
                 lines.append(f"PReLU {name} 1 1 a b 0={tensor.numel()}")
             blob += tensor.numpy().astype("<f4").tobytes()
     lines += [last_line] if last_line else []
-    param.write_text("\n".join(["7767517", f"{len(lines)} {len(lines) + 1}", *lines]) + "\n")
+    param.write_text("\n".join(["7767517", f"{len(lines)} {len(lines) + 1}", *lines]) + "\n", encoding="utf-8")
     param.with_suffix(".bin").write_bytes(blob)
 
 

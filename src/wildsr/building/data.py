@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import torch
@@ -16,6 +15,7 @@ from wildsr.data import PairedFiles, PairedImages, ValidationSet, WeightedImages
 from wildsr.data.samples import Images, MixedSamples
 from wildsr.degradation import Degradation
 from wildsr.io import ConfigError
+from wildsr.memory import usable_cores
 from wildsr.metrics.fidelity import WINDOW
 from wildsr.metrics.niqe import BLOCK
 from wildsr.scores import MAIN, WITHOUT_REFERENCE
@@ -146,7 +146,7 @@ def resolve_workers(workers: int | None, degrade_in: str | None) -> tuple[int, s
     Raises:
         ValueError: no such number or place.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if workers is None:
         workers = min(8, cores - 1) if torch.cuda.is_available() else cores // 4
     checked_integer("data.workers", workers, 0, 1024)

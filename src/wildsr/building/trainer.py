@@ -76,8 +76,10 @@ def build_callbacks(cfg: DictConfig) -> list[L.Callback]:
         parse_duration(cfg.trainer.max_time, "trainer.max_time")  # callbacks.stops takes it over
     callbacks = []
     for name, node in cfg.callbacks.items():
+        if node is None:
+            continue
         is_idle = cfg.data.val is None and str(OmegaConf.select(node, "monitor")).startswith("val/")
-        if node is not None and not is_idle:
+        if not is_idle:
             callbacks.append(build(node, f"callbacks.{name}"))
     return callbacks
 

@@ -14,15 +14,15 @@ from wildsr.io import expanded, first_line, printable, require_writable, write_w
 
 if TYPE_CHECKING:
     from wildsr.images.alpha import fill_transparent
+    from wildsr.images.content import ImageContent, check_fits, encode_content, lost_metadata, read_content
     from wildsr.images.metadata import Metadata
-    from wildsr.images.pictures import Picture, check_fits, encode_picture, lost_metadata, read_picture
     from wildsr.images.tensors import (
         crop_to_multiple,
         from_pil,
         middle,
         most_detailed,
         read_image,
-        save_picture,
+        save_pil,
         to_channels,
         to_float,
         to_pil,
@@ -35,13 +35,13 @@ __all__ = [
     "OUTPUT_SUFFIXES",
     "SUFFIXES",
     "WITH_QUALITY",
+    "ImageContent",
     "Metadata",
-    "Picture",
     "TooManyPixelsError",
     "check_fits",
     "crop_to_multiple",
     "damage_allowed",
-    "encode_picture",
+    "encode_content",
     "expanded",
     "file_state",
     "fill_transparent",
@@ -54,10 +54,10 @@ __all__ = [
     "middle",
     "most_detailed",
     "printable",
+    "read_content",
     "read_image",
-    "read_picture",
     "require_writable",
-    "save_picture",
+    "save_pil",
     "to_channels",
     "to_float",
     "to_pil",
@@ -67,7 +67,7 @@ __all__ = [
     "write_whole",
 ]
 FILES = {"fill_transparent": "alpha", "Metadata": "metadata"} | dict.fromkeys(
-    ("Picture", "check_fits", "encode_picture", "lost_metadata", "read_picture"), "pictures"
+    ("ImageContent", "check_fits", "encode_content", "lost_metadata", "read_content"), "content"
 )  # of the names that are imported late; the others are in `tensors`
 
 

@@ -59,7 +59,7 @@ def is_deep(picture: ImageFile.ImageFile) -> bool:
 
 
 def read_levels(picture: ImageFile.ImageFile) -> Levels:
-    """Read the levels of a deep picture, opened and not yet decoded; turned upright, not premultiplied by alpha."""
+    """Read the levels of a deep image, opened and not yet decoded; turned upright, not premultiplied by alpha."""
     layout, key = layout_of(picture), picture.info.get("transparency")
     if layout.startswith("I;16") or _is_grey(picture):
         grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
@@ -91,7 +91,7 @@ def encode_png(levels: Levels, options: dict[str, Any]) -> bytes:
     filtered = np.full((height, 1 + rows.shape[1]), PNG_FILTER, np.uint8)
     filtered[0, 1:], filtered[1:, 1:] = rows[0], rows[1:] - rows[:-1]
     header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOURS[channels], 0, 0, 0)
-    # Everything but header and pixels is Pillow's: the chunks of a picture of one pixel with the same metadata.
+    # Everything but header and pixels is Pillow's: the chunks of an image of one pixel with the same metadata.
     one = Image.new("L" if channels < 3 else "RGB", (1, 1))
     file = io.BytesIO()
     file.write(MAGIC)

@@ -18,7 +18,7 @@ from wildsr.images import jxl
 from wildsr.io import UserError
 from wildsr.memory import free_ram
 
-# Peak of `read_picture`, measured on 25 megapixels: see tests/images/test_limits.py.
+# Peak of `read_content`, measured on 25 megapixels: see tests/images/test_limits.py.
 BYTES_PER_PIXEL = 64
 ALWAYS = 2**24  # pixels that are read whatever the memory: 1 GB at most
 # Of one compressed text or profile of a PNG, unpacked; Pillow has 1 MB, and workflows of image generators pass it.

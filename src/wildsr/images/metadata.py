@@ -232,7 +232,7 @@ def _copied(exif: Image.Exif, tags: Iterable[int]) -> Image.Exif:
 
 
 def _kept(picture: Image.Image) -> Image.Exif:
-    """Return what stays true of the picture's EXIF, and can be written; nothing where it is damaged."""
+    """Return what stays true of the image's EXIF, and can be written; nothing where it is damaged."""
     try:
         exif = picture.getexif()
         copy = _copied(exif, [tag for tag in (*KEPT, *GROUPS) if tag in exif])

@@ -1,4 +1,4 @@
-"""Pictures as training and previews need them: RGB, 8 bit, nothing else kept.
+"""Images as training and previews need them: RGB, 8 bit, nothing else kept.
 
 Shapes: C = 3, H W image. Tensors are RGB, uint8 in [0, 255] or float32 in [0, 1], channels first.
 """
@@ -24,11 +24,11 @@ LUMA_WEIGHTS = (19595, 38470, 7471)
 
 
 def read_image(path: Path | str) -> Tensor:
-    """Read a picture as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
+    """Read an image as RGB: (3, H, W) uint8. EXIF orientation is applied; alpha and the lower 8 of 16 bits dropped.
 
     Raises:
         UserError: the file is missing, damaged, no image, of more pixels than memory has room for, or of pixels
-            that `read_picture` does not read either.
+            that `read_content` does not read either.
     """
     with opened(path, str(path)) as picture:
         if deep.is_deep(picture) and picture.mode.startswith("I"):  # Pillow would clip 16-bit grey to white
@@ -38,12 +38,12 @@ def read_image(path: Path | str) -> Tensor:
 
 
 def from_pil(picture: Image.Image) -> Tensor:
-    """Return an RGB Pillow picture as a (3, H, W) uint8 tensor of its own memory."""
+    """Return an RGB Pillow image as a (3, H, W) uint8 tensor of its own memory."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """Return a (C, H, W) image, C from 1 to 4, as a Pillow picture; float in [0, 1] is clamped and rounded to 8 bit."""
+    """Return a (C, H, W) image, C from 1 to 4, as a Pillow image; float in [0, 1] is clamped and rounded to 8 bit."""
     levels = to_uint8(image).cpu().permute(1, 2, 0).numpy()
     return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
 
@@ -121,11 +121,11 @@ def write_image(image: Tensor, path: Path | str) -> None:
         UserError: the suffix names no format.
         OSError: the file cannot be written; nothing half-written is left.
     """
-    save_picture(to_pil(image), path)
+    save_pil(to_pil(image), path)
 
 
-def save_picture(picture: Image.Image, path: Path | str) -> None:
-    """Write a Pillow picture whole or not at all; JPEG, WebP and AVIF at quality 95. Raises as `write_image`."""
+def save_pil(picture: Image.Image, path: Path | str) -> None:
+    """Write a Pillow image whole or not at all; JPEG, WebP and AVIF at quality 95. Raises as `write_image`."""
     path = Path(path)
     kind = kind_of(path)
     options = {"quality": QUALITY} if kind in ("JPEG", "WEBP", "AVIF") else {}

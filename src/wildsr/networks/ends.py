@@ -117,13 +117,16 @@ def adapt_by_shape(
     """Return a network's weights from those of another of its kind, whose convolutions at the ends have any names.
 
     What has the own shape is taken. What differs as the channels of the image do, from `given` to `wanted`, is made: in
-    its inputs shared or summed, in its outputs averaged. All else, such as the layers of another scale, stays as it is.
+    its inputs shared or summed, in its outputs averaged. All else, such as the layers of another scale, stays as it is,
+    and so do whole numbers that differ: they are no weights but choices, such as the scale of FDAT's upsampler.
     An empty dict where nothing is taken.
     """
     adapted, taken = dict(own), False
     for name in own.keys() & state.keys():
         (outputs, *inputs), (own_outputs, *own_inputs) = (list(part[name].shape) or [1] for part in (state, own))
         if state[name].shape == own[name].shape:
+            if not own[name].is_floating_point() and not torch.equal(state[name], own[name]):
+                continue
             adapted[name], taken = state[name], True
         elif given == wanted or state[name].ndim != own[name].ndim:
             continue

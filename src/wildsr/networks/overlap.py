@@ -71,7 +71,7 @@ def tiling_of(network: nn.Module) -> Tiling:
         return Tiling(network.overlap, getattr(network, "multiple", GRID))  # type: ignore[arg-type]
     file = FOLDER / f"{_digest(network)}.json"
     with suppress(OSError, ValueError, KeyError):
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
         return Tiling(found["overlap"], found["multiple"])
     name = getattr(network, "architecture", type(network).__name__)
     log.info("%s: measuring how far its tiles must overlap, once", name)

@@ -139,6 +139,12 @@ def in_wheel(released: Released) -> Path | None:
     return Path(spec.origin).parent / "models" / f"{released.stem}.param"
 
 
+def local_file(released: Released) -> Path | None:
+    """Return a released network's file that needs no download, cached or in the wheel; None: there is none."""
+    cached = cached_file(PUBLISHED + released.address)
+    return cached if cached.is_file() else in_wheel(released)
+
+
 def cached_file(url: str) -> Path:
     """Return where torch hub's cache has, or would have, what comes from an address."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]

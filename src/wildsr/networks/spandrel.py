@@ -20,7 +20,7 @@ from wildsr.images import first_line
 from wildsr.io import UserError, choose_from
 from wildsr.networks.ends import adapt_by_shape, check_channels
 from wildsr.networks.layouts import State, old_names
-from wildsr.networks.padding import reflect_to
+from wildsr.networks.padding import larger, reflect_to
 from wildsr.networks.states import some
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ class SpandrelNet(nn.Module):
 
     def _enlarge(self, lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
-        least = max(height, width, self.least) if self.is_square else self.least
-        padded = reflect_to(lq, self.multiple, least) if least or self.multiple > 1 else lq
+        least = larger(larger(height, width), self.least) if self.is_square else self.least
+        fits_any = self.multiple == 1 and not self.least and not self.is_square
+        padded = lq if fits_any else reflect_to(lq, self.multiple, least)
         sr: Tensor = self.call(self.model, padded.clone())  # some, such as RCAN, scale their input in place
         return sr[..., : height * self.scale, : width * self.scale]
 

@@ -1,6 +1,6 @@
-"""Pictures larger than memory allows, in overlapping tiles.
+"""Images larger than memory allows, in overlapping tiles.
 
-Shapes: B batch, C channels (1, 3, or 4 with alpha), H W picture, h w tile with its surroundings, s scale, T tile side,
+Shapes: B batch, C channels (1, 3, or 4 with alpha), H W image, h w tile with its surroundings, s scale, T tile side,
 O overlap; all sides in LQ pixels.
 """
 
@@ -26,7 +26,7 @@ ALIVE = 5
 MOST_NUMBERS = 2**31  # in one tensor: beyond it CUDA's convolutions cannot count
 LEAST_TILE = 32  # LQ pixels; where memory does not suffice for it, `upscale` goes lower
 SMALLEST = 16  # pixels a side; a smaller tile would need hardly less memory than its surroundings
-LUMA = (0.299, 0.587, 0.114)  # BT.601, by which grey pictures are commonly made of colour
+LUMA = (0.299, 0.587, 0.114)  # BT.601, by which grey images are commonly made of colour
 
 
 class Upscaler(Protocol):
@@ -67,7 +67,7 @@ class Box(NamedTuple):
         return image[..., self.top : self.bottom, self.left : self.right]
 
     def grown(self, overlap: int, height: int, width: int) -> Box:
-        """Return it with its surroundings, as far as the picture goes."""
+        """Return it with its surroundings, as far as the image goes."""
         return Box(
             max(self.top - overlap, 0),
             max(self.left - overlap, 0),
@@ -80,7 +80,7 @@ class Box(NamedTuple):
         return Box(self.top - view.top, self.left - view.left, self.bottom - view.top, self.right - view.left)
 
     def times(self, scale: int) -> Box:
-        """Return its place in the enlarged picture."""
+        """Return its place in the enlarged image."""
         return Box(*(side * scale for side in self))
 
 
@@ -222,7 +222,7 @@ def _attempt(upscaler: Upscaler, views: list[Tensor]) -> Tensor | None:
 
 
 def check_channels(channels: int) -> None:
-    """Refuse a network of channels that no picture has."""
+    """Refuse a network of channels that no image has."""
     if channels not in (1, 3, 4):
         known = choose_from(("1 (grey)", "3 (RGB)", "4 (RGB and alpha)"))
         raise UserError(f"a network of {channels} channels; {known}")

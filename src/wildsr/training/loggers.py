@@ -50,7 +50,7 @@ def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ())
         tags=[tag[:LONGEST_TAG] for tag in tags],
         save_dir=folder,
         project=project,
-        id=identity.read_text() if identity.is_file() else None,  # other processes log nothing
+        id=identity.read_text(encoding="utf-8") if identity.is_file() else None,  # other processes log nothing
         mode=mode,
         resume="allow" if mode == "online" else None,  # offline it has no effect
         settings=wandb.Settings(silent=True),

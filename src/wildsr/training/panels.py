@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.checks import checked_integer
-from wildsr.images import most_detailed, save_picture, to_pil
+from wildsr.images import most_detailed, save_pil, to_pil
 from wildsr.images.sheets import sheet
 from wildsr.labels import image_title
 from wildsr.metrics import PSNR
@@ -56,7 +56,7 @@ class Panels(L.Callback):
         rows = [[(image, "") for image in row] for row in self.rows]
         captions, self.rows, self.captions = self.captions, [], []
         panel = sheet(rows, heads=TITLES, names=captions)
-        save_picture(panel, self.folder / f"iteration_{module.iteration:07d}.png")
+        save_pil(panel, self.folder / f"iteration_{module.iteration:07d}.png")
         images = {text: sheet([row], heads=TITLES) for text, row in zip(captions, rows, strict=True)}
         show(trainer.loggers, panel, images, module.iteration)
 

@@ -126,7 +126,7 @@ def refuse_other_settings(now: Settings, folder: Path, start: Start | None) -> N
     with suppress(FileNotFoundError, yaml.YAMLError):
         if start is None and not (folder / GENERATOR).is_file():
             return  # it failed before anything was trained
-        config = yaml.safe_load((folder / CONFIG).read_text())
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
         if "stages" not in config:
             raise OldRunError(folder)
         earlier[folder] = stage_settings(config, folder.name, now["generator.weights"] is not None)

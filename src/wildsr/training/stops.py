@@ -87,9 +87,9 @@ class GracefulStop(L.Callback):
 
     def _hand_on(self, asked: signal.Signals) -> None:
         """Do what the cluster wants done after the save."""
-        if asked is signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
+        if asked.name == "SIGUSR1" and "SLURM_JOB_ID" in os.environ:
             requeue()
-        elif asked in (signal.SIGUSR1, signal.SIGUSR2) and callable(self.handlers[asked]):
+        elif asked.name in ("SIGUSR1", "SIGUSR2") and callable(self.handlers[asked]):
             signal.raise_signal(asked)  # submitit's handler queues the job anew, and leaves
 
     def on_exception(self, trainer: L.Trainer, module: Any, exception: BaseException) -> None:

@@ -91,7 +91,7 @@ def test_a_process_that_leaves_no_answer_says_why(code, words):
 
 def runs(process: Path) -> bool:
     try:
-        return process.read_text().rpartition(")")[2].split()[0] != "Z"
+        return process.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

@@ -17,7 +17,7 @@ FOUND = {
 def page(cfg, progress, monkeypatch):
     """The findings on a machine of four cores without a GPU, on which a burst gives these figures."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(speed, "available", lambda: 4)
+    monkeypatch.setattr(speed, "usable_cores", lambda: 4)
 
     def check(
         done=0,
@@ -48,7 +48,7 @@ def test_a_run_of_more_than_a_month_is_a_warning_with_the_way_out(page, cfg):
 
 def test_what_was_not_measured_is_estimated_by_its_operations(cfg, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(speed, "available", lambda: 2)
+    monkeypatch.setattr(speed, "usable_cores", lambda: 2)
     # 6 * 16.7e6 parameters * 64 * 64 pixels * 48 images * 1e6 iterations / (2 * 96e9) = 1.026e8 s
     whole = [cfg("stages.psnr.iterations=1000000", "data.batch_size=48", "data.patch=256", "data.crop=400")]
     sizes = {"psnr": Sizes(0, 4 * 16_700_000)}

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from wildsr.apps.evaluate.closing import RunEvaluation
+from wildsr.apps.report.page import run_panels
 from wildsr.apps.report.runs import read_run
 from wildsr.config import compose_config
 from wildsr.data import validation_set
@@ -80,6 +81,25 @@ def test_what_another_network_left_in_the_folder_is_left_out_and_said(run, close
     close(folder, ["psnr"])
     assert list(scores_of(folder)) == ["bicubic", "psnr stage"]
     assert "GAN stage is left out of the table: " in caplog.text
+
+
+def test_references_are_evaluated_and_shown_beside_the_stages_and_never_downloaded(
+    run, close, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    monkeypatch.setattr(
+        "wildsr.networks.released.urlopen", lambda *_, **__: pytest.fail("a reference is not worth a download")
+    )
+    save_generator(network(features=8), tmp_path / "other.pth")
+    folder = run(psnr=None)
+    caplog.set_level("INFO")
+    close(folder, ["psnr"], references=[f"{tmp_path}/other.pth", "realesr-general-x4v3"])  # in no wheel
+    assert list(scores_of(folder)) == ["bicubic", f"{tmp_path}/other.pth", "psnr stage"]
+    assert "realesr-general-x4v3 is left out of the table: it is not on this machine" in caplog.text
+    panel = run_panels(read_run(folder))[0]
+    assert [version.label for version in panel.versions] == [
+        "LQ", "bicubic", f"{tmp_path}/other.pth", "PSNR stage", "HQ",
+    ]  # fmt: skip
 
 
 def test_the_configuration_names_all_stages_in_their_order():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 
 import pytest
 import safetensors
@@ -24,8 +25,16 @@ NETWORKS = {
 
 @pytest.fixture(params=NETWORKS)
 def generator(request) -> nn.Module:
+    return brightened(NETWORKS[request.param])
+
+
+def brightened(make: Callable[[], nn.Module]) -> nn.Module:
+    """Build a network whose image is seen: an untrained RRDBNet's is below 0, and all would be equal once clamped."""
     torch.manual_seed(0)
-    return NETWORKS[request.param]().eval()
+    network = make().eval()
+    if isinstance(network, RRDBNet):
+        nn.init.constant_(network.conv_last.bias, 0.5)
+    return network
 
 
 @pytest.fixture
@@ -107,6 +116,22 @@ def test_a_file_that_gives_another_image_is_refused(kind, lqs, tmp_path, monkeyp
         write_file(generator, tmp_path / f"a.{kind}", {}, lqs)
 
 
+@pytest.mark.parametrize("kind", ["onnx", "onnx_fp16", "ncnn"])
+def test_black_against_black_is_no_comparison(kind, lqs, tmp_path, monkeypatch):
+    network = brightened(NETWORKS["rrdb"])
+    with torch.no_grad():
+        network.conv_last.bias -= 2.5
+        network.conv_last.weight *= 0 if kind == "ncnn" else 1  # its graph does not clamp
+    monkeypatch.setattr(bundle, "_write", lambda generator, name, file, metadata: file.write_bytes(b""))
+    monkeypatch.setattr(bundle, "_opened", lambda file, name: lambda lq: clamped(network, lq, name))
+    with pytest.raises(ValueError, match=r"cannot be compared: on photographs the checkpoint gives one colour; choose"):
+        write_file(network, tmp_path / f"a{ENDINGS[kind][0]}", {}, lqs)
+
+
+def clamped(network: nn.Module, lq: torch.Tensor, kind: str) -> torch.Tensor:
+    return network(lq) if kind == "ncnn" else network(lq).clamp(0, 1)
+
+
 def test_sizes_are_told_as_they_were_given():
     wanted = {"scale": "2", "channels": "1", "features": "6", "blocks": "3", "growth": "5"}
     assert wanted.items() <= describe(RRDBNet(2, 1, 6, 3, 5)).items()
@@ -155,7 +180,7 @@ def test_ncnn_files_are_whole_networks_by_the_names_that_viewers_ask_for(lqs, tm
     ncnn = pytest.importorskip("ncnn")
     torch.manual_seed(0)
     for name in ("rrdb", "compact"):
-        network = NETWORKS[name]().eval()
+        network = brightened(NETWORKS[name])
         written = write_file(network, tmp_path / f"{name}.param", {}, lqs)
         assert written.difference < 0.01
         net = ncnn.Net()

@@ -56,13 +56,17 @@ def test_the_programs_of_a_card_run_as_they_stand_and_agree_with_the_network(cha
         pytest.importorskip(module)
     torch.manual_seed(0)
     generator = RRDBNet(4, channels, features=4, blocks=1, growth=32).eval()
-    files = [write_file(generator, tmp_path / f"my net.{kind}", {}, []) for kind in ("safetensors", "onnx")]
+    torch.nn.init.constant_(generator.conv_last.bias, 0.5)  # untrained it gives black
+    torch.nn.init.normal_(generator.conv_last.weight, std=2.0)
+    lqs = [torch.rand(channels, 8, 9)]
+    files = [write_file(generator, tmp_path / f"my net.{kind}", {}, lqs) for kind in ("safetensors", "onnx")]
     photograph = Image.fromarray(sample_photographs(["coffee.png"])[0][:, :20, :31].permute(1, 2, 0).numpy())
     photograph.save(tmp_path / "photo.jpg")
     with Image.open(tmp_path / "photo.jpg") as image:
         read = np.atleast_3d(np.asarray(image.convert({1: "L", 3: "RGB"}[channels])))
     with torch.inference_mode():
         wanted = to_pil(generator(to_float(torch.from_numpy(read.transpose(2, 0, 1).copy()))[None])[0].clamp(0, 1))
+    assert np.asarray(wanted).std() > 5
     text = format_card("my net", generator, Origin(FACTS), files)
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(programs) == 2

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from wildsr.apps.match import cli, simulation
-from wildsr.apps.match.findings import ImageFinding, describe, is_clean
+from wildsr.apps.match.findings import ImageFinding, describe, is_clean, is_lossy_webp
 from wildsr.apps.match.inference import PARAMETERS, Inference, Posterior, adjust, noise_levels, parameters_of, summary
 from wildsr.apps.match.jpeg import FoundJpeg
 from wildsr.apps.match.simulation import Simulations, prior, simulate
 from wildsr.apps.match.statistics import NAMES
 from wildsr.cli import main
 from wildsr.data import sample_photographs
-from wildsr.degradation.operations import Halo, Jpeg, JpegSpec, Noise, Resize, ResizeSpec
+from wildsr.degradation.operations import Blur, Halo, Jpeg, JpegSpec, Noise, Resize, ResizeSpec
 from wildsr.degradation.pool import read_pool
 from wildsr.degradation.recipe import Recipe, Step
 from wildsr.images import to_pil
@@ -83,6 +83,10 @@ def test_noise_is_counted_as_it_stands_in_luma():
     assert noise_levels(Noise("gaussian", 10, False)) == pytest.approx(6.69, abs=0.01)  # sqrt(0.299² + 0.587² + 0.114²)
     assert noise_levels(Noise("poisson", 1, True)) == pytest.approx(255 * np.sqrt(0.5 / 256), rel=0.01)
     assert noise_levels(Noise("gaussian", 10, True), Halo(8, 1)) == pytest.approx(20, rel=0.01)  # 2 of white noise
+    # The product of two Gaussians sums to 1 / (2 pi (a² + b²)); sharpened are 2 of one less one of both: 4, 64, 68.
+    assert noise_levels(Noise("gaussian", 10, True), None, Blur("iso", 31, 2)) == pytest.approx(1.41, abs=0.01)
+    both = noise_levels(Noise("gaussian", 10, True), Halo(8, 1), Blur("iso", 31, 2))
+    assert both == pytest.approx(10 * np.sqrt((4 / 4 - 8 / 72 + 1 / 68) / (4 * np.pi)), rel=0.01)
 
 
 def test_what_the_statistics_say_of_the_parameters_is_recovered():
@@ -90,7 +94,7 @@ def test_what_the_statistics_say_of_the_parameters_is_recovered():
     recipes = [prior(4).draw(np.random.default_rng([1, number])) for number in range(1201)]
     parameters = np.array([parameters_of(recipe) for recipe in recipes])
     measured = parameters @ rng.normal(size=(len(PARAMETERS), len(NAMES))) + rng.normal(0, 0.01, (1201, len(NAMES)))
-    place = next(n for n, recipe in enumerate(recipes) if "first.noise" in recipe.records and n > 50)
+    place = next(n for n in range(1201) if parameters[n, 0] > np.log1p(5))  # weaker noise is known less well
     others = [n for n in range(1201) if n != place]
     inference = Inference(Simulations([recipes[n] for n in others], measured[others]))
     last = recipes[place].records.get("final.jpeg")
@@ -99,6 +103,28 @@ def test_what_the_statistics_say_of_the_parameters_is_recovered():
     assert middle == pytest.approx(np.expm1(parameters[place, 0]), rel=0.05)
     assert high - low < 0.2 * middle and found.surprise < 1.5
     assert inference.posterior(measured[place] + 40, None).surprise > 2
+
+
+def test_a_webp_file_has_recipes_with_webp_and_what_was_a_jpeg_last_has_none():
+    rng, recipes = np.random.default_rng(0), [prior(4).draw(np.random.default_rng([1, n])) for n in range(400)]
+    inference = Inference(Simulations(recipes, rng.normal(size=(400, len(NAMES)))))
+    row = np.zeros(len(NAMES))
+    asked = {
+        1.0: inference.posterior(row, None, is_webp=True),
+        0.0: inference.posterior(row, FoundJpeg(80, "4:2:0", "file")),
+    }
+    for share, found in asked.items():
+        assert np.mean(["second.webp" in recipe.records for recipe in found.recipes]) == share
+    either = np.mean(["second.webp" in recipe.records for recipe in inference.posterior(row, None).recipes])
+    assert 0 < either < 1
+
+
+def test_lossy_webp_is_told_from_lossless_and_from_others(tmp_path):
+    image = Image.new("RGB", (8, 8))
+    image.save(tmp_path / "a.webp", quality=50)
+    image.save(tmp_path / "b.webp", lossless=True)
+    image.save(tmp_path / "c.webp", "PNG")
+    assert [is_lossy_webp(tmp_path / f"{name}.webp") for name in "abc"] == [True, False, False]
 
 
 def test_a_folder_becomes_a_pool_and_a_page(match, folder, tmp_path, capsys):

@@ -57,14 +57,14 @@ def test_a_backend_gives_what_torch_gives_for_any_size_and_batch(backend, genera
         assert (given - sr).abs().max() < 0.01 * LEVEL
 
 
-def test_a_view_into_a_picture_is_read_as_it_is_seen(backend):
+def test_a_view_into_an_image_is_read_as_it_is_seen(backend):
     network = CompactNet(2, 3, features=4, convs=1).eval()
     picture = torch.rand(3, 30, 40)
     upscaler, view = open_backend(network, backend), picture[None, :, 5:17, 8:31]
     assert torch.equal(upscaler(view), upscaler(view.contiguous()))
 
 
-def test_results_keep_when_the_next_picture_comes(backend):
+def test_results_keep_when_the_next_image_comes(backend):
     upscaler = open_backend(CompactNet(2, 3, features=4, convs=1).eval(), backend)
     first = upscaler(torch.rand(1, 3, 8, 8))
     copy = first.clone()
@@ -153,7 +153,7 @@ def test_half_precision_that_overflows_is_computed_again_in_float32(monkeypatch)
 
 
 @pytest.mark.parametrize("channels", [2, 5])
-def test_a_network_whose_channels_no_picture_has_is_refused_in_one_line(channels):
+def test_a_network_whose_channels_no_image_has_is_refused_in_one_line(channels):
     with pytest.raises(ValueError, match=rf"a network of {channels} channels; choose from 1 .*, 3 .*, 4") as caught:
         open_backend(CompactNet(2, channels, 2, 1).eval(), "torch")
     assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ import torch
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from wildsr.cli import main
-from wildsr.images import Picture, encode_picture, read_image, read_picture
+from wildsr.images import ImageContent, encode_content, read_content, read_image
 from wildsr.networks import CompactNet, save_generator
 
 
@@ -22,9 +22,9 @@ def files(folder):
 def test_16_bits_grey_and_alpha_go_through(run, tmp_path):
     rng = np.random.default_rng(0)
     planes = torch.from_numpy(rng.integers(0, 65536, (2, 12, 16)).astype(np.float32) / 65535)
-    (tmp_path / "in.png").write_bytes(encode_picture(Picture(planes[:1], planes[1:], 16), "PNG"))
+    (tmp_path / "in.png").write_bytes(encode_content(ImageContent(planes[:1], planes[1:], 16), "PNG"))
     assert run(tmp_path / "in.png", "-o", tmp_path / "out.png")[0] == 0
-    large = read_picture(tmp_path / "out.png", "out")
+    large = read_content(tmp_path / "out.png", "out")
     assert (large.bits, large.colour.shape, large.alpha.shape) == (16, (1, 24, 32), (1, 24, 32))
     assert len(np.unique((large.colour * 65535).round())) > 256
 
@@ -62,10 +62,10 @@ def test_the_tile_does_not_show(run, photographs, tmp_path):
         assert int((read_image(tmp_path / name).int() - whole).abs().max()) <= 1
 
 
-def test_a_picture_passes_from_the_standard_input_to_the_standard_output(
-    photographs, weights, monkeypatch, capfdbinary
-):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((photographs / "b.jpg").read_bytes())))
+def test_an_image_passes_from_the_standard_input_to_the_standard_output(photographs, weights, monkeypatch, capfdbinary):
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO((photographs / "b.jpg").read_bytes()), encoding="utf-8")
+    )
     assert main(["upscale", "-", "-o", "-", "--format", "webp", "--weights", weights]) == 0
     with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as picture:
         assert (picture.format, picture.size) == ("WEBP", (384, 320))
@@ -89,7 +89,7 @@ def test_names_with_spaces_brackets_dashes_and_of_any_script_are_taken(run, phot
     assert (tmp_path / "-two.png").exists()
 
 
-def test_damaged_pictures_are_named_each_in_a_line_and_the_others_done(run, photographs, tmp_path):
+def test_damaged_images_are_named_each_in_a_line_and_the_others_done(run, photographs, tmp_path):
     content = (photographs / "a.png").read_bytes()
     (photographs / "cut.png").write_bytes(content[: len(content) // 2])
     (photographs / "empty.jpg").write_bytes(b"")
@@ -185,7 +185,7 @@ def test_lossless_webp_keeps_colours_under_full_transparency(run, tmp_path):
     Image.new("RGBA", (8, 8), (250, 100, 50, 0)).save(tmp_path / "clear.png")
     for name in ("a.png", "a.webp"):
         assert run(tmp_path / "clear.png", "-o", tmp_path / name, *["--lossless"] * name.endswith("webp"))[0] == 0
-    colours = [read_picture(tmp_path / name, name).colour for name in ("a.png", "a.webp")]
+    colours = [read_content(tmp_path / name, name).colour for name in ("a.png", "a.webp")]
     assert float(colours[0].max()) > 0 and torch.equal(*colours)
 
 
@@ -195,7 +195,7 @@ def test_a_background_takes_the_place_of_alpha(run, tmp_path):
     Image.new("RGB", (8, 8), (255, 128, 0)).save(tmp_path / "orange.png")
     assert run(tmp_path / "orange.png", "-o", tmp_path / "wanted.png")[0] == 0
     assert torch.equal(read_image(tmp_path / "ground.png"), read_image(tmp_path / "wanted.png"))
-    assert read_picture(tmp_path / "ground.png", "").alpha is None
+    assert read_content(tmp_path / "ground.png", "").alpha is None
     assert run(tmp_path / "logo.png", "-o", tmp_path / "ground.jpg", "--background", "white")[0] == 0
 
 
@@ -219,7 +219,7 @@ def test_stripped_results_keep_the_colour_profile_alone(run, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "in.jpg", exif=exif, icc_profile=profile, dpi=(300, 300), xmp=b"<x/>")
     assert run(tmp_path / "in.jpg", "-o", tmp_path / "kept.png")[0] == 0
     assert run(tmp_path / "in.jpg", "-o", tmp_path / "out.png", "--strip")[0] == 0
-    kept, stripped = (read_picture(tmp_path / name, name).metadata for name in ("kept.png", "out.png"))
+    kept, stripped = (read_content(tmp_path / name, name).metadata for name in ("kept.png", "out.png"))
     assert kept.exif[ExifTags.Base.Make] == "Maker" and kept.xmp
     assert (stripped.icc, len(stripped.exif), stripped.xmp, stripped.dpi) == (profile, 0, b"", None)
 
@@ -406,7 +406,7 @@ def test_workflows_of_image_generators_go_through(run, tmp_path):
     info.add_text("workflow", "x" * 1_500_000, zip=True)
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png", pnginfo=info)
     assert run(tmp_path / "a.png", "-o", tmp_path / "x.png")[0] == 0
-    chunks = read_picture(tmp_path / "x.png", "x").metadata.chunks
+    chunks = read_content(tmp_path / "x.png", "x").metadata.chunks
     assert [len(zlib.decompress(content.partition(b"\0\0")[2])) for _, content in chunks] == [1_500_000]
 
 
@@ -417,4 +417,4 @@ def test_stripped_results_keep_the_colours_that_a_png_declares_and_lose_its_text
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png", pnginfo=info)
     code, _, said = run(tmp_path / "a.png", "-o", tmp_path / "x.png", "--strip")
     assert code == 0 and "has no place" not in said
-    assert read_picture(tmp_path / "x.png", "x").metadata.chunks == ((b"gAMA", (100_000).to_bytes(4)),)
+    assert read_content(tmp_path / "x.png", "x").metadata.chunks == ((b"gAMA", (100_000).to_bytes(4)),)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, flatten, num_pixels, result_size
-from wildsr.images import Metadata, Picture
+from wildsr.images import ImageContent, Metadata
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
 from wildsr.networks.tiling import tile_side
@@ -16,7 +16,7 @@ def upscaler():
 
 def test_the_result_has_the_networks_scale_and_keeps_the_rest(upscaler):
     metadata = Metadata(xmp=b"<x/>")
-    large = enlarge(upscaler, Picture(torch.rand(3, 8, 10), None, 16, metadata), 64, UpscaleOptions())
+    large = enlarge(upscaler, ImageContent(torch.rand(3, 8, 10), None, 16, metadata), 64, UpscaleOptions())
     assert large.colour.shape == (3, 16, 20)
     assert large.alpha is None
     assert (large.bits, large.metadata) == (16, metadata)
@@ -24,7 +24,7 @@ def test_the_result_has_the_networks_scale_and_keeps_the_rest(upscaler):
 
 @pytest.mark.parametrize("factor", [0.5, 1, 1.5, 2, 3.7, 8])
 def test_any_factor_is_reached(upscaler, factor):
-    picture = Picture(torch.rand(1, 31, 20), torch.rand(1, 31, 20))
+    picture = ImageContent(torch.rand(1, 31, 20), torch.rand(1, 31, 20))
     large = enlarge(upscaler, picture, 64, UpscaleOptions(factor))
     size = (round(31 * factor), round(20 * factor))
     assert large.colour.shape == (1, *size)
@@ -43,38 +43,38 @@ def test_any_factor_is_reached(upscaler, factor):
     ],
 )
 def test_a_size_in_pixels_is_reached_exactly(upscaler, size, wanted):
-    image, options = Picture(torch.rand(3, 20, 31)), UpscaleOptions(**size)
+    image, options = ImageContent(torch.rand(3, 20, 31)), UpscaleOptions(**size)
     assert result_size(2, image, options) == wanted
     assert enlarge(upscaler, image, 64, options).colour.shape == (3, *wanted)
 
 
 def test_over_a_background_colours_count_by_their_alpha():
     colour, alpha = torch.tensor([1.0, 0.5, 0.25]).view(3, 1, 1), torch.tensor([[[0.0, 0.5, 1.0]]])
-    flat = flatten(Picture(colour.expand(3, 1, 3), alpha), (0, 255, 0))
+    flat = flatten(ImageContent(colour.expand(3, 1, 3), alpha), (0, 255, 0))
     assert flat.alpha is None
     assert torch.equal(flat.colour, torch.tensor([[[0, 0.5, 1]], [[1, 0.75, 0.5]], [[0, 0.125, 0.25]]]))
 
 
 def test_grey_stays_grey_over_grey_alone():
-    image = Picture(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+    image = ImageContent(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
     assert flatten(image, (255, 255, 255)).colour.tolist() == [[[1, 1], [1, 1]]]
     assert flatten(image, (255, 0, 0)).colour[:, 0, 0].tolist() == [1, 0, 0]
-    opaque = Picture(torch.zeros(1, 2, 2))
+    opaque = ImageContent(torch.zeros(1, 2, 2))
     assert flatten(opaque, (255, 0, 0)) is opaque
 
 
 def test_a_factor_below_the_networks_is_its_result_made_smaller_by_lanczos(upscaler):
-    # On a constant picture Lanczos changes nothing; on a slope it keeps the slope.
+    # On a constant image Lanczos changes nothing; on a slope it keeps the slope.
     slope = torch.linspace(0, 1, 64).expand(3, 64, 64)
     upscaler.network = Nearest()
-    large = enlarge(upscaler, Picture(slope), 64, UpscaleOptions(1))
+    large = enlarge(upscaler, ImageContent(slope), 64, UpscaleOptions(1))
     assert torch.allclose(large.colour[..., 4:-4], slope[..., 4:-4], atol=1e-3)
 
 
 def test_alpha_passes_the_network_as_grey_or_is_interpolated(upscaler):
-    picture = Picture(torch.rand(3, 12, 12), torch.rand(1, 12, 12))
+    picture = ImageContent(torch.rand(3, 12, 12), torch.rand(1, 12, 12))
     by_network = enlarge(upscaler, picture, 64, UpscaleOptions(alpha="network")).alpha
-    as_grey = enlarge(upscaler, Picture(picture.alpha), 64, UpscaleOptions()).colour
+    as_grey = enlarge(upscaler, ImageContent(picture.alpha), 64, UpscaleOptions()).colour
     assert torch.equal(by_network, as_grey)
     smooth = enlarge(upscaler, picture, 64, UpscaleOptions(alpha="interpolate")).alpha
     assert smooth.shape == by_network.shape
@@ -84,7 +84,7 @@ def test_alpha_passes_the_network_as_grey_or_is_interpolated(upscaler):
 
 
 def test_alpha_that_is_the_same_everywhere_stays_exactly_so(upscaler):
-    picture = Picture(torch.rand(3, 12, 12), torch.ones(1, 12, 12))
+    picture = ImageContent(torch.rand(3, 12, 12), torch.ones(1, 12, 12))
     assert bool((enlarge(upscaler, picture, 64, UpscaleOptions()).alpha == 1).all())
     assert num_pixels(picture, UpscaleOptions()) == 144
 
@@ -102,7 +102,7 @@ def by_hand(network, *planes):
 
 
 def test_a_network_of_four_channels_sees_colour_and_alpha_together(rgba):
-    picture = Picture(torch.rand(3, 12, 10), torch.rand(1, 12, 10))
+    picture = ImageContent(torch.rand(3, 12, 10), torch.rand(1, 12, 10))
     large, sr = enlarge(rgba, picture, 64, UpscaleOptions()), by_hand(rgba.network, picture.colour, picture.alpha)
     assert torch.allclose(large.colour, sr[:3], atol=1e-6)
     assert torch.allclose(large.alpha, sr[3:], atol=1e-6)
@@ -114,10 +114,10 @@ def test_a_network_of_four_channels_sees_colour_and_alpha_together(rgba):
 
 def test_a_network_of_four_channels_sees_what_has_no_alpha_as_opaque(rgba):
     colour, opaque = torch.rand(3, 12, 10), torch.ones(1, 12, 10)
-    large, sr = enlarge(rgba, Picture(colour), 64, UpscaleOptions()), by_hand(rgba.network, colour, opaque)
+    large, sr = enlarge(rgba, ImageContent(colour), 64, UpscaleOptions()), by_hand(rgba.network, colour, opaque)
     assert large.alpha is None
     assert torch.allclose(large.colour, sr[:3], atol=1e-6)
-    kept = enlarge(rgba, Picture(colour, opaque), 64, UpscaleOptions())
+    kept = enlarge(rgba, ImageContent(colour, opaque), 64, UpscaleOptions())
     assert torch.allclose(kept.colour, sr[:3], atol=1e-6)
     assert bool((kept.alpha == 1).all())
 
@@ -126,7 +126,7 @@ def test_grey_stays_grey_in_a_network_of_four_channels(rgba):
     grey, alpha = torch.rand(1, 12, 10), torch.rand(1, 12, 10)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     for given, planes in ((alpha, alpha), (None, torch.ones_like(grey))):
-        large = enlarge(rgba, Picture(grey, given), 64, UpscaleOptions())
+        large = enlarge(rgba, ImageContent(grey, given), 64, UpscaleOptions())
         sr = by_hand(rgba.network, grey, grey, grey, planes)
         # Without alpha the luma is taken before what leaves [0, 1] is cut, as of networks of three channels.
         inside = (sr[:3] > 0).all(0) & (sr[:3] < 1).all(0)
@@ -138,7 +138,7 @@ def test_grey_stays_grey_in_a_network_of_four_channels(rgba):
 def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number):
     upscaler.network.body[-1].bias.data[0] = number
     with pytest.raises(ValueError, match="not finite; its weights are damaged"):
-        enlarge(upscaler, Picture(torch.rand(3, 8, 8)), 64, UpscaleOptions())
+        enlarge(upscaler, ImageContent(torch.rand(3, 8, 8)), 64, UpscaleOptions())
 
 
 def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeypatch):
@@ -149,8 +149,8 @@ def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeyp
         return fitting_tile(upscaler, picture, UpscaleOptions(factor), cpu)
 
     free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
-    assert tile(Picture(colour), 4) == tile_side(upscaler, 1800, 1800, free)
-    assert tile(Picture(colour), 4) > tile(Picture(colour, torch.rand(1, 1800, 1800)), 4)
+    assert tile(ImageContent(colour), 4) == tile_side(upscaler, 1800, 1800, free)
+    assert tile(ImageContent(colour), 4) > tile(ImageContent(colour, torch.rand(1, 1800, 1800)), 4)
 
 
 class Nearest(torch.nn.Module):
@@ -162,7 +162,7 @@ def sprite(hidden, size=40):
     """A white disc with an edge of one pixel, on what is not seen."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     alpha = (size / 3 - torch.hypot(rows - size / 2, columns - size / 2) + 0.5).clamp(0, 1)[None]
-    return Picture(torch.where(alpha > 0, torch.ones(3, size, size), hidden), alpha)
+    return ImageContent(torch.where(alpha > 0, torch.ones(3, size, size), hidden), alpha)
 
 
 @pytest.mark.parametrize("tile", [64, 16])
@@ -188,6 +188,6 @@ def test_what_alpha_hides_keeps_its_own_colours_in_the_result(upscaler):
 
 def test_a_grey_sprite_in_a_network_of_four_channels_has_no_seam_either(rgba):
     black, white = (sprite(torch.full((3, 40, 40), level)) for level in (0.0, 1.0))
-    first, second = (enlarge(rgba, Picture(p.colour[:1], p.alpha), 64, UpscaleOptions()) for p in (black, white))
+    first, second = (enlarge(rgba, ImageContent(p.colour[:1], p.alpha), 64, UpscaleOptions()) for p in (black, white))
     seen = second.alpha * 255 >= 0.5
     assert torch.equal(first.colour[seen], second.colour[seen])

@@ -1,4 +1,4 @@
-"""Damaged pictures of every format, by the hundred: each is read or named, and never costs another one."""
+"""Damaged images of every format, by the hundred: each is read or named, and never costs another one."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from wildsr.cli import main
 from wildsr.data import Photographs
-from wildsr.images import Picture, encode_picture, read_image, read_picture
+from wildsr.images import ImageContent, encode_content, read_content, read_image
 from wildsr.networks import CompactNet, save_generator
 
 EXAMPLES, FILES = 250, 4  # calls, and damaged files in each
@@ -55,7 +55,7 @@ def sound_files():
         saved(rgb, "AVIF", **more),
         saved(rgb.convert("RGBA"), "AVIF"),
         *(
-            encode_picture(Picture(deep[:channels], alpha, 16), kind)
+            encode_content(ImageContent(deep[:channels], alpha, 16), kind)
             for kind in ("PNG", "TIFF")
             for channels in (1, 3)
             for alpha in (None, deep[3:])
@@ -144,7 +144,7 @@ def test_damaged_files_are_read_or_named_and_never_cost_another_one(tmp_path_fac
             assert said.count(f"error: {path}: ") == (1 if path.stem in refused else 0)
         for path in out.iterdir():
             assert path.suffix == ".png"
-            read_picture(path, "a result")
+            read_content(path, "a result")
         for path in folder.iterdir():
             readable(path)
         count["files"] += FILES
@@ -158,7 +158,7 @@ def test_damaged_files_are_read_or_named_and_never_cost_another_one(tmp_path_fac
 
 
 def readable(path):
-    """What training makes of a file: a picture, or one line that names it."""
+    """What training makes of a file: an image, or one line that names it."""
     photographs = Photographs(path.parent, [path.name])
     assert photographs.smallest()[0] >= 0
     for read in (read_image, lambda path: photographs[0]):

@@ -31,7 +31,7 @@ def test_a_folder_keeps_its_sub_folders(folder):
     ]
 
 
-def test_linked_pictures_keep_the_places_of_their_links(folder):
+def test_linked_images_keep_the_places_of_their_links(folder):
     Path("linked").mkdir()
     Path("linked/set").symlink_to(folder)
     Path("linked/one.png").symlink_to(folder / "a.png")
@@ -127,7 +127,7 @@ def test_format_and_suffix_name_the_results(folder):
         ("out.d/", "out.d/a.png", "PNG"),
     ],
 )
-def test_the_output_of_one_picture_is_a_file_where_its_name_says_so(folder, output, target, kind):
+def test_the_output_of_one_image_is_a_file_where_its_name_says_so(folder, output, target, kind):
     [job] = plan(["photos/a.png"], Naming(output))
     assert (str(job.target), job.kind) == (target, kind)
 
@@ -160,7 +160,7 @@ def test_a_name_with_a_tilde_is_a_name_where_there_is_no_such_home(folder):
         plan(["~$b.png"], Naming("out"))
 
 
-def test_a_picture_given_twice_is_one_job(folder):
+def test_an_image_given_twice_is_one_job(folder):
     assert len(plan(["photos/a.png", "photos/a.png", "photos/*.png"], Naming("out"))) == 1
 
 

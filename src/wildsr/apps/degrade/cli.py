@@ -116,7 +116,7 @@ def read_tasks(given: argparse.Namespace) -> Iterator[DegradeTask]:
     if not file.is_file():
         raise UserError(f"{file}: no such file; wanted what wildsr degrade wrote")
     spec: DegradationSpec = build(given.cfg.degradation, "degradation")
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             values = json.loads(line)
             if not isinstance(values, dict) or set(values) != {"file", "sharpen", "recipe"}:

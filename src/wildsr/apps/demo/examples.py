@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wildsr.apps.export.card import degrade_photographs
 from wildsr.data.photographs import sample_folder
-from wildsr.images import read_image, save_picture, to_pil
+from wildsr.images import read_image, save_pil, to_pil
 from wildsr.io import UserError
 
 EXAMPLES = ("coffee.png", "chelsea.png", "astronaut.png")
@@ -27,5 +27,5 @@ def degraded(folder: Path) -> list[Path]:
     files = [folder / f"{source.stem}_lq.png" for source in sources]
     pairs = degrade_photographs([read_image(source) for source in sources], SCALE, channels=3)
     for file, pair in zip(files, pairs, strict=True):
-        save_picture(to_pil(pair.lq), file)
+        save_pil(to_pil(pair.lq), file)
     return files

@@ -16,7 +16,16 @@ from wildsr.apps.upscale.backends import open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
 from wildsr.degradation import Recipe, degrade
-from wildsr.images import Picture, crop_to_multiple, encode_picture, middle, read_image, read_picture, to_float, to_pil
+from wildsr.images import (
+    ImageContent,
+    crop_to_multiple,
+    encode_content,
+    middle,
+    read_content,
+    read_image,
+    to_float,
+    to_pil,
+)
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler
@@ -54,7 +63,7 @@ def restore(
     Raises:
         UserError: an unreadable image, one too large, or weights that cannot be read or mixed. One line.
     """
-    image = read_picture(source, source.name)
+    image = read_content(source, source.name)
     height, width = image.colour.shape[-2:]
     if height * width > MOST_MEGAPIXELS * 1e6:
         raise UserError(
@@ -73,7 +82,7 @@ def restore(
     large = enlarge(upscaler, image, fitting_tile(upscaler, image, options, device), options, count)
     seconds = time.monotonic() - begin
     file = folder / f"{source.stem}_x{upscaler.scale}.png"
-    file.write_bytes(encode_picture(large, "PNG"))
+    file.write_bytes(encode_content(large, "PNG"))
     after = _shown(large)
     before = _shown(image).resize(after.size, Image.Resampling.LANCZOS)
     sides = [f"{size[-1]} × {size[-2]}" for size in (image.colour.shape, large.colour.shape)]
@@ -108,7 +117,7 @@ def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, 
     return open_backend(generator, device=device), device
 
 
-def _shown(image: Picture) -> Image.Image:
+def _shown(image: ImageContent) -> Image.Image:
     """Return the colours of an image, RGB, reduced to SHOWN pixels a side."""
     shown = to_pil(image.colour).convert("RGB")
     shown.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)

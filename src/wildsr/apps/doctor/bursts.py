@@ -29,14 +29,14 @@ ENDLESS = 10**9  # iterations: the meter ends it
 def run_burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float = SECONDS) -> dict[str, Any]:
     """Run one; returns what `measuring.measure` does, or `error`, and whether it is for want of memory, or late."""
     file = scratch / f"{cfg.stage.name}.yaml"
-    file.write_text(OmegaConf.to_yaml(shorten_config(cfg, scratch, absent, seconds)))
+    file.write_text(OmegaConf.to_yaml(shorten_config(cfg, scratch, absent, seconds)), encoding="utf-8")
     try:
         trouble = run([sys.executable, "-m", "wildsr.apps.doctor", str(file)])
     except subprocess.TimeoutExpired:
         return {"error": f"not measured within {PATIENCE / 60:.0f} minutes", "late": True}
     answer = file.with_suffix(".json")
     if answer.is_file():
-        found: dict[str, Any] = json.loads(answer.read_text())
+        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
         return found
     return {"error": trouble, "out_of_memory": "SIGKILL" in trouble}
 
@@ -84,8 +84,11 @@ def run(command: list[str]) -> str:
     try:
         _, said = process.communicate(timeout=PATIENCE)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:  # Windows
+            process.kill()
         process.wait()
     if process.returncode < 0:
         return f"the process was killed ({signal.Signals(-process.returncode).name}), as where memory runs out"

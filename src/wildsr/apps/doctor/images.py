@@ -120,7 +120,9 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
     for name, node in sets.items():
         with collect_findings(findings, "images"):
             val = build(node, f"data.sets.{name}", _target_="wildsr.data.validation_set", scale=cfg.scale)
-            found.append(Source(f"set {name}", len(val), files_of(val)))
+            files = files_of(val)
+            if not files or all(files != source.files for source in found):  # else images that were checked already
+                found.append(Source(f"set {name}", len(val), files))
     return found
 
 

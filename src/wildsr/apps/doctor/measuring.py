@@ -127,7 +127,7 @@ def limit_memory() -> None:
     with suppress(OSError, ValueError, StopIteration, ImportError):
         import resource
 
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         taken = 1024 * int(next(line for line in lines if line.startswith("VmData")).split()[1])
         most = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (taken + free_memory(torch.device("cpu")), most))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from wildsr.apps.doctor.stages import Sizes
 from wildsr.building import stage_of
 from wildsr.config import build
 from wildsr.labels import stage_title
+from wildsr.memory import usable_cores
 
 YEAR = 365.25 * 86400  # seconds
 PATIENCE = 30 * 86400.0  # seconds; a run of more is not finished by people
@@ -78,11 +78,11 @@ def not_measured(stages: Sequence[DictConfig], done: Mapping[str, int], sizes: M
             pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
             left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
             operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
-    seconds = operations / (PEAK * available())
+    seconds = operations / (PEAK * usable_cores())
     if seconds < PATIENCE:
         return []
     text = f"{total_iterations(stages, done)} take at least {format_duration(seconds)}"
-    return [Finding(WARNING, "speed", f"{text} on {count(available(), 'CPU core')}", FASTER)]
+    return [Finding(WARNING, "speed", f"{text} on {count(usable_cores(), 'CPU core')}", FASTER)]
 
 
 def failed(name: str, found: Mapping[str, Any]) -> Finding:
@@ -153,7 +153,7 @@ def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Findi
 def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
     """Say what to change where pairs come too slowly."""
     ways = []
-    spare = available() - 1 if torch.cuda.is_available() else available() // 4
+    spare = usable_cores() - 1 if torch.cuda.is_available() else usable_cores() // 4
     if found["workers"] < spare:
         ways.append(f"data.workers={spare}")
     is_free = found["degrade_in"] == "worker" and not build(cfg.degradation, "degradation").on_cpu
@@ -166,15 +166,10 @@ def relief(cfg: DictConfig, found: Mapping[str, Any]) -> str:
 
 def cores(found: Mapping[str, Any]) -> list[Finding]:
     """Compare workers and threads with cores."""
-    there, workers, threads = available(), found["workers"], found["threads"]
+    there, workers, threads = usable_cores(), found["workers"], found["threads"]
     text = f"{there} cores: {count(workers, 'worker')}, {count(threads, 'thread')} for the networks"
     if workers > there:
         return [Finding(WARNING, "cores", f"{text}: they take turns", f"data.workers={max(there - 1, 0)} or null")]
     if not torch.cuda.is_available() and workers + threads < there:
         return [Finding(WARNING, "cores", f"{text}: some are idle", f"OMP_NUM_THREADS={there - workers}")]
     return [Finding(OK, "cores", text)]
-
-
-def available() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import nn
 from torchmetrics import Metric
 
-from wildsr.apps.evaluate.crops import CROPS, START
+from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
 from wildsr.apps.evaluate.results import write_results
@@ -31,6 +31,7 @@ from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
 from wildsr.labels import content_of, method_label, run_title, set_words
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
+from wildsr.networks.released import GENERATORS, local_file
 from wildsr.scores import MAIN, Scores, read_scores
 from wildsr.training.validation import upscale_batch
 
@@ -49,6 +50,8 @@ class RunEvaluation:
         all_stages: names of all stages that there are, in order: those that an earlier command has finished in this
             folder are evaluated, too.
         start: the weights that the first of them began with, a file or a released network.
+        references: other weights to be evaluated beside them, alike; a released network that is not on this machine
+            is left out, not downloaded.
         compare: evaluate at all.
         own_metrics: of a user's own, by name.
         objective: the validation metric that a search looks at, such as val/psnr_y.
@@ -74,12 +77,13 @@ class RunEvaluation:
         own_metrics: Mapping[str, Metric] | None = None,
         build_generator: Callable[[], nn.Module] | None = None,
         all_stages: Sequence[str] = (),
+        references: Sequence[str] = (),
         publish: Callable[..., None] | None = None,
     ) -> None:
         self.metric = objective_of(objective, metrics, will_evaluate=compare and bool(sets))
         self.sets, self.run, self.name, self.scale = sets, Path(run), name, scale
         self.stages, self.metrics, self.start, self.compare = list(stages), list(metrics), start, compare
-        self.all_stages = list(all_stages) or self.stages
+        self.all_stages, self.references = list(all_stages) or self.stages, list(references)
         self.write_report, self.build_generator, self.publish = write_report, build_generator, publish
         self.own = {name: metric for name, metric in (own_metrics or {}).items() if name in self.metrics}
         self.displays = own_displays(self.own)
@@ -108,9 +112,10 @@ class RunEvaluation:
         """Write the scores, the comparison, and what the report shows."""
         stages = finished_stages(self.run, self.all_stages)
         start = first_weights(self.run, stages, self.start)
-        methods = methods_of(self.run, stages, start, self.scale, self.build_generator)
-        folders = {stage_row(stage): self.run / stage / CROPS for stage in stages}
-        folders = {start_row(start): self.run / CROPS / START} | folders if start else folders
+        methods = methods_of(self.run, stages, start, self.scale, self.build_generator, self.references)
+        folders = {start_row(start): self.run / CROPS / START} if start else {}
+        folders |= {name: reference_folder(self.run, name) for name in self.references}
+        folders |= {stage_row(stage): self.run / stage / CROPS for stage in stages}
         windows = Windows(self.run, folders, self.sets)
         found = evaluate(methods, self.sets, self.metrics, self.scale, device(), windows, self.own)
         windows.write_list()
@@ -190,12 +195,14 @@ def methods_of(
     start: str | None,
     scale: int,
     build_generator: Callable[[], nn.Module] | None = None,
+    references: Sequence[str] = (),
 ) -> dict[str, Method]:
     """Return the rows of the closing table: name -> upscaling function.
 
     What cannot be loaded, such as an earlier command's network of another kind, is left out, which a line says.
     """
     sources: dict[str, str | Path] = {start_row(start): start} if start else {}
+    sources |= {name: name for name in references if is_here(name)}
     sources |= {stage_row(stage): run / stage / GENERATOR for stage in stages}
     methods = {"bicubic": bicubic(scale)}
     for name, source in sources.items():
@@ -207,6 +214,14 @@ def methods_of(
         if network.scale == scale:  # weights taken over from another scale have nothing to show at this one
             methods[name] = partial(upscale_batch, network)
     return methods
+
+
+def is_here(reference: str) -> bool:
+    """Return whether weights can be had without a download; a line says what cannot."""
+    if reference not in GENERATORS or local_file(GENERATORS[reference]):
+        return True
+    log.info("%s is left out of the table: it is not on this machine, and is not downloaded for that", reference)
+    return False
 
 
 def load_network(source: str | Path, build_generator: Callable[[], nn.Module] | None, is_own: bool) -> Any:

@@ -1,8 +1,8 @@
 """Windows of validation images as files: what the report of a run, and of several runs, shows.
 
-`<run>/crops/crops.json` lists them; `<run>/crops/{lq,hq,bicubic,start}/` and `<run>/<stage>/crops/` hold a PNG each,
-named after the set, the image's number and a digest of the LQ window: two runs' files of one name were made from the
-same input.
+`<run>/crops/crops.json` lists them; `<run>/crops/{lq,hq,bicubic,start}/`, `<run>/crops/references/<name>/` and
+`<run>/<stage>/crops/` hold a PNG each, named after the set, the image's number and a digest of the LQ window: two runs'
+files of one name were made from the same input.
 
 Shapes: C = 1 or 3, H W image, h = H // scale, s side of the window. Images are float32 in [0, 1].
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what reads windows, as a report does, needs no torch
 
 CROPS, LIST = "crops", "crops.json"
 LQ, HQ, BICUBIC, START = "lq", "hq", "bicubic", "start"  # folders of `crops`
+REFERENCES = "references"
 SIDE = 256  # HQ pixels: twice so wide, a window fills half of a screen and all of a phone's
 AT_MOST = 8  # images of a run; five windows of 256 x 256 x 3 bytes each stay below 10 MB, however badly they compress
 OF_A_SET = 4
@@ -79,6 +80,11 @@ def chosen(sets: Mapping[str, ValidationSet], at_most: int = AT_MOST) -> list[tu
     return found[:at_most]
 
 
+def reference_folder(run: Path, reference: str) -> Path:
+    """Return where the windows of a network lie that a run is compared with; `reference` may be a path."""
+    return run / CROPS / REFERENCES / re.sub(r"[^\w.-]+", "_", reference).strip("._")
+
+
 def write_inputs(run: Path, name: str, index: int, images: ValidationSet, lq: Tensor, hq: Tensor | None) -> Crop:
     """Choose the window of an image, and write it of LQ (1, C, h, w), of bicubic and of HQ (1, C, H, W) or None.
 
@@ -127,7 +133,7 @@ def read_crops(run: Path) -> list[Crop]:
     if not file.is_file():
         return []
     try:
-        entries: list[dict[str, Any]] = json.loads(file.read_text())
+        entries: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
         return [Crop(**entry) for entry in entries]
     except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error

@@ -20,7 +20,7 @@ FRAME = (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
 
 def render(template: str, **content: Any) -> str:
     """Render a page. Whatever is put into it is escaped, and its policy lets nothing run but its own script."""
-    script = (TEMPLATES / "script.js").read_text()
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         _environment()
@@ -29,7 +29,7 @@ def render(template: str, **content: Any) -> str:
             **content,
             script=script,
             script_digest=digest,
-            style=(TEMPLATES / "style.css").read_text(),
+            style=(TEMPLATES / "style.css").read_text(encoding="utf-8"),
             written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         )
     )

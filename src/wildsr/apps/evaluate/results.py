@@ -20,7 +20,7 @@ from wildsr.apps.evaluate.tables import IMAGE_COLUMNS
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import first_line, save_picture
+from wildsr.images import first_line, save_pil
 from wildsr.io import UserError, write_rows
 from wildsr.scores import METRICS, Displays, write_scores
 
@@ -45,7 +45,7 @@ def write_results(
     if strata:
         write_rows(strata, folder / STRATA)
     if windows.crops:
-        save_picture(windows.comparison(notes_of(rows, displays)), folder / COMPARISON)
+        save_pil(windows.comparison(notes_of(rows, displays)), folder / COMPARISON)
     write_scores(means(found), folder / SCORES)
 
 
@@ -71,7 +71,7 @@ def read_image_scores(path: Path) -> list[ImageScores]:
         UserError: the file is not what `score_row` and `write_rows` make; one line.
     """
     try:
-        with path.open(newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             return [_image_scores(row) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: damaged ({first_line(error)})") from error

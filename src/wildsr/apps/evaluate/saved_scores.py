@@ -46,7 +46,7 @@ class SavedScores:
         if there[0].name != SETTINGS:
             raise UserError(f"{there[0]} already exists (use --overwrite)")
         try:
-            before = json.loads(there[0].read_text())
+            before = json.loads(there[0].read_text(encoding="utf-8"))
             other = [key for key in self.settings if before.get(key) != self.settings[key]]
         except (ValueError, AttributeError) as error:
             raise UserError(f"{there[0]}: damaged; --overwrite replaces it") from error

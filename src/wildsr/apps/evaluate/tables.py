@@ -194,7 +194,7 @@ def read_table(file: Path) -> list[dict[str, str]]:
     if not file.is_file():
         return []
     try:
-        with file.open(newline="", errors="replace") as lines:
+        with file.open(encoding="utf-8", newline="", errors="replace") as lines:
             return [{str(key): str(value) for key, value in row.items()} for row in csv.DictReader(lines)]
     except csv.Error as error:
         raise UserError(f"{file}: damaged ({error})") from error
@@ -214,7 +214,7 @@ def read_json(file: Path, wanted: type) -> Any:
     if not file.is_file():
         return wanted()
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error
     if not isinstance(content, wanted):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wildsr import __version__
 from wildsr.apps.export.arguments import ENDINGS, FORMATS
 from wildsr.apps.upscale.graphs.ncnn import NcnnModel, open_ncnn, to_ncnn
-from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, to_half, to_onnx
+from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, is_flat, to_half, to_onnx
 from wildsr.apps.upscale.graphs.pnnx import by_pnnx
 from wildsr.images import write_whole
 from wildsr.io import UserError
@@ -71,7 +71,7 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
         lqs: images, (C, h, w), of several sizes.
 
     Raises:
-        UserError: what was loaded again gives another result.
+        UserError: what was loaded again gives another result, or the generator's own is one colour everywhere.
         OSError: the file cannot be written.
     """
     name = next(kind for kind in reversed(FORMATS) if file.name.endswith(ENDINGS[kind][0]))
@@ -79,7 +79,8 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
     again = _opened(file, name)
     is_traced = name == "onnx" and not hasattr(generator, "write_graph")
     allowed = SAME if is_traced else ALLOWED[name]
-    difference = 0.0
+    others = "; choose other --formats, such as safetensors pth" if name not in ("safetensors", "pth") else ""
+    difference, are_flat = 0.0, True
     for lq in lqs:
         with torch.inference_mode():
             wanted = generator(lq[None])
@@ -89,9 +90,10 @@ def write_file(generator: nn.Module, file: Path, metadata: Mapping[str, str], lq
             given = given.clamp(0, 1)
         worst = float((given - wanted).abs().max()) if given.shape == wanted.shape else float("inf")
         if not worst <= allowed * max(float(wanted.abs().max()), 1.0):  # so that NaN fails, too
-            others = "; choose other --formats, such as safetensors pth" if name not in ("safetensors", "pth") else ""
             raise UserError(f"{file.name}: loaded again it differs by {worst * 255:g} levels on a photograph{others}")
-        difference = max(difference, worst * 255)
+        difference, are_flat = max(difference, worst * 255), are_flat and is_flat(wanted, allowed)
+    if are_flat:  # as of a network that is hardly trained, below 0 everywhere: all files would be equal
+        raise UserError(f"{file.name}: cannot be compared: on photographs the checkpoint gives one colour{others}")
     return describe_file(file, difference)
 
 
@@ -118,7 +120,7 @@ def _opened(file: Path, name: str) -> Callable[[Tensor], Tensor]:
     if name in ("safetensors", "pth"):
         return load_generator(file)
     if name == "ncnn":
-        run = open_ncnn(NcnnModel(file.read_text(), file.with_suffix(".bin").read_bytes()))
+        run = open_ncnn(NcnnModel(file.read_text(encoding="utf-8"), file.with_suffix(".bin").read_bytes()))
         return lambda lq: run(lq[0])[None]
     import onnxruntime
 

@@ -19,7 +19,7 @@ from wildsr.apps.export.bundle import Written, check_formats, describe, describe
 from wildsr.apps.export.card import Shown, degrade_photographs, draw_comparison, format_card
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
-from wildsr.images import read_image, require_writable, save_picture, write_whole
+from wildsr.images import read_image, require_writable, save_pil, write_whole
 from wildsr.networks import load_generator
 
 
@@ -78,7 +78,7 @@ def write_bundle(
                 files.append(write_file(generator, folder / name, metadata, crop_views(pairs)))
             progress.advance(task)
         progress.update(task, description=f"{image}: enlarging photographs")
-        save_picture(draw_comparison(generator, pairs), folder / image)
+        save_pil(draw_comparison(generator, pairs), folder / image)
     page = format_card(Path(text).stem, generator, origin, files)
     write_whole(folder / text, lambda file: file.write(page.encode()))
     return files

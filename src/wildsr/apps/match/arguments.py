@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wildsr.apps.common.arguments import Parser, positive
 
-RECIPES = 3000  # simulated where no number is asked for
+RECIPES = 4000  # simulated where no number is asked for
 LEAST_RECIPES = 200  # simulations: the regression has sixty numbers of its own
 DESCRIPTION = """Find the degradation that made a folder of LQ images, without their HQ; ten images are enough.
 

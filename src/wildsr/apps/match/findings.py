@@ -22,7 +22,7 @@ from wildsr.io import UserError
 log = logging.getLogger(__name__)
 
 CLEAN_NOISE, CLEAN_QUALITY, CLEAN_BLUR, CLEAN_HALO = 1.5, 93, 0.3, 0.3  # levels, libjpeg's, LQ pixels, px x strength
-OTHER_CODECS = (".webp", ".avif", ".jxl", ".heic", ".heif")  # whose damage is not simulated: never called clean
+OTHER_CODECS = (".webp", ".avif", ".jxl", ".heic", ".heif")  # whose damage is hardly known: never called clean
 MOST_SURPRISING = 0.2  # share of images unlike any simulation, from which none is called clean
 SURPRISING = 1.0  # of Posterior.surprise: one in a hundred simulations lies as far off
 
@@ -79,10 +79,20 @@ def jpeg_of(file: Path, image: Tensor) -> FoundJpeg | None:
     return read_tables(file) or find_jpeg(image)
 
 
+def is_lossy_webp(file: Path) -> bool:
+    """Return whether a file is a WebP that is not lossless all through."""
+    with file.open("rb") as stream:
+        head = stream.read(16)
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP" and head[12:] != b"VP8L"
+
+
 def infer(images: Sequence[MeasuredImage], inference: Inference) -> list[ImageFinding]:
     """Find the recipes that could have made each image."""
     return [
-        ImageFinding(one.file, one.jpeg, one.measured, inference.posterior(one.measured, one.jpeg)) for one in images
+        ImageFinding(
+            one.file, one.jpeg, one.measured, inference.posterior(one.measured, one.jpeg, is_lossy_webp(one.file))
+        )
+        for one in images
     ]
 
 
@@ -155,8 +165,8 @@ def unknowns(findings: Sequence[ImageFinding]) -> list[str]:
         "motion and defocus are not told from it.",
         "An earlier JPEG, where there were two: its quality is guessed within the prior.",
         "Noise that the last JPEG has removed; the stronger the compression, the wider the answer.",
-        "Codecs other than JPEG (WebP, AVIF, video) are not simulated; what they did is taken for something else.",
-        *([f"The damage of {files['.webp']} WebP files' own codec."] if files[".webp"] else []),
+        "Codecs other than JPEG and WebP (AVIF, video) are not simulated; what they did is taken for WebP or for blur.",
+        *([f"The quality of {files['.webp']} WebP files: it is guessed within the prior."] if files[".webp"] else []),
         *few,
         *([f"The exact tables of {odd} files, which are not libjpeg's: the nearest quality stands."] if odd else []),
     ]  # fmt: skip

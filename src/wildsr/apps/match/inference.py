@@ -17,14 +17,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch.nn.functional as F
 
 from wildsr.apps.match.jpeg import LUMA, FoundJpeg
 from wildsr.apps.match.simulation import Simulations
+from wildsr.degradation.kernels import render_kernel
 from wildsr.degradation.libjpeg import luma_table
-from wildsr.degradation.operations import Blur, BlurSpec, Halo, HaloSpec, Jpeg, JpegSpec, Noise, NoiseSpec
+from wildsr.degradation.operations import (
+    Blur,
+    BlurSpec,
+    Halo,
+    HaloSpec,
+    Jpeg,
+    JpegSpec,
+    Noise,
+    NoiseSpec,
+    Webp,
+    WebpSpec,
+)
 from wildsr.degradation.recipe import Recipe, Step
 
-PARAMETERS = ("noise", "grey", "poisson", "blur", "halo", "earlier_jpeg", "alias", "area")
+PARAMETERS = ("noise", "grey", "poisson", "blur", "smoothing", "halo", "earlier_jpeg", "webp", "alias", "area")
 NEAREST, LOCAL = 40, 300  # simulations an image: that become its recipes; that the linear regression is fitted to
 RIDGE, LOCAL_RIDGE = 3.0, 10.0  # weight of the squared coefficients, in units of standardised features
 LEAST_NOISE = 0.4  # levels: less is none
@@ -33,15 +46,16 @@ POISSON_LEVELS = (
 )
 LUMA_OF_COLOUR = math.sqrt(sum(weight**2 for weight in LUMA))  # of independent noise in three channels: 0.67
 NO_BLUR, LEAST_HALO, STRONGEST_HALO = 0.1, 0.1, 3.0  # LQ pixels; strength x radius; strength
+LEAST_SMOOTHING, WIDEST_SMOOTHING = 0.2, 1.0  # LQ pixels
 WIDEST_NOISE, WIDEST_BLUR = 30.0, 1.6  # levels, LQ pixels: the regression may move no further
 
 
-def noise_levels(noise: Noise | None, halo: Halo | None = None) -> float:
-    """Return the strength of luma's noise in middle greys, in 8-bit levels, after a sharpening that makes it stronger.
+def noise_levels(noise: Noise | None, halo: Halo | None = None, smoothing: Blur | None = None) -> float:
+    """Return the strength of luma's noise in middle greys, in 8-bit levels, after what makes it weaker or stronger.
 
     Luma, since that is what an image shows best: the noise of three channels is less in it, that of a grey map is not.
     """
-    return 0.0 if noise is None else noise.strength * unit_levels(noise) * noise_gain(halo)
+    return 0.0 if noise is None else noise.strength * unit_levels(noise) * noise_gain(halo, smoothing)
 
 
 def unit_levels(noise: Noise) -> float:
@@ -49,24 +63,38 @@ def unit_levels(noise: Noise) -> float:
     return (POISSON_LEVELS if noise.kind == "poisson" else 1.0) * (1.0 if noise.grey else LUMA_OF_COLOUR)
 
 
-def noise_gain(halo: Halo | None) -> float:
-    """Return how much stronger a sharpening makes white noise: the root of the sum of its kernel's squares."""
-    return 1.0 if halo is None else float(halo.render().square().sum().sqrt())
+def noise_gain(halo: Halo | None, smoothing: Blur | None = None) -> float:
+    """Return how much stronger a smoothing and a sharpening make white noise: the root of their kernel's squares."""
+    kernels = [one.render() if isinstance(one, Halo) else render_kernel(one) for one in (halo, smoothing) if one]
+    if not kernels:
+        return 1.0
+    if len(kernels) == 2:
+        reach = kernels[1].shape[-1] - 1
+        kernels[0] = F.conv2d(kernels[0][None, None], kernels[1][None, None], padding=reach)[0, 0]
+    return float(kernels[0].square().sum().sqrt())
+
+
+def softness(recipe: Recipe) -> float:
+    """Return the σ of the two Gaussians of a recipe taken together, in LQ pixels."""
+    before, after = (recipe.records.get(f"{order}.blur") for order in ("first", "second"))
+    return math.hypot(before.sigma_x / recipe.scale if before else 0.0, after.sigma_x if after else 0.0)
 
 
 def parameters_of(recipe: Recipe) -> np.ndarray:
     """Return what is sought of a recipe of the prior, on scales on which errors are alike: (p,)."""
     records = recipe.records
-    noise, blur, halo = records.get("first.noise"), records.get("first.blur"), records.get("first.halo")
+    noise, smoothing, halo = records.get("first.noise"), records.get("second.blur"), records.get("second.halo")
     mode = records["first.resize"].mode
-    earlier = records.get("first.jpeg")
+    earlier, webp = records.get("second.jpeg"), records.get("second.webp")
     return np.array([
-        math.log1p(noise_levels(noise, halo)),
+        math.log1p(noise_levels(noise, halo, smoothing)),
         0.0 if noise is None else 1.0 if noise.grey else -1.0,
         float(noise is not None and noise.kind == "poisson"),
-        0.0 if blur is None else math.log1p((blur.sigma_x / recipe.scale / 0.3) ** 2),
+        math.log1p((softness(recipe) / 0.3) ** 2),
+        0.0 if noise is None or smoothing is None else smoothing.sigma_x,  # without noise it is a blur like another
         0.0 if halo is None else halo.strength * halo.radius,
         0.0 if earlier is None else jpeg_step(earlier.quality),
+        0.0 if webp is None else 1.2 - webp.quality / 100,
         float(mode in ("bilinear", "bicubic")), float(mode == "area"),
     ])  # fmt: skip
 
@@ -98,6 +126,7 @@ class Inference:
         self.recipes = simulations.recipes
         self.parameters = np.array([parameters_of(recipe) for recipe in self.recipes])
         known = np.array([self._known(recipe.records.get("final.jpeg")) for recipe in self.recipes])
+        self.has_webp = np.array(["second.webp" in recipe.records for recipe in self.recipes])
         self.raw = np.column_stack([simulations.measured, known])
         self.centre, self.spread = self.raw.mean(0), self.raw.std(0) + 1e-9
         features = self._features(self.raw)
@@ -115,20 +144,22 @@ class Inference:
         some = self.white[:: max(len(self.white) // 200, 1)]
         self.usual = float(np.quantile([self._isolation(row, 1) for row in some], 0.99))
 
-    def posterior(self, measured: np.ndarray, jpeg: FoundJpeg | None, seed: int = 0) -> Posterior:
+    def posterior(self, measured: np.ndarray, jpeg: FoundJpeg | None, is_webp: bool = False) -> Posterior:
         """Return the recipes that could have made an image.
 
         Args:
             measured: its statistics, as `statistics.measure` gives them.
             jpeg: its last JPEG, which is known and not sought.
-            seed: of the recipes' noise.
+            is_webp: whether its file is a lossy WebP, and only recipes with one come into question.
         """
         row = np.append(measured, self._known(jpeg))
         predicted = (self._features(row[None]) @ self.weights)[0] + self.offset
         # The last JPEG decides what may be known of the rest, so it counts like a parameter.
         off = np.column_stack([(self.predicted - predicted) / self.error, 2 * (self.raw[:, -1] - row[-1])])
         distances = (off**2).sum(1)
-        local = np.argsort(distances)[: min(LOCAL, len(self.raw) // 2)]
+        if is_webp or jpeg is not None:  # what was a JPEG last is hardly ever a WebP before
+            distances = np.where(self.has_webp == is_webp, distances, np.inf)
+        local = np.argsort(distances)[: min(LOCAL, int(np.isfinite(distances).sum()) // 2)]
         nearest, adjusted = local[:NEAREST], self._adjusted(row, local, distances[local])[:NEAREST]
         recipes = [
             adjust(self.recipes[place], dict(zip(PARAMETERS, values, strict=True)), jpeg)
@@ -168,25 +199,32 @@ class Inference:
 
 def adjust(recipe: Recipe, values: Mapping[str, float], jpeg: FoundJpeg | None) -> Recipe:
     """Give a recipe of the prior the strengths that a regression found, and the last JPEG that is known."""
-    steps: list[Step] = []
     noise = math.expm1(max(values["noise"], 0.0))
-    blur = min(0.3 * math.sqrt(math.expm1(max(values["blur"], 0.0))), WIDEST_BLUR) * recipe.scale
-    by_name = {step.op: step for step in recipe.steps if step.order == "first"}
-    halo = None
-    if "halo" in by_name and values["halo"] > LEAST_HALO:
-        radius = by_name["halo"].record.radius
+    soft = min(0.3 * math.sqrt(math.expm1(max(values["blur"], 0.0))), WIDEST_BLUR)
+    old = {f"{step.order}.{step.op}": step for step in recipe.steps}
+    smoothing = halo = None
+    if noise > LEAST_NOISE and "second.blur" in old and values["smoothing"] > LEAST_SMOOTHING:
+        smoothing = Blur("iso", 31, sigma_x=round(min(values["smoothing"], soft or 1.0, WIDEST_SMOOTHING), 3))
+        soft = math.sqrt(max(soft**2 - smoothing.sigma_x**2, 0.0))
+    if "second.halo" in old and values["halo"] > LEAST_HALO:
+        radius = old["second.halo"].record.radius
         halo = Halo(radius, round(min(values["halo"] / radius, STRONGEST_HALO), 3))
-    if blur > NO_BLUR * recipe.scale:
-        steps.append(Step("first", BlurSpec, Blur("iso", 31, sigma_x=round(blur, 3))))
-    steps.append(by_name["resize"])
+    steps: list[Step] = []
+    if soft > NO_BLUR:
+        steps.append(Step("first", BlurSpec, Blur("iso", 31, sigma_x=round(soft * recipe.scale, 3))))
+    steps.append(old["first.resize"])
     if noise > LEAST_NOISE:
-        old = by_name["noise"].record if "noise" in by_name else Noise("gaussian", 1.0, bool(values["grey"] > 0))
-        strength = min(noise / noise_gain(halo), WIDEST_NOISE) / unit_levels(old)
-        steps.append(Step("first", NoiseSpec, Noise(old.kind, round(strength, 3), old.grey)))
+        known = old["first.noise"].record if "first.noise" in old else Noise("gaussian", 1.0, bool(values["grey"] > 0))
+        strength = min(noise / noise_gain(halo, smoothing), WIDEST_NOISE) / unit_levels(known)
+        steps.append(Step("first", NoiseSpec, Noise(known.kind, round(strength, 3), known.grey)))
+    if smoothing is not None:
+        steps.append(Step("second", BlurSpec, smoothing))
     if halo is not None:
-        steps.append(Step("first", HaloSpec, halo))
-    if "jpeg" in by_name:
-        steps.append(by_name["jpeg"])
+        steps.append(Step("second", HaloSpec, halo))
+    if "second.jpeg" in old:
+        steps.append(old["second.jpeg"])
+    if "second.webp" in old:
+        steps.append(Step("second", WebpSpec, Webp(old["second.webp"].record.quality)))
     if jpeg is not None:
         steps.append(Step("final", JpegSpec, Jpeg(jpeg.quality, jpeg.subsampling)))
     return dataclasses.replace(recipe, steps=steps)
@@ -197,9 +235,9 @@ def summary(recipes: Sequence[Recipe]) -> dict[str, Any]:
     found: dict[str, list[float]] = {"noise": [], "blur": [], "halo": [], "grey": []}
     for recipe in recipes:
         records = recipe.records
-        noise, blur, halo = (records.get(f"first.{name}") for name in ("noise", "blur", "halo"))
-        found["noise"].append(noise_levels(noise, halo))
-        found["blur"].append(0.0 if blur is None else blur.sigma_x / recipe.scale)
+        noise, halo = records.get("first.noise"), records.get("second.halo")
+        found["noise"].append(noise_levels(noise, halo, records.get("second.blur")))
+        found["blur"].append(softness(recipe))
         found["halo"].append(0.0 if halo is None else halo.strength * halo.radius)
         found["grey"] += [] if noise is None else [float(noise.grey)]
     spreads = {key: tuple(np.quantile(values, (0.1, 0.5, 0.9))) for key, values in found.items() if key != "grey"}

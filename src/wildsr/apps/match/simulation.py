@@ -24,7 +24,7 @@ from wildsr.apps.match import statistics
 from wildsr.apps.match.arguments import RECIPES
 from wildsr.data import Photographs, sample_photographs
 from wildsr.degradation import DegradationSpec, KernelSpec, OrderSpec, Recipe, degrade
-from wildsr.degradation.operations import BlurSpec, FinalResizeSpec, HaloSpec, JpegSpec, NoiseSpec
+from wildsr.degradation.operations import BlurSpec, FinalResizeSpec, HaloSpec, JpegSpec, NoiseSpec, WebpSpec
 from wildsr.images import to_float, to_uint8, write_whole
 
 FOLDER = platformdirs.user_cache_path("wildsr", appauthor=False) / "match"
@@ -37,7 +37,7 @@ SIDE = 128  # LQ pixels of a simulated image
 
 
 def prior(scale: int) -> DegradationSpec:
-    """Return what is looked for: an image once softened, resized, noisy, sharpened, compressed, compressed again.
+    """Return what is looked for: once softened, resized, noisy, smoothed, sharpened, compressed, compressed again.
 
     Ranges are ours: from nothing to about half of the released recipe, since what people have is milder.
     """
@@ -46,14 +46,17 @@ def prior(scale: int) -> DegradationSpec:
         KernelSpec(sizes=(31, 31), sinc_prob=0.0, iso=1.0, aniso=0.0, generalized_iso=0.0, generalized_aniso=0.0,
                    plateau_iso=0.0, plateau_aniso=0.0),
         first=OrderSpec(
-            blur=BlurSpec(0.5, sigma=(0.1, 1.25 * scale)),  # HQ pixels: up to 1.25 of LQ
+            blur=BlurSpec(0.4, sigma=(0.1, 1.25 * scale)),  # HQ pixels: up to 1.25 of LQ
             resize=FinalResizeSpec(["area", "bilinear", "bicubic", "bicubic_antialias", "lanczos"]),
             noise=NoiseSpec(gaussian_prob=0.7, gaussian_sigma=(0.5, 20.0), poisson_scale=(0.05, 1.8), prob=0.75),
+        ),
+        second=OrderSpec(  # of LQ pixels: what a camera or an editor does to what it has
+            blur=BlurSpec(0.25, sigma=(0.25, 0.8)),
             halo=HaloSpec(0.3, radius=(0.5, 1.5), strength=(0.2, 1.5)),
             jpeg=JpegSpec((30, 95), 0.25, ("4:2:0", "4:4:4")),
+            webp=WebpSpec(0.3, (10, 90)),  # for itself, and in place of the video codecs, whose parts it has
         ),
-        second=None,
-        final=OrderSpec(jpeg=JpegSpec((25, 98), 0.8, ("4:2:0", "4:4:4"))),
+        final=OrderSpec(jpeg=JpegSpec((25, 98), 0.7, ("4:2:0", "4:4:4"))),
     )  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def edges(luma: np.ndarray) -> Sequence[float]:
     """
     profiles = np.concatenate([_profiles(luma), _profiles(luma.T)])
     slope = np.abs(np.diff(profiles[:, REACH - 2 : REACH + 4], axis=1)).max(1)
-    steepest = np.argsort(slope)[len(slope) // 2 :]  # of both axes: the edges of a picture may have one direction
+    steepest = np.argsort(slope)[len(slope) // 2 :]  # of both axes: the edges of an image may have one direction
     profiles, slope = profiles[steepest], slope[steepest]
     inside = profiles[:, REACH - 3 : REACH + 5]
     height = inside.max(1) - inside.min(1)

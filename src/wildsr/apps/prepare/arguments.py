@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from wildsr.apps.common.arguments import Parser, positive
 from wildsr.apps.prepare.plan import Plan
 from wildsr.apps.prepare.sources import DF2K_SCALES, SETS
+from wildsr.memory import usable_cores
 
 STEP = 200  # the released one, half of 400; written down for uncut images too
 
@@ -75,7 +75,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=positive,
-        default=cores(),
+        default=usable_cores(),
         metavar="N",
         help="Number of processes (default: all %(default)s cores).",
     )
@@ -128,8 +128,3 @@ def scales(text: str) -> tuple[Fraction, ...]:
         raise argparse.ArgumentTypeError(
             f"{text!r} given, wanted factors below 1 and edges in pixels, such as 0.75,1/3,400, or none"
         ) from None
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -98,7 +98,7 @@ class _Transfer:
         self.known: dict[str, Any] = {}
         self.have = 0
         try:
-            self.known, self.have = json.loads(self.note.read_text()), self.part.stat().st_size
+            self.known, self.have = json.loads(self.note.read_text(encoding="utf-8")), self.part.stat().st_size
             fits = self.known["url"] == url and (self.total is None or self.have <= self.total)
         except (OSError, ValueError, TypeError, KeyError):
             fits = False

@@ -11,7 +11,7 @@ from wildsr.apps.preview import figures as previews
 from wildsr.config import build, chosen_options
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
-from wildsr.images import crop_to_multiple, middle, printable, read_image, save_picture, to_float
+from wildsr.images import crop_to_multiple, middle, printable, read_image, save_pil, to_float
 from wildsr.training.pairs import sharpened
 
 
@@ -33,7 +33,7 @@ def main(given: argparse.Namespace) -> int:
             image = previews.draw_steps(hq, source, spec.draw(np.random.default_rng(given.seed)), title)
         else:
             image = previews.draw_versions(hq, source, spec, given.n, given.seed, title)
-    save_picture(image, given.output)
+    save_pil(image, given.output)
     print(f"{given.output}: {image.width} x {image.height} pixels, drawn from seed {given.seed}")
     return 0
 

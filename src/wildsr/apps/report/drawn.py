@@ -112,7 +112,7 @@ def read_drawn(file: Path) -> Drawn | None:
     if not file.is_file():
         return None
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
         histograms = [Histogram(**part) for part in content["histograms"]]
         return Drawn(content["draws"], histograms, [str(recipe) for recipe in content["recipes"]])
     except (ValueError, TypeError, KeyError, RecursionError) as error:

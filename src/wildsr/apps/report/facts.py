@@ -73,7 +73,7 @@ def read_facts(folder: Path) -> Facts | None:
     if not file.is_file():
         return None
     try:
-        return Facts(**json.loads(file.read_text()))
+        return Facts(**json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error
 

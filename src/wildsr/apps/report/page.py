@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START
+from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
@@ -51,7 +51,8 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         changed=changed(run),
         last_stage=stage_title(run.stages[-1].name),
         configs=[
-            (stage_title(stage.name), (stage.folder / CONFIG).read_text(errors="replace")) for stage in run.stages
+            (stage_title(stage.name), (stage.folder / CONFIG).read_text(encoding="utf-8", errors="replace"))
+            for stage in run.stages
         ],
     )
     target = file or folder / REPORT
@@ -123,9 +124,11 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 
 def run_panels(run: Run) -> list[Panel]:
-    """Return a panel a window: LQ, bicubic, starting weights as "start", each stage, HQ."""
+    """Return a panel a window: LQ, bicubic, starting weights as "start", references, each stage, HQ."""
     folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
     folders |= {run.start: run.folder / CROPS / START} if run.start else {}
+    known = {*folders, *(stage_row(stage.name) for stage in run.stages)}
+    folders |= {name: reference_folder(run.folder, name) for name in run.scores if name not in known}
     folders |= {stage_row(stage.name): stage.folder / CROPS for stage in run.stages}
     folders |= {"HQ": run.folder / CROPS / HQ}
     panels = panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))

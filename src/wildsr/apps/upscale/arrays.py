@@ -14,10 +14,10 @@ from torch import nn
 
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile
-from wildsr.images import Picture, expanded, to_pil
+from wildsr.images import ImageContent, expanded, to_pil
+from wildsr.images.content import to_plain
 from wildsr.images.files import WITHOUT_LEVELS
 from wildsr.images.metadata import profile_in
-from wildsr.images.pictures import to_plain
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler
@@ -66,7 +66,7 @@ def upscale(
         UserError: an image of another shape, type or range, or weights, a backend or a device that cannot be had;
             or memory does not suffice.
     """
-    given = to_picture(image)
+    given = to_content(image)
     if isinstance(weights, nn.Module):
         if not (hasattr(weights, "scale") and hasattr(weights, "channels")):
             raise UserError(f"a {type(weights).__name__} without `scale` and `channels`; wanted a generator")
@@ -80,7 +80,7 @@ def upscale(
     return restore_type(enlarge(upscaler, given, tile or largest, options), image)
 
 
-def to_picture(image: Array | Image.Image) -> Picture:
+def to_content(image: Array | Image.Image) -> ImageContent:
     """Return what `enlarge` takes. Raises as `upscale`."""
     if isinstance(image, Image.Image):
         levels = _levels_of(image)
@@ -96,10 +96,10 @@ def to_picture(image: Array | Image.Image) -> Picture:
         raise UserError(f"values from {values.min():g} to {values.max():g}, wanted floats from 0 to 1, or uint8")
     channels = 1 if shape[2] < 3 else 3
     alpha = values[channels:].contiguous() if shape[2] > channels else None
-    return Picture(values[:channels].contiguous(), alpha)
+    return ImageContent(values[:channels].contiguous(), alpha)
 
 
-def restore_type(large: Picture, like: AnyImage) -> AnyImage:
+def restore_type(large: ImageContent, like: AnyImage) -> AnyImage:
     """Return an enlarged image as the type that was given: an array of its dtype and axes, or an image of Pillow."""
     planes = large.colour if large.alpha is None else torch.cat([large.colour, large.alpha])
     values = planes.permute(1, 2, 0).numpy()

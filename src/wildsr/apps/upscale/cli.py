@@ -23,18 +23,18 @@ from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import (
-    Picture,
+    ImageContent,
     TooManyPixelsError,
     check_fits,
     damage_allowed,
-    encode_picture,
+    encode_content,
     first_line,
     image_size,
     lost_metadata,
     middle,
     printable,
-    read_picture,
-    save_picture,
+    read_content,
+    save_pil,
     write_whole,
 )
 from wildsr.io import UserError
@@ -132,7 +132,7 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     return True
 
 
-def read(job: Job, max_pixels: int | None, despite_damage: bool) -> Picture:
+def read(job: Job, max_pixels: int | None, despite_damage: bool) -> ImageContent:
     """Read a job's image; despite damage, if asked for, as far as it can be decoded, and a line says so.
 
     Raises:
@@ -140,20 +140,20 @@ def read(job: Job, max_pixels: int | None, despite_damage: bool) -> Picture:
     """
     source = source_of(job)
     try:
-        return read_picture(source, job.name, max_pixels)
+        return read_content(source, job.name, max_pixels)
     except UserError as error:
         if not despite_damage or isinstance(error, TooManyPixelsError):
             raise
         if not isinstance(source, Path):
             source.seek(0)
         with damage_allowed():
-            image = read_picture(source, job.name, max_pixels)
+            image = read_content(source, job.name, max_pixels)
         reason = first_line(error.__cause__ or error)
         log.warning(f"{job.name}: damaged ({reason}); what can be decoded of it is enlarged")
         return image
 
 
-def enlarged(session: UpscaleSession, upscaler: Upscaler, image: Picture, job: Job, bar: Bar) -> bytes:
+def enlarged(session: UpscaleSession, upscaler: Upscaler, image: ImageContent, job: Job, bar: Bar) -> bytes:
     """Return the content of the result's file. What can be refused is refused before the work.
 
     Raises:
@@ -171,13 +171,13 @@ def enlarged(session: UpscaleSession, upscaler: Upscaler, image: Picture, job: J
     tile, total = session.tile(upscaler, image), num_pixels(image, session.options, upscaler.channels)
     megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
     large = enlarge(upscaler, image, tile, session.options, lambda lq: bar.advance(lq / total, lq / megapixel))
-    return encode_picture(large, job.kind, given.quality, given.lossless)
+    return encode_content(large, job.kind, given.quality, given.lossless)
 
 
 def write_strengths(session: UpscaleSession, job: Job, strengths: list[float]) -> int:
     """Write a sheet of the middle of an image at several strengths of the second network."""
     assert session.second is not None and job.target is not None
-    image = middle(read_picture(source_of(job), job.name, session.given.max_pixels).colour, SHEET_SIDE)
+    image = middle(read_content(source_of(job), job.name, session.given.max_pixels).colour, SHEET_SIDE)
     image = image.expand(3, -1, -1)
     with Bar(len(strengths), "MP") as bar:
         bar.begin(job.name)
@@ -185,7 +185,7 @@ def write_strengths(session: UpscaleSession, job: Job, strengths: list[float]) -
         sheet = compare(
             session.generator, session.second, strengths, image, session.opened, lambda: bar.advance(1, megapixels)
         )
-    save_picture(sheet, job.target)
+    save_pil(sheet, job.target)
     print(f"{printable(job.target)}: {len(strengths)} strengths")
     return 0
 

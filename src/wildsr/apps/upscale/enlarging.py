@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.apps.upscale.choices import ALPHAS
-from wildsr.images import Picture, fill_transparent
+from wildsr.images import ImageContent, fill_transparent
 from wildsr.io import UserError, choose_from
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
@@ -61,11 +61,11 @@ class UpscaleOptions:
 
 def enlarge(
     upscaler: Upscaler,
-    image: Picture,
+    image: ImageContent,
     tile: int,
     options: UpscaleOptions,
     done: Callable[[int], object] = lambda pixels: None,
-) -> Picture:
+) -> ImageContent:
     """Enlarge an image to s times its size, then by Lanczos to the size asked for.
 
     What alpha hides does not change what is seen: while it is enlarged, each hidden pixel has the colour of the nearest
@@ -102,7 +102,7 @@ def enlarge(
     return replace(image, colour=colour, alpha=alpha)
 
 
-def flatten(image: Picture, background: tuple[int, int, int]) -> Picture:
+def flatten(image: ImageContent, background: tuple[int, int, int]) -> ImageContent:
     """Lay an image over a colour, 8-bit RGB; it has no alpha then. Grey stays grey over grey."""
     if image.alpha is None:
         return image
@@ -112,7 +112,7 @@ def flatten(image: Picture, background: tuple[int, int, int]) -> Picture:
     return replace(image, colour=image.colour * image.alpha + ground * (1 - image.alpha), alpha=None)
 
 
-def fitting_tile(upscaler: Upscaler, image: Picture, options: UpscaleOptions, device: torch.device) -> int:
+def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOptions, device: torch.device) -> int:
     """Return the side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
@@ -128,7 +128,7 @@ def fitting_tile(upscaler: Upscaler, image: Picture, options: UpscaleOptions, de
     return tile_side(upscaler, height, width, free)
 
 
-def result_size(scale: int, image: Picture, options: UpscaleOptions) -> tuple[int, int]:
+def result_size(scale: int, image: ImageContent, options: UpscaleOptions) -> tuple[int, int]:
     """Return (H, W) of the result: as given, or each side times one factor, rounded, at least 1."""
     height, width = image.colour.shape[-2:]
     if options.height is not None and options.width is not None:
@@ -144,7 +144,7 @@ def result_size(scale: int, image: Picture, options: UpscaleOptions) -> tuple[in
     return max(round(height * factor), 1), max(round(width * factor), 1)
 
 
-def num_pixels(image: Picture, options: UpscaleOptions, channels: int = 3) -> int:
+def num_pixels(image: ImageContent, options: UpscaleOptions, channels: int = 3) -> int:
     """Return how many LQ pixels will pass a network of so many channels."""
     height, width = image.colour.shape[-2:]
     twice = image.alpha is not None and channels != RGBA and _passes_network(image.alpha, options)

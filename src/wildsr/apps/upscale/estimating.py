@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 
 from wildsr.apps.upscale.session import UpscaleSession
-from wildsr.images import Picture
+from wildsr.images import ImageContent
 from wildsr.io import UserError
 from wildsr.networks.tiling import Upscaler, pixels_seen, upscale
 
@@ -76,7 +76,7 @@ def spoken(seconds: float) -> str:
 
 def _passing(session: UpscaleSession, upscaler: Upscaler, height: int, width: int) -> int:
     """Return the LQ pixels that will pass the network; 0 of an image whose result memory does not suffice for."""
-    like = Picture(torch.empty(3, height, width, device="meta"))
+    like = ImageContent(torch.empty(3, height, width, device="meta"))
     try:
         return pixels_seen(upscaler, height, width, session.tile(upscaler, like))
     except UserError:

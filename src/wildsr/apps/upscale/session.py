@@ -12,7 +12,7 @@ from torch import nn
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, fitting_tile
-from wildsr.images import Picture
+from wildsr.images import ImageContent
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.overlap import Tiling
@@ -69,7 +69,7 @@ class UpscaleSession:
         """Open a generator on the backend that was asked for."""
         return open_backend(generator, self.given.backend, self.device, self.given.half)
 
-    def tile(self, upscaler: Upscaler, image: Picture) -> int:
+    def tile(self, upscaler: Upscaler, image: ImageContent) -> int:
         """Return the side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`.
 
         Tiles that were asked for are cut even where no overlap is enough, and a line says so.

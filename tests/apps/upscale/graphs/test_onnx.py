@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from wildsr.apps.upscale.graphs.onnx import LQ, SR, differs, to_onnx
-from wildsr.networks import CompactNet, RRDBNet
+from wildsr.networks import CompactNet, RRDBNet, build_spandrel
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -82,6 +82,31 @@ def test_any_other_network_is_traced_and_what_tracing_made_constant_shows():
         session = onnxruntime.InferenceSession(to_onnx(network, {"licence": "MIT"}))
         found = differs(network, lambda lq, session=session: torch.from_numpy(session.run([SR], {LQ: lq.numpy()})[0]))
         assert message in found and bool(message) == bool(found)
+
+
+def test_a_result_of_one_colour_proves_nothing():
+    network = Traced(1).eval()
+    nn.init.zeros_(network.conv.weight)
+    nn.init.zeros_(network.conv.bias)
+    assert differs(network, network) == "cannot be compared, where all images come out as one colour,"
+
+
+@pytest.mark.parametrize("name", ["SwinIR", "OmniSR"])
+def test_windowed_networks_pad_inside_their_graph_whatever_they_are_given(name):
+    """To the least size that they take, too, and one pixel to a window."""
+    pytest.importorskip("spandrel")
+    torch.manual_seed(0)
+    window = {"img_size": 16, "embed_dim": 8, "depths": [2], "num_heads": [2], "window_size": 8, "mlp_ratio": 2}
+    options = {"SwinIR": {**window, "upsampler": "pixelshuffledirect"}, "OmniSR": {"num_feat": 16, "res_num": 1}}
+    network = build_spandrel(name, 2, **options[name]).eval()
+    session = onnxruntime.InferenceSession(to_onnx(network))
+    for height, width in [(1, 1), (1, 20), (20, 1), (5, 7), (31, 2), (133, 200)]:
+        lq = torch.rand(1, 3, height, width)
+        with torch.inference_mode():
+            wanted = network(lq)
+        (given,) = session.run([SR], {LQ: lq.numpy()})
+        assert given.shape == wanted.shape and wanted.std() > 0.02
+        assert (torch.from_numpy(given) - wanted).abs().max() < 1e-5, (height, width)
 
 
 def test_without_onnx_one_line_says_what_to_install(monkeypatch):

@@ -64,7 +64,7 @@ def by_pnnx(generator: nn.Module) -> NcnnModel:
         param, numbers = Path(folder, "network.ncnn.param"), Path(folder, "network.ncnn.bin")
         if done.returncode or not param.is_file():
             raise UserError(f"{name}: pnnx cannot convert it")
-        model = NcnnModel(_renamed(param.read_text()), numbers.read_bytes())
+        model = NcnnModel(_renamed(param.read_text(encoding="utf-8")), numbers.read_bytes())
         command = [sys.executable, "-c", TRIAL, str(param), str(numbers), str(channels)]
         if subprocess.run(command, capture_output=True).returncode:
             raise UserError(f"{name}: ncnn cannot run what pnnx makes of it")

@@ -21,7 +21,7 @@ from wildsr.apps.upscale.enlarging import enlarge, result_size
 from wildsr.apps.upscale.estimating import announce
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
-from wildsr.images import Picture, first_line, printable, write_whole
+from wildsr.images import ImageContent, first_line, printable, write_whole
 from wildsr.io import UserError
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
@@ -55,7 +55,7 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
     with Console(stderr=True).status(f"reading {escape(name)}"):
         clip = inspect(source)
         upscaler = run.opened(run.generator)
-        like = Picture(torch.empty(3, clip.height, clip.width))
+        like = ImageContent(torch.empty(3, clip.height, clip.width))
         plans, changes = plan_streams(source, kind)
         dry_run(clip, coding, *result_size(upscaler.scale, like, run.options), kind, plans)
         tile = run.tile(upscaler, like)
@@ -109,7 +109,7 @@ class Work:
         pixels = image.shape[1] * image.shape[2]
         try:
             return enlarge(
-                self.upscaler, Picture(image), self.tile, self.run.options,
+                self.upscaler, ImageContent(image), self.tile, self.run.options,
                 lambda lq: self.bar.advance(lq / pixels / self.frames, lq / pixels),
             ).colour  # fmt: skip
         except RuntimeError as error:
@@ -145,7 +145,7 @@ def claim(folder: Path, wanted: dict[str, Any], anew: bool) -> None:
     file = folder / CHOICES
     if file.exists():
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
             other = [key for key in wanted if found.get(key) != wanted[key]]
         except (ValueError, AttributeError):
             other = [CHOICES]

@@ -1,6 +1,6 @@
-"""Whole pictures, with all that a file has to be given back: greyness, alpha, depth, profile, metadata.
+"""Whole images, with all that a file has to be given back: greyness, alpha, depth, profile, metadata.
 
-Shapes: C channels of the colour, 1 (grey) or 3 (RGB), H W picture.
+Shapes: C channels of the colour, 1 (grey) or 3 (RGB), H W image.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageContent:
     """Content of an image file, upright.
 
     Args:
@@ -51,7 +51,7 @@ class Picture:
     frames: int = 1
 
 
-def read_picture(source: Path | IO[bytes], name: str, max_pixels: int | None = None) -> Picture:
+def read_content(source: Path | IO[bytes], name: str, max_pixels: int | None = None) -> ImageContent:
     """Read the first frame of a file; palettes become RGB, CMYK becomes sRGB, by its profile where it has one.
 
     Args:
@@ -76,11 +76,11 @@ def read_picture(source: Path | IO[bytes], name: str, max_pixels: int | None = N
         planes = torch.from_numpy(levels.astype(np.float32) / (2**bits - 1)).permute(2, 0, 1)
         alpha = planes[channels:].contiguous() if levels.shape[2] > channels else None
         metadata = read_metadata(picture, upright.info, channels, chunks)
-        return Picture(planes[:channels].contiguous(), alpha, bits, metadata, _frames(picture))
+        return ImageContent(planes[:channels].contiguous(), alpha, bits, metadata, _frames(picture))
 
 
 def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
-    """See that a format (Pillow's name, from `kind_of`) can hold a picture.
+    """See that a format (Pillow's name, from `kind_of`) can hold an image.
 
     Raises:
         UserError: it cannot, because of its size or of its alpha.
@@ -94,27 +94,27 @@ def check_fits(kind: str, width: int, height: int, alpha: bool) -> None:
         )
 
 
-def encode_picture(picture: Picture, kind: str, quality: int | None = None, lossless: bool = False) -> bytes:
+def encode_content(content: ImageContent, kind: str, quality: int | None = None, lossless: bool = False) -> bytes:
     """Encode the content of a file of a format (Pillow's name, from `kind_of`); 16 bits stay 16 in PNG and TIFF.
 
-    TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with
-    alpha also in AVIF, and in a TIFF of 16 bits.
+    TIFF is not compressed. Grey becomes RGB, and loses its profile, in WebP; with alpha also in AVIF, and in a TIFF of
+    16 bits.
 
     Args:
         quality: of JPEG, WebP and AVIF, 1 to 100; None is 95.
         lossless: WebP keeps every level of 8 bits, as PNG, TIFF and BMP do anyway.
 
     Raises:
-        UserError: the format cannot hold the picture, or not without loss.
+        UserError: the format cannot hold the image, or not without loss.
     """
     if lossless and kind in LOSSY:
         raise UserError(f"{kind} has no lossless form here; choose from png, webp, tif, bmp")
-    height, width = picture.colour.shape[-2:]
-    alpha = picture.alpha is not None
+    height, width = content.colour.shape[-2:]
+    alpha = content.alpha is not None
     check_fits(kind, width, height, alpha)
-    planes = picture.colour if picture.alpha is None else torch.cat([picture.colour, picture.alpha])
-    options, _ = save_options(picture.metadata, kind, (width, height), _channels_in(picture, kind))
-    if picture.bits == 16 and kind in DEEP:
+    planes = content.colour if content.alpha is None else torch.cat([content.colour, content.alpha])
+    options, _ = save_options(content.metadata, kind, (width, height), _channels_in(content, kind))
+    if content.bits == 16 and kind in DEEP:
         levels = (planes * deep.PEAK).round().clamp(0, deep.PEAK).permute(1, 2, 0).numpy().astype(np.uint16)
         return DEEP[kind](levels, options)
     if kind == "WEBP" and lossless:
@@ -129,16 +129,16 @@ def encode_picture(picture: Picture, kind: str, quality: int | None = None, loss
     return file.getvalue()
 
 
-def lost_metadata(picture: Picture, kind: str) -> list[str]:
-    """Return in words what of an image's metadata `encode_picture` leaves out, as the format has no place for it."""
-    return save_options(picture.metadata, kind, (1, 1), _channels_in(picture, kind))[1]
+def lost_metadata(content: ImageContent, kind: str) -> list[str]:
+    """Return in words what of an image's metadata `encode_content` leaves out, as the format has no place for it."""
+    return save_options(content.metadata, kind, (1, 1), _channels_in(content, kind))[1]
 
 
-def _channels_in(picture: Picture, kind: str) -> int:
+def _channels_in(content: ImageContent, kind: str) -> int:
     """Return the channels of the colour in a file of a format, 1 or 3: some have no grey."""
-    alpha = picture.alpha is not None
-    as_rgb = {"WEBP": True, "AVIF": alpha, "TIFF": alpha and picture.bits == 16}.get(kind, False)
-    return 3 if as_rgb else len(picture.colour)
+    alpha = content.alpha is not None
+    as_rgb = {"WEBP": True, "AVIF": alpha, "TIFF": alpha and content.bits == 16}.get(kind, False)
+    return 3 if as_rgb else len(content.colour)
 
 
 def _frames(picture: Image.Image) -> int:
@@ -150,14 +150,14 @@ def _frames(picture: Image.Image) -> int:
 
 
 def _widen_key(picture: ImageFile.ImageFile) -> None:
-    """Widen the level declared transparent, in a picture not yet decoded, as Pillow will decode it: to 8 bits."""
+    """Widen the level declared transparent, in an image not yet decoded, as Pillow will decode it: to 8 bits."""
     peak = NARROW.get(deep.layout_of(picture))
     if peak and "transparency" in picture.info:
         picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 
 
 def to_plain(picture: Image.Image) -> Image.Image:
-    """Return a decoded picture of 8 bits a channel as L, LA, RGB or RGBA."""
+    """Return a decoded image of 8 bits a channel as L, LA, RGB or RGBA."""
     if picture.mode == "CMYK":
         return _from_cmyk(picture)
     alpha = picture.has_transparency_data
@@ -167,7 +167,7 @@ def to_plain(picture: Image.Image) -> Image.Image:
 
 
 def _from_cmyk(picture: Image.Image) -> Image.Image:
-    """Convert to sRGB through the picture's own profile; by the plain formula where there is none, or a damaged one."""
+    """Convert to sRGB through the image's own profile; by the plain formula where there is none, or a damaged one."""
     profile = picture.info.get("icc_profile")
     if profile:
         with suppress(ImageCms.PyCMSError, OSError):

@@ -7,29 +7,29 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import OUTPUT_SUFFIXES, Picture, check_fits, deep, encode_picture, kind_of, read_picture
+from wildsr.images import OUTPUT_SUFFIXES, ImageContent, check_fits, deep, encode_content, kind_of, read_content
 
 LOSSLESS = ("PNG", "TIFF", "BMP")
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in OUTPUT_SUFFIXES})
 
 
 def random(channels, bits=8, alpha=False, size=(9, 13)):
-    """A picture of random levels."""
+    """An image of random levels."""
     rng = np.random.default_rng(0)
     peak = 2**bits - 1
     planes = torch.from_numpy(rng.integers(0, peak + 1, (channels + alpha, *size)).astype(np.float32) / peak)
-    return Picture(planes[:channels], planes[channels:] if alpha else None, bits)
+    return ImageContent(planes[:channels], planes[channels:] if alpha else None, bits)
 
 
 def smooth(channels=3, alpha=False):
-    """A picture that lossy formats hardly change."""
+    """An image that lossy formats hardly change."""
     ramp = torch.linspace(0.2, 0.8, 32)
     planes = torch.stack([ramp.expand(24, 32), ramp.flip(0).expand(24, 32), torch.full((24, 32), 0.5)])
-    return Picture(planes[:channels], ramp.expand(1, 24, 32) if alpha else None)
+    return ImageContent(planes[:channels], ramp.expand(1, 24, 32) if alpha else None)
 
 
 def read(content):
-    return read_picture(io.BytesIO(content), "memory")
+    return read_content(io.BytesIO(content), "memory")
 
 
 def pillow(picture, kind="PNG", **options):
@@ -45,7 +45,7 @@ def test_lossless_formats_give_back_every_level_greyness_and_alpha(kind, channel
     if kind == "BMP" and alpha:
         pytest.skip("BMP has no alpha")
     picture = random(channels, alpha=alpha)
-    again = read(encode_picture(picture, kind))
+    again = read(encode_content(picture, kind))
     assert torch.equal(again.colour, picture.colour)
     assert (again.alpha is not None) == alpha and (not alpha or torch.equal(again.alpha, picture.alpha))
 
@@ -56,15 +56,15 @@ def test_lossy_formats_give_back_about_the_same(kind, alpha):
     if kind == "JPEG" and alpha:
         pytest.skip("JPEG has no alpha")
     picture = smooth(alpha=alpha)
-    again = read(encode_picture(picture, kind))
+    again = read(encode_content(picture, kind))
     assert float((again.colour - picture.colour).abs().max()) < 6 / 255
     assert (again.alpha is not None) == alpha
     assert not alpha or float((again.alpha - picture.alpha).abs().max()) < 6 / 255
 
 
 def test_16_bits_are_rounded_to_8_where_the_format_has_no_more():
-    picture = Picture(torch.tensor([100.4, 100.6]).view(1, 1, 2) / 255, None, 16)
-    assert (read(encode_picture(picture, "BMP")).colour * 255).flatten().tolist() == [100, 101]
+    picture = ImageContent(torch.tensor([100.4, 100.6]).view(1, 1, 2) / 255, None, 16)
+    assert (read(encode_content(picture, "BMP")).colour * 255).flatten().tolist() == [100, 101]
 
 
 @pytest.mark.parametrize(("mode", "channels", "alpha"), [
@@ -108,7 +108,7 @@ def test_a_level_declared_transparent_becomes_alpha_whatever_the_bits(bits, row,
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_picture_is_turned_upright_and_says_so(kind, orientation):
+def test_the_image_is_turned_upright_and_says_so(kind, orientation):
     # Whatever the orientation, the file below shows a bright quarter at the top left.
     upright = Image.new("L", (32, 16))
     upright.paste(255, (0, 0, 16, 8))
@@ -150,7 +150,7 @@ def test_the_first_of_several_frames_is_taken_and_all_are_counted(tmp_path):
     red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     for name in ["pages.tif", "moving.webp", "moving.png"]:
         red.save(tmp_path / name, save_all=True, append_images=[blue], lossless=True)
-        picture = read_picture(tmp_path / name, name)
+        picture = read_content(tmp_path / name, name)
         assert picture.frames == 2
         assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
 
@@ -170,7 +170,7 @@ def test_a_damaged_second_page_does_not_cost_the_first():
 def test_pixels_without_a_range_are_refused(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=rf"a\.tif: not a readable image .*mode {mode}; wanted 8 or 16 bits"):
-        read_picture(tmp_path / "a.tif", "a.tif")
+        read_content(tmp_path / "a.tif", "a.tif")
 
 
 def test_other_formats_are_not_tried_whatever_the_name(tmp_path):
@@ -178,12 +178,12 @@ def test_other_formats_are_not_tried_whatever_the_name(tmp_path):
     (tmp_path / "b.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     for name in ("a.png", "b.png"):
         with pytest.raises(ValueError, match=f"{name}: not a readable image .none of PNG, JPEG"):
-            read_picture(tmp_path / name, name)
+            read_content(tmp_path / name, name)
 
 
-def test_a_mislabelled_picture_is_read_by_its_content(tmp_path):
+def test_a_mislabelled_image_is_read_by_its_content(tmp_path):
     Image.new("RGB", (4, 4), "red").save(tmp_path / "a.jpg", "PNG")
-    assert read_picture(tmp_path / "a.jpg", "a.jpg").colour[:, 0, 0].tolist() == [1, 0, 0]
+    assert read_content(tmp_path / "a.jpg", "a.jpg").colour[:, 0, 0].tolist() == [1, 0, 0]
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
@@ -200,7 +200,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
 
 def test_what_a_format_cannot_hold_is_refused_with_what_can():
     with pytest.raises(ValueError, match="it has alpha, which JPEG cannot hold; choose from png"):
-        encode_picture(random(3, alpha=True), "JPEG")
+        encode_content(random(3, alpha=True), "JPEG")
     with pytest.raises(ValueError, match="20000 x 10 pixels, more than the 16383 a side that WEBP holds"):
         check_fits("WEBP", 20000, 10, alpha=False)
     check_fits("PNG", 200_000, 10, alpha=True)
