@@ -23,11 +23,25 @@ NUMBERS = {  # what the operations of the package draw, and its unit, in the ord
     "blur.cutoff": "sinc cut-off (rad/px)",
     "resize.factor": "resize factor (×)",
     "resize.mode": "resize filter",
+    "resize.relative_to": "resize factor of which size",
     "noise.kind": "noise",
     "noise.gaussian strength": "Gaussian noise σ (8-bit levels)",
     "noise.poisson strength": "Poisson noise scale (×)",
     "noise.grey": "noise channels",
     "jpeg.quality": "JPEG quality",
+    "jpeg.subsampling": "JPEG subsampling",
+    "motion.length": "motion blur length (px)",
+    "motion.theta": "motion blur angle (rad)",
+    "defocus.radius": "defocus radius (px)",
+    "halo.radius": "sharpening σ (px)",
+    "halo.strength": "sharpening strength (×)",
+    "webp.quality": "WebP quality",
+    "video.codec": "video codec",
+    "video.h264 crf": "H.264 CRF",
+    "video.h265 crf": "H.265 CRF",
+    "video.mpeg2 crf": "MPEG-2 quantiser scale",
+    "video.frames": "frames of the clip",
+    "video.speed": "motion of the clip (px/frame)",
     "sinc.size": "sinc size (px)",
     "sinc.cutoff": "sinc cut-off (rad/px)",
 }
@@ -83,10 +97,10 @@ class SetContent(NamedTuple):
         images, versions = f"{self.images} image{'' if self.images == 1 else 's'}", self.versions
         if versions == 1:
             return images
-        return f"{images} × {versions:g} versions" if versions % 1 == 0 else f"{images}, {self.count} versions"
+        return f"{images} × {versions:g} versions" if versions % 1 == 0 else f"{images}, {self.total} versions"
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """Return how often a metric is measured: images times versions."""
         return round(self.images * self.versions)
 

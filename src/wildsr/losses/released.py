@@ -10,7 +10,7 @@ from wildsr.losses.terms import L1Loss
 
 
 def released_losses(perceptual: float = 1.0) -> dict[str, Any]:
-    """Return the terms of the gan stage by name: pixel 1, perceptual 1, adversarial 0.1.
+    """Return the terms of the GAN stage by name: pixel 1, perceptual 1, adversarial 0.1.
 
     Args:
         perceptual: another weight of the perceptual term. 0 leaves it out, and with it VGG19 and its download.

@@ -28,7 +28,7 @@ from wildsr.training.spectral import SpectralNorms
 from wildsr.training.validation import SetMetrics, upscale_batch
 
 log = logging.getLogger(__name__)
-ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released gan stage's
+ADAM = partial(torch.optim.Adam, lr=1e-4, betas=(0.9, 0.99))  # the released GAN stage's
 
 
 class SuperResolution(L.LightningModule):

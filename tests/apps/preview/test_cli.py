@@ -10,7 +10,7 @@ from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.drawn import drawn_values, numbers_of
 from wildsr.degradation.operations import Blur
-from wildsr.labels import number_label
+from wildsr.labels import NUMBERS, number_label
 
 
 @pytest.mark.parametrize("words", [[], ["--steps"], ["--kernels"], ["--statistics"]])
@@ -59,6 +59,7 @@ def test_every_operation_is_drawn(tmp_path, words):
     assert {"first.motion.length", "first.defocus.radius", "first.halo.strength", "first.webp.quality",
             "first.video.codec", "first.video.speed"} <= set(numbers)  # fmt: skip
     assert not any(key.endswith("build") for key in numbers)
+    assert not [key for key in drawn_values(spec, 100, 0) if key.partition(".")[2] not in NUMBERS]  # each has words
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.height > 500
 

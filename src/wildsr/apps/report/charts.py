@@ -19,7 +19,9 @@ MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
 LOSSES, OTHERS = "Losses", "Further scalars"  # groups behind those of the validation sets
 AXES = {  # names of axes: a scalar's own, or of all that begin so
+    "discriminator": "logit",
     "grad_norm": "gradient norm",
+    "lr": "learning rate",
     "memory/peak_gb": "GB",
     "speed/images_per_second": "images/s",
     "speed/data_share": "share of the time",

@@ -242,7 +242,7 @@ def panels_of(groups: Sequence[Group]) -> list[Panel]:
     first_notes = notes_of(first.images, first.displays)
     notes = {id(group): notes_of(group.runs[0].images, group.runs[0].displays) for group in groups}
     panels = []
-    for crop in first.crops:
+    for crop in sorted(first.crops, key=lambda crop: crop.version):  # different images first
         where = (crop.set, crop.picture, str(crop.version))
         versions = [
             Version(label, file, first_notes.get((*where, label), ""))
