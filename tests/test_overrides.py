@@ -54,7 +54,10 @@ def test_what_it_says_to_type_is_read_as_that_text_by_shell_and_hydra(text):
     ("words", "line"),
     [
         ("data=folder|data.train.root=2024", """data.train.root: given 2024, wanted text: "data.train.root='2024'\""""),
-        ("data=folder|data.train.root=[a,b]", "wanted text: \"data.train.root='[a,b]'\""),
+        (
+            "data=folder|data.train.root=[a,b]",
+            "wanted text: \"data.train.root='[a,b]'\"; several: 'data.train.root={a: {root: DIR",
+        ),
         ("data=folder|data.train.root=", "data.train.root: given nothing, wanted data.train.root=VALUE"),
         ("generator.weights=", "wanted generator.weights=VALUE; generator.weights=null stands for none"),
         ("generator.weights=2024", "wanted text: \"generator.weights='2024'\""),

@@ -95,11 +95,17 @@ def check_kind(override: Override, before: DictConfig) -> None:
     is_text_or_node = TEXT_OR_NODE.fullmatch(key)
     is_text = not is_text_or_node and (isinstance(default, str) or TEXT.fullmatch(key))
     if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):
-        raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}")
+        several = f"; several: '{key}={{a: {{root: DIR, weight: 1}}, b: …}}'" if is_several_roots(key, given) else ""
+        raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}{several}")
     if isinstance(default, DictConfig) and not isinstance(given, dict) and not is_text_or_node:
         raise ConfigError(f"{key}: given {raw}, wanted {_way_to_write(key, given, raw, default)}")
     if isinstance(default, ListConfig) and not isinstance(given, list):
         raise ConfigError(f'{key}: given {raw}, wanted a list: "{key}=[{raw}]"')
+
+
+def is_several_roots(key: str, given: Any) -> bool:
+    """Say whether a list was given where several datasets are named."""
+    return key == "data.train.root" and isinstance(given, list)
 
 
 def _way_to_write(key: str, given: Any, raw: str, mapping: DictConfig) -> str:
