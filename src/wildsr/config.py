@@ -213,10 +213,7 @@ def explain(error: BaseException) -> str:
         override, root = append[1], node._get_root()
         key = override.partition("=")[0]
         names = [*_keys(root), *groups()]
-        return (
-            f"{override}: no such key{nearest(key, names)}{options_with(key)}; "
-            f"to add it: ++{override}"
-        )
+        return f"{override}: no such key{nearest(key, names)}{options_with(key)}; to add it: ++{override}"
     return first_line(error)
 
 
