@@ -18,6 +18,13 @@ def test_a_branch_beside_nothing_is_one_key():
     assert differing([one, {"second": None}, {}]) == [("second", ["{…}", "null", "–"])]
 
 
+def test_a_branch_that_one_has_alone_is_one_key_unless_it_is_small():
+    mild = {f"sets.mild.{name}": name for name in "abcd"}
+    assert differing([mild, {"sets.hard.hq": 1}]) == [("sets.mild", ["{…}", "–"]), ("sets.hard.hq", ["–", "1"])]
+    assert differing([mild, mild | {"sets.mild.d": "e"}]) == [("sets.mild.d", ["d", "e"])]
+    assert ("sets.mild.d", ["d", "e", "–"]) in differing([mild, mild | {"sets.mild.d": "e"}, {}])
+
+
 def test_what_an_interpolation_repeats_is_left_out():
     one = {"kernels.sinc_prob": 0.1, "degradation.kernels.sinc_prob": 0.1, "degradation.scale": 4, "scale": 4}
     other = {"kernels.sinc_prob": 0.0, "degradation.kernels.sinc_prob": 0.0, "degradation.scale": 2, "scale": 4}

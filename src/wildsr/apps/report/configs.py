@@ -19,6 +19,7 @@ SILENT = (
     "tags",
 )  # fmt: skip
 ABSENT = "–"
+LEAVES = 3
 GIVEN = "{…}"  # a whole branch
 
 Flat = dict[str, Any]
@@ -43,13 +44,15 @@ def telling(config: Mapping[str, Any]) -> Flat:
 def differing(configs: Sequence[Flat]) -> list[tuple[str, list[str]]]:
     """Return the keys that do not have one value in all of them, each with its values in words.
 
-    Where one has nothing and another a whole branch, the branch is one key. What an interpolation repeats, such as
+    Where one has nothing and another a whole branch, the branch is one key; of one that only some have, and all of them
+    alike, each leaf is a key where there are LEAVES at most. What an interpolation repeats, such as
     degradation.kernels.iso beside kernels.iso, is left out.
     """
     keys = list(dict.fromkeys(key for config in configs for key in config))
     leaves = set(keys)
     branches = {key for key in keys if any(other.startswith(f"{key}.") for other in leaves)}
     keys = [key for key in keys if not any(key.startswith(f"{branch}.") for branch in branches)]
+    keys = list(dict.fromkeys(_lone_branch(key, keys, configs) or key for key in keys))
     found = {}
     for key in keys:
         values = [_words(config, key) for config in configs]
@@ -60,6 +63,19 @@ def differing(configs: Sequence[Flat]) -> list[tuple[str, list[str]]]:
         for key, values in found.items()
         if not any(key.endswith(f".{other}") and values == found[other] for other in found)
     ]
+
+
+def _lone_branch(key: str, keys: Sequence[str], configs: Sequence[Flat]) -> str:
+    """Return the uppermost branch above a key that some have alike and others not at all, if it is large; else ""."""
+    if all(key in config for config in configs):
+        return ""
+    parts = key.split(".")
+    for branch in (".".join(parts[:n]) for n in range(1, len(parts))):
+        below = [other for other in keys if other.startswith(f"{branch}.")]
+        contents = {tuple(_words(config, other) for other in below) for config in configs}
+        if (ABSENT,) * len(below) in contents:
+            return branch if len(contents) == 2 and len(below) > LEAVES else ""
+    return ""
 
 
 def _words(config: Flat, key: str) -> str:
