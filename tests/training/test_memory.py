@@ -36,7 +36,7 @@ def test_a_run_goes_on_computed_in_another_way(train, tmp_path):
     ("override", "words"),
     [
         ("accumulate=0", r"^accumulate: given 0, wanted a whole number from 1"),
-        ("compile=maybe", r"^compile: given maybe, wanted "),
+        ("compile=maybe", r"^compile: given maybe; choose from "),
         ("stages.psnr.clip_gradients=0", r"^stages\.psnr\.clip_gradients: given 0, wanted a number from"),
     ],
 )
