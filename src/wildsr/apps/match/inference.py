@@ -204,8 +204,9 @@ def adjust(recipe: Recipe, values: Mapping[str, float], jpeg: FoundJpeg | None) 
     old = {f"{step.order}.{step.op}": step for step in recipe.steps}
     smoothing = halo = None
     if noise > LEAST_NOISE and "second.blur" in old and values["smoothing"] > LEAST_SMOOTHING:
-        smoothing = Blur("iso", 31, sigma_x=round(min(values["smoothing"], soft or 1.0, WIDEST_SMOOTHING), 3))
-        soft = math.sqrt(max(soft**2 - smoothing.sigma_x**2, 0.0))
+        # Noise may be smoothed where edges are sharp: by a median, to which this is the nearest.
+        sigma = round(min(values["smoothing"], soft or 1.0, WIDEST_SMOOTHING), 3)
+        smoothing, soft = Blur("iso", 31, sigma_x=sigma), math.sqrt(max(soft**2 - sigma**2, 0.0))
     if "second.halo" in old and values["halo"] > LEAST_HALO:
         radius = old["second.halo"].record.radius
         halo = Halo(radius, round(min(values["halo"] / radius, STRONGEST_HALO), 3))
