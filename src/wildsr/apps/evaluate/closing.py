@@ -202,7 +202,7 @@ def methods_of(
     What cannot be loaded, such as an earlier command's network of another kind, is left out, which a line says.
     """
     sources: dict[str, str | Path] = {start_row(start): start} if start else {}
-    sources |= {name: name for name in references if is_here(name)}
+    sources |= {name: source for name in references if (source := at_hand(name))}
     sources |= {stage_row(stage): run / stage / GENERATOR for stage in stages}
     methods = {"bicubic": bicubic(scale)}
     for name, source in sources.items():
@@ -216,12 +216,14 @@ def methods_of(
     return methods
 
 
-def is_here(reference: str) -> bool:
-    """Return whether weights can be had without a download; a line says what cannot."""
-    if reference not in GENERATORS or local_file(GENERATORS[reference]):
-        return True
+def at_hand(reference: str) -> str:
+    """Return the file of weights, a released network's without a download; "", and a line, where it is not here."""
+    if reference not in GENERATORS:
+        return reference
+    if file := local_file(GENERATORS[reference]):
+        return str(file)
     log.info("%s is left out of the table: it is not on this machine, and is not downloaded for that", reference)
-    return False
+    return ""
 
 
 def load_network(source: str | Path, build_generator: Callable[[], nn.Module] | None, is_own: bool) -> Any:
