@@ -34,7 +34,6 @@ def _of_the_container() -> int:
     with suppress(OSError, ValueError, KeyError):
         counts = dict(line.split() for line in (CONTAINER / "memory.stat").read_text(encoding="utf-8").splitlines())
         used = int((CONTAINER / "memory.current").read_text(encoding="utf-8")) - int(counts["inactive_file"])
-        return max(
-            int((CONTAINER / "memory.max").read_text(encoding="utf-8")) - used, 0
-        )  # "max" where there is no limit
+        limit = int((CONTAINER / "memory.max").read_text(encoding="utf-8"))  # "max" where there is none
+        return max(limit - used, 0)
     return 2**63

@@ -22,13 +22,13 @@ def drawn_values(spec: DegradationSpec, draws: int, seed: int) -> dict[str, list
     for name, order in spec.orders.items():
         if len(order.arrangements) == 1:  # then it says only what took part
             found.pop(f"{name}.order", None)
-    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, list(found), spec))}
+    orders = list(dict.fromkeys([*spec.orders, *(key.split(".")[0] for key in found)]))
+    return {key: found[key] for key in sorted(found, key=lambda key: _place(key, orders, spec))}
 
 
-def _place(key: str, keys: Sequence[str], spec: DegradationSpec) -> tuple[int, int, int, str]:
+def _place(key: str, orders: Sequence[str], spec: DegradationSpec) -> tuple[int, int, int, str]:
     """Return a key that sorts by order, operation as declared, and number as in NUMBERS."""
     order, _, name = key.partition(".")
-    orders = list(dict.fromkeys([*spec.orders, *(other.split(".")[0] for other in keys)]))
     declared = [op.name for op in spec.orders[order].operations.values()] if order in spec.orders else []
     operation, numbers = name.partition(".")[0], list(NUMBERS)
     operations = ["order", *declared, operation]

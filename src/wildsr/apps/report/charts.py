@@ -120,9 +120,9 @@ def offsets(run: Run) -> list[tuple[int, Stage]]:
 def _order(key: str) -> tuple[int, tuple[str, ...], int, str]:
     """Return a key that sorts the main set before others, a set's metrics together, in METRICS' order; then losses."""
     *path, name = key.split("/")
-    names = list(METRICS)
+    names, group = list(METRICS), path[0] if path else ""
     return (
-        ["val", "loss"].index(path[0]) if path[:1] in (["val"], ["loss"]) else 2,
+        {"val": 0, "loss": 1}.get(group, 2),
         tuple(path),
         names.index(name) if name in names else len(names),
         key,
