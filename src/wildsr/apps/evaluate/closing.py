@@ -202,7 +202,7 @@ def methods_of(
     What cannot be loaded, such as an earlier command's network of another kind, is left out, which a line says.
     """
     sources: dict[str, str | Path] = {start_row(start): start} if start else {}
-    sources |= {name: source for name in references if (source := at_hand(name))}
+    sources |= {name: file for name in references if (file := at_hand(name))}
     sources |= {stage_row(stage): run / stage / GENERATOR for stage in stages}
     methods = {"bicubic": bicubic(scale)}
     for name, source in sources.items():
