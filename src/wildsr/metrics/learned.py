@@ -22,7 +22,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
 from wildsr.metrics.base import ImageMetric
-from wildsr.metrics.pixels import to_levels
+from wildsr.metrics.pixels import pair_levels
 from wildsr.networks.released import offline_reason
 
 log = logging.getLogger(__name__)
@@ -52,9 +52,7 @@ class LearnedDistance(ImageMetric):
             ValueError: the shapes differ, or are not as above.
             UserError: the border leaves nothing.
         """
-        if sr.shape != hq.shape:
-            raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
-        given, wanted = ((to_levels(x, self.border) / 255).float().to(self.device) for x in (sr, hq))
+        given, wanted = ((x / 255).float().to(self.device) for x in pair_levels(sr, hq, self.border))
         for one, other in zip(given, wanted, strict=True):
             with torch.autocast(self.device.type, enabled=False):  # the same figures whatever a run trains in
                 score = self.network(one.expand(1, 3, -1, -1), other.expand(1, 3, -1, -1))
