@@ -131,11 +131,6 @@ def old_names(state: State) -> State:
     return renamed
 
 
-def is_training_state(content: Mapping[object, object]) -> bool:
-    """Return whether content has what an optimiser keeps."""
-    return any("optim" in str(key).lower() for key in content)
-
-
 def _tensors(
     content: Mapping[object, object], wrappers: frozenset[str], place: Place = ()
 ) -> Iterator[tuple[Place, str, Tensor]]:
