@@ -95,10 +95,10 @@ def test_every_trainers_file_upscales_and_starts_as_the_plain_one(
     assert torch.equal(image(load_generator(tmp_path / "a.pth")), image(network))
     said = caplog.text
     start = RRDBNet(4, 3, 4, 2, 2).eval()
-    transfer = adapt_weights(start, tmp_path / "a.pth")
+    report = adapt_weights(start, tmp_path / "a.pth")
     assert torch.equal(image(start), image(network))
-    assert transfer.report.startswith(f"all {len(network.state_dict())} tensors taken from ")
-    for text in (said, transfer.report):
+    assert report.startswith(f"all {len(network.state_dict())} tensors taken from ")
+    for text in (said, report):
         assert ("the averaged weights, not" in text) == (form in AVERAGED)
 
 
