@@ -1,5 +1,6 @@
 """Perceptual loss against torchvision's networks hooked by hand, with seeded weights."""
 
+import socket
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg
 
 from wildsr.losses import RELEASED_LAYERS, PerceptualLoss, released_losses
+from wildsr.networks.released import TIMEOUT
 
 # Indices in torchvision's vgg19().features, read off its printout.
 CONV = {"conv1_1": 0, "conv1_2": 2, "conv2_2": 7, "conv3_4": 16, "conv4_4": 25, "conv5_4": 34}
@@ -144,6 +146,21 @@ def test_without_weights_the_error_names_both_ways_out(tmp_path: Path, monkeypat
             "loss.perceptual.file=",
         ):
             assert part in message
+
+
+def test_a_download_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[float | None] = []
+
+    def silent(*_: object, **__: object) -> None:
+        patience.append(socket.getdefaulttimeout())  # what torch's urlopen goes by
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", silent)
+    monkeypatch.delenv("WILDSR_OFFLINE")
+    with pytest.raises(FileNotFoundError, match=r"^VGG19's weights: timed out; put https://"):
+        PerceptualLoss()
+    assert patience == [TIMEOUT] and socket.getdefaulttimeout() is None
 
 
 def test_a_file_of_something_else_is_refused(first_block: dict[str, Tensor], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildsr.io import UserError, choose_from, expanded
-from wildsr.networks.released import offline_reason
+from wildsr.networks.released import torch_download
 from wildsr.networks.states import read_state
 
 # The released training options of Real-ESRGAN.
@@ -133,13 +133,11 @@ def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, 
     folder, title = Path(torch.hub.get_dir()) / "checkpoints", backbone.title
     ways_out = f"put {backbone.weights.url} into {folder}, or name a copy of it with loss.perceptual.file=FILE"
     if weights is None:
-        if trouble := offline_reason(backbone.weights.url):
-            raise FileNotFoundError(f"{title}'s weights: {trouble}; {ways_out}")
         try:
-            return backbone.weights.get_state_dict(progress=True, check_hash=True)
+            with torch_download(backbone.weights.url):
+                return backbone.weights.get_state_dict(progress=True, check_hash=True)
         except (OSError, HTTPException, RuntimeError) as error:
-            message = f"{title}'s weights could not be downloaded ({error}); {ways_out}"
-            raise FileNotFoundError(message) from error
+            raise FileNotFoundError(f"{title}'s weights: {error}; {ways_out}") from error
     path = expanded(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{title}'s weights are not at {path}; {ways_out}")

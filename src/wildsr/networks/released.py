@@ -12,6 +12,9 @@ import hashlib
 import importlib.util
 import logging
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -154,6 +157,25 @@ def offline_reason(url: str) -> str:
     """Return why a file that is not cached may not be downloaded, by the environment; empty where it may."""
     given = os.environ.get(OFFLINE, "")
     return "" if given in ("", "0") or cached_file(url).is_file() else f"not downloaded ({OFFLINE}={given})"
+
+
+@contextmanager
+def torch_download(url: str) -> Iterator[None]:
+    """Let torch or torchvision download from an address within the block, as the environment allows.
+
+    Their downloads have no timeout: where a firewall swallows them, they would wait for ever.
+
+    Raises:
+        OSError: by WILDSR_OFFLINE nothing may be downloaded; else what happens in the block.
+    """
+    if trouble := offline_reason(url):
+        raise OSError(trouble)
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(patience)
 
 
 @functools.cache
