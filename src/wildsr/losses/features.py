@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -20,15 +19,11 @@ from wildsr.networks.released import torch_download
 from wildsr.networks.states import read_state
 
 # The released training options of Real-ESRGAN.
-RELEASED_LAYERS: Mapping[str, float] = MappingProxyType(
-    {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
-)
+RELEASED_LAYERS: Mapping[str, float] = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
 # One layer for each of ResNet's five depths, weighted as the five of VGG19: what the shallow two see, the pixel loss
 # sees as well. After the ReLU of their last block from layer1 on, the form in which the next group and the
 # segmentation head read them.
-SEGMENTATION_LAYERS: Mapping[str, float] = MappingProxyType(
-    {"bn1": 0.1, "layer1": 0.1, "layer2": 1.0, "layer3": 1.0, "layer4": 1.0}
-)
+SEGMENTATION_LAYERS: Mapping[str, float] = {"bn1": 0.1, "layer1": 0.1, "layer2": 1.0, "layer3": 1.0, "layer4": 1.0}
 
 
 class Backbone(NamedTuple):
@@ -81,30 +76,28 @@ def _vgg19_convolutions() -> dict[str, str]:
     return places
 
 
-BACKBONES: Mapping[str, Backbone] = MappingProxyType(
-    {
-        "vgg19": Backbone(
-            title="VGG19",
-            build=lambda: vgg19().features,
-            prefix="features.",
-            places=_vgg19_convolutions(),
-            layers=RELEASED_LAYERS,
-            weights=VGG19_Weights.IMAGENET1K_V1,
-        ),
-        # Of torchvision's segmentation networks the one whose head adds least (two convolutions), so that what tells
-        # things apart has to be in the backbone; and the smallest download with a ResNet-50. Dilated from layer3 on,
-        # so that features keep an eighth of its side, and with the BatchNorm that normalises by the stored statistics
-        # in train mode, too.
-        "fcn_resnet50": Backbone(
-            title="fcn_resnet50",
-            build=partial(resnet50, replace_stride_with_dilation=[False, True, True], norm_layer=FrozenBatchNorm2d),
-            prefix="backbone.",
-            places={name: name for name in SEGMENTATION_LAYERS},
-            layers=SEGMENTATION_LAYERS,
-            weights=FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
-        ),
-    }
-)
+BACKBONES: Mapping[str, Backbone] = {
+    "vgg19": Backbone(
+        title="VGG19",
+        build=lambda: vgg19().features,
+        prefix="features.",
+        places=_vgg19_convolutions(),
+        layers=RELEASED_LAYERS,
+        weights=VGG19_Weights.IMAGENET1K_V1,
+    ),
+    # Of torchvision's segmentation networks the one whose head adds least (two convolutions), so that what tells
+    # things apart has to be in the backbone; and the smallest download with a ResNet-50. Dilated from layer3 on,
+    # so that features keep an eighth of its side, and with the BatchNorm that normalises by the stored statistics
+    # in train mode, too.
+    "fcn_resnet50": Backbone(
+        title="fcn_resnet50",
+        build=partial(resnet50, replace_stride_with_dilation=[False, True, True], norm_layer=FrozenBatchNorm2d),
+        prefix="backbone.",
+        places={name: name for name in SEGMENTATION_LAYERS},
+        layers=SEGMENTATION_LAYERS,
+        weights=FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
+    ),
+}
 
 
 def _check_layers(layers: Sequence[str], known: Mapping[str, str]) -> None:

@@ -66,10 +66,10 @@ def find_network(content: Mapping[object, object], kind: Kind) -> Found | None:
         if name.rpartition(".")[2] not in COUNTERS:
             groups.setdefault(place, {})[name] = tensor
     states = {place: released_names(state) for place, state in groups.items()}
-    fitting = [place for place, state in states.items() if any(name in state for name in FIRST[kind])]
-    pool = fitting or sorted(states, key=lambda place: (_rank(place, kind), -len(states[place])))[:1]
-    if not fitting and pool:  # of no kind that is known here: its averaged weights have the same names
-        pool = [place for place, state in states.items() if state.keys() == states[pool[0]].keys()]
+    pool = [place for place, state in states.items() if any(name in state for name in FIRST[kind])]
+    if states and not pool:  # of no kind that is known here: the likeliest, whose averaged weights have the same names
+        likeliest = min(states, key=lambda place: (_rank(place, kind), -len(states[place])))
+        pool = [place for place, state in states.items() if state.keys() == states[likeliest].keys()]
     averaged = [place for place in pool if _is_averaged(place)]
     best = averaged or pool
     best = [place for place in best if _words(place) & OWN[kind]] or best
