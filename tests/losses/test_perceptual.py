@@ -174,10 +174,10 @@ def test_a_file_of_something_else_is_refused(first_block: dict[str, Tensor], tmp
         PerceptualLoss(file=tmp_path / "short.pth")
 
 
-def test_an_unknown_layer_is_answered_with_its_nearest() -> None:
-    with pytest.raises(ValueError, match=r"'conv3_5' is no layer .* nearest: .*conv3_4"):
+def test_an_unknown_layer_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"^layers: given 'conv3_5'; choose from conv1_1, .*, conv3_4, "):
         PerceptualLoss(layers={"conv3_5": 1.0})
-    with pytest.raises(ValueError, match="no layer given"):
+    with pytest.raises(ValueError, match=r"^layers: given \[\], wanted a list"):
         PerceptualLoss(layers={})
 
 

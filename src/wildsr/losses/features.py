@@ -1,6 +1,5 @@
 """Networks whose features compare images: which there are, and their frozen weights from a file or torchvision."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http.client import HTTPException
@@ -14,7 +13,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildsr.io import UserError, choose_from, expanded
+from wildsr.checks import checked_choice, checked_list
+from wildsr.io import UserError, expanded
 from wildsr.networks.released import torch_download
 from wildsr.networks.states import read_state
 
@@ -54,7 +54,8 @@ def frozen_features(backbone: Backbone, weights: str | Path | None, layers: Sequ
     Raises:
         ValueError, FileNotFoundError: as PerceptualLoss.
     """
-    _check_layers(layers, backbone.places)
+    for name in checked_list("layers", list(layers)):
+        checked_choice("layers", name, backbone.places)
     with torch.device("meta"):  # shapes only; the values are read below
         features = create_feature_extractor(backbone.build(), {backbone.places[name]: name for name in layers})
     state = _read_state(backbone, weights)
@@ -98,15 +99,6 @@ BACKBONES: Mapping[str, Backbone] = {
         weights=FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
     ),
 }
-
-
-def _check_layers(layers: Sequence[str], known: Mapping[str, str]) -> None:
-    if not layers:
-        raise UserError(f"no layer given for the perceptual loss; {choose_from(known)}")
-    for name in layers:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, cutoff=0.0)
-            raise UserError(f"{name!r} is no layer of the perceptual loss; nearest: {', '.join(nearest)}")
 
 
 def _fill(module: nn.Module, path: str, state: Mapping[str, Tensor], title: str) -> None:
