@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from wildsr.io import UserError
+from wildsr.networks.states import some
 
 
 class Network(Protocol):
@@ -40,7 +41,7 @@ def require_same_architecture(
     with torch.device("meta"):
         given = from_state(state)
     if given is None or given.architecture != network.architecture:
-        holds = given.architecture if given else f"another network ({', '.join(list(state)[:3])}, …)"
+        holds = given.architecture if given else f"another network ({some(list(state))})"
         raise UserError(f"holds {holds}; wanted {network.architecture}")
     check_channels(given.channels, network.channels)
     return given
