@@ -43,7 +43,7 @@ def features(tmp_path_factory):
     files = {}
     for name, backbone in BACKBONES.items():
         path = tmp_path_factory.mktemp("features") / f"{name}.pth"
-        state = {f"{backbone.prefix}{key}": t.half() for key, t in backbone.chain().state_dict().items()}
+        state = {f"{backbone.prefix}{key}": t.half() for key, t in backbone.build().state_dict().items()}
         torch.save(state, path)
         files[name] = path
     return files

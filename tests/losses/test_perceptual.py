@@ -1,5 +1,6 @@
 """Perceptual loss against torchvision's networks hooked by hand, with seeded weights."""
 
+import socket
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, vgg
 
 from wildsr.losses import RELEASED_LAYERS, PerceptualLoss, released_losses
+from wildsr.networks.released import TIMEOUT
 
 # Indices in torchvision's vgg19().features, read off its printout.
 CONV = {"conv1_1": 0, "conv1_2": 2, "conv2_2": 7, "conv3_4": 16, "conv4_4": 25, "conv5_4": 34}
@@ -89,7 +91,8 @@ def test_vgg_is_in_no_checkpoint_and_no_optimiser_but_moves_with_the_module(weig
 
 
 def test_vgg_runs_no_further_than_the_deepest_layer(weights_file: Path) -> None:
-    assert len(PerceptualLoss(file=weights_file, layers={"conv2_2": 1.0, "conv1_1": 1.0}).features) == 8
+    loss = PerceptualLoss(file=weights_file, layers={"conv2_2": 1.0, "conv1_1": 1.0})
+    assert [name for name, _ in loss.features.named_children()] == [str(place) for place in range(8)]
 
 
 def test_gradients_reach_sr_and_not_the_target(weights_file: Path) -> None:
@@ -145,21 +148,36 @@ def test_without_weights_the_error_names_both_ways_out(tmp_path: Path, monkeypat
             assert part in message
 
 
+def test_a_download_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[float | None] = []
+
+    def silent(*_: object, **__: object) -> None:
+        patience.append(socket.getdefaulttimeout())  # what torch's urlopen goes by
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", silent)
+    monkeypatch.delenv("WILDSR_OFFLINE")
+    with pytest.raises(FileNotFoundError, match=r"^VGG19's weights: timed out; put https://"):
+        PerceptualLoss()
+    assert patience == [TIMEOUT] and socket.getdefaulttimeout() is None
+
+
 def test_a_file_of_something_else_is_refused(first_block: dict[str, Tensor], tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("not weights")
     (tmp_path / "text.safetensors").write_text("not weights")
     for name in ("text.pth", "text.safetensors"):
-        with pytest.raises(ValueError, match=f"{name} is not a state dict"):
+        with pytest.raises(ValueError, match=rf"{name}: not a (checkpoint|\.safetensors file), or damaged; put http"):
             PerceptualLoss(file=tmp_path / name)
     torch.save(first_block, tmp_path / "short.pth")
     with pytest.raises(ValueError, match=r"features.5.weight holds nothing; wanted shape \(128, 64, 3, 3\)"):
         PerceptualLoss(file=tmp_path / "short.pth")
 
 
-def test_an_unknown_layer_is_answered_with_its_nearest() -> None:
-    with pytest.raises(ValueError, match=r"'conv3_5' is no layer .* nearest: .*conv3_4"):
+def test_an_unknown_layer_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"^layers: given 'conv3_5'; choose from conv1_1, .*, conv3_4, "):
         PerceptualLoss(layers={"conv3_5": 1.0})
-    with pytest.raises(ValueError, match="no layer given"):
+    with pytest.raises(ValueError, match=r"^layers: given \[\], wanted a list"):
         PerceptualLoss(layers={})
 
 

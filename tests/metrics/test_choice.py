@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from wildsr.metrics import METRICS, NIQE, PSNR, SSIM, choice, chosen_metrics
+from wildsr.metrics import NIQE, PSNR, SSIM, choice, chosen_metrics
+from wildsr.scores import METRICS
 
 
 def test_metrics_come_by_name_in_the_order_given():

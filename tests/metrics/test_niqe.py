@@ -102,7 +102,7 @@ def test_niqe_is_measured_on_the_papers_luma_or_on_the_authors_rgb2gray() -> Non
     assert NIQE(grey="rgb2gray")(to_tensor(pixels)).item() == pytest.approx(wanted, rel=1e-6)
     assert NIQE(grey="luma")(to_tensor(pixels)).item() == pytest.approx(GOLDEN["chelsea"]["niqe"], rel=3e-6)
     assert wanted != pytest.approx(GOLDEN["chelsea"]["niqe"], rel=3e-3)
-    with pytest.raises(ValueError, match=r"grey is 'grey'; choose from luma, rgb2gray"):
+    with pytest.raises(ValueError, match=r"grey: given 'grey'; choose from luma, rgb2gray"):
         NIQE(grey="grey")
 
 

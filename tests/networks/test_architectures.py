@@ -169,7 +169,7 @@ def test_it_resumes_exactly_with_activations_recomputed(train, photographs: Path
 def started(file: Path, scale: int = 4, channels: int = 3) -> tuple[nn.Module, str]:
     """Return what generator=from_file gives."""
     network = build_like(file, scale, channels)
-    return network, adapt_weights(network, file).report
+    return network, adapt_weights(network, file)
 
 
 def test_a_run_begins_from_a_file(tmp_path: Path) -> None:
@@ -254,11 +254,11 @@ def test_a_discriminator_is_of_the_kind_and_size_in_its_file(network: nn.Module,
     file = tmp_path / "d.pth"
     torch.save({"params": network.state_dict()}, file)
     again = build_discriminator_like(file, 3)
-    assert adapt_weights(again, file).report.startswith("all ")
+    assert adapt_weights(again, file).startswith("all ")
     image = torch.rand(2, 3, 128, 128)
     assert torch.equal(again.eval()(image), network.eval()(image))
     grey = build_discriminator_like(file, 1)
-    assert "3 to 1 input channels" in adapt_weights(grey, file).report
+    assert "3 to 1 input channels" in adapt_weights(grey, file)
     save_generator(tiny("SPAN"), file)
     with pytest.raises(ValueError, match=r"d\.pth: neither a UNetDiscriminator nor a VGGDiscriminator; it has"):
         build_discriminator_like(file, 3)

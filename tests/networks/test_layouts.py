@@ -95,10 +95,10 @@ def test_every_trainers_file_upscales_and_starts_as_the_plain_one(
     assert torch.equal(image(load_generator(tmp_path / "a.pth")), image(network))
     said = caplog.text
     start = RRDBNet(4, 3, 4, 2, 2).eval()
-    transfer = adapt_weights(start, tmp_path / "a.pth")
+    report = adapt_weights(start, tmp_path / "a.pth")
     assert torch.equal(image(start), image(network))
-    assert transfer.report.startswith(f"all {len(network.state_dict())} tensors taken from ")
-    for text in (said, transfer.report):
+    assert report.startswith(f"all {len(network.state_dict())} tensors taken from ")
+    for text in (said, report):
         assert ("the averaged weights, not" in text) == (form in AVERAGED)
 
 
@@ -213,7 +213,7 @@ NO_WEIGHTS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda path: torch.save({"optimizer": {"state": {0: {"exp_avg": torch.ones(1)}}}}, path),
         "no weights in it, but optimizer; a training state",
     ),
-    "onnx": ("a.onnx", lambda path: path.write_bytes(b"\x08\x07"), "a graph to be run; wanted the weights it was made"),
+    "onnx": ("a.onnx", lambda path: path.write_bytes(b"\x08\x07"), "an ONNX graph, made to be run; wanted the weights"),
     "onnx_pth": ("a.pth", lambda path: path.write_bytes(b"\x08\x07\x12\x07pytorch"), "an ONNX graph, made to be run"),
     "empty": ("a.pth", lambda path: path.write_bytes(b""), "an empty file; download or copy it again"),
     "cut": ("a.pth", cut, "cut short after 2000 bytes, without the end of a checkpoint; download or copy it again"),

@@ -66,10 +66,10 @@ def test_at_another_scale_it_starts_from_what_fits_and_the_rest_is_told(tmp_path
     save_generator(seeded(0), tmp_path / "a.pth")
     larger = seeded(1, scale=4)
     before = larger.tail.weight.clone()
-    transfer = adapt_weights(larger, tmp_path / "a.pth")
+    report = adapt_weights(larger, tmp_path / "a.pth")
     assert torch.equal(larger.trunk[0].weight, seeded(0).trunk[0].weight)
     assert torch.equal(larger.tail.weight, before)
-    assert transfer.report.splitlines()[1:] == [
+    assert report.splitlines()[1:] == [
         "  taken                3 tensors",
         "  left as initialised  tail.weight, tail.bias",
     ]
@@ -88,8 +88,11 @@ def test_it_may_make_its_ends_by_itself(tmp_path):
     old = seeded(0)
     save_generator(old, tmp_path / "a.pth")
     larger = Adapting(scale=4).eval()
-    transfer = adapt_weights(larger, tmp_path / "a.pth")
-    assert transfer.remade == dict.fromkeys(("tail.weight", "tail.bias"), "12 to 48 output channels")
+    report = adapt_weights(larger, tmp_path / "a.pth")
+    assert report.splitlines()[2:] == [
+        "  re-made              tail.weight (12 to 48 output channels)",
+        "  re-made              tail.bias (12 to 48 output channels)",
+    ]
     assert torch.equal(larger.tail.bias[::4], old.tail.bias)
     save_generator(seeded(0, channels=1), tmp_path / "b.pth")
     with pytest.raises(ValueError, match=r"b\.pth holds no colour$"):

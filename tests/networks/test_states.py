@@ -101,9 +101,9 @@ def test_a_full_disk_leaves_the_older_file_and_nothing_half_written(
 
 
 def test_an_unknown_suffix_is_refused_both_ways(state: dict[str, Tensor], tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a\.onnx: .*'\.onnx'; choose from \.pth, \.pt, \.safetensors, \.ckpt"):
-        read_state(tmp_path / "a.onnx", "generator")
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(ValueError, match=r"a\.h5: .*'\.h5'; choose from \.pth, \.pt, \.safetensors, \.ckpt"):
+        read_state(tmp_path / "a.h5", "generator")
     with pytest.raises(ValueError, match=r"a\.ckpt: .*'\.ckpt'; choose from \.pth, \.pt, \.safetensors$"):
         write_state(state, tmp_path / "a.ckpt")
 

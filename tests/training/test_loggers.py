@@ -11,7 +11,7 @@ from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
 
 from wildsr.data import validation_set
-from wildsr.metrics import METRICS, MetricDisplay
+from wildsr.scores import METRICS, MetricDisplay
 from wildsr.training import Panels, wandb_logger
 from wildsr.training.loggers import define_scores, finish, score_goals
 from wildsr.training.panels import padded

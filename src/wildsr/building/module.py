@@ -39,7 +39,7 @@ def build_module(cfg: DictConfig, weights: str | Path | None, reports: list[str]
         networks["discriminator"] = (discriminator, cfg.discriminator.weights)
     for name, (network, source) in networks.items():
         if source is not None:
-            taken = adapt_weights(network, source).report
+            taken = adapt_weights(network, source)
             if reports is not None:
                 reports.append(f"{name}: {taken}")
     freeze(generator, cfg.generator.freeze or [])

@@ -1,142 +1,104 @@
 """Networks whose features compare images: which there are, and their frozen weights from a file or torchvision."""
 
-import difflib
-import pickle
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights, WeightsEnum, resnet50, vgg19
+from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildsr.images import expanded
-from wildsr.io import UserError, choose_from
-from wildsr.networks.released import offline_reason
+from wildsr.checks import checked_choice, checked_list
+from wildsr.io import UserError, expanded
+from wildsr.networks.released import torch_download
+from wildsr.networks.states import read_state
 
 # The released training options of Real-ESRGAN.
-RELEASED_LAYERS: Mapping[str, float] = MappingProxyType(
-    {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
-)
+RELEASED_LAYERS: Mapping[str, float] = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
 # One layer for each of ResNet's five depths, weighted as the five of VGG19: what the shallow two see, the pixel loss
 # sees as well. After the ReLU of their last block from layer1 on, the form in which the next group and the
 # segmentation head read them.
-SEGMENTATION_LAYERS: Mapping[str, float] = MappingProxyType(
-    {"bn1": 0.1, "layer1": 0.1, "layer2": 1.0, "layer3": 1.0, "layer4": 1.0}
-)
+SEGMENTATION_LAYERS: Mapping[str, float] = {"bn1": 0.1, "layer1": 0.1, "layer2": 1.0, "layer3": 1.0, "layer4": 1.0}
 
 
 class Backbone(NamedTuple):
-    """Describe a network of torchvision's, as far as it is a chain of modules that computes features.
+    """Describe a network of torchvision's, as far as it computes features.
 
     Attributes:
         title: its name in messages.
-        chain: builds it; its children bear torchvision's names.
-        prefix: of the chain in torchvision's state dict.
-        places: layer names to their places in the chain.
+        build: builds it, with torchvision's names.
+        prefix: of these names in torchvision's state dict.
+        places: layer names to torchvision's names of what computes them.
         layers: the default layers and their weights.
         weights: torchvision's, with their address and the normalisation of their images.
     """
 
     title: str
-    chain: Callable[[], nn.Sequential]
+    build: Callable[[], nn.Module]
     prefix: str
-    places: Callable[[nn.Sequential], dict[str, int]]
+    places: Mapping[str, str]
     layers: Mapping[str, float]
     weights: WeightsEnum
 
 
-def frozen_chain(
-    backbone: Backbone, weights: str | Path | None, layers: Sequence[str]
-) -> tuple[nn.Sequential, dict[str, int]]:
-    """Return a backbone up to the deepest of some layers, without parameters, and the places of its layers.
+def frozen_features(backbone: Backbone, weights: str | Path | None, layers: Sequence[str]) -> nn.Module:
+    """Return a backbone that maps (B, 3, H, W) to the features of some layers by name, and runs no further.
 
     Its weights are buffers that are not saved. In train mode it computes what it does in eval mode.
 
     Raises:
         ValueError, FileNotFoundError: as PerceptualLoss.
     """
+    for name in checked_list("layers", list(layers)):
+        checked_choice("layers", name, backbone.places)
     with torch.device("meta"):  # shapes only; the values are read below
-        chain = backbone.chain()
-    places = backbone.places(chain)
-    _check_layers(layers, places)
-    chain = chain[: max(places[name] for name in layers) + 1]
+        features = create_feature_extractor(backbone.build(), {backbone.places[name]: name for name in layers})
     state = _read_state(backbone, weights)
-    for name, module in chain.named_modules():
+    for name, module in features.named_modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False  # in place, it would overwrite the features that are kept
         _fill(module, f"{backbone.prefix}{name}", state, backbone.title)
-    return chain, places
+    return features
 
 
-def _vgg19_chain() -> nn.Sequential:
-    return vgg19().features
-
-
-def _conv_places(features: nn.Sequential) -> dict[str, int]:
-    """Map conv1_1 ... conv5_4 to their places in VGG's features; a pooling ends a block."""
-    places, block, number = {}, 1, 0
-    for place, module in enumerate(features):
-        if isinstance(module, nn.Conv2d):
-            number += 1
-            places[f"conv{block}_{number}"] = place
-        elif isinstance(module, nn.MaxPool2d):
-            block, number = block + 1, 0
+def _vgg19_convolutions() -> dict[str, str]:
+    """Map conv1_1 ... conv5_4 to their places in VGG19: a ReLU follows each, and a pooling ends a block."""
+    places, place = {}, 0
+    for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1):
+        for number in range(1, convolutions + 1):
+            places[f"conv{block}_{number}"] = str(place)
+            place += 2
+        place += 1
     return places
 
 
-def _resnet_chain() -> nn.Sequential:
-    """Build ResNet-50 as fcn_resnet50 has it: dilated from layer3 on, so that features keep an eighth of its side.
-
-    Its BatchNorm is the frozen one: it normalises by the stored statistics in train mode, too.
-    """
-    network = resnet50(replace_stride_with_dilation=[False, True, True], norm_layer=FrozenBatchNorm2d)
-    return nn.Sequential(OrderedDict((n, m) for n, m in network.named_children() if n not in ("avgpool", "fc")))
-
-
-def _group_places(features: nn.Sequential) -> dict[str, int]:
-    """Map bn1 and layer1 ... layer4 to their places in ResNet."""
-    return {n: i for i, (n, _) in enumerate(features.named_children()) if n == "bn1" or n.startswith("layer")}
-
-
-BACKBONES: Mapping[str, Backbone] = MappingProxyType(
-    {
-        "vgg19": Backbone(
-            title="VGG19",
-            chain=_vgg19_chain,
-            prefix="features.",
-            places=_conv_places,
-            layers=RELEASED_LAYERS,
-            weights=VGG19_Weights.IMAGENET1K_V1,
-        ),
-        # Of torchvision's segmentation networks the one whose head adds least (two convolutions), so that what tells
-        # things apart has to be in the backbone; and the smallest download with a ResNet-50.
-        "fcn_resnet50": Backbone(
-            title="fcn_resnet50",
-            chain=_resnet_chain,
-            prefix="backbone.",
-            places=_group_places,
-            layers=SEGMENTATION_LAYERS,
-            weights=FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
-        ),
-    }
-)
-
-
-def _check_layers(layers: Sequence[str], known: Mapping[str, int]) -> None:
-    if not layers:
-        raise UserError(f"no layer given for the perceptual loss; {choose_from(known)}")
-    for name in layers:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, cutoff=0.0)
-            raise UserError(f"{name!r} is no layer of the perceptual loss; nearest: {', '.join(nearest)}")
+BACKBONES: Mapping[str, Backbone] = {
+    "vgg19": Backbone(
+        title="VGG19",
+        build=lambda: vgg19().features,
+        prefix="features.",
+        places=_vgg19_convolutions(),
+        layers=RELEASED_LAYERS,
+        weights=VGG19_Weights.IMAGENET1K_V1,
+    ),
+    # Of torchvision's segmentation networks the one whose head adds least (two convolutions), so that what tells
+    # things apart has to be in the backbone; and the smallest download with a ResNet-50. Dilated from layer3 on,
+    # so that features keep an eighth of its side, and with the BatchNorm that normalises by the stored statistics
+    # in train mode, too.
+    "fcn_resnet50": Backbone(
+        title="fcn_resnet50",
+        build=partial(resnet50, replace_stride_with_dilation=[False, True, True], norm_layer=FrozenBatchNorm2d),
+        prefix="backbone.",
+        places={name: name for name in SEGMENTATION_LAYERS},
+        layers=SEGMENTATION_LAYERS,
+        weights=FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
+    ),
+}
 
 
 def _fill(module: nn.Module, path: str, state: Mapping[str, Tensor], title: str) -> None:
@@ -156,19 +118,15 @@ def _read_state(backbone: Backbone, weights: str | Path | None) -> Mapping[str, 
     folder, title = Path(torch.hub.get_dir()) / "checkpoints", backbone.title
     ways_out = f"put {backbone.weights.url} into {folder}, or name a copy of it with loss.perceptual.file=FILE"
     if weights is None:
-        if trouble := offline_reason(backbone.weights.url):
-            raise FileNotFoundError(f"{title}'s weights: {trouble}; {ways_out}")
         try:
-            return backbone.weights.get_state_dict(progress=True, check_hash=True)
+            with torch_download(backbone.weights.url):
+                return backbone.weights.get_state_dict(progress=True, check_hash=True)
         except (OSError, HTTPException, RuntimeError) as error:
-            message = f"{title}'s weights could not be downloaded ({error}); {ways_out}"
-            raise FileNotFoundError(message) from error
+            raise FileNotFoundError(f"{title}'s weights: {error}; {ways_out}") from error
     path = expanded(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{title}'s weights are not at {path}; {ways_out}")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        raise UserError(f"{path} is not a state dict ({error.__class__.__name__}); {ways_out}") from error
+        return read_state(path, "generator").state
+    except UserError as error:
+        raise UserError(f"{error}; {ways_out}") from error

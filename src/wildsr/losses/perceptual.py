@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.checks import checked_choice
-from wildsr.losses.features import BACKBONES, frozen_chain
+from wildsr.losses.features import BACKBONES, frozen_features
 from wildsr.losses.terms import Target
 
 
@@ -57,8 +57,8 @@ class PerceptualLoss(nn.Module):
         if weight == 0:
             return
         layers = chosen.layers if layers is None else layers
-        self.features, places = frozen_chain(chosen, file, list(layers))
-        self.layer_weights = {places[name]: layer_weight for name, layer_weight in layers.items()}
+        self.features = frozen_features(chosen, file, list(layers))
+        self.layer_weights = dict(layers)
         normalisation = chosen.weights.transforms()
         for name, values in (("mean", normalisation.mean), ("std", normalisation.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
@@ -77,15 +77,10 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self._activations(target)
         given = self._activations(sr)
-        distances = [layer_weight * F.l1_loss(given[i], wanted[i]) for i, layer_weight in self.layer_weights.items()]
+        distances = [weight * F.l1_loss(given[name], wanted[name]) for name, weight in self.layer_weights.items()]
         return torch.stack(distances).sum()
 
-    def _activations(self, image: Tensor) -> dict[int, Tensor]:
-        """Map places in `features` to what comes out there, for each layer asked for."""
-        x = (image.expand(-1, 3, -1, -1) - self.mean) / self.std
-        features = {}
-        for place, module in enumerate(self.features):
-            x = module(x)
-            if place in self.layer_weights:
-                features[place] = x
+    def _activations(self, image: Tensor) -> dict[str, Tensor]:
+        """Map the names of the layers to what comes out there."""
+        features: dict[str, Tensor] = self.features((image.expand(-1, 3, -1, -1) - self.mean) / self.std)
         return features

@@ -8,9 +8,10 @@ from kornia.metrics import ssim
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from wildsr.io import ConfigError, UserError, choose_from
+from wildsr.checks import checked_choice
+from wildsr.io import UserError
 from wildsr.metrics.base import ImageMetric
-from wildsr.metrics.pixels import luma, to_levels
+from wildsr.metrics.pixels import luma, pair_levels
 
 Channels = Literal["y", "rgb"]
 # Wang, Bovik, Sheikh, Simoncelli 2004: an 11-tap window of sigma 1.5 (kornia's own), wholly inside the image.
@@ -32,9 +33,12 @@ class Fidelity(ImageMetric):
 
     def __init__(self, channels: Channels = "y", border: int = 0) -> None:
         super().__init__()
-        if channels not in get_args(Channels):
-            raise ConfigError(f"channels is {channels!r}; {choose_from(get_args(Channels))}")
-        self.channels, self.border = channels, border
+        self.channels, self.border = checked_choice("channels", channels, get_args(Channels)), border
+
+    def compared(self, sr: Tensor, hq: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both images' 8-bit levels, or the luma of these, inside the border; (B, 1 or C, H, W) float64."""
+        sr, hq = pair_levels(sr, hq, self.border)
+        return (luma(sr), luma(hq)) if self.channels == "y" else (sr, hq)
 
 
 class PSNR(Fidelity):
@@ -56,7 +60,7 @@ class PSNR(Fidelity):
             ValueError: the shapes differ, or are not as above.
             UserError: the border leaves nothing.
         """
-        sr, hq = _compared(sr, hq, self.channels, self.border)
+        sr, hq = self.compared(sr, hq)
         scores = peak_signal_noise_ratio(sr, hq, data_range=255.0, dim=(1, 2, 3), reduction="none")
         self.add(scores)
 
@@ -78,17 +82,9 @@ class SSIM(Fidelity):
             ValueError: the shapes differ, or are not as above.
             UserError: a side inside the border is below 11 px.
         """
-        sr, hq = _compared(sr, hq, self.channels, self.border)
+        sr, hq = self.compared(sr, hq)
         height, width = sr.shape[-2:]
         if min(height, width) < WINDOW:
             raise UserError(f"SSIM got {height} x {width} px inside the border; wanted at least {WINDOW} px a side")
         scores = ssim(sr, hq, WINDOW, max_val=255.0, padding="valid").mean(dim=(1, 2, 3))
         self.add(scores)
-
-
-def _compared(sr: Tensor, hq: Tensor, channels: str, border: int) -> tuple[Tensor, Tensor]:
-    """Return both images' 8-bit levels, or the luma of these, inside the border; (B, 1 or C, H, W) float64."""
-    if sr.shape != hq.shape:
-        raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
-    sr, hq = to_levels(sr, border), to_levels(hq, border)
-    return (luma(sr), luma(hq)) if channels == "y" else (sr, hq)

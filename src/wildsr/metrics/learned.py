@@ -10,7 +10,6 @@ and Texture Similarity", IEEE TPAMI 44 (5), 2022.
 # B batch, C = 1 or 3, H W image
 
 import logging
-import socket
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -21,14 +20,14 @@ from torchmetrics.functional.image.dists import DISTSNetwork
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
+from wildsr.io import first_line
 from wildsr.metrics.base import ImageMetric
-from wildsr.metrics.pixels import to_levels
-from wildsr.networks.released import offline_reason
+from wildsr.metrics.pixels import pair_levels
+from wildsr.networks.released import torch_download
 
 log = logging.getLogger(__name__)
 
 WEIGHTS = {"lpips": AlexNet_Weights.IMAGENET1K_V1, "dists": VGG16_Weights.IMAGENET1K_V1}  # of the backbones
-TIMEOUT = 30.0  # seconds without a byte; torch's download would wait for ever where a firewall swallows it
 
 
 class LearnedDistance(ImageMetric):
@@ -52,9 +51,7 @@ class LearnedDistance(ImageMetric):
             ValueError: the shapes differ, or are not as above.
             UserError: the border leaves nothing.
         """
-        if sr.shape != hq.shape:
-            raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
-        given, wanted = ((to_levels(x, self.border) / 255).float().to(self.device) for x in (sr, hq))
+        given, wanted = ((x / 255).float().to(self.device) for x in pair_levels(sr, hq, self.border))
         for one, other in zip(given, wanted, strict=True):
             with torch.autocast(self.device.type, enabled=False):  # the same figures whatever a run trains in
                 score = self.network(one.expand(1, 3, -1, -1), other.expand(1, 3, -1, -1))
@@ -79,18 +76,12 @@ def learned_network(name: str) -> nn.Module | None:
 
     Made once a process and shared. Draws no random number that anything else would miss.
     """
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
+    url = WEIGHTS[name].url
     try:
-        if trouble := offline_reason(WEIGHTS[name].url):
-            raise OSError(trouble)
-        with torch.random.fork_rng(devices=[]):
+        with torch_download(url), torch.random.fork_rng(devices=[]):
             network: nn.Module = LpipsNetwork() if name == "lpips" else DISTSNetwork()
     except (OSError, HTTPException, RuntimeError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        log.warning("%s is left out: no weights (%s); put %s into %s", name, reason, WEIGHTS[name].url, folder)
+        log.warning("%s is left out: no weights (%s); put %s into %s", name, first_line(error), url, folder)
         return None
-    finally:
-        socket.setdefaulttimeout(patience)
     return network.eval().requires_grad_(False)

@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
-from wildsr.io import ConfigError, UserError, choose_from
+from wildsr.checks import checked_choice
+from wildsr.io import UserError
 from wildsr.metrics.base import ImageMetric
 from wildsr.metrics.pixels import luma, rgb2gray, to_levels
 
@@ -53,7 +54,7 @@ class NIQE(ImageMetric):
 
     def __init__(self, border: int = 0, grey: Grey = "luma") -> None:
         super().__init__()
-        self.border, self.grey = border, _check_grey(grey)
+        self.border, self.grey = border, checked_choice("grey", grey, get_args(Grey))
 
     def update(self, sr: Tensor) -> None:
         """Score each image; (B, C, H, W) or (C, H, W) float in [0, 1].
@@ -62,12 +63,6 @@ class NIQE(ImageMetric):
             ValueError, UserError: as `niqe_scores`.
         """
         self.add(niqe_scores(sr, self.border, self.grey))
-
-
-def _check_grey(grey: Grey) -> Grey:
-    if grey not in get_args(Grey):
-        raise ConfigError(f"grey is {grey!r}; {choose_from(get_args(Grey))}")
-    return grey
 
 
 def niqe_scores(images: Tensor, border: int = 0, grey: Grey = "luma") -> Tensor:
@@ -88,7 +83,8 @@ def niqe_scores(images: Tensor, border: int = 0, grey: Grey = "luma") -> Tensor:
         UserError: a side inside the border is shorter than one block of 96 px.
     """
     # Rounded: MATLAB's functions give whole levels for 8-bit files, and so does BasicSR.
-    y = (luma if _check_grey(grey) == "luma" else rgb2gray)(to_levels(images, border)).round()
+    to_grey = luma if checked_choice("grey", grey, get_args(Grey)) == "luma" else rgb2gray
+    y = to_grey(to_levels(images, border)).round()
     height, width = y.shape[-2:]
     if min(height, width) < BLOCK:
         given = f"{height} x {width} px inside a border of {border} px"

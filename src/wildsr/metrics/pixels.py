@@ -43,6 +43,13 @@ def to_levels(images: Tensor, border: int = 0) -> Tensor:
     return inside.double().clamp(0, 1).mul(255).round().reshape(-1, *inside.shape[-3:])
 
 
+def pair_levels(sr: Tensor, hq: Tensor, border: int) -> tuple[Tensor, Tensor]:
+    """Return the levels of two images, as `to_levels`. Raises: ValueError: their shapes differ."""
+    if sr.shape != hq.shape:
+        raise ValueError(f"sr is {tuple(sr.shape)} and hq is {tuple(hq.shape)}; wanted the same shape")
+    return to_levels(sr, border), to_levels(hq, border)
+
+
 def luma(levels: Tensor) -> Tensor:
     """Return Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of 8-bit levels, (B, 1, H, W), not rounded; in [16, 235].
 

@@ -5,7 +5,7 @@ from wildsr.networks.freezing import freeze
 from wildsr.networks.patchgan import PatchGAN
 from wildsr.networks.rrdb import RRDBNet
 from wildsr.networks.spandrel import SpandrelNet, build_spandrel
-from wildsr.networks.transfer import Transfer, adapt_weights
+from wildsr.networks.transfer import adapt_weights
 from wildsr.networks.unet import UNetDiscriminator
 from wildsr.networks.vgg import VGGDiscriminator
 from wildsr.networks.weights import (
@@ -21,7 +21,6 @@ __all__ = [
     "PatchGAN",
     "RRDBNet",
     "SpandrelNet",
-    "Transfer",
     "UNetDiscriminator",
     "VGGDiscriminator",
     "adapt_weights",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
-from wildsr.networks.ends import averaged, first_weight, require_same_architecture, with_own
+from wildsr.networks.ends import remade, require_same_architecture, with_own
 from wildsr.networks.graph import GraphWriter
 
 
@@ -75,11 +75,9 @@ class CompactNet(nn.Module):
             ValueError: another architecture, or numbers of channels of which neither is 1.
         """
         given = require_same_architecture(self, state, from_state)
-        adapted = dict(state) | first_weight(state, "body.0.weight", self.channels)
-        last = f"body.{len(self.body) - 1}."
-        if given.scale != self.scale:
-            return with_own(adapted, self.state_dict(), (last,))
-        return adapted | averaged(state, (f"{last}weight", f"{last}bias"), given.channels, self.channels)
+        own = self.state_dict()
+        adapted = dict(state) | remade(state, own, given.channels, self.channels)
+        return adapted if given.scale == self.scale else with_own(adapted, own, (f"body.{len(self.body) - 1}.",))
 
     def write_graph(self, writer: GraphWriter, lq: str) -> None:
         """Tell a writer what `forward` does."""

@@ -26,7 +26,6 @@ class Eager:
         self.layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=self.layout)
         self.scale, self.channels = int(network.scale), int(network.channels)  # type: ignore[arg-type]
-        self.recomputed = 0  # batches that overflowed
 
     @cached_property
     def numbers_per_pixel(self) -> int:
@@ -43,6 +42,5 @@ class Eager:
         with torch.autocast(self.device.type, kind, enabled=self.half):
             sr: Tensor = self.network(given).float()
         if self.half and not sr.isfinite().all():
-            self.recomputed += 1
             sr = self.network(given)
         return sr.to(lq.device, memory_format=torch.contiguous_format)

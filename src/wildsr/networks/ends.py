@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from wildsr.io import UserError
+from wildsr.networks.states import some
 
 
 class Network(Protocol):
@@ -40,7 +41,7 @@ def require_same_architecture(
     with torch.device("meta"):
         given = from_state(state)
     if given is None or given.architecture != network.architecture:
-        holds = given.architecture if given else f"another network ({', '.join(list(state)[:3])}, …)"
+        holds = given.architecture if given else f"another network ({some(list(state))})"
         raise UserError(f"holds {holds}; wanted {network.architecture}")
     check_channels(given.channels, network.channels)
     return given
@@ -91,24 +92,32 @@ def average_outputs(outputs: Tensor, given: int, wanted: int) -> Tensor:
     return outputs.float().unflatten(0, (given, -1)).mean(0, keepdim=True).repeat_interleave(wanted, 0).flatten(0, 1)
 
 
-def averaged(state: Mapping[str, Tensor], names: tuple[str, ...], given: int, wanted: int) -> dict[str, Tensor]:
-    """Return the weight and the bias of the last convolution, those of a fitting shape, for `wanted` channels."""
-    if given == wanted:
-        return {}
-    fitting = [name for name in names if name in state and state[name].ndim and state[name].shape[0] % given == 0]
-    return {name: average_outputs(state[name], given, wanted) for name in fitting}
+def remade(state: Mapping[str, Tensor], own: Mapping[str, Tensor], given: int, wanted: int) -> dict[str, Tensor]:
+    """Return what differs from a network's own weights as the channels of the image do, made for `wanted` channels.
+
+    Inputs are shared or summed, outputs averaged. What differs in another way is left out.
+    """
+    made: dict[str, Tensor] = {}
+    for name in own.keys() & state.keys():
+        old, new = state[name].shape, own[name].shape
+        if given == wanted or old == new or len(old) != len(new):
+            continue
+        if old[1:] == new[1:] and old[0] * wanted == new[0] * given and old[0] % given == 0:
+            made[name] = average_outputs(state[name], given, wanted)
+        elif len(old) == 4 and (old[0], old[2:]) == (new[0], new[2:]):
+            side = math.isqrt(old[1] // given)
+            if (old[1], new[1]) == (given * side**2, wanted * side**2):
+                made[name] = share_inputs(state[name], (given, side), (wanted, side))
+    return made
 
 
 def with_own(state: Mapping[str, Tensor], own: Mapping[str, Tensor], beginnings: tuple[str, ...]) -> dict[str, Tensor]:
     """Return a state dict where names with certain beginnings are a network's own, unless `state` has them alike."""
-
-    def is_free(name: str) -> bool:
-        return name.startswith(beginnings) and not (
-            name in state and name in own and state[name].shape == own[name].shape
-        )
-
-    kept = {name: tensor for name, tensor in state.items() if not is_free(name)}
-    return kept | {name: tensor for name, tensor in own.items() if is_free(name)}
+    adapted = {name: tensor for name, tensor in state.items() if not name.startswith(beginnings)}
+    for name, tensor in own.items():
+        if name.startswith(beginnings):
+            adapted[name] = state[name] if name in state and state[name].shape == tensor.shape else tensor
+    return adapted
 
 
 def adapt_by_shape(
@@ -116,24 +125,14 @@ def adapt_by_shape(
 ) -> dict[str, Tensor]:
     """Return a network's weights from those of another of its kind, whose convolutions at the ends have any names.
 
-    What has the own shape is taken. What differs as the channels of the image do, from `given` to `wanted`, is made: in
-    its inputs shared or summed, in its outputs averaged. All else, such as the layers of another scale, stays as it is,
-    and so do whole numbers that differ: they are no weights but choices, such as the scale of FDAT's upsampler.
-    An empty dict where nothing is taken.
+    What has the own shape is taken, and what can be is `remade`. All else, such as the layers of another scale, stays
+    as it is, and so do whole numbers that differ: they are no weights but choices, such as the scale of FDAT's
+    upsampler. An empty dict where nothing is taken.
     """
-    adapted, taken = dict(own), False
-    for name in own.keys() & state.keys():
-        (outputs, *inputs), (own_outputs, *own_inputs) = (list(part[name].shape) or [1] for part in (state, own))
-        if state[name].shape == own[name].shape:
-            if not own[name].is_floating_point() and not torch.equal(state[name], own[name]):
-                continue
-            adapted[name], taken = state[name], True
-        elif given == wanted or state[name].ndim != own[name].ndim:
-            continue
-        elif inputs == own_inputs and outputs * wanted == own_outputs * given and outputs % given == 0:
-            adapted[name] = average_outputs(state[name], given, wanted)
-        elif outputs == own_outputs and len(inputs) == 3 and inputs[1:] == own_inputs[1:]:
-            side = math.isqrt(inputs[0] // given)
-            if (inputs[0], own_inputs[0]) == (given * side**2, wanted * side**2):
-                adapted[name] = share_inputs(state[name], (given, side), (wanted, side))
-    return adapted if taken else {}
+    taken = {
+        name: state[name]
+        for name, tensor in own.items()
+        if name in state and state[name].shape == tensor.shape
+        if tensor.is_floating_point() or torch.equal(state[name], tensor)
+    }
+    return {**own, **remade(state, own, given, wanted), **taken} if taken else {}

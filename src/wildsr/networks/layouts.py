@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -37,10 +38,16 @@ COUNTERS = frozenset(("total_ops", "total_params", "n_averaged", "num_batches", 
 PASSED_OVER = re.compile("optim|sched|scaler|hyper|callback|loop", re.IGNORECASE)  # keys of a training's own state
 DEEPEST = 8  # parts of a place; a damaged file may hold itself
 
-OLD = "model.1.sub.0.RDB1.conv1.0.weight"  # of ESRGAN's first code, whose layers have numbers
-RRDB_TRUNK = "RRDB_trunk.0.RDB1.conv1.weight"  # of its second code, as BSRGAN and RealSR have it
-_DENSE = re.compile(r"(?:model\.1\.sub|RRDB_trunk)\.(\d+)\.RDB(\d)\.conv(\d|1x1)(?:\.0)?\.(weight|bias)")
-_SECOND = {"trunk_conv": "conv_body", "HRconv": "conv_hr"}
+FIRST_CODE = "model.1.sub.0.RDB1.conv1.0.weight"  # of ESRGAN's first code, whose layers have numbers
+SECOND_CODE = "RRDB_trunk.0.RDB1.conv1.weight"  # of its second code, as BSRGAN and RealSR have it
+# Parts of the second code's names, and of the released ones.
+SECOND_WORDS = {
+    "RRDB_trunk.": "body.",
+    ".RDB": ".rdb",
+    "trunk_conv": "conv_body",
+    "HRconv": "conv_hr",
+    "upconv": "conv_up",
+}
 
 
 class Found(NamedTuple):
@@ -66,10 +73,10 @@ def find_network(content: Mapping[object, object], kind: Kind) -> Found | None:
         if name.rpartition(".")[2] not in COUNTERS:
             groups.setdefault(place, {})[name] = tensor
     states = {place: released_names(state) for place, state in groups.items()}
-    fitting = [place for place, state in states.items() if any(name in state for name in FIRST[kind])]
-    pool = fitting or sorted(states, key=lambda place: (_rank(place, kind), -len(states[place])))[:1]
-    if not fitting and pool:  # of no kind that is known here: its averaged weights have the same names
-        pool = [place for place, state in states.items() if state.keys() == states[pool[0]].keys()]
+    pool = [place for place, state in states.items() if any(name in state for name in FIRST[kind])]
+    if states and not pool:  # of no kind that is known here: the likeliest, whose averaged weights have the same names
+        likeliest = min(states, key=lambda place: (_rank(place, kind), -len(states[place])))
+        pool = [place for place, state in states.items() if state.keys() == states[likeliest].keys()]
     averaged = [place for place in pool if _is_averaged(place)]
     best = averaged or pool
     best = [place for place in best if _words(place) & OWN[kind]] or best
@@ -89,51 +96,46 @@ def released_names(state: State) -> State:
 
     A state dict of anything else comes back as it is.
     """
-    if OLD not in state and RRDB_TRUNK not in state:
-        return state
-    layers = dict(_SECOND)
-    if OLD in state:  # in a row: the first convolution, (1 is the trunk,) those of the enlargements, and two more
-        numbers = sorted({int(name.split(".")[1]) for name in state if re.fullmatch(r"model\.\d+\.weight", name)})
-        names = ["conv_first", *(f"conv_up{step}" for step in range(1, len(numbers) - 2)), "conv_hr", "conv_last"]
-        layers = {f"model.{number}": name for number, name in zip(numbers, names, strict=False)}
-    renamed = {}
-    for name, tensor in state.items():
-        layer, _, ending = name.rpartition(".")
-        if dense := _DENSE.fullmatch(name):
-            name = "body.{}.rdb{}.conv{}.{}".format(*dense.groups())
-        elif re.fullmatch(r"model\.1\.sub\.\d+", layer):
-            name = f"conv_body.{ending}"
-        elif layer in layers:
-            name = f"{layers[layer]}.{ending}"
-        elif layer.startswith("upconv"):
-            name = f"conv_up{layer.removeprefix('upconv')}.{ending}"
-        renamed[name] = tensor
-    return renamed
+    if FIRST_CODE in state:
+        blocks = len({name.split(".")[3] for name in state if name.startswith("model.1.sub.") and ".RDB" in name})
+        convolutions = sum(bool(re.fullmatch(r"model\.\d+\.weight", name)) for name in state)
+        layers = _first_code(blocks, steps=convolutions - 3)  # the first one and the last two aside
+        return _renamed(state, {older: released for released, older in layers.items()})
+    if SECOND_CODE in state:
+        renamed = {}
+        for name, tensor in state.items():
+            for older, released in SECOND_WORDS.items():
+                name = name.replace(older, released)
+            renamed[name] = tensor
+        return renamed
+    return state
 
 
 def old_names(state: State) -> State:
     """Return the weights of an RRDBNet in the names of ESRGAN's first code: the reverse of `released_names`."""
     blocks = len({name.split(".")[1] for name in state if name.startswith("body.")})
     steps = len({name.split(".")[0] for name in state if name.startswith("conv_up")})
-    layers = {"conv_first": 0, "conv_hr": 3 * steps + 2, "conv_last": 3 * steps + 4}
-    layers |= {f"conv_up{step}": 3 * step for step in range(1, steps + 1)}
+    return _renamed(state, _first_code(blocks, steps))
+
+
+def _first_code(blocks: int, steps: int) -> dict[str, str]:
+    """Map the released names of layers to the first code's: places in a row, three of them a step of enlargement."""
+    layers = {"conv_first": "model.0", "conv_body": f"model.1.sub.{blocks}"}
+    layers |= {f"conv_up{step}": f"model.{3 * step}" for step in range(1, steps + 1)}
+    layers |= {"conv_hr": f"model.{3 * steps + 2}", "conv_last": f"model.{3 * steps + 4}"}
+    for block, dense in product(range(blocks), (1, 2, 3)):
+        released, older = f"body.{block}.rdb{dense}", f"model.1.sub.{block}.RDB{dense}"
+        layers |= {f"{released}.conv{conv}": f"{older}.conv{conv}.0" for conv in range(1, 6)}
+        layers[f"{released}.conv1x1"] = f"{older}.conv1x1"  # of ESRGAN+
+    return layers
+
+
+def _renamed(state: State, layers: Mapping[str, str]) -> State:
     renamed = {}
     for name, tensor in state.items():
         layer, _, ending = name.rpartition(".")
-        if dense := re.fullmatch(r"body\.(\d+)\.rdb(\d)\.conv(\d|1x1)", layer):
-            block, inner, conv = dense.groups()
-            name = f"model.1.sub.{block}.RDB{inner}.conv{conv}{'' if conv == '1x1' else '.0'}.{ending}"
-        elif layer == "conv_body":
-            name = f"model.1.sub.{blocks}.{ending}"
-        elif layer in layers:
-            name = f"model.{layers[layer]}.{ending}"
-        renamed[name] = tensor
+        renamed[f"{layers[layer]}.{ending}" if layer in layers else name] = tensor
     return renamed
-
-
-def is_training_state(content: Mapping[object, object]) -> bool:
-    """Return whether content has what an optimiser keeps."""
-    return any("optim" in str(key).lower() for key in content)
 
 
 def _tensors(

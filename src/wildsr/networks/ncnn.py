@@ -131,7 +131,7 @@ def _setting(settings: dict[int, str], key: int) -> int:
 
 
 def _rrdb_names(convolutions: int, param: Path) -> list[str]:
-    """Yield the released names of an RRDBNet's convolutions in the order in which they run."""
+    """Return the released names of an RRDBNet's convolutions in the order in which they run."""
     after = ["conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
     blocks, rest = divmod(convolutions - 1 - len(after), 15)
     if blocks < 1 or rest:

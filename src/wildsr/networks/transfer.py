@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,37 +13,7 @@ from wildsr.networks.states import some
 from wildsr.networks.weights import check_fit, read_for
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """Report what became of the weights in a source.
-
-    Attributes:
-        source: the file or the name.
-        taken: tensors that were taken as they are.
-        remade: tensors that were computed from the source's, and what changed.
-        left: tensors that have no partner in the source and keep their own initial values.
-        unused: tensors of the source that have no place here.
-    """
-
-    source: str
-    taken: list[str]
-    remade: dict[str, str]
-    left: list[str]
-    unused: list[str]
-
-    @property
-    def report(self) -> str:
-        """Return one line where every tensor was taken, else a short table."""
-        if not (self.remade or self.left or self.unused):
-            return f"all {len(self.taken)} tensors taken from {self.source}"
-        rows = [("taken", f"{len(self.taken)} tensors")]
-        rows += [("re-made", f"{name} ({change})") for name, change in self.remade.items()]
-        rows += [("left as initialised", some(self.left))] if self.left else []
-        rows += [("not used", some(self.unused))] if self.unused else []
-        return "\n".join([f"from {self.source}", *(f"  {what:<19}  {which}" for what, which in rows)])
-
-
-def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
+def adapt_weights(network: nn.Module, source: str | Path) -> str:
     """Start a generator or discriminator from weights of its own kind, whose scale and channels may differ.
 
     A network that has `adapt_ends(state)` makes the ends for itself (see `networks.ends`), and all else must fit. Of
@@ -61,6 +30,10 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
     - RRDBNet's `conv_up3`, and CompactNet's last convolution where the scale differs, keep their initial values.
     - RRDBNet's dilation may differ, and is reported.
 
+    Returns:
+        A report: one line where every tensor was taken, else a short table of what was taken as it is, re-made, left as
+        initialised for want of a partner in the source, and not used of it.
+
     Raises:
         ValueError: as `load_weights`; or another architecture, numbers of channels of which neither is 1, or nothing
             that fits. The network then stays as it was.
@@ -71,10 +44,17 @@ def adapt_weights(network: nn.Module, source: str | Path) -> Transfer:
     check_fit(network, fitting, label)
     taken = [name for name in own if fitting[name] is state.get(name)]
     left = [name for name in own if name not in taken and torch.equal(fitting[name], own[name])]
-    remade = {name: _change(state[name], fitting[name]) for name in own if name not in taken and name not in left}
-    network.load_state_dict(fitting)
+    remade = [name for name in own if name not in taken and name not in left]
     unused = [name for name in state if name not in own]
-    return Transfer(f"{label} ({choice})" if choice else label, taken, remade, left, unused)
+    network.load_state_dict(fitting)
+    source = f"{label} ({choice})" if choice else label
+    if not (remade or left or unused):
+        return f"all {len(taken)} tensors taken from {source}"
+    rows = [("taken", f"{len(taken)} tensors")]
+    rows += [("re-made", f"{name} ({_change(state[name], fitting[name])})") for name in remade]
+    rows += [("left as initialised", some(left))] if left else []
+    rows += [("not used", some(unused))] if unused else []
+    return "\n".join([f"from {source}", *(f"  {what:<19}  {which}" for what, which in rows)])
 
 
 def _adapted(network: nn.Module, state: State, label: str) -> State:

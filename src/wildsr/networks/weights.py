@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wildsr.images import expanded
-from wildsr.io import UserError, choose_from
+from wildsr.io import UserError, choose_from, expanded
 from wildsr.networks import compact, rrdb, unet, vgg
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State
@@ -42,7 +41,12 @@ def load_generator(source: str | Path) -> RRDBNet | CompactNet | SpandrelNet:
     label, (state, taken) = _read(source, "generator")
     if taken:
         log_once(logging.INFO, f"{label}: {taken}")
-    network = _blank(state, label)
+    try:
+        # Shapes without memory: nothing is allocated before the file is known to fill it.
+        with torch.device("meta"):
+            network = rrdb.from_state(state) or compact.from_state(state)
+    except ValueError as error:
+        raise UserError(f"{label}: {error}") from error
     if network is None:
         return load_spandrel(state, label)
     check_fit(network, state, label)
@@ -123,15 +127,6 @@ def read_for(network: nn.Module, source: str | Path) -> tuple[str, Found]:
     if hasattr(network, "convert_names"):
         found = found._replace(state=network.convert_names(found.state))  # type: ignore[operator]
     return label, found
-
-
-def _blank(state: State, label: str) -> RRDBNet | CompactNet | None:
-    try:
-        # Shapes without memory: nothing is allocated before the file is known to fill it.
-        with torch.device("meta"):
-            return rrdb.from_state(state) or compact.from_state(state)
-    except ValueError as error:
-        raise UserError(f"{label}: {error}") from error
 
 
 def _read(source: str | Path, kind: Kind) -> tuple[str, Found]:

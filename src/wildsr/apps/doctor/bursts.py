@@ -67,7 +67,7 @@ def write_random_weights(features: str, scratch: Path) -> Path:
     """Write a file of random weights for the perceptual loss's network, as large and as slow as the real ones."""
     backbone, file = BACKBONES[features], scratch / f"{features}.pth"
     if not file.is_file():
-        state = backbone.chain().state_dict()
+        state = backbone.build().state_dict()
         torch.save({f"{backbone.prefix}{name}": tensor for name, tensor in state.items()}, file)
     return file
 
