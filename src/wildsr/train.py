@@ -85,28 +85,21 @@ def train(cfg: DictConfig) -> Any:
         UserError, ValueError, OSError: something the user gave does not fit; nothing was trained.
         Interrupted: it stopped early; the same call goes on.
     """
-    from wildsr.building import is_rank_zero
-
-    begin = time.monotonic()
-    # A requeued job may start before another node has heard that its first start has ended.
-    wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
-    with lock_folder(Path(cfg.paths.run), "train.py", wait) if is_rank_zero() else nullcontext():
-        return train_stages(cfg, begin)
-
-
-def train_stages(cfg: DictConfig, begin: float) -> Any:
-    """Train in a folder that is this run's alone: as `train`."""
     from torch import distributed
 
     from wildsr.building import is_rank_zero
     from wildsr.preflight import prepare
     from wildsr.training.resume import set_aside
 
-    stages, evaluation = prepare(cfg)
-    if cfg.resume == "never" and is_rank_zero():
-        for stage in stages:
-            set_aside(stage.folder)
-    trained = [stage.fit(begin) for stage in stages]
-    if distributed.is_initialized():  # what follows is one process's work
-        distributed.destroy_process_group()
-    return evaluation(fresh=any(trained)) if evaluation and is_rank_zero() else None
+    begin = time.monotonic()
+    # A requeued job may start before another node has heard that its first start has ended.
+    wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
+    with lock_folder(Path(cfg.paths.run), "train.py", wait) if is_rank_zero() else nullcontext():
+        stages, evaluation = prepare(cfg)
+        if cfg.resume == "never" and is_rank_zero():
+            for stage in stages:
+                set_aside(stage.folder)
+        trained = [stage.fit(begin) for stage in stages]
+        if distributed.is_initialized():  # what follows is one process's work
+            distributed.destroy_process_group()
+        return evaluation(fresh=any(trained)) if evaluation and is_rank_zero() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import itertools
 import logging
@@ -18,8 +17,8 @@ import yaml
 
 from wildsr.degradation.pool import pool_digest
 from wildsr.io import CONFIG, GENERATOR, UserError, first_line
+from wildsr.training.checkpoints import LAST
 
-LAST = "last.ckpt"
 # The parts of a configuration that decide a stage's weights. What a user may change when a run goes on is not here:
 # lengths, where files are, what validation shows, loggers and callbacks, and how an iteration is computed.
 PARTS = (
@@ -205,20 +204,6 @@ def _is_same(key: str, before: Settings, now: Settings) -> bool:
         return False
     parameters = inspect.signature(locate(before[target])).parameters  # type: ignore[arg-type]
     return name in parameters and bool(parameters[name].default == there[key])
-
-
-def warn_of_other_predecessor(handed_on: Path | None, start: Start | None) -> None:
-    """Warn where the stage before has been trained further, or anew, since this one began."""
-    if start is not None and handed_on is not None and start.origin["predecessor"] not in ("", file_digest(handed_on)):
-        log.warning(
-            "warning: %s began from another generator than %s holds now; stage=%s resume=never starts this stage over",
-            start.path, handed_on, start.origin["stage"],
-        )  # fmt: skip
-
-
-def file_digest(path: Path | None) -> str:
-    """Return the SHA-256 of a file; empty where there is none."""
-    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def set_aside(folder: Path) -> None:
