@@ -18,13 +18,12 @@ from torchmetrics import Metric
 
 from wildsr.checks import checked_integer, checked_number, refuse_choice
 from wildsr.losses import L1Loss
-from wildsr.training.accumulation import Scalars, microbatches, sum_losses
+from wildsr.training.accumulation import SpectralNorms, microbatches
 from wildsr.training.memory import checkpoint_activations as recompute
 from wildsr.training.memory import set_memory_format
 from wildsr.training.objective import Objective
 from wildsr.training.pairs import TrainingPair, ValidationPair
-from wildsr.training.scalars import is_logged, logit_statistics, mean_scalars
-from wildsr.training.spectral import SpectralNorms
+from wildsr.training.scalars import Scalars, is_logged, logit_statistics, mean_scalars, sum_losses
 from wildsr.training.validation import SetMetrics, upscale_batch
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from wildsr.checks import checked_choice, checked_number
 from wildsr.io import ConfigError
 from wildsr.losses import AdversarialLoss
-from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
+from wildsr.training.scalars import Scalars
 
 TARGETS = ("pixel", "perceptual", "adversarial")
 

@@ -1,4 +1,4 @@
-"""Scalars of an iteration: when they are logged, their means over processes, statistics of logits."""
+"""Scalars of an iteration: their sums over its parts, when they are logged, their means over processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Mapping
 import lightning as L
 import torch
 from torch import Tensor
+
+Scalars = dict[str, Tensor]
+
+
+def sum_losses(parts: list[Scalars]) -> Scalars:
+    """Sum what the parts of a batch have contributed to each loss."""
+    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
 
 
 def is_logged(trainer: L.Trainer, iteration: int) -> bool:
