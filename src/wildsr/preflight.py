@@ -90,22 +90,16 @@ def dry_run(stage: Stage) -> None:
         trainer = build_trainer(cfg, callbacks=[])
         module = build_module(cfg, stage.weights)
         pair = small_pair(stage.data, min(IMAGES, stage.data.batch_size), module)
-        given = f"LQ {shape(pair.lq)}, HQ {shape(pair.target_pixel)}, trainer.precision={trainer.precision}"
         try:
+            fault = "an iteration fails"
+            given = f"LQ {shape(pair.lq)}, HQ {shape(pair.target_pixel)}, trainer.precision={trainer.precision}"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what torch says of shapes that do not fit; the run says it again
                 take_iteration(trainer, module, pair)
-        except MISFITS as error:
-            raise ConfigError(
-                f"{stage_title(stage.name)}: an iteration fails, given {given}: {first_line(error)}"
-            ) from error
-        try:
+            fault, given = "its generator cannot be saved, loaded and used", f"LQ {shape(pair.lq[:1])}"
             check_generator(module, pair.lq[:1])
         except MISFITS as error:
-            raise ConfigError(
-                f"{stage_title(stage.name)}: its generator cannot be saved, loaded and used, "
-                f"given LQ {shape(pair.lq[:1])}: {first_line(error)}"
-            ) from error
+            raise ConfigError(f"{stage_title(stage.name)}: {fault}, given {given}: {first_line(error)}") from error
         finally:
             del module, trainer
             release_memory()
@@ -133,10 +127,7 @@ def take_iteration(trainer: L.Trainer, module: SuperResolution, pair: TrainingPa
     strategy.setup_optimizers(trainer)
     pair = TrainingPair(*(tensor.to(strategy.root_device) for tensor in pair))
     with strategy.precision_plugin.train_step_context():
-        sr, _ = module.generator_step(pair)
-        if module.discriminator is not None:
-            module.discriminator_step(sr, module.objective.real_images(pair))
-        module.update_average()
+        module.training_step(pair, 0)
 
 
 @torch.no_grad()

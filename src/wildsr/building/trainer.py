@@ -100,8 +100,7 @@ def check_monitor(cfg: DictConfig) -> None:
 @contextmanager
 def filtered_warnings() -> Iterator[None]:
     """Silence, for a while, what Lightning says about choices that are deliberate here."""
-    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
-    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("lightning.pytorch", "lightning.fabric"))}
     try:
         for logger in levels:
             logger.setLevel(logging.ERROR)

@@ -191,13 +191,12 @@ def read_losses(module: Any) -> Reading:
     # Gradients as well, the same in all processes; but 16-mixed meets infinite ones by design, and skips them.
     kinds = ("loss/",) if module.trainer.precision == "16-mixed" else ("loss/", "grad_norm/")
     losses = torch.stack([value.float() for name, value in module.scalars.items() if name.startswith(kinds)])
-    values = [losses.isfinite().all(), module.sample_losses.isfinite()]
+    values, arrived = [losses.isfinite().all(), module.sample_losses.isfinite()], None
     if losses.is_cuda:
         values = [torch.empty_like(v, device="cpu", pin_memory=True).copy_(v, non_blocking=True) for v in values]
         arrived = torch.cuda.Event()
         arrived.record()
-        return Reading(module.iteration, values[0], values[1], arrived)
-    return Reading(module.iteration, values[0], values[1], None)
+    return Reading(module.iteration, *values, arrived)
 
 
 def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:
