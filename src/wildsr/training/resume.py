@@ -61,6 +61,8 @@ def read_start(path: Path) -> Start:
             raise UserError(f"the checksum of {damaged} is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if "settings" not in content:
+            if "stage" not in content["origin"]:
+                raise UserError("made outside a run; generator.weights=FILE starts from its weights")
             return Start(path, int(content["iteration"]), dict(content["origin"]))
     except Exception as error:  # zipfile and torch.load answer damage with many types
         raise UserError(f"{path}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error
