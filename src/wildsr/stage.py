@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from wildsr.building import (
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
-from wildsr.io import CONFIG, GENERATOR, ConfigError
+from wildsr.io import CONFIG, GENERATOR, ConfigError, choose_from
 from wildsr.labels import stage_title
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
@@ -37,7 +38,7 @@ from wildsr.scores import MetricDisplay, display_of
 from wildsr.training.checkpoints import LAST
 from wildsr.training.loggers import define_scores, finish
 from wildsr.training.provenance import code_version, kernel_mix
-from wildsr.training.resume import find_start, refuse_other_settings, stage_settings
+from wildsr.training.resume import find_start, read_start, refuse_other_settings, stage_settings
 from wildsr.training.stops import Interrupted
 
 log = logging.getLogger(__name__)
@@ -200,6 +201,23 @@ class Stage:
         scores = {display.label: found.get(f"val/{name}") for name, display in self.metrics.items()}
         words = [f"{label} {float(score):.4g}" for label, score in scores.items() if score is not None]
         info(f"{stage_title(self.name)}, before its first iteration: {', '.join(words)}")
+
+
+def stage_names(cfg: DictConfig) -> list[str]:
+    """Return the stages to train. A checkpoint given as `resume` begins with its own: what comes before is behind it.
+
+    Raises:
+        UserError: it is of no stage of these.
+    """
+    names = [str(name) for name in cfg.stage.sequence]
+    if "SLURM_RESTART_COUNT" in os.environ:  # put back into the queue: what the first start began goes on
+        cfg.resume = "auto"
+    if cfg.resume in ("auto", "never"):
+        return names
+    given = read_start(Path(cfg.resume)).origin["stage"]
+    if given not in names:
+        raise ConfigError(f"resume={cfg.resume} is of the {stage_title(given)}; {choose_from(names)}")
+    return names[names.index(given) :]
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
