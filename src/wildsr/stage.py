@@ -62,8 +62,7 @@ class Stage:
         self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
         self.checkpoints = self.folder / "checkpoints"
         self.start = find_start(str(cfg.resume), self.folder, name)
-        is_planned = cfg.stages[name].predecessor in cfg.stage.sequence  # that stage runs before this one
-        weights = None if is_planned else first_weights(cfg, self.run)
+        weights = first_weights(cfg, self.run)
         self.weights = None if isinstance(weights, Path) else weights
         self.settings = stage_settings(plain(cfg), name, has_own_start(cfg, self.run))
         if is_rank_zero() and cfg.resume != "never":

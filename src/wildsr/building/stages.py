@@ -56,12 +56,16 @@ def handed_on(cfg: DictConfig, run: Path) -> Path | None:
 
 
 def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
-    """Return what a stage's generator starts from: its predecessor's average, else `generator.weights`; None: random.
+    """Return what a stage's generator starts from: its predecessor's average, else `generator.weights`.
+
+    None: from random weights, or from what another stage of the sequence will have handed on by then.
 
     Raises:
         UserError: a stage that has a predecessor finds neither.
     """
     name, predecessor = cfg.stage.name, stage_of(cfg).predecessor
+    if predecessor in cfg.stage.sequence:
+        return None
     weights: str | Path | None = handed_on(cfg, run) or cfg.generator.weights
     if weights is None and predecessor is not None:
         raise ConfigError(

@@ -22,7 +22,6 @@ from wildsr.training.stops import parse_duration
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 DELIBERATE = (  # parts of Lightning's warnings
     "does not have many workers",
-    "resuming from a checkpoint that ended",
     "treespec",
     "across ranks is zero",
     "smaller than the logging interval",

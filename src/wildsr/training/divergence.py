@@ -196,7 +196,7 @@ def read_losses(module: Any) -> Reading:
         values = [torch.empty_like(v, device="cpu", pin_memory=True).copy_(v, non_blocking=True) for v in values]
         arrived = torch.cuda.Event()
         arrived.record()
-    return Reading(module.iteration, *values, arrived)
+    return Reading(module.iteration, values[0], values[1], arrived)
 
 
 def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:

@@ -131,7 +131,7 @@ class SuperResolution(L.LightningModule):
         self.iteration += 1
         self.log_scalars()
         for config in self.trainer.lr_scheduler_configs:
-            config.scheduler.step()
+            config.scheduler.step()  # type: ignore[call-arg]
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
         """Take one step of the generator; return its output, detached, and its losses before their weights."""
