@@ -101,8 +101,7 @@ class SuperResolution(L.LightningModule):
         if channels_last:  # before the average is copied
             for network in self._networks():
                 network.to(memory_format=torch.channels_last)
-        self.average = get_ema_multi_avg_fn(ema_decay)
-        self.ema = AveragedModel(generator, multi_avg_fn=self.average)
+        self.ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
         self.norms = SpectralNorms(discriminator)
@@ -194,11 +193,11 @@ class SuperResolution(L.LightningModule):
     @torch.no_grad()
     def update_average(self) -> None:
         """Do what AveragedModel's own update does, which twice waits for the device to read its counter."""
-        own, others = self.ema.module, self.generator
-        self.average(list(own.parameters()), list(others.parameters()), self.ema.n_averaged)
-        for buffer, other in zip(own.buffers(), others.buffers(), strict=True):
+        ema: Any = self.ema  # torch does not say that it has such a function
+        ema.multi_avg_fn(list(ema.module.parameters()), list(self.generator.parameters()), ema.n_averaged)
+        for buffer, other in zip(ema.module.buffers(), self.generator.buffers(), strict=True):
             buffer.copy_(other)
-        self.ema.n_averaged += 1
+        ema.n_averaged += 1
 
     def log_scalars(self) -> None:
         """Log the means over all processes and the rates, now and then; other iterations wait for no device.
