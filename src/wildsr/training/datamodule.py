@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
 from wildsr.io import ConfigError
 from wildsr.scores import MAIN
-from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_for_gpu, collate_pairs
+from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair
 from wildsr.training.stops import SIGNALS
 
 log = logging.getLogger(__name__)
@@ -128,9 +127,9 @@ class DegradedPhotographs(L.LightningDataModule):
     def _collate(self) -> Callable[[Any], Any]:
         """Return what makes a batch of samples: pairs, or what the device makes them of."""
         if self.degrade_in == "worker":
-            return partial(collate_pairs, make_pairs=self.make_pairs)
+            return self.make_pairs.collate_pairs
         if self._process.strategy.root_device.type == "cuda":
-            return partial(collate_for_gpu, make_pairs=self.make_pairs)
+            return self.make_pairs.collate_for_gpu
         return Batch.collate
 
     def val_dataloader(self) -> dict[str, DataLoader[Any]]:
