@@ -28,8 +28,8 @@ CORE = (
     "wildsr.building",
     "wildsr.stage",
     "wildsr.preflight",
-    "wildsr.search",
     "wildsr.train",
+    "wildsr.search",
 )
 APPS = (
     "wildsr.apps",

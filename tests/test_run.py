@@ -540,6 +540,13 @@ def test_a_checkpoint_of_another_architecture_is_one_clear_line(train, whole, tm
     assert "\n" not in str(caught.value)
 
 
+def test_a_checkpoint_of_plain_lightning_is_one_clear_line(train, tmp_path):
+    torch.save({"iteration": 2, "origin": {}}, tmp_path / "plain.ckpt")
+    words = r"plain\.ckpt: .*no checkpoint of wildsr \(made outside a run; generator\.weights=FILE starts from its"
+    with pytest.raises(UserError, match=words):
+        train([*TINY, "data.val=null", f"resume='{tmp_path / 'plain.ckpt'}'"], tmp_path / "run")
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(train, whole, tmp_path, monkeypatch):
     overrides, _ = whole
     saved = []

@@ -1,4 +1,4 @@
-"""Everything that a run will do, once and small, before anything is written into its folder.
+"""What a stage will do, once and small, before anything is written into a run's folder.
 
 Shapes: B batch, C = 3, P HQ patch, p = P // scale LQ patch.
 """
@@ -6,29 +6,22 @@ Shapes: B batch, C = 3, P HQ patch, p = P // scale LQ patch.
 from __future__ import annotations
 
 import gc
-import os
 import warnings
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import lightning as L
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from wildsr.building import build_module, build_trainer, filtered_warnings, is_rank_zero
-from wildsr.config import build
+from wildsr.building import build_module, build_trainer, filtered_warnings
 from wildsr.data import Batch
-from wildsr.io import GENERATOR, ConfigError, choose_from, first_line
+from wildsr.io import GENERATOR, ConfigError, first_line
 from wildsr.labels import stage_title
 from wildsr.networks import load_generator, load_weights, save_generator
 from wildsr.stage import Stage
 from wildsr.training import DegradedPhotographs, SuperResolution
 from wildsr.training.pairs import TrainingPair
-from wildsr.training.resume import read_start
 from wildsr.training.validation import upscale_batch
 
 IMAGES = 2  # of the batch: one more than BatchNorm and micro-batches want at least
@@ -38,38 +31,6 @@ PERIOD = 16
 SAME = 1e-3  # a quarter of an 8-bit level, by which a network may differ from its own file
 # What torch and networks of any make raise where sizes and choices do not fit. Other errors are bugs, with a traceback.
 MISFITS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ArithmeticError)
-
-
-def prepare(cfg: DictConfig) -> tuple[list[Stage], Callable[..., Any] | None]:
-    """Build the stages of a configuration and what evaluates them, if anything does, and try an iteration of each.
-
-    Raises:
-        UserError, ValueError, OSError: something the user gave does not fit; nothing was written.
-    """
-    stages = [Stage(cfg, name) for name in stage_names(cfg)]
-    evaluate = build(cfg.evaluate, "evaluate")
-    build_generator = partial(build, stages[-1].cfg.generator.network, "generator.network")
-    evaluation = evaluate(sets=stages[-1].data.val, build_generator=build_generator) if evaluate else None
-    for stage in stages if is_rank_zero() else []:
-        dry_run(stage)
-    return stages, evaluation
-
-
-def stage_names(cfg: DictConfig) -> list[str]:
-    """Return the stages to train. A checkpoint given as `resume` begins with its own: what comes before is behind it.
-
-    Raises:
-        UserError: it is of no stage of these.
-    """
-    names = [str(name) for name in cfg.stage.sequence]
-    if "SLURM_RESTART_COUNT" in os.environ:  # put back into the queue: what the first start began goes on
-        cfg.resume = "auto"
-    if cfg.resume in ("auto", "never"):
-        return names
-    given = read_start(Path(cfg.resume)).origin["stage"]
-    if given not in names:
-        raise ConfigError(f"resume={cfg.resume} is of the {stage_title(given)}; {choose_from(names)}")
-    return names[names.index(given) :]
 
 
 @filtered_warnings()
@@ -90,22 +51,16 @@ def dry_run(stage: Stage) -> None:
         trainer = build_trainer(cfg, callbacks=[])
         module = build_module(cfg, stage.weights)
         pair = small_pair(stage.data, min(IMAGES, stage.data.batch_size), module)
-        given = f"LQ {shape(pair.lq)}, HQ {shape(pair.target_pixel)}, trainer.precision={trainer.precision}"
         try:
+            fault = "an iteration fails"
+            given = f"LQ {shape(pair.lq)}, HQ {shape(pair.target_pixel)}, trainer.precision={trainer.precision}"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what torch says of shapes that do not fit; the run says it again
                 take_iteration(trainer, module, pair)
-        except MISFITS as error:
-            raise ConfigError(
-                f"{stage_title(stage.name)}: an iteration fails, given {given}: {first_line(error)}"
-            ) from error
-        try:
+            fault, given = "its generator cannot be saved, loaded and used", f"LQ {shape(pair.lq[:1])}"
             check_generator(module, pair.lq[:1])
         except MISFITS as error:
-            raise ConfigError(
-                f"{stage_title(stage.name)}: its generator cannot be saved, loaded and used, "
-                f"given LQ {shape(pair.lq[:1])}: {first_line(error)}"
-            ) from error
+            raise ConfigError(f"{stage_title(stage.name)}: {fault}, given {given}: {first_line(error)}") from error
         finally:
             del module, trainer
             release_memory()
@@ -133,10 +88,7 @@ def take_iteration(trainer: L.Trainer, module: SuperResolution, pair: TrainingPa
     strategy.setup_optimizers(trainer)
     pair = TrainingPair(*(tensor.to(strategy.root_device) for tensor in pair))
     with strategy.precision_plugin.train_step_context():
-        sr, _ = module.generator_step(pair)
-        if module.discriminator is not None:
-            module.discriminator_step(sr, module.objective.real_images(pair))
-        module.update_average()
+        module.training_step(pair, 0)
 
 
 @torch.no_grad()

@@ -75,7 +75,7 @@ def check_job(config: DictConfig, job: Sequence[str]) -> None:
     Raises:
         UserError, ValueError, OSError, HydraException: it cannot run; nothing was written.
     """
-    from wildsr.preflight import prepare
+    from wildsr.train import prepare
 
     cfg = GlobalHydra.instance().config_loader().load_sweep_config(config, list(job))
     folder = Path(cfg.hydra.sweep.dir) / cfg.hydra.sweep.subdir

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from wildsr.building import (
     check_monitor,
     filtered_warnings,
     first_weights,
+    handed_on,
     has_own_start,
     is_rank_zero,
     stage_of,
@@ -27,23 +30,15 @@ from wildsr.building import (
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
 from wildsr.images import write_whole
-from wildsr.io import ConfigError
+from wildsr.io import CONFIG, GENERATOR, ConfigError, choose_from
 from wildsr.labels import stage_title
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator
-from wildsr.scores import display_of
-from wildsr.training.loggers import define_scores, finish, score_goals
-from wildsr.training.provenance import made_from
-from wildsr.training.resume import (
-    CONFIG,
-    GENERATOR,
-    LAST,
-    file_digest,
-    find_start,
-    refuse_other_settings,
-    stage_settings,
-    warn_of_other_predecessor,
-)
+from wildsr.scores import MetricDisplay, display_of
+from wildsr.training.checkpoints import LAST
+from wildsr.training.loggers import define_scores, finish
+from wildsr.training.provenance import code_version, kernel_mix
+from wildsr.training.resume import find_start, read_start, refuse_other_settings, stage_settings
 from wildsr.training.stops import Interrupted
 
 log = logging.getLogger(__name__)
@@ -67,8 +62,7 @@ class Stage:
         self.folder, self.iterations = self.run / name, stage_of(cfg).iterations
         self.checkpoints = self.folder / "checkpoints"
         self.start = find_start(str(cfg.resume), self.folder, name)
-        is_planned = cfg.stages[name].predecessor in cfg.stage.sequence  # that stage runs before this one
-        weights = None if is_planned else first_weights(cfg, self.run)
+        weights = first_weights(cfg, self.run)
         self.weights = None if isinstance(weights, Path) else weights
         self.settings = stage_settings(plain(cfg), name, has_own_start(cfg, self.run))
         if is_rank_zero() and cfg.resume != "never":
@@ -134,28 +128,37 @@ class Stage:
         """Return what travels with the stage's generator."""
         return {"stage": self.name, "iterations": str(self.iterations)}
 
+    @property
+    def metrics(self) -> dict[str, MetricDisplay]:
+        """Return how each metric of validation is shown, by name."""
+        own = own_displays(self.module.metrics or {})
+        return {name: display_of(name, own) for name in self.cfg.metrics}
+
     def _take_over(self) -> None:
         """Start from what the stage before has handed on, and say where this one begins."""
-        predecessor = self.cfg.stages[self.name].predecessor
-        handed_on = self.run / str(predecessor) / GENERATOR
-        handed_on_to_us = handed_on if predecessor is not None and handed_on.is_file() else None
-        warn_of_other_predecessor(handed_on_to_us, self.start)
-        if handed_on_to_us is not None:
+        title, start, predecessor = stage_title(self.name), self.start, handed_on(self.cfg, self.run)
+        digests = {"data": fingerprint(self.data.samples), "predecessor": ""}
+        if predecessor is not None:
+            digests["predecessor"] = sha256(predecessor.read_bytes()).hexdigest()
             for network in (self.module.generator, self.module.ema.module):
-                load_weights(network, handed_on_to_us)
-        digests = {"data": fingerprint(self.data.samples), "predecessor": file_digest(handed_on_to_us)}
+                load_weights(network, predecessor)
         self.module.origin = {"stage": self.name, "settings": self.settings, **digests}
-        for report in self.reports if self.start is None else []:
-            info(report)
-        begins = f"starts from {handed_on_to_us or self.weights or 'random weights'};"
-        if self.start is not None:
-            begins = f"goes on after iteration {self.start.iteration} of"
-            if self.start.origin["data"] != digests["data"]:
-                info(f"{stage_title(self.name)}: warning: other training images than before (names or sizes differ)")
-        for name in self.cfg.stages[self.name].losses:
-            if name == "perceptual" and not self.cfg.loss[name].weight:
-                info(f"{stage_title(self.name)}: without the perceptual loss (loss.perceptual.weight=0)")
-        info(f"{stage_title(self.name)} {begins} {self.iterations} iterations ({self.folder})")
+        if start is None:
+            for report in self.reports:
+                info(report)
+            begins = f"starts from {predecessor or self.weights or 'random weights'};"
+        else:
+            begins = f"goes on after iteration {start.iteration} of"
+            if predecessor is not None and start.origin["predecessor"] not in ("", digests["predecessor"]):
+                log.warning(
+                    f"warning: {start.path} began from another generator than {predecessor} holds now; "
+                    f"stage={self.name} resume=never starts this stage over"
+                )
+            if start.origin["data"] != digests["data"]:
+                info(f"{title}: warning: other training images than before (names or sizes differ)")
+        if "perceptual" in stage_of(self.cfg).losses and not self.cfg.loss.perceptual.weight:
+            info(f"{title}: without the perceptual loss (loss.perceptual.weight=0)")
+        info(f"{title} {begins} {self.iterations} iterations ({self.folder})")
 
     @filtered_warnings()
     def train(self, begin: float) -> None:
@@ -167,12 +170,15 @@ class Stage:
             if hasattr(callback, "begin"):  # a time limit is the call's, which may train several stages
                 callback.begin = begin
         trainer.loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node is not None]
-        origin = made_from(build(cfg.degradation, "degradation"), self.data.samples)
+        degradation: Any = self.data.make_pairs.degradation
+        made_from = {
+            "code": code_version(),
+            "data_sha256": fingerprint(self.data.samples),
+            "kernel_mix": kernel_mix(degradation.spec),
+        }
         for logger in trainer.loggers:
-            logger.log_hyperparams({**plain(cfg), "made_from": origin})
-        displays = own_displays(self.module.metrics or {})
-        shown = {name: display_of(name, displays) for name in cfg.metrics}
-        define_scores(trainer.loggers, score_goals(self.data.val, shown))
+            logger.log_hyperparams({**plain(cfg), "made_from": made_from})
+        define_scores(trainer.loggers, self.data.val, self.metrics)
         try:
             if cfg.validate_first and self.start is None and self.data.val:
                 self._validate_first()
@@ -191,10 +197,26 @@ class Stage:
         """Evaluate what a stage starts from: the loggers get the scores at iteration 0, the screen the main set's."""
         self.trainer.validate(self.module, self.data, verbose=False)
         found = self.trainer.callback_metrics
-        names = [name for name in self.cfg.metrics if f"val/{name}" in found]
-        displays = own_displays(self.module.metrics or {})
-        words = [f"{display_of(name, displays).label} {float(found[f'val/{name}']):.4g}" for name in names]
+        scores = {display.label: found.get(f"val/{name}") for name, display in self.metrics.items()}
+        words = [f"{label} {float(score):.4g}" for label, score in scores.items() if score is not None]
         info(f"{stage_title(self.name)}, before its first iteration: {', '.join(words)}")
+
+
+def stage_names(cfg: DictConfig) -> list[str]:
+    """Return the stages to train. A checkpoint given as `resume` begins with its own: what comes before is behind it.
+
+    Raises:
+        UserError: it is of no stage of these.
+    """
+    names = [str(name) for name in cfg.stage.sequence]
+    if "SLURM_RESTART_COUNT" in os.environ:  # put back into the queue: what the first start began goes on
+        cfg.resume = "auto"
+    if cfg.resume in ("auto", "never"):
+        return names
+    given = read_start(Path(cfg.resume)).origin["stage"]
+    if given not in names:
+        raise ConfigError(f"resume={cfg.resume} is of the {stage_title(given)}; {choose_from(names)}")
+    return names[names.index(given) :]
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

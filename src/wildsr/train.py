@@ -9,19 +9,24 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from wildsr.config import check_options, check_overrides, conf_folder, report_error
+from wildsr.config import build, check_options, check_overrides, conf_folder, report_error
 from wildsr.io import ConfigError, display_path
 from wildsr.locking import lock_folder
 from wildsr.overrides import split_command, typed_overrides
+
+if TYPE_CHECKING:
+    from wildsr.stage import Stage
 
 REQUEUE_WAIT = 120.0  # seconds: NFS gives a lock of a lost node up after 90
 
@@ -85,28 +90,39 @@ def train(cfg: DictConfig) -> Any:
         UserError, ValueError, OSError: something the user gave does not fit; nothing was trained.
         Interrupted: it stopped early; the same call goes on.
     """
+    from torch import distributed
+
     from wildsr.building import is_rank_zero
+    from wildsr.training.resume import set_aside
 
     begin = time.monotonic()
     # A requeued job may start before another node has heard that its first start has ended.
     wait = REQUEUE_WAIT if "SLURM_RESTART_COUNT" in os.environ else 0.0
     with lock_folder(Path(cfg.paths.run), "train.py", wait) if is_rank_zero() else nullcontext():
-        return train_stages(cfg, begin)
+        stages, evaluation = prepare(cfg)
+        if cfg.resume == "never" and is_rank_zero():
+            for stage in stages:
+                set_aside(stage.folder)
+        trained = [stage.fit(begin) for stage in stages]
+        if distributed.is_initialized():  # what follows is one process's work
+            distributed.destroy_process_group()
+        return evaluation(fresh=any(trained)) if evaluation and is_rank_zero() else None
 
 
-def train_stages(cfg: DictConfig, begin: float) -> Any:
-    """Train in a folder that is this run's alone: as `train`."""
-    from torch import distributed
+def prepare(cfg: DictConfig) -> tuple[list[Stage], Callable[..., Any] | None]:
+    """Build the stages of a configuration and what evaluates them, if anything does, and try an iteration of each.
 
+    Raises:
+        UserError, ValueError, OSError: something the user gave does not fit; nothing was written.
+    """
     from wildsr.building import is_rank_zero
-    from wildsr.preflight import prepare
-    from wildsr.training.resume import set_aside
+    from wildsr.preflight import dry_run
+    from wildsr.stage import Stage, stage_names
 
-    stages, evaluation = prepare(cfg)
-    if cfg.resume == "never" and is_rank_zero():
-        for stage in stages:
-            set_aside(stage.folder)
-    trained = [stage.fit(begin) for stage in stages]
-    if distributed.is_initialized():  # what follows is one process's work
-        distributed.destroy_process_group()
-    return evaluation(fresh=any(trained)) if evaluation and is_rank_zero() else None
+    stages = [Stage(cfg, name) for name in stage_names(cfg)]
+    evaluate = build(cfg.evaluate, "evaluate")
+    build_generator = partial(build, stages[-1].cfg.generator.network, "generator.network")
+    evaluation = evaluate(sets=stages[-1].data.val, build_generator=build_generator) if evaluate else None
+    for stage in stages if is_rank_zero() else []:
+        dry_run(stage)
+    return stages, evaluation

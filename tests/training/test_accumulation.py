@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wildsr.networks import CompactNet, RRDBNet, UNetDiscriminator, load_weights, save_generator
 from wildsr.networks.unet import SpectralNorm
+from wildsr.training.accumulation import SpectralNorms
 from wildsr.training.pairs import TrainingPair
-from wildsr.training.spectral import SpectralNorms
 
 
 def iterate(module, batch):

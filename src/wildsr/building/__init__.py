@@ -2,7 +2,7 @@
 
 from wildsr.building.data import build_data, build_sets, open_photographs
 from wildsr.building.module import build_losses, build_module
-from wildsr.building.stages import channels_of, first_weights, has_own_start, stage_of
+from wildsr.building.stages import channels_of, first_weights, handed_on, has_own_start, stage_of
 from wildsr.building.trainer import build_callbacks, build_trainer, check_monitor, filtered_warnings, is_rank_zero
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_monitor",
     "filtered_warnings",
     "first_weights",
+    "handed_on",
     "has_own_start",
     "is_rank_zero",
     "open_photographs",

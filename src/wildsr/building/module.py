@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import nn
 from torchmetrics import Metric
 
 from wildsr.building.stages import channels_of, stage_of
-from wildsr.config import build
+from wildsr.config import build, nearest
 from wildsr.io import ConfigError, choose_from
 from wildsr.metrics import chosen_metrics
 from wildsr.networks import adapt_weights, freeze
@@ -79,10 +78,8 @@ def build_losses(cfg: DictConfig) -> dict[str, Any]:
     terms = {}
     for name in stage_of(cfg).losses:
         if cfg.loss.get(name) is None:
-            close = get_close_matches(str(name), cfg.loss, n=1)
-            hint = f"; nearest: {close[0]}" if close else ""
-            raise ConfigError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; "
-                            f"{choose_from(cfg.loss)}")  # fmt: skip
+            hint = nearest(str(name), map(str, cfg.loss))
+            raise ConfigError(f"stages.{cfg.stage.name}.losses: loss.{name} is no term{hint}; {choose_from(cfg.loss)}")
         terms[name] = build(cfg.loss[name], f"loss.{name}")
     return terms
 

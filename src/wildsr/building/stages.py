@@ -48,27 +48,34 @@ def channels_of(cfg: DictConfig) -> int:
     return given
 
 
+def handed_on(cfg: DictConfig, run: Path) -> Path | None:
+    """Return the generator that a stage's predecessor has left; None: there is no predecessor, or it has left none."""
+    predecessor = stage_of(cfg).predecessor
+    file = run / str(predecessor) / GENERATOR
+    return file if predecessor is not None and file.is_file() else None
+
+
 def first_weights(cfg: DictConfig, run: Path) -> str | Path | None:
-    """Return what a stage's generator starts from: its predecessor's average, else `generator.weights`; None: random.
+    """Return what a stage's generator starts from: its predecessor's average, else `generator.weights`.
+
+    None: from random weights, or from what another stage of the sequence will have handed on by then.
 
     Raises:
         UserError: a stage that has a predecessor finds neither.
     """
-    name, predecessor = cfg.stage.name, cfg.stages[cfg.stage.name].predecessor
-    if predecessor is None:
-        return cfg.generator.weights
-    handed_on = run / predecessor / GENERATOR
-    if handed_on.is_file():
-        return handed_on
-    if cfg.generator.weights is None:
+    name, predecessor = cfg.stage.name, stage_of(cfg).predecessor
+    if predecessor in cfg.stage.sequence:
+        return None
+    weights: str | Path | None = handed_on(cfg, run) or cfg.generator.weights
+    if weights is None and predecessor is not None:
         raise ConfigError(
-            f"stage={name} starts from the generator of the {stage_title(predecessor)}, and {handed_on} is not there; "
-            f"wanted stage={predecessor} or stage=full first, or generator.weights=FILE"
+            f"stage={name} starts from the generator of the {stage_title(predecessor)}, and "
+            f"{run / predecessor / GENERATOR} is not there; wanted stage={predecessor} or stage=full first, or "
+            "generator.weights=FILE"
         )
-    return cfg.generator.weights
+    return weights
 
 
 def has_own_start(cfg: DictConfig, run: Path) -> bool:
     """Return whether a stage starts from `generator.weights` or at random, not from what a stage before hands on."""
-    predecessor = stage_of(cfg).predecessor
-    return predecessor not in cfg.stage.sequence and not (run / str(predecessor) / GENERATOR).is_file()
+    return stage_of(cfg).predecessor not in cfg.stage.sequence and handed_on(cfg, run) is None

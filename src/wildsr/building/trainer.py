@@ -22,7 +22,6 @@ from wildsr.training.stops import parse_duration
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 DELIBERATE = (  # parts of Lightning's warnings
     "does not have many workers",
-    "resuming from a checkpoint that ended",
     "treespec",
     "across ranks is zero",
     "smaller than the logging interval",
@@ -100,8 +99,7 @@ def check_monitor(cfg: DictConfig) -> None:
 @contextmanager
 def filtered_warnings() -> Iterator[None]:
     """Silence, for a while, what Lightning says about choices that are deliberate here."""
-    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
-    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("lightning.pytorch", "lightning.fabric"))}
     try:
         for logger in levels:
             logger.setLevel(logging.ERROR)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from wildsr.checks import checked_choice, checked_integer, checked_number, refuse
 from wildsr.data import Batch, MixedSamples, PairedFiles, PairedSamples, Samples, TrainingSamples, ValidationSet
@@ -20,7 +19,7 @@ from wildsr.data.samples import Images
 from wildsr.degradation import SharpenSpec
 from wildsr.io import ConfigError
 from wildsr.scores import MAIN
-from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair, collate_for_gpu, collate_pairs
+from wildsr.training.pairs import PairMaker, TrainingPair, ValidationPair
 from wildsr.training.stops import SIGNALS
 
 log = logging.getLogger(__name__)
@@ -128,9 +127,9 @@ class DegradedPhotographs(L.LightningDataModule):
     def _collate(self) -> Callable[[Any], Any]:
         """Return what makes a batch of samples: pairs, or what the device makes them of."""
         if self.degrade_in == "worker":
-            return partial(collate_pairs, make_pairs=self.make_pairs)
+            return self.make_pairs.collate_pairs
         if self._process.strategy.root_device.type == "cuda":
-            return partial(collate_for_gpu, make_pairs=self.make_pairs)
+            return self.make_pairs.collate_for_gpu
         return Batch.collate
 
     def val_dataloader(self) -> dict[str, DataLoader[Any]]:
@@ -142,8 +141,10 @@ class DegradedPhotographs(L.LightningDataModule):
         rank, world = self._process.global_rank, self._process.world_size
         loaders: dict[str, DataLoader[Any]] = {}
         for name, images in self.val.items():
-            own = range(rank, len(images), world) or range(1)
-            loaders[name] = make_loader(images, FixedSampler(own), 1, Batch.collate)
+            own = Subset(images, range(rank, len(images), world) or range(1))
+            # Lightning leaves such a sampler in its place.
+            in_order: DistributedSampler[Any] = DistributedSampler(own, num_replicas=1, rank=0, shuffle=False)
+            loaders[name] = make_loader(own, in_order, 1, Batch.collate)
         return loaders
 
     @property
@@ -169,19 +170,6 @@ class IterationSampler(DistributedSampler[Any]):
 
     def __len__(self) -> int:
         return self.data.iterations_per_epoch * len(self.data.numbers(1))
-
-
-class FixedSampler(DistributedSampler[Any]):
-    """Hand out the same numbers each time, of one process."""
-
-    def __init__(self, numbers: range) -> None:
-        self.numbers = numbers
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
 
 class ResumableLoader(DataLoader[Any]):

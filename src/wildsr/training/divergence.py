@@ -98,7 +98,7 @@ class DivergenceMonitor(L.Callback):
         # On the CPU there is nothing to wait for.
         self.require_finite(trainer, self.last if self.last.arrived is None else before)
         if module.iteration % self.every == 0:
-            means = {name: float(value) for name, value in mean_scalars(trainer, module.scalars).items()}
+            means = mean_scalars(trainer, module.scalars)
             self.require_bounded(trainer, module, means)
             self._watch(module, means)
 
@@ -129,7 +129,7 @@ class DivergenceMonitor(L.Callback):
             f"{lower_rate(trainer.lightning_module)}"
         )
 
-    def require_bounded(self, trainer: L.Trainer, module: Any, means: Mapping[str, Tensor | float]) -> None:
+    def require_bounded(self, trainer: L.Trainer, module: Any, means: Mapping[str, Tensor]) -> None:
         """Refuse a mean loss above its limit by a RunawayError; alike in all processes, for they have one mean."""
         for name, limit in self.limits.items():
             value = float(means.get(f"loss/{name}", 0.0))
@@ -142,8 +142,8 @@ class DivergenceMonitor(L.Callback):
                 f"callbacks.divergence.limits.{name}={limit:g}; try {lower_rate(module)} ({kept})"
             )
 
-    def _watch(self, module: Any, means: Mapping[str, float]) -> None:
-        self.pixel.append(means.get("loss/pixel", 0.0))
+    def _watch(self, module: Any, means: Mapping[str, Tensor]) -> None:
+        self.pixel.append(float(means.get("loss/pixel", 0.0)))
         mean = sum(self.pixel) / len(self.pixel)
         if len(self.pixel) == READINGS:
             self.best = min(self.best, mean)
@@ -156,7 +156,7 @@ class DivergenceMonitor(L.Callback):
                 )
         if "loss/discriminator" not in means:
             return
-        self.discriminator.append(means["loss/discriminator"])
+        self.discriminator.append(float(means["loss/discriminator"]))
         draw = module.objective.draw
         if len(self.discriminator) == READINGS and max(self.discriminator) < WON * draw:
             self._warn(
@@ -191,13 +191,12 @@ def read_losses(module: Any) -> Reading:
     # Gradients as well, the same in all processes; but 16-mixed meets infinite ones by design, and skips them.
     kinds = ("loss/",) if module.trainer.precision == "16-mixed" else ("loss/", "grad_norm/")
     losses = torch.stack([value.float() for name, value in module.scalars.items() if name.startswith(kinds)])
-    values = [losses.isfinite().all(), module.sample_losses.isfinite()]
+    values, arrived = [losses.isfinite().all(), module.sample_losses.isfinite()], None
     if losses.is_cuda:
         values = [torch.empty_like(v, device="cpu", pin_memory=True).copy_(v, non_blocking=True) for v in values]
         arrived = torch.cuda.Event()
         arrived.record()
-        return Reading(module.iteration, values[0], values[1], arrived)
-    return Reading(module.iteration, values[0], values[1], None)
+    return Reading(module.iteration, values[0], values[1], arrived)
 
 
 def save_samples(trainer: Any, reading: Reading, folder: Path) -> str:

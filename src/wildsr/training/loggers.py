@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,6 @@ from wildsr.io import UserError, first_line, write_whole
 from wildsr.scores import MetricDisplay
 
 LONGEST_TAG = 64  # characters that wandb takes of a tag
-
-
 STEP = "trainer/global_step"  # the x-axis that Lightning's wandb logger defines
 
 
@@ -40,12 +39,12 @@ def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ())
 
     place = Path(folder).resolve()
     identity = place / "wandb_id"
-    if not identity.is_file() and getattr(rank_zero_only, "rank", 0) == 0:
-        write_whole(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
-    mode = wandb_mode()
+    if not identity.is_file():
+        rank_zero_only(write_whole)(identity, lambda file: file.write(uuid.uuid4().hex[:12].encode()))
+    mode, group = wandb_mode(), "/".join([name, *tags])
     logger = WandbLogger(
-        name="/".join([name, *tags, place.name]),
-        group="/".join([name, *tags]),
+        name=f"{group}/{place.name}",
+        group=group,
         job_type=place.name,
         tags=[tag[:LONGEST_TAG] for tag in tags],
         save_dir=folder,
@@ -59,27 +58,22 @@ def wandb_logger(folder: str, project: str, name: str, tags: Sequence[str] = ())
     return logger
 
 
-def score_goals(sets: Iterable[str], metrics: Mapping[str, MetricDisplay]) -> dict[str, Literal["min", "max"]]:
-    """Return what the best value of each validation score is, by the name that it is logged under.
+def define_scores(loggers: Iterable[Any], sets: Iterable[str], metrics: Mapping[str, MetricDisplay]) -> None:
+    """Have wandb keep the best value of each validation score in a run's summary, not only the last.
 
     Args:
+        loggers: of any kind.
         sets: the validation sets in their order.
-        metrics: by name.
+        metrics: by name; one that does not say which value is better has no best.
     """
-    goals: dict[str, Literal["min", "max"]] = {}
-    for place, name in enumerate(sets):
-        for metric, display in metrics.items():
-            if display.meaning:
-                key = f"val/{metric}" if place == 0 else f"val/{name}/{metric}"
-                goals[key] = "min" if "lower" in display.meaning else "max"
-    return goals
-
-
-def define_scores(loggers: Iterable[Any], goals: Mapping[str, Literal["min", "max"]]) -> None:
-    """Have wandb keep the best value of each score in a run's summary, not only the last."""
+    prefixes = ["val/" if place == 0 else f"val/{name}/" for place, name in enumerate(sets)]
+    better = {
+        name: "min" if "lower" in display.meaning else "max" for name, display in metrics.items() if display.meaning
+    }
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            for key, goal in goals.items():
+            for prefix, (name, goal) in product(prefixes, better.items()):
+                key = f"{prefix}{name}"
                 logger.experiment.define_metric(key, step_metric=STEP, step_sync=True, summary=f"{goal},last")
 
 

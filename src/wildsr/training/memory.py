@@ -1,20 +1,13 @@
-"""Change what networks cost, not what they learn: recompute activations, lay weights out otherwise."""
+"""Change what a network costs, not what it learns: recompute its activations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import isqrt
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-
-
-def set_memory_format(networks: Iterable[nn.Module]) -> None:
-    """Put the weights of networks in channels-last order."""
-    for network in networks:
-        network.to(memory_format=torch.channels_last)
 
 
 def checkpoint_activations(network: nn.Module) -> None:

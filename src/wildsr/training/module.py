@@ -18,13 +18,11 @@ from torchmetrics import Metric
 
 from wildsr.checks import checked_integer, checked_number, refuse_choice
 from wildsr.losses import L1Loss
-from wildsr.training.accumulation import Scalars, microbatches, sum_losses
+from wildsr.training.accumulation import SpectralNorms, microbatches
 from wildsr.training.memory import checkpoint_activations as recompute
-from wildsr.training.memory import set_memory_format
 from wildsr.training.objective import Objective
 from wildsr.training.pairs import TrainingPair, ValidationPair
-from wildsr.training.scalars import is_logged, logit_statistics, mean_scalars
-from wildsr.training.spectral import SpectralNorms
+from wildsr.training.scalars import Scalars, logit_statistics, mean_scalars, sum_losses
 from wildsr.training.validation import SetMetrics, upscale_batch
 
 log = logging.getLogger(__name__)
@@ -97,14 +95,13 @@ class SuperResolution(L.LightningModule):
             if not isinstance(self.hparams[key], bool):
                 raise refuse_choice(key, self.hparams[key], ("true", "false"))
         self.generator, self.discriminator = generator, discriminator
-        self.objective = Objective({"pixel": L1Loss()} if losses is None else losses)
-        self.objective.require_discriminator(discriminator is not None)
+        self.objective = Objective({"pixel": L1Loss()} if losses is None else losses, discriminator is not None)
         self.make_optimizer, self.make_schedule = optimizer, schedule
         self.metrics = metrics
         if channels_last:  # before the average is copied
-            set_memory_format(self._networks())
-        self.average = get_ema_multi_avg_fn(ema_decay)
-        self.ema = AveragedModel(generator, multi_avg_fn=self.average)
+            for network in self._networks():
+                network.to(memory_format=torch.channels_last)
+        self.ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self.ema.requires_grad_(False)
         self.ema.n_averaged.fill_(1)  # the average starts from the initial weights, not from the first update
         self.norms = SpectralNorms(discriminator)
@@ -132,7 +129,8 @@ class SuperResolution(L.LightningModule):
         self.update_average()
         self.iteration += 1
         self.log_scalars()
-        self.step_schedules()
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]
 
     def generator_step(self, pair: TrainingPair) -> tuple[Tensor, Scalars]:
         """Take one step of the generator; return its output, detached, and its losses before their weights."""
@@ -154,12 +152,7 @@ class SuperResolution(L.LightningModule):
 
     def generator_losses(self, sr: Tensor, pair: TrainingPair) -> Scalars:
         """Return the terms that have a weight, each a scalar before it."""
-        return self.objective(sr, pair, self.discriminator, lambda: self.average_output(pair.lq).type_as(sr))
-
-    @torch.no_grad()
-    def average_output(self, lq: Tensor) -> Tensor:
-        """Upscale with the averaged weights, not clamped, as they are evaluated: without dropout and its kind."""
-        return self.ema.eval()(lq)
+        return self.objective(sr, pair, self.discriminator, self.ema)
 
     def discriminator_step(self, fake: Tensor, real: Tensor) -> Scalars:
         """Take one step of the discriminator on generated and true images, both without a gradient of their own."""
@@ -197,27 +190,28 @@ class SuperResolution(L.LightningModule):
         names = ("lr/generator", "lr/discriminator")[: len(rates)]
         return {name: torch.tensor(rate, dtype=torch.float64) for name, rate in zip(names, rates, strict=True)}
 
-    def step_schedules(self) -> None:
-        """Step what sets the rates, if there is any; once an iteration."""
-        schedulers: Any = self.lr_schedulers()  # Lightning hands a single one out bare
-        for scheduler in schedulers if isinstance(schedulers, list) else filter(None, [schedulers]):
-            scheduler.step()
-
     @torch.no_grad()
     def update_average(self) -> None:
         """Do what AveragedModel's own update does, which twice waits for the device to read its counter."""
-        own, others = self.ema.module, self.generator
-        self.average(list(own.parameters()), list(others.parameters()), self.ema.n_averaged)
-        for buffer, other in zip(own.buffers(), others.buffers(), strict=True):
+        ema: Any = self.ema  # torch does not say that it has such a function
+        ema.multi_avg_fn(list(ema.module.parameters()), list(self.generator.parameters()), ema.n_averaged)
+        for buffer, other in zip(ema.module.buffers(), self.generator.buffers(), strict=True):
             buffer.copy_(other)
-        self.ema.n_averaged += 1
+        ema.n_averaged += 1
 
     def log_scalars(self) -> None:
-        """Log the means over all processes and the rates, in iterations that are logged; others wait for no device."""
-        if self.trainer.training:
-            self._log_step()
-        if is_logged(self.trainer, self.iteration):
-            means = mean_scalars(self.trainer, self.scalars)
+        """Log the means over all processes and the rates, now and then; other iterations wait for no device.
+
+        Of a fit these are the first, the last and every N-th iteration, N being the trainer's `log_every_n_steps`:
+        progress bars show them all, loggers take only the N-th.
+        """
+        trainer: Any = self.trainer
+        if not trainer.training:  # a step by hand
+            return
+        self._log_step()
+        every = trainer.log_every_n_steps
+        if self.iteration in (1, trainer.max_steps) or (every > 0 and self.iteration % every == 0):
+            means = mean_scalars(trainer, self.scalars)
             losses = {name: value for name, value in means.items() if name.startswith("loss/")}
             others = {name: value for name, value in means.items() if name not in losses}
             self.log_dict(losses | self.learning_rates(), prog_bar=True)

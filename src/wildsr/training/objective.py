@@ -5,7 +5,7 @@ Shapes: B batch, C channels, P HQ patch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from wildsr.checks import checked_choice, checked_number
 from wildsr.io import ConfigError
 from wildsr.losses import AdversarialLoss
-from wildsr.training.accumulation import Scalars
 from wildsr.training.pairs import TrainingPair
+from wildsr.training.scalars import Scalars
 
 TARGETS = ("pixel", "perceptual", "adversarial")
 
@@ -26,12 +26,14 @@ class Objective(nn.Module):
     Args:
         terms: as `wildsr.losses.LossTerm` describes them. One of weight 0 is not computed; an adversarial one of
             weight 0 still teaches the discriminator.
+        has_discriminator: whether there is one: exactly where a term is adversarial.
 
     Raises:
-        UserError: there is no term or none has a weight, two are adversarial, or a weight or a target is impossible.
+        UserError: there is no term or none has a weight, two are adversarial, a weight or a target is impossible, or
+            terms and discriminator do not belong together.
     """
 
-    def __init__(self, terms: Mapping[str, Any]) -> None:
+    def __init__(self, terms: Mapping[str, Any], has_discriminator: bool) -> None:
         super().__init__()
         if not terms:
             raise ConfigError("losses: given nothing, wanted a term at least, such as {'pixel': L1Loss()}")
@@ -43,6 +45,10 @@ class Objective(nn.Module):
         adversarial = [name for name, term in terms.items() if hasattr(term, "discriminator_loss")]
         if len(adversarial) > 1:
             raise ConfigError(f"losses: given {' and '.join(adversarial)}, wanted one adversarial term at most")
+        if has_discriminator and not adversarial:
+            raise ConfigError(f"losses {', '.join(terms)}: none is adversarial, wanted no discriminator")
+        if adversarial and not has_discriminator:
+            raise ConfigError(f"losses.{adversarial[0]}: wants a discriminator, and none is given")
         if "discriminator" in terms:
             raise ConfigError("losses.discriminator: the discriminator's own loss has this name; wanted another")
         self.terms = dict(terms)
@@ -50,16 +56,14 @@ class Objective(nn.Module):
         self.modules_of_terms = nn.ModuleList(term for term in terms.values() if isinstance(term, nn.Module))
         self.modules_of_terms.requires_grad_(False)
 
-    def forward(
-        self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None, average: Callable[[], Tensor]
-    ) -> Scalars:
+    def forward(self, sr: Tensor, pair: TrainingPair, discriminator: nn.Module | None, average: nn.Module) -> Scalars:
         """Compare (B, C, P, P) with the targets; return the terms by name, scalars before their weights.
 
         Args:
             sr: the generator's output.
             pair: its input and targets.
             discriminator: where a term is adversarial.
-            average: makes the averaged generator's output; called where a term needs it.
+            average: the averaged generator, for terms that need its output.
         """
         losses: Scalars = {}
         for name, term in self.terms.items():
@@ -69,7 +73,9 @@ class Objective(nn.Module):
                 assert discriminator is not None
                 losses[name] = term(discriminator(sr).type_as(sr))
             elif getattr(term, "needs_average", False):
-                losses[name] = term(sr, self._target(name, pair), average())
+                with torch.no_grad():
+                    steady = average.eval()(pair.lq).type_as(sr)  # as it is evaluated: without dropout and its kind
+                losses[name] = term(sr, self._target(name, pair), steady)
             else:
                 losses[name] = term(sr, self._target(name, pair))
         return losses
@@ -93,13 +99,6 @@ class Objective(nn.Module):
     def draw(self) -> float:
         """Return the discriminator's loss where it cannot tell real from fake; else the vanilla one's."""
         return float(getattr(self.terms.get(self.adversary or ""), "draw", AdversarialLoss.draw))
-
-    def require_discriminator(self, is_given: bool) -> None:
-        """Refuse, unless there is a discriminator exactly where a term is adversarial."""
-        if is_given and self.adversary is None:
-            raise ConfigError(f"losses {', '.join(self.terms)}: none is adversarial, wanted no discriminator")
-        if self.adversary is not None and not is_given:
-            raise ConfigError(f"losses.{self.adversary}: wants a discriminator, and none is given")
 
     def networks(self) -> Iterable[nn.Module]:
         """Return the terms that have weights of their own, such as those of VGG19."""

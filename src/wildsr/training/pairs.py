@@ -58,6 +58,33 @@ class PairMaker(nn.Module):
             return batch
         return self._training_pair(batch) if isinstance(batch.params[0], Sample) else validation_pair(batch)
 
+    def collate_pairs(self, items: Sequence[Item[Sample]]) -> TrainingPair:
+        """Make the pairs of samples where they are read, as a worker does."""
+        pair: TrainingPair = self(Batch.collate(items))
+        return pair
+
+    def collate_for_gpu(self, items: Sequence[Item[Sample]]) -> Batch[Sample]:
+        """Collate samples for a GPU to degrade, with the plan of it: a worker makes all of its small tables.
+
+        What no GPU can do, a codec's work, is done here: the LQ of such a sample is made where it was read.
+        """
+        batch = Batch.collate([self._degrade_on_cpu(item) for item in items])
+        recipes = [batch.params[place].recipe for place in batch.to_degrade]
+        if batch.hq is not None and recipes and isinstance(self.degradation, Degradation):
+            batch.plan = make_plan([recipe for recipe in recipes if recipe], (len(recipes), *batch.hq.shape[1:]))
+        return batch
+
+    def _degrade_on_cpu(self, item: Item[Sample]) -> Item[Sample]:
+        """Make the LQ of a sample with an operation that says `on_cpu`; return any other as it is."""
+        recipe = item.params.recipe
+        if item.lq is not None or item.hq is None or recipe is None:
+            return item
+        if not any(getattr(step.operation, "on_cpu", False) for step in recipe.steps):
+            return item
+        hq = to_float(item.hq)
+        source = sharpened(hq, self.sharpening) if self.sharpening.source else hq
+        return item._replace(lq=to_uint8(self.degradation(source[None], [recipe])[0]))
+
     def _training_pair(self, batch: Batch[Sample]) -> TrainingPair:
         """Cut LQ and targets by each sample's window. An LQ that was found is never sharpened; its targets are."""
         assert batch.hq is not None
@@ -112,34 +139,3 @@ def cut_windows(images: Tensor, samples: Sequence[Sample], side: int, scale: int
 def sharpened(image: Tensor, sharpening: SharpenSpec) -> Tensor:
     """Sharpen an image or a batch by the unsharp mask of a spec."""
     return sharpen(image, sharpening.radius, sharpening.sigma, sharpening.amount, sharpening.threshold)
-
-
-def collate_pairs(items: Sequence[Item[Sample]], make_pairs: PairMaker) -> TrainingPair:
-    """Make the pairs of samples where they are read, as a worker does."""
-    pair = make_pairs(Batch.collate(items))
-    assert isinstance(pair, TrainingPair)
-    return pair
-
-
-def collate_for_gpu(items: Sequence[Item[Sample]], make_pairs: PairMaker) -> Batch[Sample]:
-    """Collate samples for a GPU to degrade, with the plan of it: a worker makes all of its small tables.
-
-    What no GPU can do, a codec's work, is done here: the LQ of such a sample is made where it was read.
-    """
-    batch = Batch.collate([_degrade_on_cpu(item, make_pairs) for item in items])
-    recipes = [batch.params[place].recipe for place in batch.to_degrade]
-    if batch.hq is not None and recipes and isinstance(make_pairs.degradation, Degradation):
-        batch.plan = make_plan([recipe for recipe in recipes if recipe], (len(recipes), *batch.hq.shape[1:]))
-    return batch
-
-
-def _degrade_on_cpu(item: Item[Sample], make_pairs: PairMaker) -> Item[Sample]:
-    """Make the LQ of a sample with an operation that says `on_cpu`; return any other as it is."""
-    recipe = item.params.recipe
-    if item.lq is not None or item.hq is None or recipe is None:
-        return item
-    if not any(getattr(step.operation, "on_cpu", False) for step in recipe.steps):
-        return item
-    hq = to_float(item.hq)
-    source = sharpened(hq, make_pairs.sharpening) if make_pairs.sharpening.source else hq
-    return item._replace(lq=to_uint8(make_pairs.degradation(source[None], [recipe])[0]))

@@ -38,26 +38,25 @@ class Panels(L.Callback):
         self.folder = Path(folder)
         self.images = checked_integer("images", images, 1, 1000)
         self.side = checked_integer("side", side, 8, 10**5)
-        self.rows: list[list[Any]] = []
-        self.captions: list[str] = []
+        self.rows: dict[str, list[Any]] = {}  # the images of each row, by its caption
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if trainer.is_global_zero and not trainer.sanity_checking and batch_idx < self.images:
-            self.rows.append(panel_row(batch, outputs, self.side))
             name, images = list(trainer.datamodule.val.items())[dataloader_idx]  # type: ignore[attr-defined]
             image, version = images.label(batch_idx * trainer.world_size)  # the first process has every N-th of a set
-            self.captions.append(caption(image_title(image, version, name), batch, outputs))
+            title = caption(image_title(image, version, name), batch, outputs)
+            self.rows[title] = panel_row(batch, outputs, self.side)
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         if not self.rows:
             return
-        rows = [[(image, "") for image in row] for row in self.rows]
-        captions, self.rows, self.captions = self.captions, [], []
-        panel = sheet(rows, heads=TITLES, names=captions)
+        rows = {text: [(image, "") for image in row] for text, row in self.rows.items()}
+        self.rows = {}
+        panel = sheet(list(rows.values()), heads=TITLES, names=list(rows))
         save_pil(panel, self.folder / f"iteration_{module.iteration:07d}.png")
-        images = {text: sheet([row], heads=TITLES) for text, row in zip(captions, rows, strict=True)}
+        images = {text: sheet([row], heads=TITLES) for text, row in rows.items()}
         show(trainer.loggers, panel, images, module.iteration)
 
 

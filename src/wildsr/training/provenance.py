@@ -1,25 +1,18 @@
-"""Record what a run is made from: code, images and kernels, for whoever compares runs later."""
+"""Tell what a run is made from: code and kernels, for whoever compares runs later."""
 
 from __future__ import annotations
 
 import subprocess
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import wildsr
-from wildsr.data import fingerprint
 from wildsr.degradation import DegradationSpec
 from wildsr.degradation.operations import Blur
 
 DRAWS = 2000  # recipes behind the kernel mix: a share is right to about a hundredth
-
-
-def made_from(spec: DegradationSpec, train: Any) -> dict[str, Any]:
-    """Return code version, fingerprint of the training images and the kernel mix as it is really drawn."""
-    return {"code": code_version(), "data_sha256": fingerprint(train), "kernel_mix": kernel_mix(spec)}
 
 
 def code_version() -> str:

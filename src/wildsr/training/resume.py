@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import itertools
 import logging
@@ -18,15 +17,15 @@ import yaml
 
 from wildsr.degradation.pool import pool_digest
 from wildsr.io import CONFIG, GENERATOR, UserError, first_line
+from wildsr.training.checkpoints import LAST
 
-LAST = "last.ckpt"
 # The parts of a configuration that decide a stage's weights. What a user may change when a run goes on is not here:
 # lengths, where files are, what validation shows, loggers and callbacks, and how an iteration is computed.
 PARTS = (
     "scale", "seed", "data.train", "data.pairs", "data.paired_share", "data.crop", "data.patch", "data.undersized",
     "data.rotate", "data.batch_size", "degradation", "sharpen", "generator", "optimizer", "schedule",
 )  # fmt: skip
-STAGE_KEYS = ("number", "losses", "lr", "ema_decay", "clip_gradients", "predecessor")
+STAGE_KEYS = ("number", "lr", "ema_decay", "clip_gradients", "predecessor")
 PLACES = ("root", "lq", "hq", "hint", "file")  # keys that say where something is; a digest says what it is
 POOL = "degradation.recipes"
 MAX_SHOWN = 5  # differing keys that a message names
@@ -62,6 +61,8 @@ def read_start(path: Path) -> Start:
             raise UserError(f"the checksum of {damaged} is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if "settings" not in content:
+            if "stage" not in content["origin"]:
+                raise UserError("made outside a run; generator.weights=FILE starts from its weights")
             return Start(path, int(content["iteration"]), dict(content["origin"]))
     except Exception as error:  # zipfile and torch.load answer damage with many types
         raise UserError(f"{path}: damaged, or no checkpoint of wildsr ({first_line(error)})") from error
@@ -151,20 +152,16 @@ def stage_settings(cfg: Mapping[str, Any], name: str, has_own_start: bool = True
         name: the stage's name.
         has_own_start: whether it starts from `generator.weights`; else from what the stage before hands on.
     """
-    stage = cfg["stages"][name]
-    used = {term: cfg["loss"][term] for term in stage["losses"] if cfg["loss"].get(term)}
-    parts = {key: found for key in PARTS if (found := _select(cfg, key)) is not None}  # older runs lack newer keys
-    parts |= {f"loss.{term}": node for term, node in used.items() if node.get("weight", 1.0)}
-    parts |= {f"stages.{name}.{key}": stage.get(key) for key in STAGE_KEYS if key != "losses"}
-    if any(is_adversarial(node) for node in used.values() if node.get("weight", 1.0)):
-        parts["discriminator"] = cfg["discriminator"]
-    share = cfg["data"]["paired_share"]
+    share, losses = cfg["data"]["paired_share"], cfg["stages"][name]["losses"]
+    used = {term: node for term in losses if (node := cfg["loss"].get(term)) and node.get("weight", 1.0)}
     unused = ["data.pairs"] if share == 0 else ["data.train", "data.undersized", "degradation"] if share == 1 else []
-    for key in unused:
-        parts.pop(key, None)
+    parts = [part for part in PARTS if part not in unused]
+    parts += [f"loss.{term}" for term in used] + [f"stages.{name}.{key}" for key in STAGE_KEYS]
+    if any(is_adversarial(node) for node in used.values()):
+        parts.append("discriminator")
+    found = {key: value for key, value in _leaves("", cfg) if any(f"{key}.".startswith(f"{part}.") for part in parts)}
     if not has_own_start:
-        parts["generator"] = {**cfg["generator"], "weights": None}
-    found = dict(_leaves("", parts))
+        found["generator.weights"] = None
     if found.get(POOL) is not None:  # what a file of recipes holds counts, not where it is
         digest = pool_digest(found[POOL])
         found[POOL] = f"sha256 {digest[:12]}" if digest else found[POOL]
@@ -176,14 +173,8 @@ def is_adversarial(term: Mapping[str, Any]) -> bool:
     return hasattr(locate(str(term["_target_"])), "discriminator_loss")
 
 
-def _select(cfg: Mapping[str, Any], key: str) -> Any:
-    node: Any = cfg
-    for name in key.split("."):
-        node = node.get(name) if isinstance(node, Mapping) else None
-    return node
-
-
 def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the flat keys and the values below a node, without those that say where something is."""
     for name, child in node.items():
         key = f"{prefix}{name}"
         if isinstance(child, Mapping):
@@ -205,20 +196,6 @@ def _is_same(key: str, before: Settings, now: Settings) -> bool:
         return False
     parameters = inspect.signature(locate(before[target])).parameters  # type: ignore[arg-type]
     return name in parameters and bool(parameters[name].default == there[key])
-
-
-def warn_of_other_predecessor(handed_on: Path | None, start: Start | None) -> None:
-    """Warn where the stage before has been trained further, or anew, since this one began."""
-    if start is not None and handed_on is not None and start.origin["predecessor"] not in ("", file_digest(handed_on)):
-        log.warning(
-            "warning: %s began from another generator than %s holds now; stage=%s resume=never starts this stage over",
-            start.path, handed_on, start.origin["stage"],
-        )  # fmt: skip
-
-
-def file_digest(path: Path | None) -> str:
-    """Return the SHA-256 of a file; empty where there is none."""
-    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def set_aside(folder: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from wildsr.checks import checked_integer
+from wildsr.training.loggers import STEP
 
-STEP = "trainer/global_step"  # the x-axis that Lightning's wandb logger defines
 MAX_LOGITS = 10_000  # of a histogram: more would not change its look
 GB = 2**30
 

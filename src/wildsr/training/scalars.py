@@ -1,4 +1,4 @@
-"""Scalars of an iteration: when they are logged, their means over processes, statistics of logits."""
+"""Scalars of an iteration: their sums over its parts, their means over processes, statistics of logits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import lightning as L
 import torch
 from torch import Tensor
 
+Scalars = dict[str, Tensor]
 
-def is_logged(trainer: L.Trainer, iteration: int) -> bool:
-    """Return whether an iteration's scalars are logged: of a fit the first, the last and every N-th iteration.
 
-    N is the trainer's `log_every_n_steps`; loggers themselves take only the N-th.
-    """
-    every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-    return trainer.training and (iteration in (1, trainer.max_steps) or (every > 0 and iteration % every == 0))
+def sum_losses(parts: list[Scalars]) -> Scalars:
+    """Sum what the parts of a batch have contributed to each loss."""
+    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
 
 
 def mean_scalars(trainer: L.Trainer, scalars: Mapping[str, Tensor]) -> dict[str, Tensor]:

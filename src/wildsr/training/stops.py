@@ -68,16 +68,16 @@ class GracefulStop(L.Callback):
         is_late = self.limit is not None and time.monotonic() - self.begin > self.limit
         is_due = module.iteration % AGREE_EVERY == 0 or module.iteration == trainer.max_steps
         if agree(trainer, self.asked is not None or is_late, is_due):
-            trainer.save_checkpoint(self.folder / LAST, weights_only=False)
             self._interrupt(trainer, module, is_late)
 
     def on_train_end(self, trainer: L.Trainer, module: Any) -> None:
         """Stop here too: the last validation may have been long, and another stage may follow."""
         if agree(trainer, self.asked is not None, is_due=True):
-            trainer.save_checkpoint(self.folder / LAST, weights_only=False)
             self._interrupt(trainer, module, is_late=False)
 
     def _interrupt(self, trainer: L.Trainer, module: Any, is_late: bool) -> None:
+        """Save, do what a launcher wants done after it, and leave the fit."""
+        trainer.save_checkpoint(self.folder / LAST, weights_only=False)
         if self.asked is not None and trainer.is_global_zero:
             self._hand_on(self.asked)
         limit = f"trainer.max_time after {self.limit:.0f} s" if is_late else "asked by another process"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from wildsr.metrics import NIQE, PSNR, SSIM
+from wildsr.metrics import chosen_metrics
 from wildsr.metrics.base import needs_hq
 from wildsr.networks.eager import Eager
 from wildsr.networks.tiling import in_its_channels, upscale
@@ -20,6 +20,7 @@ from wildsr.training.pairs import ValidationPair
 # LQ pixels. At 64 channels and x4, RRDBNet holds three float32 maps of 4 KB an LQ pixel: 3 GB for so many.
 LARGEST_WHOLE = 512 * 512
 TILE = 256
+RELEASED = ("psnr_y", "ssim_y", "niqe")  # what validation reports unless told otherwise
 
 
 def upscale_batch(network: nn.Module, lq: Tensor) -> Tensor:
@@ -32,11 +33,6 @@ def upscale_batch(network: nn.Module, lq: Tensor) -> Tensor:
     return torch.stack([upscale(Eager(network, lq.device), image, TILE) for image in lq])
 
 
-def released_metrics(border: int) -> dict[str, Metric]:
-    """Return what validation reports unless told otherwise, inside a border of so many pixels, as papers do."""
-    return {"psnr_y": PSNR("y", border), "ssim_y": SSIM("y", border), "niqe": NIQE(border)}
-
-
 class SetMetrics:
     """Hold the metrics of one validation set: copies, so that no set counts another's images.
 
@@ -47,7 +43,7 @@ class SetMetrics:
 
     def __init__(self, metrics: Mapping[str, Metric] | None, first: ValidationPair, sr: Tensor) -> None:
         if metrics is None:
-            metrics = released_metrics(border=sr.shape[-1] // first.lq.shape[-1])
+            metrics = chosen_metrics(RELEASED, border=sr.shape[-1] // first.lq.shape[-1])
         self.metrics = {
             name: metric.clone().to(sr.device)
             for name, metric in metrics.items()

@@ -5,7 +5,7 @@ import pytest
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, unique
 from wildsr.apps.doctor.stages import check_folder, check_stages
 from wildsr.config import compose_config, stage_config
-from wildsr.preflight import stage_names
+from wildsr.stage import stage_names
 
 
 def state(folder):

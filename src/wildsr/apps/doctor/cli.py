@@ -23,7 +23,7 @@ from wildsr.apps.doctor.weights import check_weights
 from wildsr.apps.evaluate.closing import executable, objective_of
 from wildsr.config import compose_config, stage_config
 from wildsr.io import display_path
-from wildsr.preflight import stage_names
+from wildsr.stage import stage_names
 
 
 def main(given: argparse.Namespace) -> int:
