@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from torch.utils.data import DataLoader
 
-from wildsr.data import Batch, Pairs, Photographs, RunBatches, Samples, Store
+from wildsr.data import Batch, Pairs, Photographs, Samples, Store
 from wildsr.data.store import HEADER, write_frame
 from wildsr.degradation import DegradationSpec
 
@@ -64,7 +64,7 @@ def test_workers_open_the_store_for_themselves_and_give_the_same_pairs(pair, met
         pytest.skip(f"no {method} on this system")
     files, store = pair
     loader = DataLoader(
-        samples(store), batch_sampler=RunBatches(4), collate_fn=Batch.collate, num_workers=1,
+        samples(store), batch_size=4, sampler=range(4), collate_fn=Batch.collate, num_workers=1,
         multiprocessing_context=method,
     )  # fmt: skip
     batch = next(iter(loader))
