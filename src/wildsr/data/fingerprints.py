@@ -26,7 +26,7 @@ def _fingerprint(source: Images | PairedFiles) -> str:
         return _sha256(f"{name} {_fingerprint(images)}\n" for name, images in sorted(source.sources.items()))
     if isinstance(source, Photographs):
         return images_digest(source.paths, source.root)
-    names = source.names if isinstance(source, Store | PairedFiles) else [source.name(i) for i in range(len(source))]
+    names = source.names if isinstance(source, Store) else [source.name(i) for i in range(len(source))]
     return _sha256(f"{name}\n" for name in names)
 
 
