@@ -23,12 +23,12 @@ BACK, AHEAD = Fraction(1, 10), 10  # seconds that a clock may jump; FFmpeg's own
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a video; what FFmpeg refuses within the block is a UserError of one line."""
+def opened(path: Path) -> Iterator[VideoStream]:
+    """Open a video, as `video_stream` finds it; what FFmpeg refuses within the block is a UserError of one line."""
     name = printable(path)
     try:
         with open_input(path) as container:
-            yield container
+            yield video_stream(container, name)
     except FileNotFoundError:
         raise UserError(f"{name}: no such file") from None
     except av.FFmpegError as error:
@@ -53,6 +53,12 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     if stream.codec_context is None:  # whatever its type says
         raise UserError(f"{name}: its video is of an unknown kind")
     return stream
+
+
+def timing(stream: VideoStream) -> tuple[Fraction, Fraction, int]:
+    """Return seconds a tick, frames a second and ticks a frame, on average; usual ones where none are declared."""
+    time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
+    return time_base, rate, max(round(1 / (rate * time_base)), 1)
 
 
 def is_cover(stream: Stream) -> bool:

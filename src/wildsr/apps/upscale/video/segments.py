@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -38,29 +38,37 @@ def layout_of(clip: Clip, coding: Coding) -> Layout:
     return clip.layout(nearest.name)
 
 
+def plan_segments(clip: Clip, folder: Path) -> tuple[list[Path], int]:
+    """Return the files of all segments, and how many frames are in those that an earlier call has finished."""
+    folder = folder.absolute()  # as in `open_input`: 12:30.mkv alone would be a file of the protocol 12
+    length = _frames_each(clip)
+    segments = [folder / f"{number:06}.mp4" for number in range(-(-len(clip.times) // length))]
+    finished = len(list(takewhile(Path.exists, segments)))
+    return segments, min(finished * length, len(clip.times))
+
+
 def write_segments(
-    clip: Clip, coding: Coding, folder: Path, enlarge: Callable[[Tensor], Tensor], begun: Callable[[int], object]
-) -> list[Path]:
-    """Make those segments that are not in the folder yet; returns all of them.
+    clip: Clip, coding: Coding, segments: Sequence[Path], done: int, enlarge: Callable[[Tensor], Tensor]
+) -> None:
+    """Write the segments that are not finished yet.
 
     Args:
+        segments, done: as `plan_segments` gives them.
         enlarge: (C, H, W) in [0, 1] to a larger one.
-        begun: called once, before the first frame that is enlarged, with the number of those that were done before.
     """
-    layout = layout_of(clip, coding)
-    folder = folder.absolute()  # as in `open_input`: 12:30.mkv alone would be a file of the protocol 12
-    length = max(round(SECONDS * clip.rate), 1)
-    segments = [folder / f"{number:06}.mp4" for number in range(-(-len(clip.times) // length))]
-    missing = next((number for number, segment in enumerate(segments) if not segment.exists()), len(segments))
-    begun(min(missing * length, len(clip.times)))
-    if missing == len(segments):
-        return segments
-    frames = islice(enumerate(frames_of(clip)), missing * length, None)
+    if done == len(clip.times):
+        return
+    layout, length = layout_of(clip, coding), _frames_each(clip)
+    frames = islice(enumerate(frames_of(clip)), done, None)
     for number, group in groupby(frames, lambda pair: pair[0] // length):
         larger = (_larger(frame, layout, enlarge) for _, frame in group)
         content = encode(larger, clip, coding)
         write_whole(segments[number], lambda file, content=content: file.write(content))  # type: ignore[misc]
-    return segments
+
+
+def _frames_each(clip: Clip) -> int:
+    """Return the number of frames of a segment; the last one may have fewer."""
+    return max(round(SECONDS * clip.rate), 1)
 
 
 def encode(frames: Iterable[VideoFrame], clip: Clip, coding: Coding) -> bytes:

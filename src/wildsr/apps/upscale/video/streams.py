@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -233,35 +234,33 @@ def _held(path: Path, kind: str, plans: dict[int, SideStream]) -> set[int]:
         writers: dict[int, Writer] = {}
         left = dict.fromkeys(plans, TRIED)
 
-        def attempt(index: int, step: Any) -> None:
+        @contextmanager
+        def trial(index: int) -> Iterator[None]:
             try:
-                step()
+                yield
             except (av.FFmpegError, ValueError):
                 held.discard(index)
                 writers.pop(index, None)
 
-        def begin(index: int) -> None:
-            results[index] = av.open(os.devnull, "w", format=kind)
-            writer = add_side_stream(plans[index], source.streams[index], results[index])
-            results[index].start_encoding()
-            if writer is not None:
-                writers[index] = writer
-
-        def feed(index: int, packet: Packet | None) -> None:
-            for new in writers[index].feed(packet):
-                results[index].mux(new)
-
-        for index in plans:
-            attempt(index, lambda index=index: begin(index))
+        for index, plan in plans.items():
+            with trial(index):
+                result = results[index] = av.open(os.devnull, "w", format=kind)
+                writer = add_side_stream(plan, source.streams[index], result)
+                result.start_encoding()
+                if writer is not None:
+                    writers[index] = writer
         for packet in packets_of(source, Timeline(source)):
             index = packet.stream.index
             if index in writers and (not plans[index].encoder or left[index] > 0):
                 left[index] -= 1
-                attempt(index, lambda index=index, packet=packet: feed(index, packet))
-        for index in list(writers):
-            attempt(index, lambda index=index: feed(index, None))
+                with trial(index):
+                    results[index].mux(list(writers[index].feed(packet)))
         for index, result in results.items():
-            attempt(index, result.close)
+            with trial(index):
+                if index in writers:
+                    result.mux(list(writers[index].feed(None)))
+            with trial(index):
+                result.close()
     return held
 
 
