@@ -8,18 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from wildsr.apps.match.inference import Inference, Posterior, summary
 from wildsr.apps.match.jpeg import FoundJpeg, find_jpeg, read_tables
 from wildsr.apps.match.statistics import LEAST, is_photograph, measure
 from wildsr.degradation.recipe import Recipe
-from wildsr.images import find_images, first_line, read_image
+from wildsr.images import first_line, read_image
 from wildsr.io import UserError
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 CLEAN_NOISE, CLEAN_QUALITY, CLEAN_BLUR, CLEAN_HALO = 1.5, 93, 0.3, 0.3  # levels, libjpeg's, LQ pixels, px x strength
 OTHER_CODECS = (".webp", ".avif", ".jxl", ".heic", ".heif")  # whose damage is hardly known: never called clean
@@ -28,28 +30,25 @@ SURPRISING = 1.0  # of Posterior.surprise: one in a hundred simulations lies as 
 
 
 @dataclass(frozen=True)
-class ImageFinding:
-    """One image: its file, its last JPEG if it has one, its statistics, and the recipes that could have made it."""
+class MeasuredImage:
+    """One image before anything is inferred: its file, its last JPEG if it has one, its statistics."""
 
     file: Path
     jpeg: FoundJpeg | None
     measured: np.ndarray
-    posterior: Posterior
-
-
-def choose_files(folder: Path, at_most: int) -> list[Path]:
-    """Return the images of a folder, evenly spaced by name where there are too many. Raises: UserError."""
-    files = find_images(folder)
-    return [files[place] for place in np.unique(np.linspace(0, len(files) - 1, at_most).round().astype(int))]
 
 
 @dataclass(frozen=True)
-class MeasuredImage:
-    """One image before anything is inferred: its file, its last JPEG, its statistics."""
+class ImageFinding:
+    """One image, and the recipes that could have made it."""
 
-    file: Path
-    jpeg: FoundJpeg | None
-    measured: np.ndarray
+    image: MeasuredImage
+    posterior: Posterior
+
+
+def evenly_spaced(items: Sequence[Item], at_most: int) -> list[Item]:
+    """Return items from the first to the last, some of them left out where there are too many."""
+    return [items[place] for place in np.unique(np.linspace(0, len(items) - 1, at_most).round().astype(int))]
 
 
 def measure_files(files: Sequence[Path]) -> list[MeasuredImage]:
@@ -66,17 +65,13 @@ def measure_files(files: Sequence[Path]) -> list[MeasuredImage]:
                 raise UserError(f"{file}: {image.shape[-1]} x {image.shape[-2]} pixels, wanted at least {LEAST} a side")
             if not is_photograph(image):
                 raise UserError(f"{file}: not a photograph (flat areas or few colours), of which nothing can be said")
-            found.append(MeasuredImage(file, jpeg_of(file, image), measure(image)))
+            jpeg = read_tables(file) or find_jpeg(image)
+            found.append(MeasuredImage(file, jpeg, measure(image)))
         except UserError as error:
             log.warning("left out: %s", first_line(error))
     if not found:
         raise UserError(f"none of {len(files)} images can be matched; wanted photographs of at least {LEAST} a side")
     return found
-
-
-def jpeg_of(file: Path, image: Tensor) -> FoundJpeg | None:
-    """Return the last JPEG of an image: by its file's tables, else by its pixels; None where none is found."""
-    return read_tables(file) or find_jpeg(image)
 
 
 def is_lossy_webp(file: Path) -> bool:
@@ -88,18 +83,13 @@ def is_lossy_webp(file: Path) -> bool:
 
 def infer(images: Sequence[MeasuredImage], inference: Inference) -> list[ImageFinding]:
     """Find the recipes that could have made each image."""
-    return [
-        ImageFinding(
-            one.file, one.jpeg, one.measured, inference.posterior(one.measured, one.jpeg, is_lossy_webp(one.file))
-        )
-        for one in images
-    ]
+    return [ImageFinding(one, inference.posterior(one.measured, one.jpeg, is_lossy_webp(one.file))) for one in images]
 
 
 def pool_of(findings: Sequence[ImageFinding]) -> list[tuple[float, Recipe, str]]:
     """Return the union of the recipes of all images: a weight, the recipe, the file; an image counts as any other."""
     return [
-        (1 / len(findings) / len(one.posterior.recipes), recipe, one.file.name)
+        (1 / len(findings) / len(one.posterior.recipes), recipe, one.image.file.name)
         for one in findings
         for recipe in one.posterior.recipes
     ]
@@ -143,20 +133,20 @@ def is_clean(findings: Sequence[ImageFinding]) -> bool:
 
     Of what was not simulated, other codecs and images unlike any simulation, that is not known, and not said.
     """
-    if any(one.file.suffix.lower() in OTHER_CODECS for one in findings):
+    if any(one.image.file.suffix.lower() in OTHER_CODECS for one in findings):
         return False
     if np.mean([_is_surprising(one) for one in findings]) > MOST_SURPRISING:
         return False
     pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
-    compressed = [one.jpeg is not None and one.jpeg.quality < CLEAN_QUALITY for one in findings]
+    compressed = [one.image.jpeg is not None and one.image.jpeg.quality < CLEAN_QUALITY for one in findings]
     limits = {"noise": CLEAN_NOISE, "blur": CLEAN_BLUR, "halo": CLEAN_HALO}
     return bool(np.mean(compressed) < 0.5) and all(pooled[key][1] < limit for key, limit in limits.items())
 
 
 def unknowns(findings: Sequence[ImageFinding]) -> list[str]:
     """Say what could not be known."""
-    files = Counter(one.file.suffix.lower() for one in findings)
-    odd = sum(one.jpeg is not None and not one.jpeg.is_exact for one in findings)
+    files = Counter(one.image.file.suffix.lower() for one in findings)
+    odd = sum(one.image.jpeg is not None and not one.image.jpeg.is_exact for one in findings)
     few = [f"How rare cases look: there are {len(findings)} images, wanted ten or more."] if len(findings) < 10 else []
     if len(findings) == 1:
         few = ["How images differ: there is but one."]
@@ -177,7 +167,7 @@ def _is_surprising(finding: ImageFinding) -> bool:
 
 
 def _surprise_in_words(findings: Sequence[ImageFinding]) -> str:
-    odd = [one.file.name for one in findings if _is_surprising(one)]
+    odd = [one.image.file.name for one in findings if _is_surprising(one)]
     shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
     return (
         f"{len(odd)} of {len(findings)} images look like nothing that was simulated ({shown}): "
@@ -186,7 +176,7 @@ def _surprise_in_words(findings: Sequence[ImageFinding]) -> str:
 
 
 def _jpeg_in_words(findings: Sequence[ImageFinding]) -> str:
-    found = [one.jpeg for one in findings if one.jpeg is not None]
+    found = [one.image.jpeg for one in findings if one.image.jpeg is not None]
     if not found:
         return f"No JPEG found in any of {len(findings)} {'image' if len(findings) == 1 else 'images'}."
     low, high = min(jpeg.quality for jpeg in found), max(jpeg.quality for jpeg in found)

@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from wildsr.apps.evaluate.html import render
-from wildsr.apps.match.findings import ImageFinding, describe, is_clean, pool_of, unknowns
-from wildsr.apps.match.simulation import PHOTOGRAPHS, SIDE, crop_of
-from wildsr.apps.match.statistics import NAMES, measure
+from wildsr.apps.match.findings import ImageFinding, describe, evenly_spaced, is_clean, pool_of, unknowns
+from wildsr.apps.match.simulation import PHOTOGRAPHS, measure_simulated
+from wildsr.apps.match.statistics import NAMES
 from wildsr.data import sample_photographs
 from wildsr.degradation import Recipe, degrade
 from wildsr.degradation.drawn import in_words
@@ -52,7 +52,7 @@ def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command
         count=len(findings),
         words=describe(findings),
         clean=is_clean(findings),
-        rows=[_row(one, scale, number) for number, one in enumerate(_spread(findings))],
+        rows=[_row(one, scale, number) for number, one in enumerate(evenly_spaced(findings, SHOWN))],
         statistics=compare(findings, scale),
         unknowns=unknowns(findings),
         command=command,
@@ -67,10 +67,9 @@ def compare(findings: Sequence[ImageFinding], scale: int) -> list[Statistic]:
     places = rng.choice(len(pool), POOL_IMAGES, p=weights / weights.sum())
     photographs = sample_photographs(PHOTOGRAPHS)
     simulated = np.array([
-        measure(to_uint8(degrade(to_float(crop_of(photographs, number, SIDE * scale, scale, rng)), pool[place][1])))
-        for number, place in enumerate(places)
+        measure_simulated(photographs, number, pool[place][1], rng) for number, place in enumerate(places)
     ])  # fmt: skip
-    measured = np.array([one.measured for one in findings])
+    measured = np.array([one.image.measured for one in findings])
     found = []
     for name, theirs, ours in zip(NAMES.values(), measured.T, simulated.T, strict=True):
         low, high = np.quantile(ours, (0.1, 0.9))
@@ -83,16 +82,11 @@ def _in_tenths(values: np.ndarray) -> str:
     return f"{middle_one:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _spread(findings: Sequence[ImageFinding]) -> list[ImageFinding]:
-    places = np.unique(np.linspace(0, len(findings) - 1, SHOWN).round().astype(int))
-    return [findings[place] for place in places]
-
-
 def _row(finding: ImageFinding, scale: int, number: int) -> Row:
     recipe = finding.posterior.recipes[0]
     return Row(
-        finding.file.name,
-        _window(read_image(finding.file)),
+        finding.image.file.name,
+        _window(read_image(finding.image.file)),
         _window(damaged(sample_photographs(OURS)[number % len(OURS)], recipe, scale)),
         in_words(recipe) or "a resize alone",
     )
