@@ -24,7 +24,6 @@ from wildsr.apps.upscale.video.clips import Clip, frames_of
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.frames import FULL, Layout, to_frame, to_image
 from wildsr.images import write_whole
-from wildsr.io import UserError
 
 SECONDS = 2  # of a segment: what a break loses, and the longest between two key frames; as streams have it
 
@@ -137,16 +136,7 @@ def ranks_of(shown: Sequence[Any]) -> list[int]:
     return ranks
 
 
-def framed(image: Tensor, layout: Layout) -> VideoFrame:
-    """Make a frame of an image, whose last row or column is left out where chroma wants an even number."""
-    rows, columns = layout.steps
-    height, width = image.shape[1] // rows * rows, image.shape[2] // columns * columns
-    if not (height and width):
-        raise UserError(f"{image.shape[2]} x {image.shape[1]} pixels are too few for {layout.pixels}")
-    return to_frame(image[:, :height, :width], layout)
-
-
 def _larger(frame: VideoFrame, layout: Layout, enlarge: Callable[[Tensor], Tensor]) -> VideoFrame:
-    larger = framed(enlarge(to_image(frame, layout)), layout)
+    larger = to_frame(enlarge(to_image(frame, layout)), layout)
     larger.pts, larger.time_base, larger.duration = frame.pts, frame.time_base, frame.duration
     return larger
