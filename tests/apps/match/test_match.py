@@ -153,6 +153,13 @@ def test_one_image_alone_is_answered_with_what_that_means(match, folder, tmp_pat
     assert "How images differ" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_the_help_tells_how_many_recipes_are_simulated(capsys):
+    with pytest.raises(SystemExit):
+        main(["match", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "simulating 4000 recipes" in said and "Simulate N recipes (default: 4000)" in said
+
+
 def test_what_cannot_be_matched_is_one_line(match, tmp_path, capsys):
     drawings = tmp_path / "drawings"
     drawings.mkdir()
