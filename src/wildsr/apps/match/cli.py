@@ -30,7 +30,7 @@ def main(given: argparse.Namespace) -> int:
         f"wildsr train experiment=finetune degradation=matched degradation.recipes={recipes.resolve()} "
         "data.train.root=MY_HQ"
     )
-    write_page(findings, given.scale, given.folder.resolve().name, command, report)
+    write_page(findings, given.folder.resolve().name, command, report)
     for sentence in describe(findings):
         print(sentence)
     if is_clean(findings):

@@ -16,7 +16,7 @@ from wildsr.apps.match.findings import ImageFinding, describe, evenly_spaced, is
 from wildsr.apps.match.simulation import PHOTOGRAPHS, measure_simulated
 from wildsr.apps.match.statistics import NAMES
 from wildsr.data import sample_photographs
-from wildsr.degradation import Recipe, degrade
+from wildsr.degradation import degrade
 from wildsr.degradation.drawn import in_words
 from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
 
@@ -44,7 +44,7 @@ class Statistic(NamedTuple):
     is_off: bool
 
 
-def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command: str, file: Path) -> None:
+def write_page(findings: Sequence[ImageFinding], title: str, command: str, file: Path) -> None:
     """Write report.html, whole or not at all. Raises: UserError, OSError."""
     text = render(
         "match.html",
@@ -52,15 +52,15 @@ def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command
         count=len(findings),
         words=describe(findings),
         clean=is_clean(findings),
-        rows=[_row(one, scale, number) for number, one in enumerate(evenly_spaced(findings, SHOWN))],
-        statistics=compare(findings, scale),
+        rows=[_row(one, number) for number, one in enumerate(evenly_spaced(findings, SHOWN))],
+        statistics=compare(findings),
         unknowns=unknowns(findings),
         command=command,
     )
     write_whole(file, lambda stream: stream.write(text.encode()))
 
 
-def compare(findings: Sequence[ImageFinding], scale: int) -> list[Statistic]:
+def compare(findings: Sequence[ImageFinding]) -> list[Statistic]:
     """Compare the folder's statistics with those of photographs damaged by recipes drawn from the pool."""
     pool, rng = pool_of(findings), np.random.default_rng(0)
     weights = np.array([weight for weight, _, _ in pool])
@@ -82,20 +82,12 @@ def _in_tenths(values: np.ndarray) -> str:
     return f"{middle_one:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _row(finding: ImageFinding, scale: int, number: int) -> Row:
-    recipe = finding.posterior.recipes[0]
-    return Row(
-        finding.image.file.name,
-        _window(read_image(finding.image.file)),
-        _window(damaged(sample_photographs(OURS)[number % len(OURS)], recipe, scale)),
-        in_words(recipe) or "a resize alone",
-    )
-
-
-def damaged(photograph: Tensor, recipe: Recipe, scale: int) -> Tensor:
-    """Damage the middle of a photograph of ours (3, H, W) uint8 as an image was."""
-    side = (min(*photograph.shape[-2:], 3 * WINDOW * scale)) // scale * scale
-    return to_uint8(degrade(to_float(middle(photograph, side)), recipe))
+def _row(finding: ImageFinding, number: int) -> Row:
+    recipe, file = finding.posterior.recipes[0], finding.image.file
+    photograph = sample_photographs(OURS)[number % len(OURS)]
+    side = min(*photograph.shape[-2:], 3 * WINDOW * recipe.scale) // recipe.scale * recipe.scale
+    ours = to_uint8(degrade(to_float(middle(photograph, side)), recipe))
+    return Row(file.name, _window(read_image(file)), _window(ours), in_words(recipe) or "a resize alone")
 
 
 def _window(image: Tensor) -> str:

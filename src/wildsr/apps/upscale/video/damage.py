@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from wildsr.apps.upscale.video.demuxing import Timeline, packets_of, start_of, timing
+from wildsr.apps.upscale.video.demuxing import Timeline, start_of, timing
 
 EARLIER = 1.0  # seconds before its declared length that a whole file may end
 
@@ -81,7 +81,7 @@ def _frames(stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
     is_guessed = container.format.name == "avi"
     shown: list[int] = []
     end = Fraction(0)
-    for packet in chain(packets_of(container, timeline), [None]):  # at None a decoder gives what it still holds
+    for packet in chain(timeline.packets(), [None]):  # at None a decoder gives what it still holds
         if packet is not None:
             if packet.pts is not None:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)

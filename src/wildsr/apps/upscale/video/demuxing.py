@@ -78,6 +78,7 @@ class Timeline:
     """
 
     def __init__(self, container: InputContainer) -> None:
+        self.container = container
         self.can_restart = container.format.name in RESTARTING
         self.breaks_off = False  # set where the container cannot be read on
         self.offsets = [-start_of(container)]  # seconds, of each recording
@@ -88,6 +89,26 @@ class Timeline:
     @property
     def restarts(self) -> int:
         return len(self.offsets) - 1
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield the packets that hold something, on the result's clock, up to where the container can be read.
+
+        Subtitles alone may lie before it begins. They end there: in the result all would wait for them.
+        """
+        try:
+            for packet in self.container.demux():
+                if packet.size:
+                    ticks = round(self.offset(packet) / packet.time_base)
+                    packet.pts = None if packet.pts is None else packet.pts + ticks
+                    packet.dts = None if packet.dts is None else packet.dts + ticks
+                    if packet.stream.type == "subtitle" and packet.pts is not None and packet.pts < 0:
+                        if packet.duration and packet.pts + packet.duration <= 0:
+                            continue
+                        packet.duration = max((packet.duration or 0) + packet.pts, 0)
+                        packet.pts = packet.dts = 0
+                    yield packet
+        except av.FFmpegError:  # of reading: what is raised where packets are used does not come here
+            self.breaks_off = True
 
     def offset(self, packet: Packet) -> Fraction:
         """Return the seconds to add to a packet's time stamps."""
@@ -113,24 +134,3 @@ class Timeline:
                 self.steps[index] = packet.duration * packet.time_base
             self.last[index] = time
         return self.offsets[recording]
-
-
-def packets_of(container: InputContainer, timeline: Timeline) -> Iterator[Packet]:
-    """Yield the packets that hold something, on the result's clock, up to where the container can be read.
-
-    Subtitles alone may lie before it begins. They end there: in the result all would wait for them.
-    """
-    try:
-        for packet in container.demux():
-            if packet.size:
-                ticks = round(timeline.offset(packet) / packet.time_base)
-                packet.pts = None if packet.pts is None else packet.pts + ticks
-                packet.dts = None if packet.dts is None else packet.dts + ticks
-                if packet.stream.type == "subtitle" and packet.pts is not None and packet.pts < 0:
-                    if packet.duration and packet.pts + packet.duration <= 0:
-                        continue
-                    packet.duration = max((packet.duration or 0) + packet.pts, 0)
-                    packet.pts = packet.dts = 0
-                yield packet
-    except av.FFmpegError:  # of reading: what is raised where packets are used does not come here
-        timeline.breaks_off = True

@@ -21,7 +21,7 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from wildsr.apps.upscale.video.codecs import SOUND, SOUND_RATES, WORDS
-from wildsr.apps.upscale.video.demuxing import Timeline, is_cover, open_input, packets_of
+from wildsr.apps.upscale.video.demuxing import Timeline, is_cover, open_input
 
 # Of a stream's metadata; what it says of bytes and rates is no more true. From a timecode, MP4 and MOV make a stream.
 KEPT = ("language", "title", "handler_name", "timecode")
@@ -205,7 +205,7 @@ def keep_names(old: Stream, new: Stream) -> None:
 
 def written(source: InputContainer, writers: dict[int, Writer]) -> Iterator[Packet]:
     """Yield the packets of the result's side streams, by the index of each in the source."""
-    for packet in packets_of(source, Timeline(source)):
+    for packet in Timeline(source).packets():
         if writer := writers.get(packet.stream.index):
             yield from writer.feed(packet)
     for writer in writers.values():
@@ -249,7 +249,7 @@ def _held(path: Path, kind: str, plans: dict[int, SideStream]) -> set[int]:
                 result.start_encoding()
                 if writer is not None:
                     writers[index] = writer
-        for packet in packets_of(source, Timeline(source)):
+        for packet in Timeline(source).packets():
             index = packet.stream.index
             if index in writers and (not plans[index].encoder or left[index] > 0):
                 left[index] -= 1
