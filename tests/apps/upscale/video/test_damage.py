@@ -116,6 +116,15 @@ def test_what_a_decoder_makes_up_is_the_same_each_time(make_clip, tmp_path):
     assert all(np.array_equal(*pair) for pair in zip(once, again, strict=True))
 
 
+@pytest.mark.parametrize("frames", [9, 11])
+def test_a_video_that_changes_during_the_work_is_refused(make_clip, tmp_path, frames):
+    clip = inspect(make_clip(tmp_path / "in.mp4"))  # of ten frames
+    assert len(list(frames_of(clip))) == 10
+    make_clip(tmp_path / "in.mp4", [6400 * n for n in range(frames)])
+    with pytest.raises(ValueError, match=r"in\.mp4 has changed meanwhile$"):
+        list(frames_of(clip))
+
+
 def joined(make_clip, path, *recordings, **both):
     """Write recordings behind each other, as `cat` joins them."""
     parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -162,20 +163,15 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
     Raises:
         UserError: the file has changed since.
     """
-    changed = UserError(f"{printable(clip.path)} has changed meanwhile")
     is_strict = not clip.damage.skipped + clip.damage.concealed
-    count = 0
     with opened(clip.path) as stream:
-        for frame in decoded(stream, Damage(), is_strict):
-            if count == len(clip.times) or frame.pts != clip.times[count]:
-                raise changed
-            count += 1
+        for frame, time in zip_longest(decoded(stream, Damage(), is_strict), clip.times):
+            if frame is None or frame.pts != time:
+                raise UserError(f"{printable(clip.path)} has changed meanwhile")
             if (frame.width, frame.height) != (clip.width, clip.height):
                 frame = frame.reformat(clip.width, clip.height)
-                frame.pts = clip.times[count - 1]
+                frame.pts = time
             yield frame
-    if count < len(clip.times):
-        raise changed
 
 
 def is_transparent(frame: VideoFrame) -> bool:

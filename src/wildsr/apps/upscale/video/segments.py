@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice, takewhile
+from itertools import chain, groupby, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -71,26 +71,24 @@ def _frames_each(clip: Clip) -> int:
 
 
 def encode(frames: Iterable[VideoFrame], clip: Clip, coding: Coding) -> bytes:
-    """Encode some successive frames as an MP4, in the order of their time stamps."""
+    """Encode successive frames, one at least, as an MP4, in the order of their time stamps."""
     os.environ.setdefault("SVT_LOG", "1")  # of libsvtav1, on the standard error output: errors alone
+    frames = iter(frames)
+    first = next(frames)
+    start = first.pts or 0
     content = io.BytesIO()
-    stream: VideoStream | None = None
     packets: list[Packet] = []
     with av.open(content, "w", format="mp4") as segment:
-        for frame in frames:
-            if stream is None:
-                start = frame.pts or 0
-                added = segment.add_stream(
-                    coding.encoder, clip.rate, coding.options(clip.brightness),
-                    width=frame.width, height=frame.height, pix_fmt=frame.format.name, time_base=clip.time_base,
-                )  # fmt: skip
-                assert isinstance(added, VideoStream)
-                stream = added
-                declare(stream, clip, layout_of(clip, coding))
+        stream = segment.add_stream(
+            coding.encoder, clip.rate, coding.options(clip.brightness),
+            width=first.width, height=first.height, pix_fmt=first.format.name, time_base=clip.time_base,
+        )  # fmt: skip
+        assert isinstance(stream, VideoStream)
+        declare(stream, clip, layout_of(clip, coding))
+        for frame in chain([first], frames):
             frame.pts = (frame.pts or 0) - start
             packets += stream.encode(frame)
-        if stream is not None:
-            packets += stream.encode(None)
+        packets += stream.encode(None)
         shown = [packet.pts or 0 for packet in packets]
         # Their own are wrong for a handful of frames (libx265).
         for packet, time in zip(packets, decoding_times(ranks_of(shown), sorted(shown)), strict=True):

@@ -56,7 +56,11 @@ class Copier:
 
     def feed(self, packet: Packet | None) -> Iterator[Packet]:
         """Yield what a packet of the source becomes; None is the end."""
-        if packet is None or (packet.is_discard and not self.is_pre_roll(packet)):
+        if packet is None:
+            return
+        # What is hidden just before the begin wakes the decoder.
+        is_pre_roll = self.hides and (packet.pts or 0) * packet.time_base >= -PRE_ROLL
+        if packet.is_discard and not is_pre_roll:
             return
         if packet.dts is not None:
             if self.new.type == "audio" and self.last is not None and packet.dts < self.last:
@@ -65,10 +69,6 @@ class Copier:
             packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
         packet.stream = self.new
         yield packet
-
-    def is_pre_roll(self, packet: Packet) -> bool:
-        """Return whether a packet is hidden only because its sound wakes the decoder."""
-        return self.hides and (packet.pts or 0) * packet.time_base >= -PRE_ROLL
 
 
 class SoundEncoder:
