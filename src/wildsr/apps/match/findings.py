@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,13 +20,18 @@ from wildsr.images import first_line, read_image
 from wildsr.io import UserError
 
 log = logging.getLogger(__name__)
-
 Item = TypeVar("Item")
 
 CLEAN_NOISE, CLEAN_QUALITY, CLEAN_BLUR, CLEAN_HALO = 1.5, 93, 0.3, 0.3  # levels, libjpeg's, LQ pixels, px x strength
 OTHER_CODECS = (".webp", ".avif", ".jxl", ".heic", ".heif")  # whose damage is hardly known: never called clean
 MOST_SURPRISING = 0.2  # share of images unlike any simulation, from which none is called clean
 SURPRISING = 1.0  # of Posterior.surprise: one in a hundred simulations lies as far off
+NOISES = ((CLEAN_NOISE, "Hardly any noise"), (5, "A little noise"), (np.inf, "Noise"))  # median below, levels
+BLURS = (  # median below, LQ pixels
+    (0.2, "As sharp as a plain resize makes an image"),
+    (0.5, "A little softer than a plain resize makes an image"),
+    (np.inf, "Soft, blurred or enlarged before"),
+)
 
 
 @dataclass(frozen=True)
@@ -103,29 +108,27 @@ def to_lines(pool: Sequence[tuple[float, Recipe, str]]) -> str:
 
 def describe(findings: Sequence[ImageFinding]) -> list[str]:
     """Say what was found, a sentence a subject, each with its spread."""
-    pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
+    pooled = _pooled(findings)
     noise, blur, halo = (pooled[key] for key in ("noise", "blur", "halo"))
-    return [
+    known = {key: _uncertainty(findings, key) for key in ("noise", "blur", "halo")}
+    grey = f"; grey in {pooled['grey_share']:.0%} of the recipes that have any" if noise[1] >= CLEAN_NOISE else ""
+    sharpened = "Sharpened" if halo[1] >= CLEAN_HALO else "No sharpening that shows"
+    sentences = [
         _jpeg_in_words(findings),
-        _graded(noise[1], ((1.5, "hardly any noise"), (5, "a little noise"), (np.inf, "noise"))).capitalize()
-        + f": σ {noise[0]:.1f} to {noise[2]:.1f} levels, half of it above {noise[1]:.1f}"
-        + f" (one image is known to about ± {_uncertainty(findings, 'noise'):.1f})"
-        + (f"; grey in {pooled['grey_share']:.0%} of the recipes that have any" if noise[1] >= 1.5 else "")
-        + ".",
-        _graded(
-            blur[1],
-            (
-                (0.2, "as sharp as a plain resize makes an image"),
-                (0.5, "a little softer than a plain resize makes an image"),
-                (np.inf, "soft, blurred or enlarged before"),
-            ),
-        ).capitalize()
-        + f": a Gaussian of σ {blur[0]:.2f} to {blur[2]:.2f} pixels of these images before the resize"
-        + f" (± {_uncertainty(findings, 'blur'):.2f}).",
-        ("Sharpened" if halo[1] >= CLEAN_HALO else "No sharpening that shows")
-        + f": strength times radius {halo[0]:.2f} to {halo[2]:.2f} (± {_uncertainty(findings, 'halo'):.2f}).",
-        *([_surprise_in_words(findings)] if any(map(_is_surprising, findings)) else []),
+        f"{_graded(noise[1], NOISES)}: σ {noise[0]:.1f} to {noise[2]:.1f} levels, half of it above {noise[1]:.1f} "
+        f"(one image is known to about ± {known['noise']:.1f}){grey}.",
+        f"{_graded(blur[1], BLURS)}: a Gaussian of σ {blur[0]:.2f} to {blur[2]:.2f} pixels of these images before the "
+        f"resize (± {known['blur']:.2f}).",
+        f"{sharpened}: strength times radius {halo[0]:.2f} to {halo[2]:.2f} (± {known['halo']:.2f}).",
     ]
+    odd = [one.image.file.name for one in findings if _is_surprising(one)]
+    if odd:
+        shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
+        sentences.append(
+            f"{len(odd)} of {len(findings)} images look like nothing that was simulated ({shown}): "
+            "what is said of them is a guess."
+        )
+    return sentences
 
 
 def is_clean(findings: Sequence[ImageFinding]) -> bool:
@@ -137,7 +140,7 @@ def is_clean(findings: Sequence[ImageFinding]) -> bool:
         return False
     if np.mean([_is_surprising(one) for one in findings]) > MOST_SURPRISING:
         return False
-    pooled = summary([recipe for one in findings for recipe in one.posterior.recipes])
+    pooled = _pooled(findings)
     compressed = [one.image.jpeg is not None and one.image.jpeg.quality < CLEAN_QUALITY for one in findings]
     limits = {"noise": CLEAN_NOISE, "blur": CLEAN_BLUR, "halo": CLEAN_HALO}
     return bool(np.mean(compressed) < 0.5) and all(pooled[key][1] < limit for key, limit in limits.items())
@@ -162,17 +165,13 @@ def unknowns(findings: Sequence[ImageFinding]) -> list[str]:
     ]  # fmt: skip
 
 
+def _pooled(findings: Sequence[ImageFinding]) -> dict[str, Any]:
+    """Return the summary of the recipes of all images."""
+    return summary([recipe for one in findings for recipe in one.posterior.recipes])
+
+
 def _is_surprising(finding: ImageFinding) -> bool:
     return finding.posterior.surprise > SURPRISING
-
-
-def _surprise_in_words(findings: Sequence[ImageFinding]) -> str:
-    odd = [one.image.file.name for one in findings if _is_surprising(one)]
-    shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
-    return (
-        f"{len(odd)} of {len(findings)} images look like nothing that was simulated ({shown}): "
-        "what is said of them is a guess."
-    )
 
 
 def _jpeg_in_words(findings: Sequence[ImageFinding]) -> str:
@@ -189,6 +188,7 @@ def _jpeg_in_words(findings: Sequence[ImageFinding]) -> str:
 
 
 def _graded(value: float, grades: Sequence[tuple[float, str]]) -> str:
+    """Return the words of the first limit that a value is below."""
     return next(words for limit, words in grades if value < limit)
 
 
