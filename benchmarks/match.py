@@ -78,7 +78,8 @@ def recover(made: list[Made], folder: Path, inference: Inference) -> dict[str, o
     findings = infer(measure_files(find_images(folder)), inference)
     folder.with_suffix(".jsonl").write_text(to_lines(pool_of(findings)))
     qualities = [
-        (one.jpeg.quality if one.jpeg else None, truth.jpeg) for one, truth in zip(findings, made, strict=True)
+        (one.image.jpeg.quality if one.image.jpeg else None, truth.jpeg)
+        for one, truth in zip(findings, made, strict=True)
     ]
     both = [abs(ours - truth) for ours, truth in qualities if ours is not None and truth is not None]
     noises = [summary(one.posterior.recipes)["noise"] for one in findings]

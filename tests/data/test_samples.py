@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, RunBatches, Samples, paired_folders
+from wildsr.data import Batch, MixedSamples, PairedSamples, Photographs, Samples, paired_folders
 from wildsr.data.samples import pad_to
 from wildsr.degradation import DegradationSpec
 from wildsr.images import to_channels
@@ -18,13 +18,10 @@ def samples(folder, **changes):
     return Samples(Photographs(folder), **options)
 
 
-def loader(dataset, workers, start=0, batch=4):
-    return DataLoader(dataset, batch_sampler=RunBatches(batch, start), collate_fn=Batch.collate, num_workers=workers)
-
-
-def first(iterable, count):
-    iterator = iter(iterable)
-    return [next(iterator) for _ in range(count)]
+def batches(dataset, workers, start=0):
+    """Four batches of four, without those before `start`."""
+    numbers = range(4 * start, 16)
+    return list(DataLoader(dataset, batch_size=4, sampler=numbers, collate_fn=Batch.collate, num_workers=workers))
 
 
 def same(a, b):
@@ -38,7 +35,7 @@ def paired(folder, **changes):
 
 
 def mixed(photographs, pairs, share, stage=0):
-    return MixedSamples(paired(pairs, stage=stage), samples(photographs, stage=stage), share, seed=3, stage=stage)
+    return MixedSamples(paired(pairs, stage=stage), samples(photographs, stage=stage), share)
 
 
 def test_a_sample_is_a_function_of_seed_and_number_alone(photographs):
@@ -79,25 +76,14 @@ def test_numpy_draws_a_key_with_a_zero_behind_it_as_without():
 
 def test_the_pairs_of_a_run_do_not_depend_on_the_number_of_workers(photographs):
     dataset = samples(photographs)
-    alone = first(loader(dataset, workers=0), 3)
+    alone = batches(dataset, workers=0)
     for workers in (1, 2):
-        assert all(same(a, b) for a, b in zip(alone, first(loader(dataset, workers), 3), strict=True))
+        assert all(same(a, b) for a, b in zip(alone, batches(dataset, workers), strict=True))
 
 
 def test_a_loader_that_starts_late_gives_what_the_whole_one_gives_there(photographs):
     dataset = samples(photographs)
-    whole = first(loader(dataset, workers=0), 4)
-    assert same(whole[3], first(loader(dataset, workers=0, start=3), 1)[0])
-
-
-def test_processes_share_a_batch_without_a_pair_twice():
-    parts = [first(RunBatches(8, start=5, rank=rank, world=2), 2) for rank in (0, 1)]
-    assert [a + b for a, b in zip(*parts, strict=True)] == [list(range(40, 48)), list(range(48, 56))]
-
-
-def test_a_batch_that_cannot_be_divided_is_refused():
-    with pytest.raises(ValueError, match=r"data\.batch_size=5: wanted a positive multiple of 2"):
-        RunBatches(5, world=2)
+    assert same(batches(dataset, workers=0)[3], batches(dataset, workers=0, start=3)[0])
 
 
 def test_every_image_comes_once_a_round_in_changing_order(photographs):
@@ -205,10 +191,10 @@ def test_a_share_of_the_samples_is_paired(photographs, pairs):
 
 def test_mixed_batches_do_not_depend_on_the_number_of_workers_or_on_where_they_start(photographs, pairs):
     dataset = mixed(photographs, pairs, share=0.5)
-    alone = first(loader(dataset, workers=0), 4)
+    alone = batches(dataset, workers=0)
     assert any(batch.lq is not None and len(batch.lq) < 4 for batch in alone)
-    assert all(same(a, b) for a, b in zip(alone, first(loader(dataset, workers=2), 4), strict=True))
-    assert same(alone[2], first(loader(dataset, workers=0, start=2), 1)[0])
+    assert all(same(a, b) for a, b in zip(alone, batches(dataset, workers=2), strict=True))
+    assert same(alone[2], batches(dataset, workers=0, start=2)[0])
     assert [sample.to_dict()["recipe"] is None for sample in alone[0].params] == [
         sample.recipe is None for sample in alone[0].params
     ]

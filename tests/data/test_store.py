@@ -1,3 +1,4 @@
+import hashlib
 import json
 import multiprocessing
 import pickle
@@ -10,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch.utils.data import DataLoader
 
-from wildsr.data import Batch, Pairs, Photographs, RunBatches, Samples, Store
+from wildsr.data import Batch, Pairs, Photographs, Samples, Store, fingerprint, large_enough
 from wildsr.data.store import HEADER, write_frame
 from wildsr.degradation import DegradationSpec
 
@@ -64,7 +65,7 @@ def test_workers_open_the_store_for_themselves_and_give_the_same_pairs(pair, met
         pytest.skip(f"no {method} on this system")
     files, store = pair
     loader = DataLoader(
-        samples(store), batch_sampler=RunBatches(4), collate_fn=Batch.collate, num_workers=1,
+        samples(store), batch_size=4, sampler=range(4), collate_fn=Batch.collate, num_workers=1,
         multiprocessing_context=method,
     )  # fmt: skip
     batch = next(iter(loader))
@@ -104,6 +105,19 @@ def test_a_list_names_the_images_that_are_taken(pair, tmp_path):
     assert pickle.loads(pickle.dumps(chosen)).names == chosen.names
     with pytest.raises(ValueError, match=r"train\.store: no image 'e\.png' in this store"):
         Store(store.root, names=["e.png"])
+
+
+def test_names_are_decoded_once_so_that_a_selection_of_many_images_is_known_by_them_soon(tmp_path):
+    count = 16_000
+    rows = [(0, 8, 8, 8, 64)] * (count - 1) + [(0, 4, 4, 8, 64)]
+    names = [f"{number:06d}_png/s001.png" for number in range(count)]
+    store = Store(made(tmp_path / "many.store", [torch.zeros(3, 8, 8, dtype=torch.uint8)], names, rows))
+    selected = Samples(large_enough(store, 8), DegradationSpec(), crop=8, patch=8, seed=0)
+    begin = time.perf_counter()
+    listed = "".join(f"{name}\n" for name in names[:-1])
+    assert fingerprint(selected) == hashlib.sha256(listed.encode()).hexdigest()
+    assert time.perf_counter() - begin < 2  # all names for each one took 7 seconds
+    assert store.names is store.names
 
 
 def test_a_store_is_a_safetensors_file(pair):

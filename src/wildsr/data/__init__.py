@@ -1,6 +1,6 @@
 """From images on disk to the n-th training sample and to validation sets."""
 
-from wildsr.data.batches import Batch, Item, RunBatches
+from wildsr.data.batches import Batch, Item
 from wildsr.data.fingerprints import fingerprint, images_digest
 from wildsr.data.hard import HardCases
 from wildsr.data.paired import PairedFiles, find_pairs, pair_fault, paired_folders
@@ -22,7 +22,6 @@ __all__ = [
     "Pairs",
     "Photographs",
     "RealImages",
-    "RunBatches",
     "Sample",
     "Samples",
     "Store",

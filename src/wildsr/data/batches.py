@@ -1,18 +1,17 @@
-"""Transport of samples to the device: as uint8, in batches whose members a run's iteration gives.
+"""Transport of samples to the device: as uint8, in batches.
 
 Shapes: B batch, C = 1 or 3, H W image, h w its LQ version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from wildsr.degradation import Plan
-from wildsr.io import ConfigError
 
 Drawn = TypeVar("Drawn")
 
@@ -71,27 +70,3 @@ class Batch(Generic[Drawn]):
             torch.stack(lqs) if lqs else None,
             [place for place, item in enumerate(items) if item.lq is None],
         )
-
-
-class RunBatches:
-    """List, as a batch sampler, the numbers of the samples of one process, from iteration `start` on, without an end.
-
-    Iteration i of a run takes samples i * batch_size … (i + 1) * batch_size - 1, whatever the number of
-    processes; process `rank` of `world` takes an equal, contiguous share.
-
-    Raises:
-        UserError: the batch cannot be divided among the processes.
-    """
-
-    def __init__(self, batch_size: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
-        if batch_size < 1 or batch_size % world:
-            raise ConfigError(f"data.batch_size={batch_size}: wanted a positive multiple of {world} processes")
-        self.batch_size, self.start, self.share = batch_size, start, batch_size // world
-        self.offset = rank * self.share
-
-    def __iter__(self) -> Iterator[list[int]]:
-        iteration = self.start
-        while True:
-            first = iteration * self.batch_size + self.offset
-            yield list(range(first, first + self.share))
-            iteration += 1

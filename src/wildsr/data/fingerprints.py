@@ -9,7 +9,6 @@ from pathlib import Path
 from wildsr.data.paired import PairedFiles
 from wildsr.data.photographs import Photographs
 from wildsr.data.samples import Images, MixedSamples, PairedSamples, TrainingSamples
-from wildsr.data.store import Store
 from wildsr.data.weighted import WeightedImages
 from wildsr.images import file_state
 
@@ -26,8 +25,7 @@ def _fingerprint(source: Images | PairedFiles) -> str:
         return _sha256(f"{name} {_fingerprint(images)}\n" for name, images in sorted(source.sources.items()))
     if isinstance(source, Photographs):
         return images_digest(source.paths, source.root)
-    names = source.names if isinstance(source, Store | PairedFiles) else [source.name(i) for i in range(len(source))]
-    return _sha256(f"{name}\n" for name in names)
+    return _sha256(f"{source.name(index)}\n" for index in range(len(source)))
 
 
 def images_digest(files: Sequence[Path], root: Path) -> str:

@@ -64,8 +64,6 @@ class Photographs:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        if index >= len(self):
-            raise IndexError(index)  # or a loop over the images would have no end
         return first_readable(self._read, index, len(self), self.corrupt)
 
     def _read(self, index: int) -> Tensor:
@@ -118,8 +116,11 @@ def first_readable(read: Callable[[int], Read], index: int, count: int, corrupt:
         corrupt: `corrupt_mask` at first; what is found damaged is marked, and named once. None: number `index` or none.
 
     Raises:
+        IndexError: there is no such number.
         UserError: nothing readable remains, or more than 1 % is damaged.
     """
+    if index >= count:
+        raise IndexError(index)  # or a loop over the images would have no end
     if corrupt is None:
         return read(index)
     last: object = ""

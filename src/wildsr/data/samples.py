@@ -30,7 +30,7 @@ ORDER, SAMPLE, PAIRED_ORDER, PAIRED_SAMPLE, MIX, TURN = 0, 1, 3, 4, 5, 7
 
 
 class Images(Protocol):
-    """Give images by number, each (3, H, W) uint8."""
+    """Give images by number, each (3, H, W) uint8, and what they are called."""
 
     def __len__(self) -> int: ...
 
@@ -64,6 +64,7 @@ class Sample:
         return {**vars(self), "recipe": None if self.recipe is None else self.recipe.to_dict()}
 
 
+@dataclass(eq=False)
 class Samples(Dataset[Item[Sample]]):
     """Cut the endless list of synthetic samples: `samples[n]` is ((C, S, S) uint8, Sample), its LQ still to be made.
 
@@ -84,20 +85,17 @@ class Samples(Dataset[Item[Sample]]):
         ConfigError: crop or patch is impossible.
     """
 
-    def __init__(
-        self,
-        images: Images,
-        spec: DegradationSpec,
-        crop: int,
-        patch: int,
-        seed: int,
-        stage: int = 0,
-        channels: int = 3,
-        rotate: bool = False,
-    ) -> None:
-        check_sides(crop, patch, spec.scale)
-        self.images, self.spec, self.crop, self.patch, self.seed = images, spec, crop, patch, seed
-        self.stage, self.channels, self.rotate = stage, channels, rotate
+    images: Images
+    spec: DegradationSpec
+    crop: int
+    patch: int
+    seed: int
+    stage: int = 0
+    channels: int = 3
+    rotate: bool = False
+
+    def __post_init__(self) -> None:
+        check_sides(self.crop, self.patch, self.spec.scale)
 
     def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, SAMPLE, number, self.stage])
@@ -124,25 +122,23 @@ class Samples(Dataset[Item[Sample]]):
         return self.images.name(sample.image)
 
 
+@dataclass(eq=False)
 class PairedSamples(Dataset[Item[Sample]]):
     """Cut the endless list of samples from pairs on disk: `samples[n]` is ((C, S, S), Sample, (C, s, s)), uint8.
 
     As `Samples`, but the LQ is cut from the pair's own LQ image, in register with the HQ, and nothing degrades it.
     """
 
-    def __init__(
-        self,
-        files: PairedFiles,
-        crop: int,
-        patch: int,
-        seed: int,
-        stage: int = 0,
-        channels: int = 3,
-        rotate: bool = False,
-    ) -> None:
-        check_sides(crop, patch, files.scale)
-        self.files, self.crop, self.patch, self.seed = files, crop, patch, seed
-        self.stage, self.channels, self.rotate = stage, channels, rotate
+    files: PairedFiles
+    crop: int
+    patch: int
+    seed: int
+    stage: int = 0
+    channels: int = 3
+    rotate: bool = False
+
+    def __post_init__(self) -> None:
+        check_sides(self.crop, self.patch, self.files.scale)
 
     def __getitem__(self, number: int) -> Item[Sample]:
         rng = np.random.default_rng([self.seed, PAIRED_SAMPLE, number, self.stage])
@@ -171,24 +167,24 @@ class PairedSamples(Dataset[Item[Sample]]):
         return self.files.name(sample.image)
 
 
+@dataclass(eq=False)
 class MixedSamples(Dataset[Item[Sample]]):
     """Mix samples from pairs and from photographs: the n-th is the one's or the other's n-th, by a draw.
 
     Args:
         paired: samples from pairs on disk.
-        synthetic: samples from photographs, of the same crop and patch.
+        synthetic: samples from photographs, of the same seed, stage, crop and patch.
         share: the probability of a pair, in [0, 1].
-        seed: the run's seed.
-        stage: the stage's number.
     """
 
-    def __init__(self, paired: PairedSamples, synthetic: Samples, share: float, seed: int, stage: int = 0) -> None:
-        self.paired, self.synthetic, self.share, self.seed, self.stage = paired, synthetic, share, seed, stage
-        self.patch = synthetic.patch
+    paired: PairedSamples
+    synthetic: Samples
+    share: float
 
     def __getitem__(self, number: int) -> Item[Sample]:
-        paired = np.random.default_rng([self.seed, MIX, number, self.stage]).random() < self.share
-        return self.paired[number] if paired else self.synthetic[number]
+        key = [self.synthetic.seed, MIX, number, self.synthetic.stage]
+        is_paired = np.random.default_rng(key).random() < self.share
+        return self.paired[number] if is_paired else self.synthetic[number]
 
     def name(self, sample: Sample) -> str:
         """Return the pair or the image that a sample was cut from."""
@@ -215,7 +211,7 @@ def _flip_and_window(rng: Generator, slack: int) -> dict[str, Any]:
     }
 
 
-def turns_of(seed: int, number: int, stage: int = 0) -> int:
+def turns_of(seed: int, number: int, stage: int) -> int:
     """Return how many quarter turns the n-th sample is turned, 0 to 3, where samples are."""
     return int(np.random.default_rng([seed, TURN, number, stage]).integers(4))
 
@@ -227,7 +223,7 @@ def _cut(image: Tensor, top: int, left: int, side: int, sample: Sample) -> Tenso
     return torch.rot90(crop.flip(-1) if sample.flip else crop.clone(), sample.turns, (-2, -1)).contiguous()
 
 
-def image_of(seed: int, stream: int, number: int, length: int, stage: int = 0) -> int:
+def image_of(seed: int, stream: int, number: int, length: int, stage: int) -> int:
     """Return which of `length` images the n-th sample shows: each once a round, in the round's own order."""
     turn, place = divmod(number, length)
     return int(_order(seed, stream, turn, length, stage)[place])

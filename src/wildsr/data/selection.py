@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
+from torch.utils.data import Subset
 
 from wildsr.images import expanded
 from wildsr.io import UserError
@@ -60,33 +61,14 @@ def _stands_in(root: Path, path: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
-class Selection:
-    """Give some of other images, by numbers of their own.
+class Selection(Subset[Tensor]):
+    """Give some of other images, by numbers of their own, under the names that they have there."""
 
-    Args:
-        images: the others, with their `name` and `sides`.
-        places: the numbers there of those that are given here.
-    """
-
-    def __init__(self, images: Any, places: np.ndarray) -> None:
-        self.images, self.places = images, places
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Tensor:
-        image: Tensor = self.images[int(self.places[index])]
-        return image
+    dataset: Any
 
     def name(self, index: int) -> str:
-        """Return what the image behind a number is called there."""
-        name: str = self.images.name(int(self.places[index]))
-        return name
-
-    def sides(self) -> np.ndarray:
-        """Return the shortest side of every image in pixels, (N,)."""
-        sides: np.ndarray = self.images.sides()[self.places]
-        return sides
+        """Return the name of the image behind a number."""
+        return str(self.dataset.name(self.indices[index]))
 
 
 def large_enough(images: Any, side: int) -> Any:
@@ -95,7 +77,7 @@ def large_enough(images: Any, side: int) -> Any:
     Images whose size cannot be read stay: they are named and counted when it is their turn.
 
     Args:
-        images: images that know their `sides`: Photographs, a Store.
+        images: images that know their names and `sides`: Photographs, a Store.
 
     Raises:
         UserError: none is large enough.
@@ -107,4 +89,4 @@ def large_enough(images: Any, side: int) -> Any:
     if selected.size == len(sides):
         return images
     log.warning("left out: %d of %d images, below %d pixels a side", len(sides) - selected.size, len(sides), side)
-    return Selection(images, selected)
+    return Selection(images, selected.tolist())

@@ -14,6 +14,7 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,7 +68,7 @@ class Store:
         if unknown is not None:
             raise UserError(f"{self.root}: no image {unknown!r} in this store, which the list names")
         self._index = self._index[[places[name] for name in names]]
-        self._names = np.frombuffer("\0".join(names).encode(errors="surrogateescape"), dtype="u1")
+        self.names = list(names)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -79,9 +80,9 @@ class Store:
         except RuntimeError:  # it would reach outside of the file
             raise UserError(f"{self.root}: damaged store: no such pixels for image {index}") from None
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
-        """Return the images' file names, in order, as the prepared folder would have them."""
+        """Return the images' file names, in order, as the prepared folder would have them; decoded at first use."""
         return self._names.tobytes().decode(errors="surrogateescape").split("\0")
 
     def name(self, index: int) -> str:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from wildsr.checks import checked_integer
 from wildsr.data.batches import Item
 from wildsr.data.paired import PairedFiles, paired_folders
 from wildsr.data.photographs import Photographs
+from wildsr.data.samples import Images
 from wildsr.degradation import DegradationSpec, Recipe
 from wildsr.images import crop_to_multiple, to_channels
 from wildsr.io import ConfigError
@@ -23,14 +23,8 @@ from wildsr.io import ConfigError
 PAIR = 2  # a stream of random numbers beside those of samples.py
 
 
-class NamedImages(Protocol):
+class SizedImages(Images, Protocol):
     """Give images by number, each (3, H, W) uint8, what they are called, and the shortest side among them."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Tensor: ...
-
-    def name(self, index: int, /) -> str: ...
 
     def smallest(self) -> tuple[int, Path]: ...
 
@@ -56,7 +50,7 @@ class Pairs(Dataset[Item[Recipe]]):
     has_hq = True
 
     def __init__(
-        self, images: NamedImages, spec: DegradationSpec, recipes: int = 1, seed: int = 0, channels: int = 3
+        self, images: SizedImages, spec: DegradationSpec, recipes: int = 1, seed: int = 0, channels: int = 3
     ) -> None:
         self.images, self.spec, self.recipes, self.seed = images, spec, recipes, seed
         self.scale, self.channels = spec.scale, channels
@@ -65,8 +59,6 @@ class Pairs(Dataset[Item[Recipe]]):
         return len(self.images) * self.recipes
 
     def __getitem__(self, index: int) -> Item[Recipe]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
         image = to_channels(self.images[index // self.recipes], self.channels)
         recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
         name = self.images.name(index // self.recipes)
@@ -92,8 +84,6 @@ class PairedImages(Dataset[Item[None]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item[None]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
         lq, hq = (to_channels(image, self.channels) for image in self.files[index])
         return Item(hq, None, lq)
 
@@ -110,15 +100,13 @@ class RealImages(Dataset[Item[None]]):
 
     has_hq = False
 
-    def __init__(self, images: NamedImages, scale: int, channels: int = 3) -> None:
+    def __init__(self, images: SizedImages, scale: int, channels: int = 3) -> None:
         self.images, self.scale, self.channels = images, scale, channels
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Item[None]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
         return Item(None, None, to_channels(self.images[index], self.channels))
 
     def label(self, index: int) -> Label:
@@ -135,8 +123,8 @@ ValidationSet = Pairs | PairedImages | RealImages
 
 def validation_set(
     scale: int,
-    lq: str | Path | NamedImages | None = None,
-    hq: str | Path | NamedImages | None = None,
+    lq: str | Path | SizedImages | None = None,
+    hq: str | Path | SizedImages | None = None,
     recipes: int = 1,
     degradation: DegradationSpec | None = None,
     lq_ending: str = "",
@@ -168,5 +156,5 @@ def validation_set(
     raise ConfigError("nothing given, wanted a folder as lq (real), as hq (synthetic), or both (paired)")
 
 
-def _images(given: str | Path | NamedImages) -> NamedImages:
+def _images(given: str | Path | SizedImages) -> SizedImages:
     return Photographs(given) if isinstance(given, str | Path) else given

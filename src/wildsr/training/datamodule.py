@@ -199,7 +199,7 @@ def training_samples(
     paired = PairedSamples(pairs, **key)
     if train is None or share == 1:
         return paired
-    return MixedSamples(paired, Samples(train, spec, **key), share, key["seed"], key["stage"])
+    return MixedSamples(paired, Samples(train, spec, **key), share)
 
 
 def make_loader(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wildsr.apps.match import cli, simulation
-from wildsr.apps.match.findings import ImageFinding, describe, is_clean, is_lossy_webp
+from wildsr.apps.match.findings import ImageFinding, MeasuredImage, describe, is_clean, is_lossy_webp
 from wildsr.apps.match.inference import PARAMETERS, Inference, Posterior, adjust, noise_levels, parameters_of, summary
 from wildsr.apps.match.jpeg import FoundJpeg
 from wildsr.apps.match.simulation import Simulations, prior, simulate
@@ -153,6 +153,13 @@ def test_one_image_alone_is_answered_with_what_that_means(match, folder, tmp_pat
     assert "How images differ" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_the_help_tells_how_many_recipes_are_simulated(capsys):
+    with pytest.raises(SystemExit):
+        main(["match", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "simulating 4000 recipes" in said and "Simulate N recipes (default: 4000)" in said
+
+
 def test_what_cannot_be_matched_is_one_line(match, tmp_path, capsys):
     drawings = tmp_path / "drawings"
     drawings.mkdir()
@@ -169,7 +176,7 @@ def test_what_cannot_be_matched_is_one_line(match, tmp_path, capsys):
 
 
 def finding(recipe, jpeg=None, surprise=0.5, name="a.png"):
-    return ImageFinding(Path(name), jpeg, np.zeros(len(NAMES)), Posterior([recipe] * 3, surprise))
+    return ImageFinding(MeasuredImage(Path(name), jpeg, np.zeros(len(NAMES))), Posterior([recipe] * 3, surprise))
 
 
 def test_images_without_damage_are_called_clean_and_others_are_not():

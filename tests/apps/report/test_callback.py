@@ -95,7 +95,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_training(train, folde
 def test_what_a_degradation_draws_is_told_of_photographs_and_not_of_pairs(pairs, tmp_path):
     synthetic = Samples(Photographs(pairs / "hq"), DegradationSpec(), 64, 32, 0)
     found = PairedSamples(paired_folders(pairs / "lq", pairs / "hq", 4), 64, 32, 0)
-    for name, samples in (("a", synthetic), ("b", MixedSamples(found, synthetic, 0.5, 0)), ("c", found)):
+    for name, samples in (("a", synthetic), ("b", MixedSamples(found, synthetic, 0.5)), ("c", found)):
         write_origin(tmp_path / name, samples)
     assert json.loads((tmp_path / "a" / "degradation.json").read_text())["draws"] == 2000
     assert (tmp_path / "a" / "degradation.json").read_bytes() == (tmp_path / "b" / "degradation.json").read_bytes()

@@ -10,7 +10,7 @@ from wildsr.apps.common.arguments import Parser, positive
 
 RECIPES = 4000  # simulated where no number is asked for
 LEAST_RECIPES = 200  # simulations: the regression has sixty numbers of its own
-DESCRIPTION = """Find the degradation that made a folder of LQ images, without their HQ; ten images are enough.
+DESCRIPTION = f"""Find the degradation that made a folder of LQ images, without their HQ; ten images are enough.
 
   wildsr match my_images/ -o matched/
   wildsr train experiment=finetune degradation=matched degradation.recipes=matched/recipes.jsonl data.train.root=MY_HQ
@@ -19,7 +19,8 @@ OUTPUT/recipes.jsonl is a pool of recipes with weights, from which training draw
 (degradation.share); OUTPUT/report.html says what was found, with its spread, and what could not be known.
 
 JPEG is read from the files' tables, or found in the pixels of what was saved again. The rest comes from simulating
-3000 recipes on photographs of scikit-image, once (a minute or two; kept in the cache folder), and a small regression.
+{RECIPES} recipes on photographs of scikit-image, once (a minute or two; kept in the cache folder), and a small
+regression.
 Images that are damaged, below 64 pixels a side or no photographs are named and left out."""
 
 

@@ -6,11 +6,11 @@ import argparse
 import logging
 
 from wildsr.apps.common.arguments import refuse_clashes, refuse_inputs
-from wildsr.apps.match.findings import choose_files, describe, infer, is_clean, measure_files, pool_of, to_lines
+from wildsr.apps.match.findings import describe, evenly_spaced, infer, is_clean, measure_files, pool_of, to_lines
 from wildsr.apps.match.inference import Inference
 from wildsr.apps.match.page import write_page
 from wildsr.apps.match.simulation import simulate
-from wildsr.images import write_whole
+from wildsr.images import find_images, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def main(given: argparse.Namespace) -> int:
     recipes, report = given.output / "recipes.jsonl", given.output / "report.html"
     refuse_inputs([recipes, report], [given.folder])
     refuse_clashes([recipes, report], given.overwrite)
-    images = measure_files(choose_files(given.folder, given.images))
+    images = measure_files(evenly_spaced(find_images(given.folder), given.images))
     if len(images) == 1:
         log.warning("one image alone: how images differ cannot be known")
     findings = infer(images, Inference(simulate(given.scale, given.recipes)))
@@ -30,7 +30,7 @@ def main(given: argparse.Namespace) -> int:
         f"wildsr train experiment=finetune degradation=matched degradation.recipes={recipes.resolve()} "
         "data.train.root=MY_HQ"
     )
-    write_page(findings, given.scale, given.folder.resolve().name, command, report)
+    write_page(findings, given.folder.resolve().name, command, report)
     for sentence in describe(findings):
         print(sentence)
     if is_clean(findings):

@@ -130,13 +130,12 @@ class Inference:
         self.raw = np.column_stack([simulations.measured, known])
         self.centre, self.spread = self.raw.mean(0), self.raw.std(0) + 1e-9
         features = self._features(self.raw)
-        target = self.parameters.mean(0)
-        self.offset = target
+        self.offset = self.parameters.mean(0)
         penalty = RIDGE * np.eye(features.shape[1])
         penalty[0, 0] = 0.0
         gram = features.T @ features + penalty
-        self.weights = np.linalg.solve(gram, features.T @ (self.parameters - target))
-        self.predicted = features @ self.weights + target
+        self.weights = np.linalg.solve(gram, features.T @ (self.parameters - self.offset))
+        self.predicted = features @ self.weights + self.offset
         self.error = (self.parameters - self.predicted).std(0) + 1e-9
         # How unlike all other simulations one is, by its statistics alone: what is usual for the prior.
         self.whitening = np.linalg.inv(np.linalg.cholesky(np.cov(self.raw.T) + 1e-6 * np.eye(self.raw.shape[1])))

@@ -59,9 +59,7 @@ def find_jpeg(image: Tensor) -> FoundJpeg | None:
     At the phase whose blocks have most coefficients near zero, and at that of the file's own corner, the quality is
     sought whose steps the coefficients are multiples of. None where no quality is much likelier than none.
     """
-    height, width = (min(SIDE, side) for side in image.shape[-2:])
-    top, left = ((side - kept) // 2 // 8 * 8 for side, kept in zip(image.shape[-2:], (height, width), strict=True))
-    colours = image[:, top : top + height, left : left + width].numpy().astype(np.float32)
+    colours = middle_blocks(image, SIDE)
     luma = np.tensordot(LUMA, colours, 1)
     # A colour that was clipped moved luma, too.
     clipped = np.asarray((colours.min(0) < 1) | (colours.max(0) > 254))
@@ -73,6 +71,16 @@ def find_jpeg(image: Tensor) -> FoundJpeg | None:
         found.append((*_best_quality(blocks_of(luma[y:, x:])[whole]), (y, x)))
     evidence, quality, phase = max(found)
     return FoundJpeg(quality, USUAL, "pixels", phase) if evidence > EVIDENCE else None
+
+
+def middle_blocks(image: Tensor, side: int) -> np.ndarray:
+    """Return the middle of (3, H, W) uint8, at most `side` a side, in levels: float32.
+
+    It begins at a multiple of 8, where the blocks of a JPEG file do.
+    """
+    height, width = (min(side, length) for length in image.shape[-2:])
+    top, left = ((length - kept) // 2 // 8 * 8 for length, kept in zip(image.shape[-2:], (height, width), strict=True))
+    return image[:, top : top + height, left : left + width].numpy().astype(np.float32)
 
 
 def blocks_of(plane: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ import numpy as np
 from torch import Tensor
 
 from wildsr.apps.evaluate.html import render
-from wildsr.apps.match.findings import ImageFinding, describe, is_clean, pool_of, unknowns
-from wildsr.apps.match.simulation import PHOTOGRAPHS, SIDE, crop_of
-from wildsr.apps.match.statistics import NAMES, measure
+from wildsr.apps.match.findings import ImageFinding, describe, evenly_spaced, is_clean, pool_of, unknowns
+from wildsr.apps.match.simulation import PHOTOGRAPHS, measure_simulated
+from wildsr.apps.match.statistics import NAMES
 from wildsr.data import sample_photographs
-from wildsr.degradation import Recipe, degrade
+from wildsr.degradation import degrade
 from wildsr.degradation.drawn import in_words
 from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
 
@@ -44,7 +44,7 @@ class Statistic(NamedTuple):
     is_off: bool
 
 
-def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command: str, file: Path) -> None:
+def write_page(findings: Sequence[ImageFinding], title: str, command: str, file: Path) -> None:
     """Write report.html, whole or not at all. Raises: UserError, OSError."""
     text = render(
         "match.html",
@@ -52,25 +52,24 @@ def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command
         count=len(findings),
         words=describe(findings),
         clean=is_clean(findings),
-        rows=[_row(one, scale, number) for number, one in enumerate(_spread(findings))],
-        statistics=compare(findings, scale),
+        rows=[_row(one, number) for number, one in enumerate(evenly_spaced(findings, SHOWN))],
+        statistics=compare(findings),
         unknowns=unknowns(findings),
         command=command,
     )
     write_whole(file, lambda stream: stream.write(text.encode()))
 
 
-def compare(findings: Sequence[ImageFinding], scale: int) -> list[Statistic]:
+def compare(findings: Sequence[ImageFinding]) -> list[Statistic]:
     """Compare the folder's statistics with those of photographs damaged by recipes drawn from the pool."""
     pool, rng = pool_of(findings), np.random.default_rng(0)
     weights = np.array([weight for weight, _, _ in pool])
     places = rng.choice(len(pool), POOL_IMAGES, p=weights / weights.sum())
     photographs = sample_photographs(PHOTOGRAPHS)
     simulated = np.array([
-        measure(to_uint8(degrade(to_float(crop_of(photographs, number, SIDE * scale, scale, rng)), pool[place][1])))
-        for number, place in enumerate(places)
+        measure_simulated(photographs, number, pool[place][1], rng) for number, place in enumerate(places)
     ])  # fmt: skip
-    measured = np.array([one.measured for one in findings])
+    measured = np.array([one.image.measured for one in findings])
     found = []
     for name, theirs, ours in zip(NAMES.values(), measured.T, simulated.T, strict=True):
         low, high = np.quantile(ours, (0.1, 0.9))
@@ -83,25 +82,12 @@ def _in_tenths(values: np.ndarray) -> str:
     return f"{middle_one:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _spread(findings: Sequence[ImageFinding]) -> list[ImageFinding]:
-    places = np.unique(np.linspace(0, len(findings) - 1, SHOWN).round().astype(int))
-    return [findings[place] for place in places]
-
-
-def _row(finding: ImageFinding, scale: int, number: int) -> Row:
-    recipe = finding.posterior.recipes[0]
-    return Row(
-        finding.file.name,
-        _window(read_image(finding.file)),
-        _window(damaged(sample_photographs(OURS)[number % len(OURS)], recipe, scale)),
-        in_words(recipe) or "a resize alone",
-    )
-
-
-def damaged(photograph: Tensor, recipe: Recipe, scale: int) -> Tensor:
-    """Damage the middle of a photograph of ours (3, H, W) uint8 as an image was."""
-    side = (min(*photograph.shape[-2:], 3 * WINDOW * scale)) // scale * scale
-    return to_uint8(degrade(to_float(middle(photograph, side)), recipe))
+def _row(finding: ImageFinding, number: int) -> Row:
+    recipe, file = finding.posterior.recipes[0], finding.image.file
+    photograph = sample_photographs(OURS)[number % len(OURS)]
+    side = min(*photograph.shape[-2:], 3 * WINDOW * recipe.scale) // recipe.scale * recipe.scale
+    ours = to_uint8(degrade(to_float(middle(photograph, side)), recipe))
+    return Row(file.name, _window(read_image(file)), _window(ours), in_words(recipe) or "a resize alone")
 
 
 def _window(image: Tensor) -> str:

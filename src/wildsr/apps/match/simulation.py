@@ -69,7 +69,7 @@ class Simulations:
 
 
 def simulate(
-    scale: int, count: int = RECIPES, names: Sequence[str] = PHOTOGRAPHS, folder: Path | None = FOLDER
+    scale: int, count: int = RECIPES, names: Sequence[str] = PHOTOGRAPHS, folder: Path = FOLDER
 ) -> Simulations:
     """Draw recipes, apply each to a part of a photograph, and measure; what was done before is read from `folder`.
 
@@ -77,23 +77,28 @@ def simulate(
         UserError: scikit-image, or one of its photographs, is not there.
     """
     spec = prior(scale)
-    file = None if folder is None else folder / f"{_digest(spec, count, names)}.npz"
+    file = folder / f"{_digest(spec, count, names)}.npz"
     recipes = [spec.draw(np.random.default_rng([0, number])) for number in range(count)]
-    if file is not None and (kept := _read(file, count)) is not None:
-        return Simulations(recipes, kept)
-    photographs, rows = sample_photographs(names), []
-    work = track(
-        range(count), f"simulating {count} recipes", console=message_console(), transient=True, disable=not has_bars()
-    )
-    for number in work:
-        rng = np.random.default_rng([1, number])
-        hq = crop_of(photographs, number, SIDE * scale, scale, rng)
-        rows.append(statistics.measure(to_uint8(degrade(to_float(hq), recipes[number]))))
-    measured = np.array(rows)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    measured = _read(file, count)
+    if measured is None:
+        photographs = sample_photographs(names)
+        work = track(
+            recipes, f"simulating {count} recipes", console=message_console(), transient=True, disable=not has_bars()
+        )
+        rows = [
+            measure_simulated(photographs, number, recipe, np.random.default_rng([1, number]))
+            for number, recipe in enumerate(work)
+        ]
+        measured = np.array(rows)
+        folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, lambda stream: np.savez(stream, measured=measured))
     return Simulations(recipes, measured)
+
+
+def measure_simulated(photographs: Photographs, number: int, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """Measure a part of one photograph after the other, degraded by a recipe: as `statistics.measure`."""
+    hq = crop_of(photographs, number, SIDE * recipe.scale, recipe.scale, rng)
+    return statistics.measure(to_uint8(degrade(to_float(hq), recipe)))
 
 
 def crop_of(photographs: Photographs, number: int, side: int, scale: int, rng: np.random.Generator) -> Tensor:

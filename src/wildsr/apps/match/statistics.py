@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from wildsr.apps.match.jpeg import blocks_of, transform
+from wildsr.apps.match.jpeg import blocks_of, middle_blocks, transform
 
 NAMES = {
     "noise_10": "noise in the flattest tenth of the blocks, log of 8-bit levels",
@@ -42,13 +42,8 @@ BANDS = {"low": (2, 4), "middle": (5, 8), "high": (9, 14)}  # of u + v
 
 
 def planes_of(image: Tensor) -> np.ndarray:
-    """Return luma and two colour differences of the middle of (3, H, W) uint8: (3, h, w) float32, in levels.
-
-    It begins at a multiple of 8, where the blocks of a JPEG file do.
-    """
-    height, width = (min(SIDE, side) for side in image.shape[-2:])
-    top, left = ((side - kept) // 2 // 8 * 8 for side, kept in zip(image.shape[-2:], (height, width), strict=True))
-    red, green, blue = image[:, top : top + height, left : left + width].numpy().astype(np.float32)
+    """Return luma and two colour differences of the middle of (3, H, W) uint8: (3, h, w) float32, in levels."""
+    red, green, blue = middle_blocks(image, SIDE)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return np.stack([luma, (blue - luma) * 0.564, (red - luma) * 0.713])
 

@@ -1,7 +1,9 @@
 """Clips of a few frames."""
 
 import os
+from contextlib import contextmanager
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,3 +73,51 @@ def gradient(size, number):
 def make_clip():
     """Write a clip; see `write_clip`."""
     return write_clip
+
+
+def read_frames(path):
+    with av.open(str(path)) as clip:
+        return list(clip.decode(video=0))
+
+
+def read_levels(path):
+    return np.stack([frame.to_ndarray(format="rgb24").astype(int) for frame in read_frames(path)])
+
+
+def read_seconds(path):
+    return [frame.pts * frame.time_base for frame in read_frames(path)]
+
+
+def read_packets(path, kind):
+    with av.open(str(path)) as clip:
+        stream = clip.streams.get({kind: 0})[0]
+        return [bytes(packet) for packet in clip.demux(stream) if packet.size]
+
+
+@pytest.fixture
+def read():
+    """Read a clip: its frames, their levels, their times in seconds, the packets of its stream of a kind."""
+    return SimpleNamespace(frames=read_frames, levels=read_levels, seconds=read_seconds, packets=read_packets)
+
+
+@contextmanager
+def stop_after(count):
+    """Stop the enlarging of frames after so many, as by Ctrl-C."""
+    from wildsr.apps.upscale.video import command
+
+    enlarge, left = command.enlarge, iter(range(count))
+
+    def stopping(*arguments):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return enlarge(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "enlarge", stopping)
+        yield
+
+
+@pytest.fixture
+def interrupted():
+    """Give a context in which enlarging is interrupted; see `stop_after`."""
+    return stop_after

@@ -16,7 +16,6 @@ from wildsr.apps.upscale.video.clips import inspect  # noqa: E402
 from wildsr.networks import CompactNet, save_generator  # noqa: E402
 
 TICKS = Fraction(1, 12800)
-EVEN = tuple(6400 * n for n in range(10))  # two frames a second: four of them are a segment
 UNEVEN = tuple(6400 * n + (n % 3) * 700 for n in range(10))
 
 
@@ -38,33 +37,8 @@ def copy(source, target, change=lambda clip, streams: None, beginning=b""):
                 clip.mux(new)
 
 
-def gradient(size, number):
-    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
-    levels = np.stack([40 + 4 * rows, 40 + 4 * columns, 90 + 10 * np.full_like(rows, number)], axis=2)
-    return av.VideoFrame.from_ndarray(levels.clip(0, 255).astype(np.uint8), format="rgb24")
-
-
-def packets(path, kind):
-    with av.open(str(path)) as clip:
-        stream = clip.streams.get({kind: 0})[0]
-        return [bytes(packet) for packet in clip.demux(stream) if packet.size]
-
-
-def frames(path):
-    with av.open(str(path)) as clip:
-        return list(clip.decode(video=0))
-
-
-def seconds(path):
-    return [frame.pts * frame.time_base for frame in frames(path)]
-
-
-def levels(path):
-    return np.stack([frame.to_ndarray(format="rgb24").astype(int) for frame in frames(path)])
-
-
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
-def test_time_stamps_sound_subtitles_and_tags_are_kept(make_clip, run, tmp_path, codec):
+def test_time_stamps_sound_subtitles_and_tags_are_kept(make_clip, run, read, tmp_path, codec):
     source = make_clip(
         tmp_path / "in.mp4", UNEVEN, sound="aac", words=[b"one", b"two"], rotation=90, aspect=Fraction(4, 3),
         metadata={"title": "A walk"},
@@ -72,10 +46,10 @@ def test_time_stamps_sound_subtitles_and_tags_are_kept(make_clip, run, tmp_path,
     code, said, errors = run(source, "-o", tmp_path / "out.mp4", "--codec", codec)
     assert code == 0, errors
     assert said == f"{tmp_path / 'out.mp4'}: 10 frames upscaled\n"
-    assert seconds(tmp_path / "out.mp4") == seconds(source) == [stamp * TICKS for stamp in UNEVEN]
+    assert read.seconds(tmp_path / "out.mp4") == read.seconds(source) == [stamp * TICKS for stamp in UNEVEN]
     for kind in ("audio", "subtitles"):
-        assert packets(tmp_path / "out.mp4", kind) == packets(source, kind) != []
-    first = frames(tmp_path / "out.mp4")[0]
+        assert read.packets(tmp_path / "out.mp4", kind) == read.packets(source, kind) != []
+    first = read.frames(tmp_path / "out.mp4")[0]
     assert (first.width, first.height, first.rotation) == (64, 48, 90)
     assert (first.color_range, first.color_primaries, first.color_trc, first.colorspace) == (1, 1, 1, 1)
     with av.open(str(tmp_path / "out.mp4")) as clip:
@@ -88,18 +62,18 @@ def test_time_stamps_sound_subtitles_and_tags_are_kept(make_clip, run, tmp_path,
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
-def test_ten_bits_and_their_wide_colours_stay(make_clip, run, tmp_path, codec):
+def test_ten_bits_and_their_wide_colours_stay(make_clip, run, read, tmp_path, codec):
     source = make_clip(
         tmp_path / "in.mkv", base=Fraction(1, 1000), times=range(0, 5000, 500), pixels="yuv420p10le",
         tags=(1, 9, 16, 9), sound="libopus", words=[b"one"],
     )  # fmt: skip
     assert run(source, "-o", tmp_path / "out.mkv", "--codec", codec)[0] == 0
-    first = frames(tmp_path / "out.mkv")[0]
+    first = read.frames(tmp_path / "out.mkv")[0]
     assert first.format.name == "yuv420p10le"
     assert (first.color_range, first.color_primaries, first.color_trc, first.colorspace) == (1, 9, 16, 9)
-    assert seconds(tmp_path / "out.mkv") == seconds(source)
+    assert read.seconds(tmp_path / "out.mkv") == read.seconds(source)
     for kind in ("audio", "subtitles"):
-        assert packets(tmp_path / "out.mkv", kind) == packets(source, kind) != []
+        assert read.packets(tmp_path / "out.mkv", kind) == read.packets(source, kind) != []
 
 
 DISPLAY = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329, 0.0001, 1000)  # red, green, blue, white; cd/m2
@@ -111,14 +85,14 @@ def side_data(frame, name):
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("h264", "mkv"), ("h265", "mp4"), ("av1", "mp4")])
-def test_what_displays_of_hdr10_are_told_stays(make_clip, run, tmp_path, codec, suffix):
+def test_what_displays_of_hdr10_are_told_stays(make_clip, run, read, tmp_path, codec, suffix):
     source = make_clip(
         tmp_path / "in.mp4", encoder="libx265", pixels="yuv420p10le", tags=(1, 9, 16, 9),
         options={"x265-params": HDR10.format(10000000)},
     )  # fmt: skip
     code, _, errors = run(source, "-o", tmp_path / f"out.{suffix}", "--codec", codec)
     assert (code, "left out" in errors) == (0, False)
-    first = frames(tmp_path / f"out.{suffix}")[0]
+    first = read.frames(tmp_path / f"out.{suffix}")[0]
     *numbers, points, luminance = side_data(first, "MASTERING_DISPLAY_METADATA")
     assert (points, luminance) == (1, 1)
     # AV1 has steps of 2^-16 in x and y, and of 2^-14 cd/m2.
@@ -139,12 +113,12 @@ def test_what_displays_of_hdr10_are_told_stays(make_clip, run, tmp_path, codec, 
         ),
     ],
 )
-def test_a_display_that_cannot_be_is_left_out_and_said(make_clip, run, tmp_path, encoder, options):
+def test_a_display_that_cannot_be_is_left_out_and_said(make_clip, run, read, tmp_path, encoder, options):
     source = make_clip(tmp_path / "in.mp4", encoder=encoder, pixels="yuv420p10le", size=(64, 64), options=options)
     code, _, errors = run(source, "-o", tmp_path / "out.mp4")
     assert code == 0
     assert "left out: the display that it was made on, which it describes in part or as no display can be" in errors
-    first = frames(tmp_path / "out.mp4")[0]
+    first = read.frames(tmp_path / "out.mp4")[0]
     assert "MASTERING_DISPLAY_METADATA" not in first.side_data
     assert side_data(first, "CONTENT_LIGHT_LEVEL").tolist() == [1000, 400]
 
@@ -168,7 +142,7 @@ def test_frames_with_exif_are_enlarged(run, tmp_path):
         stream = clip.add_stream("mjpeg", 2, width=32, height=24, pix_fmt="yuvj420p")
         for number in range(3):
             content = io.BytesIO()
-            gradient((32, 24), number).to_image().save(content, "JPEG", exif=exif)
+            Image.new("RGB", (32, 24), (60 * number, 90, 90)).save(content, "JPEG", exif=exif)
             packet = av.Packet(content.getvalue())
             packet.stream, packet.time_base = stream, Fraction(1, 2)
             packet.pts = packet.dts = number
@@ -190,26 +164,26 @@ def repeating(tmp_path):
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
-def test_colours_are_the_sources_whatever_its_matrix(make_clip, run, repeating, tmp_path, matrix):
+def test_colours_are_the_sources_whatever_its_matrix(make_clip, run, read, repeating, tmp_path, matrix):
     source = make_clip(tmp_path / "in.mp4", tags=(1, 2, 2, matrix))
     words = (source, "-o", tmp_path / "out.mp4", "--crf", "4")
     assert run(*words, weights=repeating)[0] == 0
-    assert frames(tmp_path / "out.mp4")[0].colorspace == matrix
-    large = levels(tmp_path / "out.mp4")[:, ::2, ::2]
-    assert np.abs(large - levels(source)).mean() < 1.5
+    assert read.frames(tmp_path / "out.mp4")[0].colorspace == matrix
+    large = read.levels(tmp_path / "out.mp4")[:, ::2, ::2]
+    assert np.abs(large - read.levels(source)).mean() < 1.5
 
 
 @pytest.mark.parametrize("codec", ["h264", "av1"])  # which take grey, and which do not
-def test_an_undeclared_ramp_of_grey_comes_back_whole(run, repeating, tmp_path, codec):
+def test_an_undeclared_ramp_of_grey_comes_back_whole(run, read, repeating, tmp_path, codec):
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8), (64, 256))
     with av.open(str(tmp_path / "in.mkv"), "w") as clip:
         video = clip.add_stream("ffv1", 2, width=256, height=64, pix_fmt="gray")
         clip.mux(video.encode(av.VideoFrame.from_ndarray(ramp, "gray")))
         clip.mux(video.encode(None))
-    assert frames(tmp_path / "in.mkv")[0].color_range == 0
+    assert read.frames(tmp_path / "in.mkv")[0].color_range == 0
     words = (tmp_path / "in.mkv", "-o", tmp_path / "out.mkv", "--crf", "4", "--codec", codec)
     assert run(*words, weights=repeating)[0] == 0
-    [large] = frames(tmp_path / "out.mkv")
+    [large] = read.frames(tmp_path / "out.mkv")
     assert large.color_range == 2
     luma = np.frombuffer(large.planes[0], np.uint8).reshape(128, -1)[::2, :512:2].astype(int)
     assert np.abs(luma - ramp).max() <= 3
@@ -221,21 +195,23 @@ def test_pixels_of_jpeg_have_full_levels_even_undeclared(make_clip, tmp_path):
     assert replace(clip, pixels="yuvj420p").layout("yuv420p").full
 
 
-def test_an_undeclared_matrix_is_declared_so_that_a_larger_size_does_not_change_the_colours(make_clip, run, tmp_path):
+def test_an_undeclared_matrix_is_declared_so_that_a_larger_size_does_not_change_the_colours(
+    make_clip, run, read, tmp_path
+):
     source = make_clip(tmp_path / "in.mp4", tags=(0, 2, 2, 2))
     assert run(source, "-o", tmp_path / "out.mp4")[0] == 0
-    assert frames(tmp_path / "out.mp4")[0].colorspace == 6  # BT.601, which players take for a size as small
+    assert read.frames(tmp_path / "out.mp4")[0].colorspace == 6  # BT.601, which players take for a size as small
 
 
-def test_odd_sides_lose_a_row_or_column_only_where_chroma_wants_even_ones(make_clip, run, tmp_path):
+def test_odd_sides_lose_a_row_or_column_only_where_chroma_wants_even_ones(make_clip, run, read, tmp_path):
     source = make_clip(tmp_path / "in.mkv", encoder="ffv1", size=(33, 25))
     for scale, size in (("2", (66, 50)), ("1", (32, 24)), ("3", (98, 74))):
         assert run(source, "-o", tmp_path / f"{scale}.mkv", "--scale", scale)[0] == 0
-        first = frames(tmp_path / f"{scale}.mkv")[0]
+        first = read.frames(tmp_path / f"{scale}.mkv")[0]
         assert (first.width, first.height) == size
     source = make_clip(tmp_path / "full.mkv", encoder="ffv1", pixels="yuv444p", size=(33, 25))
     assert run(source, "-o", tmp_path / "444.mkv", "--scale", "1")[0] == 0
-    first = frames(tmp_path / "444.mkv")[0]
+    first = read.frames(tmp_path / "444.mkv")[0]
     assert (first.width, first.height, first.format.name) == (33, 25, "yuv444p")
 
 
@@ -275,12 +251,12 @@ def test_without_pyav_a_line_says_what_to_install(make_clip, run, tmp_path, monk
     assert (code, errors) == (1, "error: video needs PyAV; pip install 'av>=18.1,<19'\n")
 
 
-def test_names_may_hold_a_colon(make_clip, run, tmp_path, monkeypatch):
+def test_names_may_hold_a_colon(make_clip, run, read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_clip(tmp_path / "10:00.mp4")
     code, said, errors = run("10:00.mp4", "-o", "12:30.mkv")
     assert (code, said) == (0, "12:30.mkv: 10 frames upscaled\n"), errors
-    assert len(frames(tmp_path / "12:30.mkv")) == 10
+    assert len(read.frames(tmp_path / "12:30.mkv")) == 10
 
 
 def test_chapters_and_fonts_are_kept(make_clip, run, tmp_path):

@@ -11,11 +11,6 @@ av = pytest.importorskip("av", reason="video needs PyAV")
 from wildsr.apps.upscale.video.clips import frames_of, inspect  # noqa: E402
 
 
-def times(path):
-    with av.open(str(path)) as clip:
-        return [frame.pts * frame.time_base for frame in clip.decode(video=0)]
-
-
 def damaged(make_clip, tmp_path, kind):
     path = tmp_path / f"{kind.partition(' ')[0]}.{kind.rpartition(' ')[2]}"
     clip = make_clip(tmp_path / f"sound.{path.suffix[1:]}", sound="aac" if path.suffix == ".mp4" else "libopus")
@@ -58,7 +53,9 @@ def test_an_unreadable_video_is_named_in_one_line_before_any_work(make_clip, run
         ("flipped mp4", "packets skipped, since they could not be decoded: 1"),
     ],
 )
-def test_of_a_damaged_video_all_that_decodes_is_enlarged_and_the_loss_is_said(make_clip, run, tmp_path, kind, words):
+def test_of_a_damaged_video_all_that_decodes_is_enlarged_and_the_loss_is_said(
+    make_clip, run, read, tmp_path, kind, words
+):
     source = damaged(make_clip, tmp_path, kind)
     with av.open(str(source)) as clip:
         shown, end = [], 0
@@ -71,7 +68,7 @@ def test_of_a_damaged_video_all_that_decodes_is_enlarged_and_the_loss_is_said(ma
     code, said, errors = run(source, "-o", tmp_path / "out.mkv")
     assert 0 < len(shown) < 10
     assert (code, said) == (0, f"{tmp_path / 'out.mkv'}: {len(shown)} frames upscaled\n"), errors
-    assert times(tmp_path / "out.mkv") == shown
+    assert read.seconds(tmp_path / "out.mkv") == shown
     [line] = [line for line in errors.splitlines() if line.startswith("warning: ")]
     assert line.startswith(f"warning: {source}: lost or mended: ")
     assert words.format(f"{float(end):.1f}") in line
@@ -119,6 +116,15 @@ def test_what_a_decoder_makes_up_is_the_same_each_time(make_clip, tmp_path):
     assert all(np.array_equal(*pair) for pair in zip(once, again, strict=True))
 
 
+@pytest.mark.parametrize("frames", [9, 11])
+def test_a_video_that_changes_during_the_work_is_refused(make_clip, tmp_path, frames):
+    clip = inspect(make_clip(tmp_path / "in.mp4"))  # of ten frames
+    assert len(list(frames_of(clip))) == 10
+    make_clip(tmp_path / "in.mp4", [6400 * n for n in range(frames)])
+    with pytest.raises(ValueError, match=r"in\.mp4 has changed meanwhile$"):
+        list(frames_of(clip))
+
+
 def joined(make_clip, path, *recordings, **both):
     """Write recordings behind each other, as `cat` joins them."""
     parts = []
@@ -141,12 +147,12 @@ PROGRAM = {  # 2 seconds, of a rate that MPEG-2 knows
     [("in.ts", TRANSPORT, 10, Fraction(1, 2)), ("in.mpg", PROGRAM, 50, Fraction(1, 25))],
 )
 @pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out.webm"])
-def test_joined_recordings_follow_each_other(make_clip, run, tmp_path, name, given, frames, length, target):
+def test_joined_recordings_follow_each_other(make_clip, run, read, tmp_path, name, given, frames, length, target):
     source = joined(make_clip, tmp_path / name, {"start": Fraction(7)}, {"start": Fraction(2)}, **given)
     code, said, errors = run(source, "-o", tmp_path / target)
     assert (code, said) == (0, f"{tmp_path / target}: {2 * frames} frames upscaled\n"), errors
     assert "restarts of its clock, evened out: 1\n" in errors
-    shown = times(tmp_path / target)
+    shown = read.seconds(tmp_path / target)
     gaps = [later - earlier for earlier, later in itertools.pairwise(shown)]
     assert max(abs(gap - length) for gap in gaps) <= Fraction(1, 500)
     # Each recording's two seconds of sound begin with its images; encoders put up to 60 ms of silence before them.
@@ -187,7 +193,7 @@ def test_a_clock_that_restarts_is_told_from_one_that_only_rests(make_clip, tmp_p
     assert (clip.times, clip.damage.restarts) == (tuple(stamps), 0)
 
 
-def test_a_sound_that_rests_for_long_is_no_restart(make_clip, run, tmp_path):
+def test_a_sound_that_rests_for_long_is_no_restart(make_clip, run, read, tmp_path):
     make_clip(tmp_path / "plain.ts", **TRANSPORT | {"times": range(0, 32 * 45000, 45000)})
     with av.open(str(tmp_path / "plain.ts")) as old, av.open(str(tmp_path / "in.ts"), "w") as new:
         video, audio = (new.add_stream_from_template(stream, opaque=True) for stream in old.streams)
@@ -201,18 +207,18 @@ def test_a_sound_that_rests_for_long_is_no_restart(make_clip, run, tmp_path):
             new.mux(packet)
     code, _, errors = run(tmp_path / "in.ts", "-o", tmp_path / "out.mkv")
     assert (code, "restarts" in errors) == (0, False), errors
-    shown = times(tmp_path / "out.mkv")
+    shown = read.seconds(tmp_path / "out.mkv")
     with av.open(str(tmp_path / "out.mkv")) as clip:
         heard = [packet.pts * packet.time_base - shown[0] for packet in clip.demux(audio=0) if packet.size]
     assert 0.9 < max(time for time in heard if time < 5) < 1.1
     assert 12.9 < min(time for time in heard if time > 5) < 13.1
 
 
-def test_a_rest_of_the_whole_recording_is_taken_out(make_clip, run, tmp_path):
+def test_a_rest_of_the_whole_recording_is_taken_out(make_clip, run, read, tmp_path):
     source = joined(make_clip, tmp_path / "in.ts", {"start": Fraction(2)}, {"start": Fraction(60)}, **TRANSPORT)
     code, _, errors = run(source, "-o", tmp_path / "out.mkv")
     assert (code, "restarts of its clock, evened out: 1\n" in errors) == (0, True), errors
-    shown = times(tmp_path / "out.mkv")
+    shown = read.seconds(tmp_path / "out.mkv")
     assert {later - earlier for earlier, later in itertools.pairwise(shown)} == {Fraction(1, 2)}
     with av.open(str(tmp_path / "out.mkv")) as clip:
         heard = [packet.pts * packet.time_base for packet in clip.demux(audio=0) if packet.size]
@@ -220,26 +226,16 @@ def test_a_rest_of_the_whole_recording_is_taken_out(make_clip, run, tmp_path):
     assert abs(max(heard) - shown[10] - 2) <= Fraction(60, 1000)
 
 
-def test_a_damaged_video_goes_on_after_a_break_and_gives_the_same(make_clip, run, tmp_path, monkeypatch):
-    from wildsr.apps.upscale.video import command
-
+def test_a_damaged_video_goes_on_after_a_break_and_gives_the_same(make_clip, run, interrupted, read, tmp_path):
     source = damaged(make_clip, tmp_path, "flipped mp4")
     assert run(source, "-o", tmp_path / "whole.mkv")[0] == 0
-    enlarge, left = command.enlarge, iter(range(6))
-
-    def stopping(*arguments):
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        return enlarge(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(command, "enlarge", stopping)
+    with interrupted(6):
         assert run(source, "-o", tmp_path / "out.mkv")[0] == 1
     code, _, errors = run(source, "-o", tmp_path / "out.mkv")
     assert code == 0
     assert "goes on after 4 of 9 frames" in errors
     assert (tmp_path / "out.mkv").stat().st_size == (tmp_path / "whole.mkv").stat().st_size
-    assert times(tmp_path / "out.mkv") == times(tmp_path / "whole.mkv")
+    assert read.seconds(tmp_path / "out.mkv") == read.seconds(tmp_path / "whole.mkv")
 
 
 def test_no_damage_makes_a_traceback_or_half_a_video(make_clip, run, tmp_path):

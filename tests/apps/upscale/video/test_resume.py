@@ -18,67 +18,31 @@ from wildsr.networks import CompactNet, save_generator  # noqa: E402
 UNEVEN = tuple(6400 * n + (n % 3) * 700 for n in range(10))
 
 
-def packets(path, kind):
-    with av.open(str(path)) as clip:
-        stream = clip.streams.get({kind: 0})[0]
-        return [bytes(packet) for packet in clip.demux(stream) if packet.size]
-
-
-def frames(path):
-    with av.open(str(path)) as clip:
-        return list(clip.decode(video=0))
-
-
-def seconds(path):
-    return [frame.pts * frame.time_base for frame in frames(path)]
-
-
-def levels(path):
-    return np.stack([frame.to_ndarray(format="rgb24").astype(int) for frame in frames(path)])
-
-
-def interrupted(monkeypatch, after):
-    """The enlarging of frames, stopped as by Ctrl-C after some."""
-    from wildsr.apps.upscale.video import command as video
-
-    enlarge, left = video.enlarge, iter(range(after))
-
-    def stopping(*arguments):
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        return enlarge(*arguments)
-
-    monkeypatch.setattr(video, "enlarge", stopping)
-
-
-def test_the_same_command_goes_on_after_a_break_and_gives_the_same_video(make_clip, run, tmp_path):
+def test_the_same_command_goes_on_after_a_break_and_gives_the_same_video(make_clip, run, interrupted, read, tmp_path):
     source = make_clip(tmp_path / "in.mp4", UNEVEN, sound="aac")
     assert run(source, "-o", tmp_path / "whole.mp4")[0] == 0
     words = (source, "-o", tmp_path / "broken.mp4")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupted(patch, after=6)
+    with interrupted(6):
         code, _, errors = run(*words)
     assert code == 1
     assert "the same command goes on" in errors
     assert not (tmp_path / "broken.mp4").exists()
-    with pytest.MonkeyPatch.context() as patch:
-        interrupted(patch, after=6)  # the four of the first segment are not enlarged again
+    with interrupted(6):  # the four of the first segment are not enlarged again
         code, _, errors = run(*words)
     assert code == 0, errors
     assert "in.mp4: goes on after 4 of 10 frames" in errors
-    assert seconds(tmp_path / "broken.mp4") == seconds(tmp_path / "whole.mp4")
-    assert np.array_equal(levels(tmp_path / "broken.mp4"), levels(tmp_path / "whole.mp4"))
-    assert packets(tmp_path / "broken.mp4", "audio") == packets(source, "audio")
+    assert read.seconds(tmp_path / "broken.mp4") == read.seconds(tmp_path / "whole.mp4")
+    assert np.array_equal(read.levels(tmp_path / "broken.mp4"), read.levels(tmp_path / "whole.mp4"))
+    assert read.packets(tmp_path / "broken.mp4", "audio") == read.packets(source, "audio")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(
     ("name", "other"), [("crf", ("--crf", "30")), ("half", ("--half",)), ("scale", ("--scale", "3"))]
 )
-def test_parts_that_other_choices_have_left_are_not_mixed_in(make_clip, run, tmp_path, name, other):
+def test_parts_that_other_choices_have_left_are_not_mixed_in(make_clip, run, interrupted, tmp_path, name, other):
     source = make_clip(tmp_path / "in.mp4")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupted(patch, after=6)
+    with interrupted(6):
         run(source, "-o", tmp_path / "out.mp4")
     code, _, errors = run(source, "-o", tmp_path / "out.mp4", *other)
     assert (code, errors.count("\n")) == (1, 1)
@@ -89,7 +53,7 @@ def test_parts_that_other_choices_have_left_are_not_mixed_in(make_clip, run, tmp
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_gone_on_with_and_gives_the_same_video(make_clip, run, tmp_path):
+def test_a_killed_run_is_gone_on_with_and_gives_the_same_video(make_clip, run, read, tmp_path):
     torch.manual_seed(0)
     slow = tmp_path / "slow.safetensors"  # a quarter of a second a frame
     save_generator(CompactNet(scale=2, features=64, convs=16), slow)
@@ -110,8 +74,8 @@ def test_a_killed_run_is_gone_on_with_and_gives_the_same_video(make_clip, run, t
     assert code == 0, errors
     assert "goes on after" in errors
     assert run(source, "-o", tmp_path / "whole.mp4", weights=str(slow))[0] == 0
-    assert seconds(tmp_path / "out.mp4") == seconds(tmp_path / "whole.mp4")
-    assert np.array_equal(levels(tmp_path / "out.mp4"), levels(tmp_path / "whole.mp4"))
+    assert read.seconds(tmp_path / "out.mp4") == read.seconds(tmp_path / "whole.mp4")
+    assert np.array_equal(read.levels(tmp_path / "out.mp4"), read.levels(tmp_path / "whole.mp4"))
 
 
 def test_a_full_disk_leaves_no_part_under_the_results_name(make_clip, run, tmp_path, monkeypatch):

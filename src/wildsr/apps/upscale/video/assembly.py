@@ -18,7 +18,8 @@ from av.video.stream import VideoStream
 from wildsr.apps.upscale.video.clips import Clip
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.demuxing import open_input, start_of, video_stream
-from wildsr.apps.upscale.video.segments import declare, decoding_times, encode, framed, layout_of, ranks_of
+from wildsr.apps.upscale.video.frames import to_frame
+from wildsr.apps.upscale.video.segments import declare, decoding_times, encode, layout_of, ranks_of
 from wildsr.apps.upscale.video.streams import SideStream, Writer, add_side_stream, keep_names, written
 from wildsr.images import first_line
 from wildsr.io import UserError
@@ -37,7 +38,7 @@ def dry_run(clip: Clip, coding: Coding, height: int, width: int, kind: str, plan
             f"{kind} with av1 would lose the shape of a pixel, {clip.aspect}; wanted .mp4, or .mkv with another codec"
         )
     layout = layout_of(clip, coding)
-    black = framed(torch.zeros(1 if layout.is_grey else 3, height, width), layout)
+    black = to_frame(torch.zeros(1 if layout.is_grey else 3, height, width), layout)
     try:
         first = io.BytesIO(encode([black], clip, coding))
     except (av.FFmpegError, ValueError) as error:
@@ -63,7 +64,7 @@ def assemble(
     ranks = ranks_of(
         [(number, packet.pts or 0) for number, segment in enumerate(segments) for packet in _packets(segment)]
     )
-    if sorted(ranks) != list(range(len(clip.times))):
+    if len(ranks) != len(clip.times):
         raise UserError(f"{segments[0].parent}: {len(ranks)} of {len(clip.times)} frames; remove it to begin anew")
     with (
         open_input(clip.path) as source,
@@ -71,11 +72,7 @@ def assemble(
         av.open(path.absolute(), "w", format=kind) as result,
     ):
         video, writers = _add_streams(clip, coding, source, first, result, plans)
-        packets = heapq.merge(
-            _stamped(segments, ranks, clip, video), written(source, writers),
-            key=lambda packet: float(_time(packet) * packet.time_base),
-        )  # fmt: skip
-        for packet in packets:
+        for packet in heapq.merge(_stamped(segments, ranks, clip, video), written(source, writers), key=_seconds):
             result.mux(packet)
 
 
@@ -119,8 +116,10 @@ def _packets(segment: Path) -> Iterator[Packet]:
         yield from (packet for packet in container.demux(container.streams.video[0]) if packet.size)
 
 
-def _time(packet: Packet) -> int:
-    return next((time for time in (packet.dts, packet.pts) if time is not None), 0)
+def _seconds(packet: Packet) -> float:
+    """Return when a packet is decoded, or shown where only that is known."""
+    time = packet.pts if packet.dts is None else packet.dts
+    return float((time or 0) * packet.time_base)
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from av.video.stream import VideoStream
 
 from wildsr.apps.upscale.video.codecs import Brightness
 from wildsr.apps.upscale.video.damage import Damage, decoded
-from wildsr.apps.upscale.video.demuxing import opened, video_stream
+from wildsr.apps.upscale.video.demuxing import opened, timing
 from wildsr.apps.upscale.video.frames import FULL, Layout, matrix_of
 from wildsr.images import printable
 from wildsr.io import UserError
@@ -97,25 +98,24 @@ def inspect(path: Path) -> Clip:
 def _read(path: Path, is_strict: bool) -> tuple[Clip | None, Damage]:
     """Decode a video; no clip is one without a frame."""
     damage = Damage()
-    with opened(path) as container:
-        stream = video_stream(container, printable(path))
+    with opened(path) as stream:
         first: VideoFrame | None = None
         times: list[int] = []
         losses = Losses(stream)
         last = 0
-        for frame in decoded(container, stream, damage, is_strict):
+        for frame in decoded(stream, damage, is_strict):
             first = first or frame
             times.append(int(frame.pts or 0))
             last = frame.duration or 0
             losses.look_at(frame)
         if first is None:
             return None, damage
-        time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
+        time_base, rate, step = timing(stream)
         extra = _side_data(first)
         brightness = _brightness(extra)
         matrix: Any = extra.get("DISPLAYMATRIX")
         return Clip(
-            path, tuple(times), last or max(round(1 / (rate * time_base)), 1), time_base, rate,
+            path, tuple(times), last or step, time_base, rate,
             first.width, first.height, first.format.name, stream.sample_aspect_ratio,
             (first.color_range, first.color_primaries, first.color_trc, first.colorspace),
             tuple(np.frombuffer(memoryview(matrix), np.int32).tolist()) if matrix else None,
@@ -163,21 +163,15 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
     Raises:
         UserError: the file has changed since.
     """
-    changed = UserError(f"{printable(clip.path)} has changed meanwhile")
     is_strict = not clip.damage.skipped + clip.damage.concealed
-    count = 0
-    with opened(clip.path) as container:
-        stream = video_stream(container, printable(clip.path))
-        for frame in decoded(container, stream, Damage(), is_strict):
-            if count == len(clip.times) or frame.pts != clip.times[count]:
-                raise changed
-            count += 1
+    with opened(clip.path) as stream:
+        for frame, time in zip_longest(decoded(stream, Damage(), is_strict), clip.times):
+            if frame is None or frame.pts != time:
+                raise UserError(f"{printable(clip.path)} has changed meanwhile")
             if (frame.width, frame.height) != (clip.width, clip.height):
                 frame = frame.reformat(clip.width, clip.height)
-                frame.pts = clip.times[count - 1]
+                frame.pts = time
             yield frame
-    if count < len(clip.times):
-        raise changed
 
 
 def is_transparent(frame: VideoFrame) -> bool:

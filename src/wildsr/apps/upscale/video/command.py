@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,9 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
     """
     if not is_installed("av"):
         raise UserError("video needs PyAV; pip install 'av>=18.1,<19'")
-    import av
-
     from wildsr.apps.upscale.video.assembly import assemble, dry_run
     from wildsr.apps.upscale.video.clips import inspect
-    from wildsr.apps.upscale.video.segments import write_segments
+    from wildsr.apps.upscale.video.segments import plan_segments, write_segments
     from wildsr.apps.upscale.video.streams import plan_streams
 
     name = printable(source)
@@ -64,58 +63,50 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
         claim(folder, choices(run, coding, source), run.given.overwrite)
         for note in (*clip.notes, *changes):
             log.warning("%s: %s", name, note)
-        with Bar(1, "frames") as bar:
-            work = Work(run, upscaler, tile, len(clip.times), bar, name, (clip.height, clip.width))
-            try:
-                segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
-                write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind, plans))
-            except KeyboardInterrupt:
-                log.info("%s: what is done is kept in %s; the same command goes on", name, printable(folder))
-                raise
-            except av.FFmpegError as error:
-                raise UserError(f"{printable(target)}: {error.strerror}") from error
+        segments, done = plan_segments(clip, folder)
+        frames = len(clip.times)
+        if done:
+            log.info("%s: goes on after %d of %d frames", name, done, frames)
+        with Bar(frames, "frames") as bar, explained_failures(name, folder, target):
+            bar.begin(name)
+            bar.advance(done, 0)
+            left = frames - done
+            announce(run, upscaler, [(clip.height, clip.width)] * left, f"{name}, {left} frames")
+            write_segments(clip, coding, segments, done, partial(enlarge_frame, run, upscaler, tile, bar))
+            write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind, plans))
         clear(folder)
     with suppress(OSError):  # another call has begun in it by now
         folder.rmdir()
     if lost := str(clip.damage):
         log.warning("%s: lost or mended: %s", name, lost)
-    print(f"{printable(target)}: {len(clip.times)} frames upscaled")
+    print(f"{printable(target)}: {frames} frames upscaled")
     return 0
 
 
-@dataclass
-class Work:
-    """Enlarging frame after frame, shown by a bar."""
+@contextmanager
+def explained_failures(name: str, folder: Path, target: Path) -> Iterator[None]:
+    """Say how an interrupted block goes on; where memory or FFmpeg ends it, raise a UserError of one line."""
+    import av
 
-    run: UpscaleSession
-    upscaler: Upscaler
-    tile: int
-    frames: int
-    bar: Bar
-    name: str
-    size: tuple[int, int]  # (H, W) of a frame
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.info("%s: what is done is kept in %s; the same command goes on", name, printable(folder))
+        raise
+    except av.FFmpegError as error:
+        raise UserError(f"{printable(target)}: {error.strerror}") from error
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"{name}: {first_line(error)}") from error
 
-    def begin(self, done: int) -> None:
-        """Note that so many frames were done by an earlier call."""
-        if done:
-            log.info("%s: goes on after %d of %d frames", self.name, done, self.frames)
-        self.bar.begin(self.name)
-        self.bar.advance(done / self.frames, 0)
-        left = self.frames - done
-        announce(self.run, self.upscaler, [self.size] * left, f"{self.name}, {left} frames")
 
-    def enlarge(self, image: Tensor) -> Tensor:
-        """Enlarge a frame. Raises: ValueError: memory does not suffice, or the network's numbers are not finite."""
-        pixels = image.shape[1] * image.shape[2]
-        try:
-            return enlarge(
-                self.upscaler, ImageContent(image), self.tile, self.run.options,
-                lambda lq: self.bar.advance(lq / pixels / self.frames, lq / pixels),
-            ).colour  # fmt: skip
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise UserError(f"{self.name}: {first_line(error)}") from error
+def enlarge_frame(run: UpscaleSession, upscaler: Upscaler, tile: int, bar: Bar, image: Tensor) -> Tensor:
+    """Enlarge a frame, (C, H, W) in [0, 1], and advance the bar by it. Raises: UserError: not all is finite."""
+    pixels = image.shape[1] * image.shape[2]
+    return enlarge(
+        upscaler, ImageContent(image), tile, run.options, lambda lq: bar.advance(lq / pixels, lq / pixels)
+    ).colour
 
 
 def choices(run: UpscaleSession, coding: Coding, source: Path) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from wildsr.apps.upscale.video.demuxing import Timeline, packets_of, start_of
+from wildsr.apps.upscale.video.demuxing import Timeline, start_of, timing
 
 EARLIER = 1.0  # seconds before its declared length that a whole file may end
 
@@ -50,7 +51,7 @@ class Damage:
         return "; ".join(words)
 
 
-def decoded(container: InputContainer, stream: VideoStream, damage: Damage, is_strict: bool) -> Iterator[VideoFrame]:
+def decoded(stream: VideoStream, damage: Damage, is_strict: bool) -> Iterator[VideoFrame]:
     """Yield a stream's frames on the result's clock, their time stamps rising; a missing one continues the last.
 
     Args:
@@ -62,25 +63,25 @@ def decoded(container: InputContainer, stream: VideoStream, damage: Damage, is_s
         stream.thread_type = "AUTO"
     else:
         stream.codec_context.thread_count = 1  # what threads make up around an error depends on chance
-    step = max(round(1 / ((stream.average_rate or 25) * _time_base(stream))), 1)
+    _, _, step = timing(stream)
     last: int | None = None
-    for frame in _frames(container, stream, damage):
+    for frame in _frames(stream, damage):
         if frame.pts is None:
             frame.pts = 0 if last is None else last + step
         frame.pts = last = frame.pts if last is None else max(frame.pts, last + 1)
         yield frame
 
 
-def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
-    timeline = Timeline(container)
+def _frames(stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
+    container = stream.container
+    assert isinstance(container, InputContainer)
+    timeline, (time_base, _, _) = Timeline(container), timing(stream)
     # An AVI holds no times at which frames are shown, and what FFmpeg guesses is late or even out of order: the first
     # frame shown is shown at the first time of decoding, and so on.
     is_guessed = container.format.name == "avi"
     shown: list[int] = []
     end = Fraction(0)
-    packets = packets_of(container, timeline)
-    while True:
-        packet = next(packets, None)
+    for packet in chain(timeline.packets(), [None]):  # at None a decoder gives what it still holds
         if packet is not None:
             if packet.pts is not None:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -99,19 +100,13 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
                 heapq.heapify(shown)
         for frame in frames:
             damage.concealed += frame.is_corrupt
-            frame.time_base = _time_base(stream)  # of those that come at the end, PyAV does not know it
+            frame.time_base = time_base  # of those that come at the end, PyAV does not know it
             if is_guessed and shown:
                 frame.pts = heapq.heappop(shown)
             yield frame
-        if packet is None:
-            break
     damage.restarts = timeline.restarts
     # Some declare the length from where their clock begins, some from 0: what is shorter counts.
     whole = Fraction(container.duration or 0, av.time_base) - max(start_of(container), Fraction(0))
     is_known = bool(container.duration) and not timeline.restarts  # FFmpeg takes the last time stamp for it
     if timeline.breaks_off or (is_known and end < whole - EARLIER):
         damage.ends = float(end), float(whole) if is_known else None
-
-
-def _time_base(stream: VideoStream) -> Fraction:
-    return stream.time_base or Fraction(1, 1000)

@@ -23,12 +23,12 @@ BACK, AHEAD = Fraction(1, 10), 10  # seconds that a clock may jump; FFmpeg's own
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a video; what FFmpeg refuses within the block is a UserError of one line."""
+def opened(path: Path) -> Iterator[VideoStream]:
+    """Open a video, as `video_stream` finds it; what FFmpeg refuses within the block is a UserError of one line."""
     name = printable(path)
     try:
         with open_input(path) as container:
-            yield container
+            yield video_stream(container, name)
     except FileNotFoundError:
         raise UserError(f"{name}: no such file") from None
     except av.FFmpegError as error:
@@ -55,6 +55,12 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
+def timing(stream: VideoStream) -> tuple[Fraction, Fraction, int]:
+    """Return seconds a tick, frames a second and ticks a frame, on average; usual ones where none are declared."""
+    time_base, rate = stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25)
+    return time_base, rate, max(round(1 / (rate * time_base)), 1)
+
+
 def is_cover(stream: Stream) -> bool:
     """Return whether a stream is a still image of the whole file."""
     return stream.type == "video" and Disposition.attached_pic in stream.disposition
@@ -72,6 +78,7 @@ class Timeline:
     """
 
     def __init__(self, container: InputContainer) -> None:
+        self.container = container
         self.can_restart = container.format.name in RESTARTING
         self.breaks_off = False  # set where the container cannot be read on
         self.offsets = [-start_of(container)]  # seconds, of each recording
@@ -82,6 +89,26 @@ class Timeline:
     @property
     def restarts(self) -> int:
         return len(self.offsets) - 1
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield the packets that hold something, on the result's clock, up to where the container can be read.
+
+        Subtitles alone may lie before it begins. They end there: in the result all would wait for them.
+        """
+        try:
+            for packet in self.container.demux():
+                if packet.size:
+                    ticks = round(self.offset(packet) / packet.time_base)
+                    packet.pts = None if packet.pts is None else packet.pts + ticks
+                    packet.dts = None if packet.dts is None else packet.dts + ticks
+                    if packet.stream.type == "subtitle" and packet.pts is not None and packet.pts < 0:
+                        if packet.duration and packet.pts + packet.duration <= 0:
+                            continue
+                        packet.duration = max((packet.duration or 0) + packet.pts, 0)
+                        packet.pts = packet.dts = 0
+                    yield packet
+        except av.FFmpegError:  # of reading: what is raised where packets are used does not come here
+            self.breaks_off = True
 
     def offset(self, packet: Packet) -> Fraction:
         """Return the seconds to add to a packet's time stamps."""
@@ -107,24 +134,3 @@ class Timeline:
                 self.steps[index] = packet.duration * packet.time_base
             self.last[index] = time
         return self.offsets[recording]
-
-
-def packets_of(container: InputContainer, timeline: Timeline) -> Iterator[Packet]:
-    """Yield the packets that hold something, on the result's clock, up to where the container can be read.
-
-    Subtitles alone may lie before it begins. They end there: in the result all would wait for them.
-    """
-    try:
-        for packet in container.demux():
-            if packet.size:
-                ticks = round(timeline.offset(packet) / packet.time_base)
-                packet.pts = None if packet.pts is None else packet.pts + ticks
-                packet.dts = None if packet.dts is None else packet.dts + ticks
-                if packet.stream.type == "subtitle" and packet.pts is not None and packet.pts < 0:
-                    if packet.duration and packet.pts + packet.duration <= 0:
-                        continue
-                    packet.duration = max((packet.duration or 0) + packet.pts, 0)
-                    packet.pts = packet.dts = 0
-                yield packet
-    except av.FFmpegError:  # of reading: what is raised where packets are used does not come here
-        timeline.breaks_off = True

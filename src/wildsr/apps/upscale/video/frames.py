@@ -103,7 +103,16 @@ def to_image(frame: VideoFrame, layout: Layout) -> Tensor:
 
 
 def to_frame(image: Tensor, layout: Layout) -> VideoFrame:
-    """Invert `to_image`, rounded; the layout's steps divide H and W."""
+    """Invert `to_image`, rounded; a last row or column is left out where chroma wants an even number.
+
+    Raises:
+        UserError: nothing would be left.
+    """
+    rows, columns = layout.steps
+    height, width = image.shape[1] // rows * rows, image.shape[2] // columns * columns
+    if not (height and width):
+        raise UserError(f"{image.shape[2]} x {image.shape[1]} pixels are too few for {layout.pixels}")
+    image = image[:, :height, :width]
     black, white, neutral, chroma = layout.ranges
     planes = [image[0] * white + black]
     if len(image) == 3:
@@ -112,12 +121,12 @@ def to_frame(image: Tensor, layout: Layout) -> VideoFrame:
         y = kr * r + (1 - kr - kb) * g + kb * b
         u, v = (b - y) / (2 * (1 - kb)), (r - y) / (2 * (1 - kr))
         planes = [y * white + black, *(_reduced(c, layout.steps) * chroma + neutral for c in (u, v))]
-    frame = VideoFrame(image.shape[2], image.shape[1], layout.pixels)
+    frame = VideoFrame(width, height, layout.pixels)
     for plane, levels in zip(frame.planes, planes, strict=True):
         depth = np.uint8 if layout.bits == 8 else np.uint16
-        rows = np.zeros((plane.height, plane.line_size // depth().itemsize), depth)
-        rows[:, : plane.width] = levels.round().clamp(0, 2**layout.bits - 1).numpy().astype(depth)
-        plane.update(rows.tobytes())
+        lines = np.zeros((plane.height, plane.line_size // depth().itemsize), depth)
+        lines[:, : plane.width] = levels.round().clamp(0, 2**layout.bits - 1).numpy().astype(depth)
+        plane.update(lines.tobytes())
     return frame
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from wildsr.apps.upscale.video.clips import Clip, frames_of
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.frames import FULL, Layout, to_frame, to_image
 from wildsr.images import write_whole
-from wildsr.io import UserError
 
 SECONDS = 2  # of a segment: what a break loses, and the longest between two key frames; as streams have it
 
@@ -38,52 +37,58 @@ def layout_of(clip: Clip, coding: Coding) -> Layout:
     return clip.layout(nearest.name)
 
 
+def plan_segments(clip: Clip, folder: Path) -> tuple[list[Path], int]:
+    """Return the files of all segments, and how many frames are in those that an earlier call has finished."""
+    folder = folder.absolute()  # as in `open_input`: 12:30.mkv alone would be a file of the protocol 12
+    length = _frames_each(clip)
+    segments = [folder / f"{number:06}.mp4" for number in range(-(-len(clip.times) // length))]
+    finished = len(list(takewhile(Path.exists, segments)))
+    return segments, min(finished * length, len(clip.times))
+
+
 def write_segments(
-    clip: Clip, coding: Coding, folder: Path, enlarge: Callable[[Tensor], Tensor], begun: Callable[[int], object]
-) -> list[Path]:
-    """Make those segments that are not in the folder yet; returns all of them.
+    clip: Clip, coding: Coding, segments: Sequence[Path], done: int, enlarge: Callable[[Tensor], Tensor]
+) -> None:
+    """Write the segments that are not finished yet.
 
     Args:
+        segments, done: as `plan_segments` gives them.
         enlarge: (C, H, W) in [0, 1] to a larger one.
-        begun: called once, before the first frame that is enlarged, with the number of those that were done before.
     """
-    layout = layout_of(clip, coding)
-    folder = folder.absolute()  # as in `open_input`: 12:30.mkv alone would be a file of the protocol 12
-    length = max(round(SECONDS * clip.rate), 1)
-    segments = [folder / f"{number:06}.mp4" for number in range(-(-len(clip.times) // length))]
-    missing = next((number for number, segment in enumerate(segments) if not segment.exists()), len(segments))
-    begun(min(missing * length, len(clip.times)))
-    if missing == len(segments):
-        return segments
-    frames = islice(enumerate(frames_of(clip)), missing * length, None)
+    if done == len(clip.times):
+        return
+    layout, length = layout_of(clip, coding), _frames_each(clip)
+    frames = islice(enumerate(frames_of(clip)), done, None)
     for number, group in groupby(frames, lambda pair: pair[0] // length):
         larger = (_larger(frame, layout, enlarge) for _, frame in group)
         content = encode(larger, clip, coding)
         write_whole(segments[number], lambda file, content=content: file.write(content))  # type: ignore[misc]
-    return segments
+
+
+def _frames_each(clip: Clip) -> int:
+    """Return the number of frames of a segment; the last one may have fewer."""
+    return max(round(SECONDS * clip.rate), 1)
 
 
 def encode(frames: Iterable[VideoFrame], clip: Clip, coding: Coding) -> bytes:
-    """Encode some successive frames as an MP4, in the order of their time stamps."""
+    """Encode successive frames, one at least, as an MP4, in the order of their time stamps."""
     os.environ.setdefault("SVT_LOG", "1")  # of libsvtav1, on the standard error output: errors alone
+    frames = iter(frames)
+    first = next(frames)
+    start = first.pts or 0
     content = io.BytesIO()
-    stream: VideoStream | None = None
     packets: list[Packet] = []
     with av.open(content, "w", format="mp4") as segment:
-        for frame in frames:
-            if stream is None:
-                start = frame.pts or 0
-                added = segment.add_stream(
-                    coding.encoder, clip.rate, coding.options(clip.brightness),
-                    width=frame.width, height=frame.height, pix_fmt=frame.format.name, time_base=clip.time_base,
-                )  # fmt: skip
-                assert isinstance(added, VideoStream)
-                stream = added
-                declare(stream, clip, layout_of(clip, coding))
+        stream = segment.add_stream(
+            coding.encoder, clip.rate, coding.options(clip.brightness),
+            width=first.width, height=first.height, pix_fmt=first.format.name, time_base=clip.time_base,
+        )  # fmt: skip
+        assert isinstance(stream, VideoStream)
+        declare(stream, clip, layout_of(clip, coding))
+        for frame in chain([first], frames):
             frame.pts = (frame.pts or 0) - start
             packets += stream.encode(frame)
-        if stream is not None:
-            packets += stream.encode(None)
+        packets += stream.encode(None)
         shown = [packet.pts or 0 for packet in packets]
         # Their own are wrong for a handful of frames (libx265).
         for packet, time in zip(packets, decoding_times(ranks_of(shown), sorted(shown)), strict=True):
@@ -129,16 +134,7 @@ def ranks_of(shown: Sequence[Any]) -> list[int]:
     return ranks
 
 
-def framed(image: Tensor, layout: Layout) -> VideoFrame:
-    """Make a frame of an image, whose last row or column is left out where chroma wants an even number."""
-    rows, columns = layout.steps
-    height, width = image.shape[1] // rows * rows, image.shape[2] // columns * columns
-    if not (height and width):
-        raise UserError(f"{image.shape[2]} x {image.shape[1]} pixels are too few for {layout.pixels}")
-    return to_frame(image[:, :height, :width], layout)
-
-
 def _larger(frame: VideoFrame, layout: Layout, enlarge: Callable[[Tensor], Tensor]) -> VideoFrame:
-    larger = framed(enlarge(to_image(frame, layout)), layout)
+    larger = to_frame(enlarge(to_image(frame, layout)), layout)
     larger.pts, larger.time_base, larger.duration = frame.pts, frame.time_base, frame.duration
     return larger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from wildsr.apps.upscale.video.codecs import SOUND, SOUND_RATES, WORDS
-from wildsr.apps.upscale.video.demuxing import Timeline, is_cover, open_input, packets_of
+from wildsr.apps.upscale.video.demuxing import Timeline, is_cover, open_input
 
 # Of a stream's metadata; what it says of bytes and rates is no more true. From a timecode, MP4 and MOV make a stream.
 KEPT = ("language", "title", "handler_name", "timecode")
@@ -55,7 +56,11 @@ class Copier:
 
     def feed(self, packet: Packet | None) -> Iterator[Packet]:
         """Yield what a packet of the source becomes; None is the end."""
-        if packet is None or (packet.is_discard and not self.is_pre_roll(packet)):
+        if packet is None:
+            return
+        # What is hidden just before the begin wakes the decoder.
+        is_pre_roll = self.hides and (packet.pts or 0) * packet.time_base >= -PRE_ROLL
+        if packet.is_discard and not is_pre_roll:
             return
         if packet.dts is not None:
             if self.new.type == "audio" and self.last is not None and packet.dts < self.last:
@@ -64,10 +69,6 @@ class Copier:
             packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
         packet.stream = self.new
         yield packet
-
-    def is_pre_roll(self, packet: Packet) -> bool:
-        """Return whether a packet is hidden only because its sound wakes the decoder."""
-        return self.hides and (packet.pts or 0) * packet.time_base >= -PRE_ROLL
 
 
 class SoundEncoder:
@@ -204,7 +205,7 @@ def keep_names(old: Stream, new: Stream) -> None:
 
 def written(source: InputContainer, writers: dict[int, Writer]) -> Iterator[Packet]:
     """Yield the packets of the result's side streams, by the index of each in the source."""
-    for packet in packets_of(source, Timeline(source)):
+    for packet in Timeline(source).packets():
         if writer := writers.get(packet.stream.index):
             yield from writer.feed(packet)
     for writer in writers.values():
@@ -233,35 +234,33 @@ def _held(path: Path, kind: str, plans: dict[int, SideStream]) -> set[int]:
         writers: dict[int, Writer] = {}
         left = dict.fromkeys(plans, TRIED)
 
-        def attempt(index: int, step: Any) -> None:
+        @contextmanager
+        def trial(index: int) -> Iterator[None]:
             try:
-                step()
+                yield
             except (av.FFmpegError, ValueError):
                 held.discard(index)
                 writers.pop(index, None)
 
-        def begin(index: int) -> None:
-            results[index] = av.open(os.devnull, "w", format=kind)
-            writer = add_side_stream(plans[index], source.streams[index], results[index])
-            results[index].start_encoding()
-            if writer is not None:
-                writers[index] = writer
-
-        def feed(index: int, packet: Packet | None) -> None:
-            for new in writers[index].feed(packet):
-                results[index].mux(new)
-
-        for index in plans:
-            attempt(index, lambda index=index: begin(index))
-        for packet in packets_of(source, Timeline(source)):
+        for index, plan in plans.items():
+            with trial(index):
+                result = results[index] = av.open(os.devnull, "w", format=kind)
+                writer = add_side_stream(plan, source.streams[index], result)
+                result.start_encoding()
+                if writer is not None:
+                    writers[index] = writer
+        for packet in Timeline(source).packets():
             index = packet.stream.index
             if index in writers and (not plans[index].encoder or left[index] > 0):
                 left[index] -= 1
-                attempt(index, lambda index=index, packet=packet: feed(index, packet))
-        for index in list(writers):
-            attempt(index, lambda index=index: feed(index, None))
+                with trial(index):
+                    results[index].mux(list(writers[index].feed(packet)))
         for index, result in results.items():
-            attempt(index, result.close)
+            with trial(index):
+                if index in writers:
+                    result.mux(list(writers[index].feed(None)))
+            with trial(index):
+                result.close()
     return held
 
 
