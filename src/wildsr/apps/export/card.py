@@ -92,7 +92,7 @@ def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence
     facts, channels = describe(generator), int(generator.channels)  # type: ignore[arg-type]
     words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
     sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
-    names = {made.file.suffix: made.file.name for made in files}
+    names = {made.file.suffix: made.file.name for made in reversed(files)}  # float32 is written before float16
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
