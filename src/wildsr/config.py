@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from wildsr.io import ConfigError, UserError, can_be_mended, choose_from, first_line
-from wildsr.overrides import check_kind, check_option, shell_word
+from wildsr.overrides import check_kind, shell_word
 
 PLUGINS = {  # options that an optional package brings
     "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2', which install on Python 3.11 and 3.12",
@@ -67,11 +67,21 @@ def hydra_initialized() -> Iterator[None]:
 
 
 def check_options(overrides: Sequence[str]) -> None:
-    """Check that what is given for a group is a name. Raises: ConfigError: it is a number or null."""
+    """Check that what is given for a group is a name, where Hydra has a traceback for a number.
+
+    Raises:
+        ConfigError: it is not; the line names those that there are.
+    """
     options = groups()
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.key_or_group in ("", *options):
-            check_option(override, options.get(override.key_or_group, []))
+        group, given = override.key_or_group, override.value()
+        if not group:
+            raise ConfigError(f"{override.input_line}: not understood; wanted KEY=VALUE")
+        names = given if isinstance(given, list) else [given]
+        is_named = all(isinstance(name, str) for name in names)
+        if group in options and not (is_named or override.is_sweep_override() or override.is_delete()):
+            none = f", or ~{group} for none" if given is None else ""
+            raise ConfigError(f"{override.input_line}: no such option; {choose_from(options[group])}{none}")
 
 
 def check_overrides(overrides: Sequence[str], config_name: str | None = "train") -> None:
@@ -90,13 +100,6 @@ def check_overrides(overrides: Sequence[str], config_name: str | None = "train")
     before = compose(config_name, [str(o.input_line) for o in others]) if values else OmegaConf.create()
     for override in values:
         check_kind(override, before)
-
-
-def chosen_options(overrides: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """Return the option that overrides, which compose, choose of each of these groups."""
-    with hydra_initialized():
-        choices = compose("train", list(overrides), return_hydra_config=True).hydra.runtime.choices
-    return {name: str(choices[name]) for name in names}
 
 
 def stage_config(cfg: DictConfig, name: str) -> DictConfig:
@@ -230,16 +233,12 @@ def nearest(given: str, valid: Iterable[str]) -> str:
 def options_with(key: str) -> str:
     """Return the middle of an error line: the options of the key's group that have it, or nothing where none has."""
     group, _, rest = key.partition(".")
-    parent, _, name = rest.rpartition(".")
-    options = []
-    for file in sorted((conf_folder() / group).glob("*.yaml")) if rest else []:
-        node = OmegaConf.load(file)
-        node = OmegaConf.select(node, parent) if parent else node
-        options += [f"{group}={file.stem}"] if isinstance(node, DictConfig) and name in node else []
+    files = sorted((conf_folder() / group).glob("*.yaml"))
+    options = [f"{group}={file.stem}" for file in files if rest in _keys(OmegaConf.load(file))]
     return f"; {', '.join(options)} {'has' if len(options) == 1 else 'have'} it" if options else ""
 
 
-def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
     """Yield all keys but Hydra's own, with those that an interpolation such as `${kernels}` leads to."""
     for name in node:
         key = str(name)
