@@ -32,6 +32,7 @@ PLUGINS = {  # options that an optional package brings
 }
 # ${remaining:N,DONE}: iterations that are left of N, one at least; a schedule after a warm-up has so many
 OmegaConf.register_new_resolver("remaining", lambda total, done: max(total - done, 1), replace=True)
+COMPOSING_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # of what was typed, or is in a file of conf/
 BUGS = AttributeError | AssertionError | LookupError | NameError | ArithmeticError | NotImplementedError
 
 
@@ -52,7 +53,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             check_options(overrides)
             check_overrides(overrides)
             return compose("train", list(overrides))
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except COMPOSING_ERRORS as error:
         raise ConfigError(explain(error)) from error
 
 
@@ -159,12 +160,12 @@ def explain_call(reason: str, error: str) -> str:
     return f"no such key {unknown[1]!r}{nearest(unknown[1], inspect.signature(called).parameters) if called else ''}"
 
 
-def report_error(error: BaseException, debug: bool = False) -> int:
+def report_error(error: BaseException) -> int:
     """Print what a user can mend in one line, any other error as a traceback; return the exit code.
 
-    With `debug`, or WILDSR_DEBUG=1, the traceback stands above the line, too.
+    With WILDSR_DEBUG=1, which `--debug` sets, the traceback stands above the line, too.
     """
-    if debug or not is_explained(error) or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0"):
+    if not is_explained(error) or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0"):
         traceback.print_exception(error)
     if is_explained(error):
         print(f"error: {explain(error)}", file=sys.stderr)
@@ -173,12 +174,12 @@ def report_error(error: BaseException, debug: bool = False) -> int:
 
 def is_explained(error: BaseException) -> bool:
     """Return whether an error is told in a line; any other is a bug, and keeps its traceback."""
-    return can_be_mended(error) or isinstance(error, HydraException | OmegaConfBaseException)
+    return can_be_mended(error) or isinstance(error, COMPOSING_ERRORS)
 
 
 def exit_code(error: BaseException) -> int:
     """Return 2 for wrong use, 1 for failed work."""
-    return 2 if isinstance(error, ConfigError | HydraException | OmegaConfBaseException) else 1
+    return 2 if isinstance(error, (ConfigError, *COMPOSING_ERRORS)) else 1
 
 
 def explain(error: BaseException) -> str:
