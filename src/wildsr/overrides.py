@@ -50,6 +50,12 @@ def typed_overrides(hydra: Any) -> list[str]:
     return list(words)
 
 
+def own_overrides(hydra: Any) -> list[str]:
+    """Return the overrides of a job, of its node `hydra`, that not every job of its multirun has."""
+    same = hydra.job.config.override_dirname.exclude_keys
+    return [word for word in typed_overrides(hydra) if word.partition("=")[0] not in same]
+
+
 def shell_word(key: str, text: str) -> str:
     """Return what to type in a shell for a key to have this text, whatever is in it: "name='1e3'"."""
     quoted = QuotedString(text, Quote.double if "'" in text else Quote.single).with_quotes()

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from wildsr.config import check_overrides, exit_code, explain, is_explained
 from wildsr.io import display_path
-from wildsr.overrides import typed_overrides
+from wildsr.overrides import own_overrides, typed_overrides
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +152,7 @@ class Continue(Callback):
             sweeper.sampler.seed += len(study.trials)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        same = config.hydra.job.config.override_dirname.exclude_keys
-        words = dict(word.split("=", 1) for word in config.hydra.overrides.task if "=" in word)
-        values = {key: value for key, value in words.items() if key not in same}
+        values = dict(word.split("=", 1) for word in own_overrides(config.hydra) if "=" in word)
         log.info("%s: %s", self.trial(config), in_words(values))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
