@@ -134,13 +134,15 @@ def build(node: Any, key: str, **arguments: Any) -> Any:
             cause = cause.__cause__
         if isinstance(cause, BUGS):
             raise cause from None
-        where = next((line for line in str(error).splitlines() if line.startswith("full_key: ")), f"full_key: {key}")
+        where = next((line for line in str(error).splitlines() if line.startswith("full_key: ")), key)
+        where = where.removeprefix("full_key: ")
         reason = explain_call(first_line(cause), str(error))
-        # A spec's own message begins with the name of its field: join it to the key.
-        joint = "." if re.match(r"[\w.]+: given ", reason) else ": "
+        if not reason.startswith(f"{where}."):  # some name their whole key
+            # A spec's own message begins with the name of its field: join it to the key.
+            reason = f"{where}.{reason}" if re.match(r"[\w.]+: given ", reason) else f"{where}: {reason}"
         is_file = isinstance(cause, OSError) or (isinstance(cause, UserError) and not isinstance(cause, ConfigError))
         kind = UserError if is_file else ConfigError
-        raise kind(f"{where.removeprefix('full_key: ')}{joint}{reason}") from error
+        raise kind(reason) from error
 
 
 def explain_call(reason: str, error: str) -> str:
