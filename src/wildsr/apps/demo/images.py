@@ -13,7 +13,7 @@ from PIL import Image
 from rich.filesize import decimal
 
 from wildsr.apps.export.card import degrade_photographs
-from wildsr.apps.upscale.backends import open_backend
+from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
 from wildsr.data.photographs import sample_folder
@@ -133,7 +133,7 @@ def degraded(folder: Path) -> list[Path]:
 
 @lru_cache(maxsize=2)
 def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, torch.device]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = find_device()
     generator = load_generator(first)
     if second is not None:
         generator = blend(generator, load_generator(second), strength)
