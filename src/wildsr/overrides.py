@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.utils import get_args_parser  # Hydra has no public name for it
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -53,7 +54,8 @@ def typed_overrides(hydra: Any) -> list[str]:
 def own_overrides(hydra: Any) -> list[str]:
     """Return the overrides of a job, of its node `hydra`, that not every job of its multirun has."""
     same = hydra.job.config.override_dirname.exclude_keys
-    return [word for word in typed_overrides(hydra) if word.partition("=")[0] not in same]
+    parsed = OverridesParser.create().parse_overrides(typed_overrides(hydra))
+    return [str(override.input_line) for override in parsed if override.key_or_group not in same]
 
 
 def shell_word(key: str, text: str) -> str:
