@@ -138,6 +138,22 @@ def test_train_answers_a_typo_in_one_line(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_train_answers_a_broken_file_of_ones_own_in_one_line(tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    file = tmp_path / "mine" / "experiment" / "broken.yaml"
+    file.write_text("# @package _global_\nseed: [1\nb: 2\n")
+    done = train("--config-dir", str(tmp_path / "mine"), "experiment=broken", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {file}, line 3: expected ',' or ']', but got ':'\n"
+
+
+def test_debug_shows_the_traceback_of_trains_line_too(tmp_path):
+    done = wildsr("train", "experiment=quickstrat", "--debug", folder=tmp_path)
+    assert done.returncode == 2
+    said = done.stderr.splitlines()
+    assert said[0].startswith("Traceback") and said[-1].startswith("error: experiment=quickstrat: no such option")
+
+
 def test_train_answers_missing_data_in_one_line(tmp_path):
     done = train("experiment=real_esrgan_plus", folder=tmp_path)
     assert done.returncode == 1

@@ -172,3 +172,9 @@ def test_an_impossible_value_is_named_with_its_whole_key():
     cfg = compose_config(["degradation.first.noise.gaussian_sigma=[10,1]"])
     with pytest.raises(ValueError, match=r"^degradation\.first\.noise\.gaussian_sigma: given .*wanted"):
         build(cfg.degradation, "degradation")
+
+
+def test_a_class_that_names_its_whole_key_has_it_named_once():
+    cfg = compose_config(["callbacks.divergence.limits.pixel=-1"])
+    with pytest.raises(ValueError, match=r"^callbacks\.divergence\.limits\.pixel: given -1, wanted"):
+        build(cfg.callbacks.divergence, "callbacks.divergence")

@@ -44,6 +44,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch, error):
 
 @pytest.mark.parametrize("words", [["--debug", "demo"], ["demo", "--debug"], ["demo", "--port", "1", "--debug"]])
 def test_debug_shows_the_traceback_of_the_line_too(monkeypatch, capsys, words):
+    monkeypatch.setenv("WILDSR_DEBUG", "0")  # as it was, after the test
     failing(monkeypatch, UserError("a.png: no such file"))
     assert main(words) == 1
     said = capsys.readouterr().err.splitlines()
@@ -60,6 +61,7 @@ def test_the_environment_shows_tracebacks(monkeypatch, capsys):
 
 
 def test_a_word_behind_two_dashes_is_no_option(monkeypatch, capsys):
+    monkeypatch.setenv("WILDSR_DEBUG", "0")  # as it was, after the test
     given = []
     monkeypatch.setattr("wildsr.apps.demo.arguments.parse", list)
     monkeypatch.setattr(demo, "main", lambda words: given.extend(words) or 0)

@@ -71,7 +71,8 @@ def test_a_finished_search_adds_no_trial(optuna, config):
 
 def test_a_search_tells_each_trial_in_four_digits_and_the_best_with_its_folder(optuna, config, caplog):
     words = ["experiment=quickstart", "loss.adversarial.weight=0.21839018238", "kernels.sinc_prob=0.1203"]
-    job = {"num": 2, "config": {"override_dirname": {"exclude_keys": ["experiment"]}}}
+    words += ["+mine=1", "~callbacks.panels"]  # of every trial, as the experiment
+    job = {"num": 2, "config": {"override_dirname": {"exclude_keys": ["experiment", "mine", "callbacks.panels"]}}}
     config = OmegaConf.merge(config, {"objective": "val/psnr_y", "hydra": {"overrides": {"task": words}, "job": job}})
     search = Continue()
     search.on_multirun_start(config)

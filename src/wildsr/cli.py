@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can mend is one line on the standard error output; any other exception is a bug, and leaves this
     function. `--debug`, before or behind the verb, or WILDSR_DEBUG=1 shows the traceback of the one line, too.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    words, debug = take_debug(words)
+    words = take_debug(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return 0 if words else 2
@@ -73,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         from wildsr.config import report_error
 
-        return report_error(error, debug)
+        return report_error(error)
 
 
 @contextmanager
@@ -94,11 +93,13 @@ def interrupt_on(*numbers: int) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def take_debug(words: Sequence[str]) -> tuple[list[str], bool]:
-    """Take `--debug` out of a command line, up to `--`. Returns the other words, and whether to show tracebacks."""
+def take_debug(words: Sequence[str]) -> list[str]:
+    """Take `--debug` out of a command line, up to `--`, into the environment, where further processes see it, too."""
     end = words.index("--") if "--" in words else len(words)
     others = [word for word in words[:end] if word != "--debug"]
-    return [*others, *words[end:]], len(others) < end or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0")
+    if len(others) < end:
+        os.environ["WILDSR_DEBUG"] = "1"
+    return [*others, *words[end:]]
 
 
 def overview() -> str:

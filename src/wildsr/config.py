@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from wildsr.io import ConfigError, UserError, can_be_mended, choose_from, first_line
-from wildsr.overrides import check_kind, check_option, shell_word
+from wildsr.overrides import check_kind, shell_word
 
 PLUGINS = {  # options that an optional package brings
     "hydra/sweeper=optuna": "hydra-optuna-sweeper==1.3.0 'sqlalchemy<2', which install on Python 3.11 and 3.12",
@@ -32,6 +32,7 @@ PLUGINS = {  # options that an optional package brings
 }
 # ${remaining:N,DONE}: iterations that are left of N, one at least; a schedule after a warm-up has so many
 OmegaConf.register_new_resolver("remaining", lambda total, done: max(total - done, 1), replace=True)
+COMPOSING_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # of what was typed, or is in a file of conf/
 BUGS = AttributeError | AssertionError | LookupError | NameError | ArithmeticError | NotImplementedError
 
 
@@ -52,7 +53,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             check_options(overrides)
             check_overrides(overrides)
             return compose("train", list(overrides))
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except COMPOSING_ERRORS as error:
         raise ConfigError(explain(error)) from error
 
 
@@ -67,11 +68,21 @@ def hydra_initialized() -> Iterator[None]:
 
 
 def check_options(overrides: Sequence[str]) -> None:
-    """Check that what is given for a group is a name. Raises: ConfigError: it is a number or null."""
+    """Check that what is given for a group is a name, where Hydra has a traceback for a number.
+
+    Raises:
+        ConfigError: it is not; the line names those that there are.
+    """
     options = groups()
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.key_or_group in ("", *options):
-            check_option(override, options.get(override.key_or_group, []))
+        group, given = override.key_or_group, override.value()
+        if not group:
+            raise ConfigError(f"{override.input_line}: not understood; wanted KEY=VALUE")
+        names = given if isinstance(given, list) else [given]
+        is_named = all(isinstance(name, str) for name in names)
+        if group in options and not (is_named or override.is_sweep_override() or override.is_delete()):
+            none = f", or ~{group} for none" if given is None else ""
+            raise ConfigError(f"{override.input_line}: no such option; {choose_from(options[group])}{none}")
 
 
 def check_overrides(overrides: Sequence[str], config_name: str | None = "train") -> None:
@@ -90,13 +101,6 @@ def check_overrides(overrides: Sequence[str], config_name: str | None = "train")
     before = compose(config_name, [str(o.input_line) for o in others]) if values else OmegaConf.create()
     for override in values:
         check_kind(override, before)
-
-
-def chosen_options(overrides: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """Return the option that overrides, which compose, choose of each of these groups."""
-    with hydra_initialized():
-        choices = compose("train", list(overrides), return_hydra_config=True).hydra.runtime.choices
-    return {name: str(choices[name]) for name in names}
 
 
 def stage_config(cfg: DictConfig, name: str) -> DictConfig:
@@ -130,13 +134,15 @@ def build(node: Any, key: str, **arguments: Any) -> Any:
             cause = cause.__cause__
         if isinstance(cause, BUGS):
             raise cause from None
-        where = next((line for line in str(error).splitlines() if line.startswith("full_key: ")), f"full_key: {key}")
+        where = next((line for line in str(error).splitlines() if line.startswith("full_key: ")), key)
+        where = where.removeprefix("full_key: ")
         reason = explain_call(first_line(cause), str(error))
-        # A spec's own message begins with the name of its field: join it to the key.
-        joint = "." if re.match(r"[\w.]+: given ", reason) else ": "
+        if not reason.startswith(f"{where}."):  # some name their whole key
+            # A spec's own message begins with the name of its field: join it to the key.
+            reason = f"{where}.{reason}" if re.match(r"[\w.]+: given ", reason) else f"{where}: {reason}"
         is_file = isinstance(cause, OSError) or (isinstance(cause, UserError) and not isinstance(cause, ConfigError))
         kind = UserError if is_file else ConfigError
-        raise kind(f"{where.removeprefix('full_key: ')}{joint}{reason}") from error
+        raise kind(reason) from error
 
 
 def explain_call(reason: str, error: str) -> str:
@@ -156,12 +162,12 @@ def explain_call(reason: str, error: str) -> str:
     return f"no such key {unknown[1]!r}{nearest(unknown[1], inspect.signature(called).parameters) if called else ''}"
 
 
-def report_error(error: BaseException, debug: bool = False) -> int:
+def report_error(error: BaseException) -> int:
     """Print what a user can mend in one line, any other error as a traceback; return the exit code.
 
-    With `debug`, or WILDSR_DEBUG=1, the traceback stands above the line, too.
+    With WILDSR_DEBUG=1, which `--debug` sets, the traceback stands above the line, too.
     """
-    if debug or not is_explained(error) or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0"):
+    if not is_explained(error) or os.environ.get("WILDSR_DEBUG", "0") not in ("", "0"):
         traceback.print_exception(error)
     if is_explained(error):
         print(f"error: {explain(error)}", file=sys.stderr)
@@ -170,12 +176,12 @@ def report_error(error: BaseException, debug: bool = False) -> int:
 
 def is_explained(error: BaseException) -> bool:
     """Return whether an error is told in a line; any other is a bug, and keeps its traceback."""
-    return can_be_mended(error) or isinstance(error, HydraException | OmegaConfBaseException)
+    return can_be_mended(error) or isinstance(error, COMPOSING_ERRORS)
 
 
 def exit_code(error: BaseException) -> int:
     """Return 2 for wrong use, 1 for failed work."""
-    return 2 if isinstance(error, ConfigError | HydraException | OmegaConfBaseException) else 1
+    return 2 if isinstance(error, (ConfigError, *COMPOSING_ERRORS)) else 1
 
 
 def explain(error: BaseException) -> str:
@@ -230,16 +236,12 @@ def nearest(given: str, valid: Iterable[str]) -> str:
 def options_with(key: str) -> str:
     """Return the middle of an error line: the options of the key's group that have it, or nothing where none has."""
     group, _, rest = key.partition(".")
-    parent, _, name = rest.rpartition(".")
-    options = []
-    for file in sorted((conf_folder() / group).glob("*.yaml")) if rest else []:
-        node = OmegaConf.load(file)
-        node = OmegaConf.select(node, parent) if parent else node
-        options += [f"{group}={file.stem}"] if isinstance(node, DictConfig) and name in node else []
+    files = sorted((conf_folder() / group).glob("*.yaml"))
+    options = [f"{group}={file.stem}" for file in files if rest in _keys(OmegaConf.load(file))]
     return f"; {', '.join(options)} {'has' if len(options) == 1 else 'have'} it" if options else ""
 
 
-def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
     """Yield all keys but Hydra's own, with those that an interpolation such as `${kernels}` leads to."""
     for name in node:
         key = str(name)

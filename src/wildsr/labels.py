@@ -53,12 +53,14 @@ def stage_title(stage: str) -> str:
 
 
 def run_title(name: str, folder: str) -> str:
-    """Return how a run is called, by its name and its folder's: "quickstart", "abl / ablation=no_sinc" of a multirun.
-
-    Of the numbers in a trial's name four digits tell it from the others.
-    """
-    trial = re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", folder)
+    """Return how a run is called, by its name and folder: "quickstart", of a multirun "abl / ablation=no_sinc"."""
+    trial = trial_label(folder)
     return name if trial == name else f"{name} / {trial}"
+
+
+def trial_label(words: str) -> str:
+    """Return what a trial tries, such as "weight=0.2184": four digits of a number tell it from the others."""
+    return re.sub(r"(?<==)\d*\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", words)
 
 
 def method_label(method: str) -> str:

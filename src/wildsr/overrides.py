@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.utils import get_args_parser  # Hydra has no public name for it
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -50,25 +51,17 @@ def typed_overrides(hydra: Any) -> list[str]:
     return list(words)
 
 
+def own_overrides(hydra: Any) -> list[str]:
+    """Return the overrides of a job, of its node `hydra`, that not every job of its multirun has."""
+    same = hydra.job.config.override_dirname.exclude_keys
+    parsed = OverridesParser.create().parse_overrides(typed_overrides(hydra))
+    return [str(override.input_line) for override in parsed if override.key_or_group not in same]
+
+
 def shell_word(key: str, text: str) -> str:
     """Return what to type in a shell for a key to have this text, whatever is in it: "name='1e3'"."""
     quoted = QuotedString(text, Quote.double if "'" in text else Quote.single).with_quotes()
     return '"' + re.sub(r'([\\"$`])', r"\\\1", f"{key}={quoted}") + '"'
-
-
-def check_option(override: Override, options: Sequence[str]) -> None:
-    """Check that an override names an option of its group, where Hydra has a traceback for a number.
-
-    Raises:
-        ConfigError: it does not; the line names those that there are.
-    """
-    group, given = override.key_or_group, override.value()
-    if not group:
-        raise ConfigError(f"{override.input_line}: not understood; wanted KEY=VALUE")
-    names = given if isinstance(given, list) else [given]
-    if not (all(isinstance(name, str) for name in names) or override.is_sweep_override() or override.is_delete()):
-        none = f", or ~{group} for none" if given is None else ""
-        raise ConfigError(f"{override.input_line}: no such option; {choose_from(options)}{none}")
 
 
 def check_kind(override: Override, before: DictConfig) -> None:
@@ -82,7 +75,6 @@ def check_kind(override: Override, before: DictConfig) -> None:
     """
     key, given = override.key_or_group, override.value()
     default = OmegaConf.select(before, key, throw_on_resolution_failure=False)
-    raw = (override.input_line or "").partition("=")[2].strip()
     if given is None and default is not None and NEEDED.fullmatch(key):
         raise ConfigError(f"{key}: given null, wanted a value")
     if given is None or override.is_sweep_override() or ANY_KIND.fullmatch(key) or "${" in str(given):
@@ -90,36 +82,30 @@ def check_kind(override: Override, before: DictConfig) -> None:
     if given == "" and default != "":
         none = f"; {key}=null stands for none" if default is None or TEXT.fullmatch(key) else ""
         raise ConfigError(f"{key}: given nothing, wanted {key}=VALUE{none}")
+    raw = (override.input_line or "").partition("=")[2].strip()
     if isinstance(default, bool) and not isinstance(given, bool):
         raise ConfigError(f"{key}: given {raw}; {choose_from(('true', 'false'))}")
-    is_text_or_node = TEXT_OR_NODE.fullmatch(key)
-    is_text = not is_text_or_node and (isinstance(default, str) or TEXT.fullmatch(key))
-    if (is_text and not isinstance(given, str)) or (is_text_or_node and not isinstance(given, str | dict)):
-        several = f"; several: '{key}={{a: {{root: DIR, weight: 1}}, b: …}}'" if is_several_roots(key, given) else ""
-        raise ConfigError(f"{key}: given {raw}, wanted text: {shell_word(key, raw)}{several}")
-    if isinstance(default, DictConfig) and not isinstance(given, dict) and not is_text_or_node:
-        raise ConfigError(f"{key}: given {raw}, wanted {_way_to_write(key, given, raw, default)}")
-    if isinstance(default, ListConfig) and not isinstance(given, list):
-        raise ConfigError(f'{key}: given {raw}, wanted a list: "{key}=[{raw}]"')
+    wanted = ""
+    if TEXT_OR_NODE.fullmatch(key):
+        if not isinstance(given, str | dict):
+            wanted = f"text: {shell_word(key, raw)}"
+        if key == "data.train.root" and isinstance(given, list):
+            wanted += f"; several: '{key}={{a: {{root: DIR, weight: 1}}, b: …}}'"
+    elif isinstance(default, str) or TEXT.fullmatch(key):
+        wanted = "" if isinstance(given, str) else f"text: {shell_word(key, raw)}"
+    elif isinstance(default, DictConfig):
+        wanted = "" if isinstance(given, dict) else _instead_of_mapping(key, given, raw, default)
+    elif isinstance(default, ListConfig):
+        wanted = "" if isinstance(given, list) else f'a list: "{key}=[{raw}]"'
+    if wanted:
+        raise ConfigError(f"{key}: given {raw}, wanted {wanted}")
 
 
-def is_several_roots(key: str, given: Any) -> bool:
-    """Say whether a list was given where several datasets are named."""
-    return key == "data.train.root" and isinstance(given, list)
-
-
-def _way_to_write(key: str, given: Any, raw: str, mapping: DictConfig) -> str:
-    """Return in words how to write what was meant by giving a mapping one value."""
+def _instead_of_mapping(key: str, given: Any, raw: str, mapping: DictConfig) -> str:
+    """Return what to write where a mapping was given one value."""
     if given is False:
         return f"{key}=null to leave it out"
     if key in FOLDERS and isinstance(given, str):
         return f"{FOLDERS[key]}{raw}"
     names = [str(name) for name in mapping if not str(name).startswith("_")]
-    values = {name: OmegaConf.select(mapping, name, throw_on_resolution_failure=False) for name in names}
-    alike = [name for name in names if _is_number(given) and _is_number(values[name])]
-    way = f"{key}.{alike[0]}={raw}" if len(alike) == 1 else f"{key}.KEY=VALUE"
-    return f"{way}; its keys: {', '.join(names)}" if names else f"{key}={{KEY: VALUE}}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{key}.KEY=VALUE; its keys: {', '.join(names)}" if names else f"{key}={{KEY: VALUE}}"

@@ -6,7 +6,7 @@ import itertools
 import logging
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from omegaconf import DictConfig, open_dict
 
 from wildsr.config import check_overrides, exit_code, explain, is_explained
 from wildsr.io import display_path
-from wildsr.overrides import typed_overrides
+from wildsr.labels import trial_label
+from wildsr.overrides import own_overrides, typed_overrides
 
 log = logging.getLogger(__name__)
 
@@ -152,14 +153,11 @@ class Continue(Callback):
             sweeper.sampler.seed += len(study.trials)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        same = config.hydra.job.config.override_dirname.exclude_keys
-        words = dict(word.split("=", 1) for word in config.hydra.overrides.task if "=" in word)
-        values = {key: value for key, value in words.items() if key not in same}
-        log.info("%s: %s", self.trial(config), in_words(values))
+        log.info("%s: %s", self.trial(config), trial_label(", ".join(own_overrides(config.hydra))))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if job_return.status == JobStatus.COMPLETED:
-            log.info("%s: %s %s", self.trial(config), config.objective, short(job_return.return_value))
+        if job_return.status == JobStatus.COMPLETED and job_return.return_value is not None:
+            log.info("%s: %s %.4g", self.trial(config), config.objective, job_return.return_value)
 
     def trial(self, config: DictConfig) -> str:
         """Name a job as people count, such as "trial 3 of 30"."""
@@ -171,21 +169,9 @@ class Continue(Callback):
 
         sweeper = config.hydra.sweeper
         best = optuna.load_study(study_name=sweeper.study_name, storage=sweeper.storage).best_trial
-        # As Hydra names it: override_dirname sorts.
-        folder = Path(config.hydra.sweep.dir, ",".join(sorted(f"{key}={value}" for key, value in best.params.items())))
-        log.info("best of all trials: %s %s with %s", config.objective, short(best.value), in_words(best.params))
+        words = [f"{key}={value}" for key, value in best.params.items()]
+        label = trial_label(", ".join(words))
+        log.info("best of all trials: %s %.4g with %s", config.objective, best.value, label)
+        folder = Path(config.hydra.sweep.dir, ",".join(sorted(words)))  # as Hydra names it: override_dirname sorts
         if folder.is_dir():
             log.info("best run: %s", folder)
-
-
-def in_words(values: Mapping[str, Any]) -> str:
-    """Word what a trial tries, its numbers in four digits."""
-    return ", ".join(f"{key}={short(value)}" for key, value in values.items())
-
-
-def short(value: Any) -> str:
-    """Write a number in four digits, anything else as it is."""
-    try:
-        return f"{float(value):.4g}"
-    except (TypeError, ValueError):
-        return str(value)

@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 from wildsr.config import build, check_options, check_overrides, conf_folder, report_error
 from wildsr.io import ConfigError, display_path
 from wildsr.locking import lock_folder
-from wildsr.overrides import split_command, typed_overrides
+from wildsr.overrides import own_overrides, split_command, typed_overrides
 
 if TYPE_CHECKING:
     from wildsr.stage import Stage
@@ -61,8 +61,7 @@ def job(cfg: DictConfig) -> float | None:
     cfg.paths.run = display_path(Path(run.runtime.output_dir))
     words = typed_overrides(run)
     if several:
-        same = run.job.config.override_dirname.exclude_keys
-        cfg.tags = [word for word in words if word.partition("=")[0] not in same]
+        cfg.tags = own_overrides(run)
     try:
         check_overrides(words, run.job.config_name)
         return train(cfg)

@@ -100,7 +100,10 @@ def test_a_stage_that_ends_in_its_warm_up_is_no_error():
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"iterations": 0}, r"^iterations: given 0"), ({"start_factor": 0}, r"^start_factor: given 0")],
+    [
+        ({"iterations": 0}, r"^schedule\.iterations: given 0"),
+        ({"start_factor": 0}, r"^schedule\.start_factor: given 0"),
+    ],
 )
 def test_an_impossible_warm_up_is_refused(options, words):
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)])

@@ -27,7 +27,7 @@ def warm_up(
     Raises:
         UserError: a number is impossible.
     """
-    checked_integer("iterations", iterations, 1, 10**9)
-    checked_number("start_factor", start_factor, 1e-9, 1)
+    checked_integer("schedule.iterations", iterations, 1, 10**9)
+    checked_number("schedule.start_factor", start_factor, 1e-9, 1)
     rise = LinearLR(optimizer, start_factor, total_iters=iterations)
     return rise if then is None else SequentialLR(optimizer, [rise, then(optimizer)], milestones=[iterations])

@@ -7,7 +7,7 @@ from PIL import Image
 
 from wildsr.apps.demo import images
 from wildsr.apps.demo.controls import draw
-from wildsr.apps.demo.images import damage, restore
+from wildsr.apps.demo.images import damage, degraded, restore
 from wildsr.cli import main
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, read_image, to_float, to_uint8
@@ -72,3 +72,10 @@ def test_the_middle_of_an_image_is_degraded_by_the_recipe(photographs, tmp_path)
     hq = crop_to_multiple(to_float(read_image(photographs / "a.png")), 4)
     assert torch.equal(read_image(done.file), to_uint8(degrade(hq, recipe)))
     assert done.before.size == done.after.size == (192, 160)
+
+
+def test_there_are_three_examples_of_160_pixels_each_with_damage_of_its_own(tmp_path):
+    files = degraded(tmp_path)
+    assert [file.name for file in files] == ["coffee_lq.png", "chelsea_lq.png", "astronaut_lq.png"]
+    images = [read_image(file) for file in files]
+    assert {tuple(image.shape) for image in images} <= {(3, 160, 160), (3, 150, 160)}  # one is 300 pixels high

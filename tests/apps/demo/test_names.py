@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from wildsr.apps.demo.examples import degraded
 from wildsr.apps.demo.names import kind, label, labels, partners
-from wildsr.images import read_image
 from wildsr.io import UserError
 from wildsr.networks import CompactNet, RRDBNet, load_generator, save_generator
 from wildsr.networks.released import GENERATORS
@@ -65,10 +63,3 @@ def test_only_weights_of_one_scale_and_architecture_mix(tmp_path):
     (tmp_path / "broken.pth").write_bytes(b"x")
     with pytest.raises(UserError, match=r"broken\.pth"):
         kind(str(tmp_path / "broken.pth"))
-
-
-def test_there_are_three_examples_of_160_pixels_each_with_damage_of_its_own(tmp_path):
-    files = degraded(tmp_path)
-    assert [file.name for file in files] == ["coffee_lq.png", "chelsea_lq.png", "astronaut_lq.png"]
-    images = [read_image(file) for file in files]
-    assert {tuple(image.shape) for image in images} <= {(3, 160, 160), (3, 150, 160)}  # one is 300 pixels high

@@ -149,7 +149,7 @@ def test_weights_come_back_bit_for_bit(generator, lqs, tmp_path):
 
 
 def test_what_a_format_needs_is_one_line_with_its_pip_install(monkeypatch):
-    monkeypatch.setattr(bundle.importlib.util, "find_spec", lambda module: None)
+    monkeypatch.setattr(bundle, "is_installed", lambda module: False)
     check_formats(["safetensors", "pth"])
     with pytest.raises(ValueError, match="needs onnx and onnxruntime; pip install onnx onnxruntime, or choose among"):
         check_formats(FORMATS)

@@ -99,6 +99,9 @@ def test_only_ways_that_work_are_shown():
     assert "spandrel" not in format_card("mine", RRDBNet(4, 3, 4, 1, 2), Origin(FACTS), FILES)
     assert "onnxruntime" not in format_card("mine", CompactNet(), Origin(FACTS), FILES[:1])
     assert "wildsr upscale" not in format_card("mine", CompactNet(), Origin(FACTS), FILES[1:])
+    both = [*FILES, Written(Path("mine.fp16.onnx"), 0.2, 800, "ab78")]
+    assert "InferenceSession('mine.onnx')" in format_card("mine", CompactNet(), Origin(FACTS), both)
+    assert "InferenceSession('mine.fp16.onnx')" in format_card("mine", CompactNet(), Origin(FACTS), both[2:])
 
 
 def test_the_image_has_a_row_a_photograph_and_the_network_s_own_result():

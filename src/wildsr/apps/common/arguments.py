@@ -28,12 +28,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, verb: str, description: str) -> None:
-        super().__init__(
-            f"wildsr {verb}",
-            description=description,
-            formatter_class=Formatter,
-            add_help=False,
-        )
+        super().__init__(f"wildsr {verb}", description=description, formatter_class=Formatter, add_help=False)
         self.add_argument("-h", "--help", action="help", help="Show this help and exit.")
         messages = self.add_argument_group("messages")
         loudness = messages.add_mutually_exclusive_group()

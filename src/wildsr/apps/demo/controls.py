@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,24 +15,13 @@ from wildsr.degradation.kernels import BLUR_FIELDS
 from wildsr.degradation.libjpeg import SUBSAMPLINGS, USUAL
 from wildsr.degradation.operations.noise import STRENGTH
 from wildsr.degradation.operations.resize import MODES
-from wildsr.degradation.operations.video import CODECS, FRAMES
+from wildsr.degradation.operations.video import CODECS as VIDEO_CODECS
+from wildsr.degradation.operations.video import FRAMES
 from wildsr.degradation.recipe import VERSION
 from wildsr.degradation.recipe import values_of as fields_of
 
 DIGITS = 2  # after the point, of every number of a form: what sliders show is what is applied
 UPPER_SCALE = 8  # the largest of our networks
-
-OPERATIONS = (
-    "defocus",
-    "motion",
-    "blur",
-    "resize",
-    "halo",
-    "noise",
-    "jpeg",
-    "webp",
-    "video",
-)  # of an order, as applied
 
 Values = dict[str, Any]  # key of a control -> what it is set to
 
@@ -42,7 +31,8 @@ class Control:
     """One parameter, or whether an operation takes part.
 
     Args:
-        key: where it stands in a recipe, such as first.blur.sigma_x; of an operation, first.blur.
+        key: where it stands in a recipe, such as first.blur.sigma_x; of an operation, first.blur. In ORDER and CODECS
+            without the part.
         label: in a few words, with the unit.
         choices: names to choose from.
         span: lowest and highest number, and the step; neither this nor choices: yes or no.
@@ -53,7 +43,7 @@ class Control:
     label: str
     choices: tuple[str, ...] = ()
     span: tuple[float, float, float] | None = None
-    default: Any = True
+    default: Any = False
 
     def typed(self, value: Any) -> Any:
         """Read a value as a browser sends it, whole where the step is whole. Raises: UserError if it is empty."""
@@ -64,84 +54,63 @@ class Control:
         return int(value) if isinstance(self.span[2], int) else float(value)
 
 
-def _blur(part: str) -> tuple[Control, ...]:
-    at = f"{part}.blur"
-    return (
-        Control(at, "blur"),
-        Control(f"{at}.kind", "kernel", choices=tuple(BLUR_FIELDS), default="iso"),
-        Control(f"{at}.size", "size, pixels", span=(3, 51, 2), default=15),
-        Control(f"{at}.sigma_x", "σ along x, pixels", span=(0.05, 8, 0.01), default=1.0),
-        Control(f"{at}.sigma_y", "σ along y, pixels", span=(0.05, 8, 0.01), default=1.0),
-        Control(f"{at}.theta", "angle, radians", span=(-3.14, 3.14, 0.01), default=0.0),
-        Control(f"{at}.beta", "shape β (1: Gaussian)", span=(0.1, 10, 0.01), default=1.0),
-        Control(f"{at}.cutoff", "cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
-    )
+def _of(part: str, controls: Sequence[Control]) -> tuple[Control, ...]:
+    """Return controls of operations as those of a part of the recipe."""
+    return tuple(replace(control, key=f"{part}.{control.key}") for control in controls)
 
 
-def _lens(part: str) -> tuple[Control, ...]:
-    at = f"{part}.motion"
-    return (
-        Control(f"{part}.defocus", "defocus"),
-        Control(f"{part}.defocus.radius", "radius, pixels", span=(0, 25, 0.01), default=2.0),
-        Control(at, "motion"),
-        Control(f"{at}.length", "length, pixels", span=(0, 50, 0.01), default=5.0),
-        Control(f"{at}.theta", "angle, radians", span=(-1.57, 1.57, 0.01), default=0.0),
-    )
-
-
-def _halo(part: str) -> tuple[Control, ...]:
-    return (
-        Control(f"{part}.halo", "halo"),
-        Control(f"{part}.halo.radius", "radius, pixels", span=(0.1, 8, 0.01), default=1.5),
-        Control(f"{part}.halo.strength", "strength", span=(0, 10, 0.01), default=1.0),
-    )
-
-
-def _codecs(part: str) -> tuple[Control, ...]:
-    at = f"{part}.video"
-    return (
-        Control(f"{part}.jpeg", "JPEG"),
-        Control(f"{part}.jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
-        Control(f"{part}.jpeg.subsampling", "colours", choices=tuple(SUBSAMPLINGS), default=USUAL),
-        Control(f"{part}.webp", "WebP"),
-        Control(f"{part}.webp.quality", "WebP quality", span=(0, 100, 1), default=75),
-        Control(at, "video codec"),
-        Control(f"{at}.codec", "codec", choices=tuple(CODECS), default="h264"),
-        Control(f"{at}.crf", "CRF; of MPEG-2, up to 31, the quantiser", span=(1, 51, 1), default=28),
-        Control(f"{at}.frames", "frames", span=(*FRAMES, 1), default=3),
-        Control(f"{at}.speed_x", "pixels a frame to the right", span=(-16, 16, 0.01), default=0.5),
-        Control(f"{at}.speed_y", "pixels a frame downwards", span=(-16, 16, 0.01), default=0.0),
-    )
-
-
-def _order(part: str) -> tuple[Control, ...]:
-    return (
-        *_lens(part),
-        *_blur(part),
-        Control(f"{part}.resize", "resize"),
-        Control(f"{part}.resize.factor", "factor", span=(0.05, 2, 0.01), default=1.0),
-        Control(f"{part}.resize.mode", "interpolation", choices=MODES, default="bicubic"),
-        Control(f"{part}.resize.relative_to", "factor of which size", choices=("input", "final"), default="input"),
-        *_halo(part),
-        Control(f"{part}.noise", "noise"),
-        Control(f"{part}.noise.kind", "kind", choices=tuple(STRENGTH), default="gaussian"),
-        Control(f"{part}.noise.strength", "strength (Gaussian: σ in levels)", span=(0, 60, 0.01), default=5.0),
-        Control(f"{part}.noise.grey", "the same in all channels", default=False),
-        *_codecs(part),
-    )
-
-
+CODECS = (
+    Control("jpeg", "JPEG"),
+    Control("jpeg.quality", "JPEG quality", span=(1, 100, 1), default=75),
+    Control("jpeg.subsampling", "colours", choices=tuple(SUBSAMPLINGS), default=USUAL),
+    Control("webp", "WebP"),
+    Control("webp.quality", "WebP quality", span=(0, 100, 1), default=75),
+    Control("video", "video codec"),
+    Control("video.codec", "codec", choices=tuple(VIDEO_CODECS), default="h264"),
+    Control("video.crf", "CRF; of MPEG-2, up to 31, the quantiser", span=(1, 51, 1), default=28),
+    Control("video.frames", "frames", span=(*FRAMES, 1), default=3),
+    Control("video.speed_x", "pixels a frame to the right", span=(-16, 16, 0.01), default=0.5),
+    Control("video.speed_y", "pixels a frame downwards", span=(-16, 16, 0.01), default=0.0),
+)
+ORDER = (
+    Control("defocus", "defocus"),
+    Control("defocus.radius", "radius, pixels", span=(0, 25, 0.01), default=2.0),
+    Control("motion", "motion"),
+    Control("motion.length", "length, pixels", span=(0, 50, 0.01), default=5.0),
+    Control("motion.theta", "angle, radians", span=(-1.57, 1.57, 0.01), default=0.0),
+    Control("blur", "blur"),
+    Control("blur.kind", "kernel", choices=tuple(BLUR_FIELDS), default="iso"),
+    Control("blur.size", "size, pixels", span=(3, 51, 2), default=15),
+    Control("blur.sigma_x", "σ along x, pixels", span=(0.05, 8, 0.01), default=1.0),
+    Control("blur.sigma_y", "σ along y, pixels", span=(0.05, 8, 0.01), default=1.0),
+    Control("blur.theta", "angle, radians", span=(-3.14, 3.14, 0.01), default=0.0),
+    Control("blur.beta", "shape β (1: Gaussian)", span=(0.1, 10, 0.01), default=1.0),
+    Control("blur.cutoff", "cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
+    Control("resize", "resize"),
+    Control("resize.factor", "factor", span=(0.05, 2, 0.01), default=1.0),
+    Control("resize.mode", "interpolation", choices=MODES, default="bicubic"),
+    Control("resize.relative_to", "factor of which size", choices=("input", "final"), default="input"),
+    Control("halo", "halo"),
+    Control("halo.radius", "radius, pixels", span=(0.1, 8, 0.01), default=1.5),
+    Control("halo.strength", "strength", span=(0, 10, 0.01), default=1.0),
+    Control("noise", "noise"),
+    Control("noise.kind", "kind", choices=tuple(STRENGTH), default="gaussian"),
+    Control("noise.strength", "strength (Gaussian: σ in levels)", span=(0, 60, 0.01), default=5.0),
+    Control("noise.grey", "the same in all channels"),
+    *CODECS,
+)
+OPERATIONS = tuple(control.key for control in ORDER if "." not in control.key)  # of an order, as applied
 PARTS: dict[str, tuple[Control, ...]] = {
-    "1st order": _order("first"),
-    "2nd order": (Control("second", "a 2nd order"), *_order("second")),
+    "1st order": _of("first", ORDER),
+    "2nd order": (Control("second", "a 2nd order"), *_of("second", ORDER)),
     "final": (
         Control("final", "final steps"),
         Control("final.resize.mode", "interpolation to the final size", choices=MODES, default="bicubic"),
         Control("final.sinc", "sinc filter"),
         Control("final.sinc.size", "its size, pixels", span=(3, 51, 2), default=15),
         Control("final.sinc.cutoff", "its cut-off, radians per pixel", span=(0.05, 3.14, 0.01), default=2.0),
-        *_codecs("final"),
-        Control("final.jpeg_first", "JPEG before the resize and the filter", default=False),
+        *_of("final", CODECS),
+        Control("final.jpeg_first", "JPEG before the resize and the filter"),
     ),
     "Scale and seed": (
         Control("scale", "scale, HQ side / LQ side", span=(1, UPPER_SCALE, 1), default=4),
@@ -167,9 +136,7 @@ def values_of(recipe: Recipe) -> Values:
     }
     if {"final.jpeg", "final.resize"} <= set(names):
         values["final.jpeg_first"] = names.index("final.jpeg") < names.index("final.resize")
-    return {
-        control.key: values.get(control.key, control.default if _is_value(control) else False) for control in CONTROLS
-    }
+    return {control.key: values.get(control.key, control.default) for control in CONTROLS}
 
 
 def recipe_of(values: Mapping[str, Any]) -> Recipe:
@@ -201,11 +168,6 @@ def to_conf(recipe: Recipe) -> str:
         f"#   wildsr degrade photos/ -o lq/ degradation=mine scale={recipe.scale}\n"
         "defaults:\n  - second_order\n  - _self_\n\n" + fixed
     )
-
-
-def _is_value(control: Control) -> bool:
-    """Return whether it sets a value, and not whether an order or an operation takes part."""
-    return control.span is not None or bool(control.choices) or control.key.endswith(("grey", "jpeg_first"))
 
 
 def _is_used(key: str, values: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Work of the page on images: enlarging one, degrading one."""
+"""Work of the page on images: enlarging one, degrading one, and some to try."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 from rich.filesize import decimal
 
-from wildsr.apps.upscale.backends import open_backend
+from wildsr.apps.export.card import degrade_photographs
+from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
+from wildsr.data.photographs import sample_folder
 from wildsr.degradation import Recipe, degrade
 from wildsr.images import (
     ImageContent,
@@ -23,6 +25,7 @@ from wildsr.images import (
     middle,
     read_content,
     read_image,
+    save_pil,
     to_float,
     to_pil,
 )
@@ -33,6 +36,8 @@ from wildsr.networks.tiling import Upscaler
 MOST_MEGAPIXELS = 4.0  # of an image to enlarge: with 23 blocks and x4 ten minutes on two CPU cores
 SHOWN = 2048  # pixels a side that a browser is sent of a result; the file has them all
 PART = 768  # pixels a side from the middle of an image to degrade
+EXAMPLES = ("coffee.png", "chelsea.png", "astronaut.png")  # of scikit-image
+EXAMPLE_SCALE = 2  # small enough that each is upscaled in seconds on a CPU
 
 
 class Pair(NamedTuple):
@@ -108,9 +113,27 @@ def damage(source: Path, folder: Path, recipe: Recipe) -> Pair:
     return Pair(before, lq.resize(before.size, Image.Resampling.NEAREST), file, about)
 
 
+def photographs() -> list[Path]:
+    """Return the files of photographs to try; none without scikit-image."""
+    try:
+        return [sample_folder() / name for name in EXAMPLES]
+    except UserError:
+        return []
+
+
+def degraded(folder: Path) -> list[Path]:
+    """Write a small, degraded version of each photograph, LQ, into a folder; return the files."""
+    sources = photographs()
+    files = [folder / f"{source.stem}_lq.png" for source in sources]
+    pairs = degrade_photographs([read_image(source) for source in sources], EXAMPLE_SCALE, channels=3)
+    for file, pair in zip(files, pairs, strict=True):
+        save_pil(to_pil(pair.lq), file)
+    return files
+
+
 @lru_cache(maxsize=2)
 def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, torch.device]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = find_device()
     generator = load_generator(first)
     if second is not None:
         generator = blend(generator, load_generator(second), strength)

@@ -6,7 +6,6 @@ Shapes: C channels of the network, H W image, h w its LQ, all float32 in [0, 1].
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +15,11 @@ from torch import Tensor, nn
 
 from wildsr import __version__
 from wildsr.apps.export.arguments import ENDINGS, FORMATS
+from wildsr.apps.upscale.choices import is_installed
 from wildsr.apps.upscale.graphs.ncnn import NcnnModel, open_ncnn, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, is_flat, to_half, to_onnx
 from wildsr.apps.upscale.graphs.pnnx import by_pnnx
-from wildsr.images import write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, write_whole
 from wildsr.networks import load_generator, save_generator
 
 # Largest allowed difference, of the largest value: files of weights are loaded bit for bit; onnxruntime adds float32
@@ -46,7 +45,7 @@ def check_formats(formats: Sequence[str]) -> None:
     """Check that what the formats need is installed. Raises: UserError."""
     for name in formats:
         needed = NEEDED.get(name, ())
-        if missing := [module for module in needed if importlib.util.find_spec(module) is None]:
+        if missing := [module for module in needed if not is_installed(module)]:
             raise UserError(
                 f"the {name} file needs {' and '.join(missing)}; pip install {' '.join(needed)}, or choose among "
                 f"--formats {' '.join(other for other in FORMATS if other not in NEEDED)}"

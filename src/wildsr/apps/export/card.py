@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from rich.filesize import decimal
 from torch import Tensor, nn
@@ -19,7 +21,6 @@ from torch import Tensor, nn
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.export.bundle import Written, describe
 from wildsr.apps.export.origin import NO_LICENCE, Origin
-from wildsr.apps.export.snippets import onnx_snippet, spandrel_snippet
 from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
@@ -33,12 +34,6 @@ SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side
 SEED = 2  # of the first recipe; 2 and 3 are neither the mildest nor the harshest of the first ten
 SHOWN_METRICS = {"PSNR-Y": "PSNR-Y ↑ (dB)", "SSIM-Y": "SSIM-Y ↑", "NIQE": "NIQE ↓"}  # label -> head
-# The last three are those of Real-ESRGAN's authors (paper, section 4.4).
-LIMITATIONS = """- It draws what is plausible, not what was there: no evidence, no measurement, no diagnosis.
-- Faces, text and regular patterns come out wrong most visibly.
-- Straight lines, as of buildings, may come out twisted where the input is aliased.
-- Training against a discriminator leaves artefacts in some images.
-- Degradations other than those it was trained on stay, or are amplified."""
 
 
 class Shown(NamedTuple):
@@ -93,71 +88,36 @@ def draw_comparison(generator: nn.Module, pairs: Sequence[Shown]) -> Image.Image
 
 
 def format_card(name: str, generator: nn.Module, origin: Origin, files: Sequence[Written]) -> str:
-    """Write the text of NAME.md; its image is NAME.png."""
-    facts = describe(generator)
+    """Write the text of NAME.md, as templates/card.md has it; its image is NAME.png."""
+    facts, channels = describe(generator), int(generator.channels)  # type: ignore[arg-type]
     words = {"features": "features", "blocks": "blocks", "growth": "growth", "convs": "convolutions"}
     sizes = ", ".join(f"{facts[key]} {word}" for key, word in words.items() if key in facts)
-    sizes = f" of {sizes}" if sizes else ""
-    numbers = sum(parameter.numel() for parameter in generator.parameters())
-    licence = origin.facts["licence"]
-    parts = [
-        _front_matter(origin),
-        f"# {_plain(name)}",
-        f"An upscaler for real, degraded photographs, x{facts['scale']}: {facts['architecture']}{sizes}; "
-        f"{numbers:,} parameters. Licence: {_plain(licence)}.",
-        f"![LQ, bicubic, SR, HQ](<{name}.png>)",
-        "LQ was made from HQ by recipes of Real-ESRGAN's second-order degradation; SR is this network's.",
-        f"## Files\n\n{_files(files)}",
-        f"## Use\n\n{_use(generator, files)}",
-        f"## Scores\n\n{_scores(origin)}",
-        f"## Training\n\n{_training(origin)}",
-        f"## Limitations\n\n{LIMITATIONS}",
-        f"## Where it comes from\n\n{_facts(origin)}",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _front_matter(origin: Origin) -> str:
-    """Return what a hub of models reads."""
-    licence = origin.facts["licence"]
-    lines = [] if licence == NO_LICENCE else [f"license: {json.dumps(licence)}"]
-    if origin.start in GENERATORS:  # of a file nobody else knows the name
-        lines.append(f"base_model: {json.dumps(origin.start)}")
-    return "\n".join(["---", *lines, "pipeline_tag: image-to-image", "tags: [super-resolution, real-esrgan]", "---"])
-
-
-def _files(files: Sequence[Written]) -> str:
-    rows = [[f"`{made.file.name}`", decimal(made.size), f"{made.difference:.4f}", f"`{made.sha256}`"] for made in files]
-    head = ["file", "size", "differs at most", "SHA-256"]
-    note = "Each was loaded again and compared with the checkpoint on photographs; differences are in 8-bit levels."
-    return f"{_table(head, rows)}\n\n{note}"
-
-
-def _use(generator: nn.Module, files: Sequence[Written]) -> str:
-    names = {made.file.suffix: made.file.name for made in files}
-    weights, channels = names.get(".safetensors") or names.get(".pth"), int(generator.channels)  # type: ignore[arg-type]
-    parts = []
-    if weights:
-        parts.append(f'```sh\nwildsr upscale photo.jpg -o large.png --weights "{weights}"\n```')
-    if weights and getattr(generator, "is_read_by_spandrel", False):
-        parts.append(f"With spandrel (`pip install spandrel`):\n\n{spandrel_snippet(weights, channels)}")
-    if ".onnx" in names:
-        batches = "images and batches" if getattr(generator, "takes_batches", True) else "single images"
-        parts.append(
-            f"With onnxruntime (`pip install onnxruntime`); {batches} of any size, the output is in [0, 1]:"
-            f"\n\n{onnx_snippet(names['.onnx'], channels)}"
-        )
-    return "\n\n".join(parts)
-
-
-def _scores(origin: Origin) -> str:
-    if not origin.scores:
-        return f"None: {origin.remark}."
-    counted = f" of {origin.images} degraded images" if origin.images else ""
-    return (
-        f"{format_scores(origin.scores, origin.row)}\n\nMeans{counted}, made from photographs held out of the "
-        "training. The best of a column is bold. PSNR-Y and SSIM-Y say how close SR is to HQ, NIQE how "
-        "natural it looks."
+    names = {made.file.suffix: made.file.name for made in reversed(files)}  # float32 is written before float16
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"plain": plain, "json": json.dumps, "repr": repr, "decimal": decimal}
+    return environment.get_template("card.md").render(
+        name=name,
+        origin=origin,
+        files=files,
+        scores=format_scores(origin.scores, origin.row) if origin.scores else "",
+        scale=facts["scale"],
+        architecture=facts["architecture"] + (f" of {sizes}" if sizes else ""),
+        parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        no_licence=NO_LICENCE,
+        is_from_released=origin.start in GENERATORS,  # of a file nobody else knows the name
+        weights=names.get(".safetensors") or names.get(".pth"),
+        onnx=names.get(".onnx"),
+        is_read_by_spandrel=getattr(generator, "is_read_by_spandrel", False),
+        takes_batches=getattr(generator, "takes_batches", True),
+        channels=channels,
+        mode={1: "L", 3: "RGB", 4: "RGBA"}[channels],  # Pillow's
+        grey="[..., 0]" if channels == 1 else "",
     )
 
 
@@ -168,38 +128,11 @@ def format_scores(scores: Scores, row: str) -> str:
     rows = []
     for method, cells in table.rows:
         texts = [f"**{cells[place].text}**" if cells[place].best else cells[place].text or "-" for place in columns]
-        rows.append([_plain(method_label(method.label)) + (" (this network)" if method.label == row else ""), *texts])
-    return _table(["", *(SHOWN_METRICS[table.heads[place][0]] for place in columns)], rows)
+        rows.append([plain(method_label(method.label)) + (" (this network)" if method.label == row else ""), *texts])
+    heads = ["", *(SHOWN_METRICS[table.heads[place][0]] for place in columns)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *rows))
 
 
-def _training(origin: Origin) -> str:
-    if not origin.start:
-        return f"Not known: {origin.remark or 'the configuration does not tell'}."
-    rows = [["started from", f"{_plain(origin.start)}; licence: {_plain(origin.start_licence)}"]]
-    rows += [["training images", _plain(origin.images_from)]] if origin.images_from else []
-    text = _table(["", ""], rows)
-    if not origin.degradation:
-        return text
-    folded = (
-        f"<details><summary>The degradation of its inputs</summary>\n\n```yaml\n{origin.degradation}```\n\n</details>"
-    )
-    return f"{text}\n\n{folded}"
-
-
-def _facts(origin: Origin) -> str:
-    words = {
-        "source": "checkpoint", "weights_sha256": "SHA-256 of its weights", "stage": "stage",
-        "iterations": "iterations", "config_sha256": "SHA-256 of the run's config.yaml",
-        "pictures": "training images", "data_sha256": "SHA-256 of their paths and sizes",
-    }  # fmt: skip
-    return _table(["", ""], [[word, _plain(origin.facts[key])] for key, word in words.items() if key in origin.facts])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape a text, so that Markdown shows it as it is, in one line."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in " ".join(text.split()))

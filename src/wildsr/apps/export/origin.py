@@ -19,8 +19,8 @@ from wildsr.apps.evaluate.files import IMAGES, SCORES, stage_row
 from wildsr.apps.evaluate.tables import number, read_table
 from wildsr.apps.report.runs import read_config
 from wildsr.data import images_digest, sample_photographs
-from wildsr.images import expanded, find_images
-from wildsr.io import CONFIG, GENERATOR, UserError
+from wildsr.images import find_images
+from wildsr.io import CONFIG, GENERATOR, UserError, expanded
 from wildsr.networks import load_generator
 from wildsr.networks.released import GENERATORS
 from wildsr.networks.states import weights_digest
@@ -72,8 +72,8 @@ def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origi
     if not path.is_file() or not (stage / CONFIG).is_file():
         return Origin(facts, remark="these weights do not lie in the folder of a run")
     config = read_config(stage / CONFIG)
-    facts |= {"stage": stage.name, **_iterations(path), "config_sha256": _sha256((stage / CONFIG).read_bytes())}
-    facts |= _data_facts(config)
+    digest = hashlib.sha256((stage / CONFIG).read_bytes()).hexdigest()
+    facts |= {"stage": stage.name, **_iterations(path), "config_sha256": digest, **_data_facts(config)}
     known = Origin(facts, **_training(config, facts.get("pictures")))
     final, table = stage / GENERATOR, stage.parent / SCORES
     if not table.is_file():
@@ -84,10 +84,6 @@ def find_origin(source: str | Path, generator: nn.Module, licence: str) -> Origi
     rows = read_table(stage.parent / IMAGES)
     images = sum(one.get("set") == MAIN and one.get("method") == row for one in rows)
     return replace(known, scores=read_scores(table), row=row, images=images)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _iterations(path: Path) -> dict[str, str]:

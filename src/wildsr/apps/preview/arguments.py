@@ -41,19 +41,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="Write the image to this file (default: %(default)s).",
     )  # fmt: skip
     parser.add_argument(
-        "-n",
-        type=positive,
-        default=7,
-        metavar="N",
+        "-n", type=positive, default=7, metavar="N",
         help="Draw N LQ images, or kernels of a kind (default: %(default)s).",
-    )
+    )  # fmt: skip
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="Random seed (default: %(default)s).")
     parser.add_argument(
-        "--side",
-        type=positive,
-        default=320,
-        metavar="PX",
-        help="Side of the part shown (default: %(default)s).",
+        "--side", type=positive, default=320, metavar="PX", help="Side of the part shown (default: %(default)s)."
     )
     given = parser.parse_intermixed_args(words)
     if given.photo is not None and "=" in given.photo and not Path(given.photo).exists():

@@ -6,12 +6,14 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
+from hydra import compose
 
 from wildsr.apps.preview import figures as previews
-from wildsr.config import build, chosen_options
+from wildsr.config import build, hydra_initialized
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
-from wildsr.images import crop_to_multiple, middle, printable, read_image, save_pil, to_float
+from wildsr.images import crop_to_multiple, middle, read_image, save_pil, to_float
+from wildsr.io import printable
 from wildsr.training.pairs import sharpened
 
 
@@ -40,7 +42,8 @@ def main(given: argparse.Namespace) -> int:
 
 def header(overrides: Sequence[str], seed: int, scale: int) -> str:
     """Return what a preview was drawn from: the configuration, the seed and the scale."""
-    options = chosen_options(overrides, ("degradation", "kernels", "sharpen"))
-    words = [f"{group}={option}" for group, option in options.items()]
+    with hydra_initialized():
+        chosen = compose("train", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    words = [f"{group}={chosen[group]}" for group in ("degradation", "kernels", "sharpen")]
     words += [override for override in overrides if override not in words]
     return f"{' '.join(words)} · seed {seed} · scale {scale}"

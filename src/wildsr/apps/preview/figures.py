@@ -27,6 +27,7 @@ from wildsr.labels import number_label, order_label
 
 COLUMNS = 4
 CANVAS = 21  # pixels: the largest kernel of the released recipes
+KERNEL_SIDE = 168  # pixels of a kernel's image
 BLUE, OUTSIDE = "#4477aa", "#3a4654"
 
 
@@ -44,7 +45,7 @@ def draw_versions(hq: Tensor, source: Tensor, spec: DegradationSpec, n: int, see
         recipe = spec.draw(rng)
         lq = degrade(source, recipe)
         cells.append((enlarge(lq, hq.shape[2]), f"LQ {number}, {size_of(lq)}\n{in_words(recipe)}"))
-    return sheet(split_rows(cells, COLUMNS), title)
+    return sheet(split_rows(cells), title)
 
 
 def draw_steps(hq: Tensor, source: Tensor, recipe: Recipe, title: str = "") -> Image.Image:
@@ -55,13 +56,13 @@ def draw_steps(hq: Tensor, source: Tensor, recipe: Recipe, title: str = "") -> I
     for number, (step, (_, record, image)) in enumerate(zip(recipe.steps, trace(source, recipe), strict=True), 1):
         words = f"{number}. {order_label(step.order)}: {record.describe()}\n{size_of(image)}"
         cells.append((enlarge(image, hq.shape[2]), words + (", LQ" if number == len(recipe.steps) else "")))
-    return sheet(split_rows(cells, COLUMNS), title)
+    return sheet(split_rows(cells), title)
 
 
-def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168, title: str = "") -> Image.Image:
+def draw_kernels(spec: DegradationSpec, each: int, seed: int, title: str = "") -> Image.Image:
     """Draw `each` kernels of every kind that the spec draws, a row a kind, the most frequent kind first.
 
-    All have one scale of pixels, on squares of `side` pixels: see `draw_kernel`.
+    All have one scale of pixels, on squares of KERNEL_SIDE pixels: see `draw_kernel`.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, list[Any]] = {}
@@ -78,7 +79,7 @@ def draw_kernels(spec: DegradationSpec, each: int, seed: int, side: int = 168, t
     rows, names = [], []
     for kind, count in share.most_common():
         names.append(f"{kind.replace('_', ' ')}\n{count / share.total():.1%} of the kernels")
-        rows.append([(draw_kernel(one, side, canvas), one.describe()) for one in found[kind][:each]])
+        rows.append([(draw_kernel(one, KERNEL_SIDE, canvas), one.describe()) for one in found[kind][:each]])
     colours = (
         f"Kernels on {canvas} × {canvas} px. White: a kernel's maximum; black: 0; red: negative, 4 times brighter; "
         "blue-grey: outside the kernel."
@@ -155,6 +156,6 @@ def enlarge(image: Tensor, width: int) -> Image.Image:
     return small.resize((width, round(small.height * width / small.width)), Image.Resampling.NEAREST)
 
 
-def split_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
-    """Arrange cells in rows of `columns`."""
-    return [cells[start : start + columns] for start in range(0, len(cells), columns)]
+def split_rows(cells: Sequence[Cell]) -> list[Sequence[Cell]]:
+    """Arrange cells in rows of COLUMNS."""
+    return [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
