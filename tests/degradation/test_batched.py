@@ -24,9 +24,10 @@ from wildsr.degradation import (
     degrade,
     make_plan,
 )
-from wildsr.degradation.batched import JpegBatch, run
+from wildsr.degradation.batched import run
 from wildsr.degradation.batched.form import BatchStep, shape_of
 from wildsr.degradation.operations import Jpeg, Noise, NoiseSpec, ResizeSpec
+from wildsr.degradation.operations.jpeg import JpegBatch
 from wildsr.degradation.operations.resize import MODES
 from wildsr.degradation.taps import resize_taps
 

@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from wildsr.degradation import DegradationSpec, Recipe, degrade, make_plan, sharpen, tensors
-from wildsr.degradation.batched import JpegBatch, plan, run
+from wildsr.degradation.batched import plan, run
 from wildsr.degradation.batched.form import shape_of
+from wildsr.degradation.operations.jpeg import JpegBatch
 
 
 def drawn(count: int, seed: int = 0) -> list[Recipe]:
