@@ -37,14 +37,15 @@ def _apply(canvas: Tensor, call: Call, plan: Plan, generators: Sequence[Generato
     """Take the images of a call from the group's canvas (n, C, S, T), apply its step, lay them back."""
     tables = {name: plan.view(slot) for name, slot in call.tables.items()}
     height, width = shape_of(call.step.before)
-    images, places = canvas[..., :height, :width], tables.pop("places", None)
-    if places is not None:
-        images = images.index_select(0, places)
+    images = canvas[..., :height, :width]
+    index = None if call.index is None else plan.view(call.index)
+    if index is not None:
+        images = images.index_select(0, index)
     images = call.form.apply(images, call.step, tables, [generators[place] for place in call.places])
-    if places is None:
+    if index is None:
         return images
     tall, wide = images.shape[-2:]
     more = max(wide - canvas.shape[3], 0), max(tall - canvas.shape[2], 0)
     canvas = F.pad(canvas, (0, more[0], 0, more[1])) if any(more) else canvas
-    canvas[..., :tall, :wide].index_copy_(0, places, images)
+    canvas[..., :tall, :wide].index_copy_(0, index, images)
     return canvas

@@ -33,10 +33,6 @@ class BlurBatch:
         return next(frame for frame in FRAMES if record.size <= frame)
 
     @staticmethod
-    def output_size(record: Any, size: Size, final_size: Size) -> Size:
-        return size
-
-    @staticmethod
     def tables(step: BatchStep) -> Tables:
         height, width = shape_of(step.before)
         frame = BlurBatch.key(step.records[0], step.before[0])

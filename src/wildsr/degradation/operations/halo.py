@@ -60,7 +60,6 @@ class HaloBatch:
 
     operators: ClassVar[int] = 4
     key = staticmethod(BlurBatch.key)
-    output_size = staticmethod(BlurBatch.output_size)
     tables = staticmethod(BlurBatch.tables)
 
     @staticmethod

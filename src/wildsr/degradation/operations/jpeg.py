@@ -45,10 +45,6 @@ class JpegBatch:
         return record.subsampling, size[1] <= 4  # so narrow, libjpeg does not interpolate chroma
 
     @staticmethod
-    def output_size(record: Any, size: Size, final_size: Size) -> Size:
-        return size
-
-    @staticmethod
     def tables(step: BatchStep) -> Tables:
         qualities = [record.quality for record in step.records]
         return libjpeg.coding_tables(qualities, step.records[0].subsampling, step.before)

@@ -59,10 +59,6 @@ class NoiseBatch:
         return record.kind
 
     @staticmethod
-    def output_size(record: Any, size: Size, final_size: Size) -> Size:
-        return size
-
-    @staticmethod
     def tables(step: BatchStep) -> Tables:
         strength = np.array([record.strength for record in step.records])[:, None, None, None]
         grey = np.array([record.grey for record in step.records])[:, None]
