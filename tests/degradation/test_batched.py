@@ -23,8 +23,8 @@ from wildsr.degradation import (
     Step,
     degrade,
     make_plan,
+    pipeline,
 )
-from wildsr.degradation.batched import run
 from wildsr.degradation.batched.form import BatchStep, shape_of
 from wildsr.degradation.operations import Jpeg, Noise, NoiseSpec, ResizeSpec
 from wildsr.degradation.operations.jpeg import JpegBatch
@@ -95,7 +95,7 @@ def test_poisson_noise_has_the_mean_and_the_variance_of_its_formula(grey):
     images = torch.stack([image, image.flip(2)])
     spec = NoiseSpec()
     recipes = [Recipe(1, seed, [Step("first", spec, Noise("poisson", 0.5, grey))]) for seed in (3, 4)]
-    noisy = run.run_plan(images, make_plan(recipes, images.shape), degrade)
+    noisy = pipeline.run_plan(images, make_plan(recipes, images.shape))
     assert torch.equal(noisy[:, 0], noisy[:, 1]) == grey
     for x, columns in ((0.2, slice(0, 100)), (0.4, slice(100, 200))):
         found = torch.cat((noisy[0, 0, :, columns], noisy[1, 0].flip(1)[:, columns])).double()
