@@ -1,6 +1,6 @@
 """Add Gaussian noise, as electronics do, or Poisson noise, as counted light has it."""
 
-# B batch, C = 1 or 3, H W image;  n images on a canvas S T
+# C = 1 or 3, H W image;  n images on a canvas S T
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wildsr.checks import check_choice, check_number, check_range, check_type
 from wildsr.degradation import cpu, draws
-from wildsr.degradation.batched.form import BatchStep, Size, Tables, shape_of
+from wildsr.degradation.batched.form import BatchStep, Size, Tables, clamped, shape_of
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
 
@@ -119,16 +119,15 @@ class NoiseSpec:
 
 @in_float32
 def add_noise(image: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:
-    """Add noise to (…, C, H, W) and clip to [0, 1]; the generator lives on the image's device.
+    """Add noise to (C, H, W) and clip to [0, 1]; the generator lives on the image's device.
 
     Gaussian: N(0, (strength / 255)²). Poisson: strength · (Poisson(x V) / V - x), x being the image (grey:
     its luma) on 8-bit levels, V the number of its distinct levels, rounded up to a power of two. Grey: one map
-    for all channels. In a batch every image has its own noise and its own V.
+    for all channels.
     """
     source = image
-    if noise.grey and image.shape[-3] == 3:
-        red, green, blue = image.split(1, -3)
-        source = 0.2989 * red + 0.587 * green + 0.114 * blue  # the released grey, that of MATLAB's rgb2gray
+    if noise.grey and len(image) == 3:
+        source = _luma(image)
     if noise.kind == "gaussian":
         drawn = torch.randn(source.shape, generator=generator, device=image.device)
         return torch.add(image, drawn, alpha=noise.strength / 255).clamp_(0, 1)
@@ -137,10 +136,10 @@ def add_noise(image: Tensor, noise: Noise, generator: torch.Generator) -> Tensor
 
 
 def poisson_noise(levels: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw Poisson(x V) / V - x for x = levels / 255: (…, C, H, W) of whole levels -> float32.
+    """Draw Poisson(x V) / V - x for x = levels / 255: (C, H, W) of whole levels -> float32.
 
-    V is the number of an image's distinct levels, rounded up to a power of two. A GPU is not read back. MPS lacks
-    `torch.poisson`, and has the CPU's way.
+    V is the number of distinct levels, rounded up to a power of two. A GPU is not read back. MPS lacks `torch.poisson`,
+    and has the CPU's way.
     """
     if levels.device.type == "cuda":
         return poisson_on_device(levels, generator)
@@ -149,11 +148,16 @@ def poisson_noise(levels: Tensor, generator: torch.Generator) -> Tensor:
 
 def poisson_on_device(levels: Tensor, generator: torch.Generator) -> Tensor:
     """Draw `poisson_noise` by `torch.poisson`."""
-    places = levels.flatten(-3).long()
-    seen = torch.zeros(*places.shape[:-1], 256, device=levels.device).scatter_(-1, places, 1)
+    seen = torch.zeros(256, device=levels.device).scatter_(0, levels.flatten().long(), 1)
     powers = 1 << torch.arange(9, device=levels.device)
-    peak = torch.where(powers >= seen.sum(-1, keepdim=True), powers, 256).amin(-1)[..., None, None, None]
+    peak = torch.where(powers >= seen.sum(), powers, 256).amin()
     return torch.poisson(levels / 255 * peak, generator) / peak - levels / 255
+
+
+def _luma(images: Tensor) -> Tensor:
+    """Return the released grey, that of MATLAB's rgb2gray: (…, 3, H, W) -> (…, 1, H, W)."""
+    red, green, blue = images.split(1, -3)
+    return 0.2989 * red + 0.587 * green + 0.114 * blue
 
 
 def _places(grey: np.ndarray, step: BatchStep) -> Tables:
@@ -166,9 +170,9 @@ def _places(grey: np.ndarray, step: BatchStep) -> Tables:
     sizes = maps * step.heights * step.widths
     starts = np.cumsum(sizes)[:, None] - sizes
     channels = np.where(grey, 0, np.arange(step.channels))[:, :, None]
-    rows = np.minimum(np.arange(height), step.heights - 1)[:, None]
+    rows = clamped(height, step.heights)[:, None]
     rows = starts[:, :, None] + (channels * step.heights[:, :, None] + rows) * step.widths[:, :, None]
-    columns = np.minimum(np.arange(width), step.widths - 1)[:, None, None]
+    columns = clamped(width, step.widths)[:, None, None]
     return {"rows": rows[..., None].astype(np.int32), "columns": columns.astype(np.int32)}
 
 
@@ -200,9 +204,7 @@ def _poisson(
     """Draw Poisson(x V) / V - x, as `poisson_on_device`."""
     source = images
     if images.shape[1] == 3:
-        red, green, blue = images.split(1, 1)
-        luma = 0.2989 * red + 0.587 * green + 0.114 * blue
-        source = torch.where(tables["grey"] > 0, luma, images)
+        source = torch.where(tables["grey"] > 0, _luma(images), images)
     levels = (source * 255).round_().clamp_(0, 255)
     beyond = tables["above"] + tables["left"]  # 256 and more outside of the image, which is not counted
     seen = images.new_zeros(len(images), 257)
