@@ -18,8 +18,7 @@ from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from wildsr.degradation import DegradationSpec, Plan, Recipe, degrade, make_plan, sharpen
-from wildsr.degradation.batched import run
+from wildsr.degradation import DegradationSpec, Plan, Recipe, degrade, make_plan, pipeline, sharpen
 from wildsr.degradation.batched.form import shape_of
 from wildsr.networks import CompactNet, RRDBNet
 
@@ -49,7 +48,7 @@ def imitated(plan: Plan, shape: tuple[int, ...], mode: Any) -> None:
     """Sharpen and degrade images of a shape on an imitated GPU, under a mode that looks on."""
     blind = copy.copy(plan)
     with (
-        patch.object(run, "Generator", lambda device: Generator()),
+        patch.object(pipeline, "Generator", lambda device: Generator()),
         patch.object(Tensor, "pin_memory", lambda tensor: tensor),
         FakeTensorMode() as fake,
     ):

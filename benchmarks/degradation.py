@@ -35,7 +35,7 @@ from skimage import data
 from torch import Generator, Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from wildsr.degradation import degrade, libjpeg, pipeline, render_kernel, sharpen
+from wildsr.degradation import degrade, pipeline, render_kernel, sharpen
 from wildsr.degradation.kernels import Blur, render_kernels, render_taps
 from wildsr.degradation.operations.blur import blur_image
 
@@ -139,7 +139,6 @@ def operators(images: Tensor, seed: int) -> None:
     with (
         patch.object(pipeline, "Generator", lambda device: Generator()),
         patch.object(Tensor, "pin_memory", lambda tensor: tensor),
-        patch.object(libjpeg, "_constant", libjpeg._constant.__wrapped__),
         FakeTensorMode(),
         Operators("cuda") as gpu,
     ):

@@ -22,7 +22,7 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
-from wildsr.degradation.libjpeg import _CHROMA, _LUMA, code_levels, jpeg
+from wildsr.degradation.libjpeg import _CHROMA, _LUMA, code_on_device, jpeg
 
 # N images, H W multiples of 16
 _YCC = torch.tensor([[0.299, -0.168736, 0.5], [0.587, -0.331264, -0.418688], [0.114, 0.5, -0.081312]])  # from R, G, B
@@ -72,16 +72,11 @@ def pillow(image: Tensor, quality: int) -> Tensor:
     return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1).float() / 255
 
 
-def by_tensors(dtype: torch.dtype) -> Callable[[Tensor, int], Tensor]:
-    return lambda image, quality: code_levels((image * 255).round()[None], quality, dtype)[0] / 255
-
-
 WAYS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "released (DiffJPEG)": lambda image, q: released_jpeg(image[None], torch.tensor([float(q)]))[0],
     "kornia, differentiable": lambda image, q: jpeg_codec_differentiable(image[None], torch.tensor([float(q)]))[0],
     "ours on a CPU: torchvision's codec": jpeg,
-    "ours elsewhere: float64 tensors": by_tensors(torch.float64),
-    "ours without float64: int32 tensors": by_tensors(torch.int32),
+    "ours elsewhere: float64 tensors": lambda image, q: code_on_device((image * 255).round()[None], q)[0] / 255,
     "Pillow": pillow,
 }
 

@@ -23,10 +23,11 @@ from wildsr.degradation import (
     Step,
     degrade,
     make_plan,
+    pipeline,
 )
-from wildsr.degradation.batched import JpegBatch, run
 from wildsr.degradation.batched.form import BatchStep, shape_of
 from wildsr.degradation.operations import Jpeg, Noise, NoiseSpec, ResizeSpec
+from wildsr.degradation.operations.jpeg import JpegBatch
 from wildsr.degradation.operations.resize import MODES
 from wildsr.degradation.taps import resize_taps
 
@@ -86,18 +87,38 @@ def test_the_images_and_the_callers_random_numbers_are_left_as_they_were():
     assert torch.equal(images, before) and torch.equal(torch.get_rng_state(), state)
 
 
+def noisy(images: Tensor, noise: Noise) -> Tensor:
+    recipes = [Recipe(1, seed, [Step("first", NoiseSpec, noise)]) for seed in range(3, 3 + len(images))]
+    return pipeline.run_plan(images, make_plan(recipes, images.shape))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "poisson"])
+@pytest.mark.parametrize("grey", [True, False])
+def test_noise_differs_between_the_images_of_a_batch(kind, grey):
+    noise = noisy(torch.full((2, 3, 64, 64), 0.5), Noise(kind, 0.5, grey)) - 0.5
+    correlation = np.corrcoef(noise[0, 0].flatten(), noise[1, 0].flatten())[0, 1]
+    assert abs(correlation) < 0.08  # five standard deviations of 4096 independent pairs
+
+
+def test_each_image_of_a_batch_has_its_own_number_of_levels():
+    levels = torch.stack((torch.full((1, 60, 60), 51.0), torch.arange(3600).view(1, 60, 60) % 128.0))
+    x = levels.double() / 255
+    noise = (noisy(levels / 255, Noise("poisson", 0.25, False)).double() - x) / 0.25
+    counts = noise[0] + x[0]  # one level: V = 1
+    assert torch.allclose(counts, counts.round(), atol=1e-5) and len(counts.round().unique()) > 2
+    assert noise[1].var().item() == pytest.approx(x[1].mean().item() / 128, rel=0.1)
+
+
 @pytest.mark.parametrize("grey", [False, True])
 def test_poisson_noise_has_the_mean_and_the_variance_of_its_formula(grey):
     """x + s (Poisson(x V) / V - x): mean x, variance s² x / V; three levels make V = 4."""
     height, levels = 400, torch.tensor([51.0, 102.0, 255.0])
     image = (levels / 255).repeat_interleave(100)[None, None].expand(3, height, 300)
     images = torch.stack([image, image.flip(2)])
-    spec = NoiseSpec()
-    recipes = [Recipe(1, seed, [Step("first", spec, Noise("poisson", 0.5, grey))]) for seed in (3, 4)]
-    noisy = run.run_plan(images, make_plan(recipes, images.shape), degrade)
-    assert torch.equal(noisy[:, 0], noisy[:, 1]) == grey
+    made = noisy(images, Noise("poisson", 0.5, grey))
+    assert torch.equal(made[:, 0], made[:, 1]) == grey
     for x, columns in ((0.2, slice(0, 100)), (0.4, slice(100, 200))):
-        found = torch.cat((noisy[0, 0, :, columns], noisy[1, 0].flip(1)[:, columns])).double()
+        found = torch.cat((made[0, 0, :, columns], made[1, 0].flip(1)[:, columns])).double()
         deviation = 0.5 * (x / 4) ** 0.5
         # The lowest is x / 2; only counts from 7 on are clipped, of which there is one in a thousand at x = 0.4.
         assert found.mean() == pytest.approx(x, abs=5 * deviation / found.numel() ** 0.5 + 3e-4)

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from wildsr import config
+from wildsr.apps.common.drawn import drawn_values, in_words
 from wildsr.config import build, compose_config, conf_folder
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, Recipe, degrade, trace
-from wildsr.degradation.drawn import drawn_values, in_words
 from wildsr.degradation.spec import OrderSpec
 
 HQ = sample_photographs(["astronaut.png"])[0][:, :64, :96].float() / 255

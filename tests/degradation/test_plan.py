@@ -11,9 +11,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from wildsr.degradation import DegradationSpec, Recipe, degrade, make_plan, sharpen, tensors
-from wildsr.degradation.batched import JpegBatch, plan, run
+from wildsr.degradation import DegradationSpec, Recipe, degrade, make_plan, pipeline, sharpen, tensors
+from wildsr.degradation.batched import plan
 from wildsr.degradation.batched.form import shape_of
+from wildsr.degradation.operations.jpeg import JpegBatch
 
 
 def drawn(count: int, seed: int = 0) -> list[Recipe]:
@@ -43,7 +44,7 @@ class OnDevice(TorchDispatchMode):
 def test_a_batch_takes_at_most_800_operators_and_6_an_image_and_no_waits(monkeypatch, count):
     """On tensors of CUDA without values whatever reads one back raises; what is sent counts, too."""
     made = make_plan(drawn(count), (count, 3, 400, 400))
-    monkeypatch.setattr(run, "Generator", lambda device: Generator())  # there is no device to have one
+    monkeypatch.setattr(pipeline, "Generator", lambda device: Generator())  # there is no device to have one
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
     with FakeTensorMode() as mode, OnDevice() as device:
         made.block = mode.from_tensor(made.block)

@@ -11,7 +11,7 @@
 No bit depends on the number of threads.
 """
 
-# B batch, C = 1 or 3, H W image, N planes, k kernel side (odd)
+# C = 1 or 3, H W image, N planes, k kernel side (odd)
 # L = 256 levels, K = 256 bins (8 standard deviations around the highest rate, 256)
 
 from functools import cache
@@ -70,26 +70,20 @@ def _resize_rows(planes: Tensor, rows: int, mode: str) -> Tensor:
 
 
 def poisson_noise(levels: Tensor, generator: Generator) -> Tensor:
-    """Draw Poisson(x V) / V - x for x = levels / 255: (…, C, H, W) of whole levels -> float32.
+    """Draw Poisson(x V) / V - x for x = levels / 255: (C, H, W) of whole levels -> float32.
 
-    V is the number of an image's distinct levels, rounded up to a power of two.
+    V is the number of distinct levels, rounded up to a power of two.
     """
     keep_freed_memory()
-    images = levels.to(torch.int32).reshape(-1, levels.shape[-3:].numel())
-    drawn = [_from_tables(image, generator) for image in images]
-    return (torch.stack(drawn) if len(drawn) > 1 else drawn[0]).view(levels.shape)
-
-
-def _from_tables(levels: Tensor, generator: Generator) -> Tensor:
-    """Draw the noise of one image: int32 levels (C H W) -> float32 (C H W)."""
-    distinct = int(torch.bincount(levels, minlength=256).count_nonzero())
+    line = levels.to(torch.int32).flatten()
+    distinct = int(torch.bincount(line, minlength=256).count_nonzero())
     cut, noise = (table.to(levels.device) for table in _tables(1 << (distinct - 1).bit_length()))
     # Two pixels share 63 random bits: 8 choose the bin, 23 stand against its cut.
-    random = levels.new_empty((len(levels) + 1) // 2, dtype=torch.int64).random_(generator=generator)
-    random = random.view(torch.int32)[: len(levels)]
-    place = torch.bitwise_and(random, 255).add_(levels, alpha=256)
+    random = line.new_empty((len(line) + 1) // 2, dtype=torch.int64).random_(generator=generator)
+    random = random.view(torch.int32)[: len(line)]
+    place = torch.bitwise_and(random, 255).add_(line, alpha=256)
     shared = random.bitwise_right_shift_(8).bitwise_and_(2**23 - 1) >= cut.index_select(0, place)
-    return noise.index_select(0, place.mul_(2).add_(shared))
+    return noise.index_select(0, place.mul_(2).add_(shared)).view(levels.shape)
 
 
 @cache  # nine powers of two, 0.8 MB each

@@ -20,7 +20,6 @@ from wildsr.checks import (
     refuse,
 )
 from wildsr.degradation import draws
-from wildsr.degradation.tensors import to_device
 
 # The widest that is drawn or replayed: far beyond what is released, and still no risk to memory.
 SIZES = (3, 51, 2)  # taps, from, to, in steps of
@@ -143,25 +142,23 @@ class KernelSpec:
         return 2 * draws.integer(rng, self.sizes[0] // 2, self.sizes[1] // 2) + 1
 
 
-def render_kernel(blur: Blur, device: torch.device | str = "cpu") -> Tensor:
-    """Render a kernel of blur.size taps a side: (k, k) float32. Sums to 1. Negative only for sinc."""
-    return render_kernels([blur], device)[0]
+def render_kernel(blur: Blur) -> Tensor:
+    """Render a kernel of blur.size taps a side: (k, k) float32 on the CPU. Sums to 1. Negative only for sinc."""
+    return render_kernels([blur])[0]
 
 
-def render_kernels(blurs: Sequence[Blur], device: torch.device | str = "cpu") -> Tensor:
+def render_kernels(blurs: Sequence[Blur]) -> Tensor:
     """Render at least one kernel, in one batch: (B, k, k) float32, smaller ones zero-padded to the largest k.
 
     With q = (u / σu)² + (v / σv)² along the kernel's axes: Gaussian exp(-q / 2), generalised exp(-q^β / 2),
     plateau 1 / (1 + q^β); sinc w J1(w r) / r. Each is divided by its sum.
     """
-    device = torch.device(device)
-    dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
-    numbers = to_device(torch.tensor([_numbers(blur) for blur in blurs], dtype=dtype), device)
+    numbers = torch.tensor([_numbers(blur) for blur in blurs], dtype=torch.float64)
     radius, sigma_u, sigma_v, cosine, sine, beta, cutoff = numbers.view(-1, 7, 1, 1).unbind(1)
     reach = max(blur.size for blur in blurs) // 2
-    x = torch.arange(-reach, reach + 1, device=device, dtype=dtype)
+    x = torch.arange(-reach, reach + 1, dtype=torch.float64)
     y = x[:, None]
-    kernel = torch.zeros((), device=device, dtype=dtype)
+    kernel = torch.zeros((), dtype=torch.float64)
     kinds = {blur.kind.split("_")[0] for blur in blurs}  # what no kernel needs is not computed
     if kinds != {"sinc"}:
         q = ((cosine * x + sine * y) / sigma_u).square() + ((cosine * y - sine * x) / sigma_v).square()

@@ -1,19 +1,23 @@
 """JPEG as libjpeg computes it: the same bytes, on any device.
 
 A CPU calls the codec. Elsewhere the same integer arithmetic runs on tensors: libjpeg's accurate DCT with
-13-bit constants, chroma for every pixel, two or four of them, "fancy" up-sampling. No product reaches 2^53, so
-float64 matrix products are exact; int32 sums serve where a device has no float64.
+13-bit constants, chroma for every pixel, two or four of them, "fancy" up-sampling. It is exact in float64: no product
+reaches 2^53, and a division by a power of two does not round. So divisions are taken into the constants, libjpeg's
+shifts are a `floor`, and kernels of torch average and interpolate.
 """
 
-# B batch, C = 1 or 3, H W image, h w the same in blocks of 8
+# B batch, n images on a canvas S T, C = 1 or 3, H W image, h w whole blocks of 8 that hold the canvas
 
 import io
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from wildsr.degradation.batched.form import Size, Tables, clamped, shape_of, take
 from wildsr.degradation.tensors import to_device
 
 Matrix = tuple[tuple[int, ...], ...]
@@ -42,17 +46,19 @@ _LEFT = (
     (4433, -10704, 10704, -4433),
     (2260, -6436, 9633, -11363),
 )
-_DCT = tuple((*row, *((-1) ** i * number for number in reversed(row))) for i, row in enumerate(_LEFT))
+_DCT = np.array([(*row, *((-1) ** i * number for number in reversed(row))) for i, row in enumerate(_LEFT)], np.float64)
 # JFIF's colours as libjpeg rounds them, in units of 2^-16, and what it adds before it drops those bits
 _TO_YCC = ((19595, 38470, 7471), (-11059, -21709, 32768), (32768, -27439, -5329))
 _TO_YCC_PLUS = ((1 << 15,), ((128 << 16) + 32767,), ((128 << 16) + 32767,))
 _TO_RGB = ((1 << 16, 0, 91881), (1 << 16, -22554, -46802), (1 << 16, 116130, 0))
 _TO_RGB_PLUS = tuple(((1 << 15) - 128 * sum(row[1:]),) for row in _TO_RGB)
+# Half a step away from zero rounds outwards, as libjpeg does; `round` would take the even neighbour.
+_OUTWARDS = 1 - 2**-30
 SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}  # rows and columns of luma to one of chroma
 USUAL = "4:2:0"  # Pillow's default, and libjpeg's
 
 
-# Pixels. The arithmetic takes 140 bytes a pixel: whole photographs, which only validation degrades, go through the
+# Pixels. The arithmetic takes 150 bytes a pixel: whole photographs, which only validation degrades, go through the
 # codec instead, though the device waits for it.
 LARGE = 2**21
 
@@ -64,13 +70,13 @@ def jpeg(image: Tensor, quality: int, subsampling: str = USUAL) -> Tensor:
     grey image has no chroma.
     """
     levels = (image.float() * 255).round_().clamp_(0, 255).reshape(-1, *image.shape[-3:])
-    if image.device.type == "cpu" or levels.shape[-2:].numel() > LARGE:
+    if image.device.type in ("cpu", "mps") or levels.shape[-2:].numel() > LARGE:  # MPS has no float64
         # The codec wants colours side by side: floats are turned so faster than bytes.
         interleaved = levels.cpu().contiguous(memory_format=torch.channels_last).byte()
         code = _by_torchvision if subsampling == USUAL or levels.shape[1] == 1 else _by_pillow
         coded = torch.stack([code(one, quality, subsampling) for one in interleaved]).to(image.device).float()
     else:
-        coded = code_levels(levels, quality, subsampling=subsampling)
+        coded = code_on_device(levels, quality, subsampling)
     return coded.div_(255).view(image.shape)
 
 
@@ -89,98 +95,109 @@ def _by_pillow(levels: Tensor, quality: int, subsampling: str) -> Tensor:
     return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
 
 
-def code_levels(levels: Tensor, quality: int, dtype: torch.dtype | None = None, subsampling: str = USUAL) -> Tensor:
-    """Apply the codec in tensor arithmetic: (B, C, H, W) of whole levels in [0, 255] -> the same, float32.
+def code_on_device(levels: Tensor, quality: int, subsampling: str = USUAL) -> Tensor:
+    """Apply the codec in tensor arithmetic: (B, C, H, W) of whole levels in [0, 255] -> the same, float32."""
+    sizes = [(levels.shape[2], levels.shape[3])] * len(levels)
+    tables = coding_tables([quality] * len(levels), subsampling, sizes)
+    sent = {name: to_device(torch.tensor(table), levels.device) for name, table in tables.items()}
+    return code_levels(levels, sizes, subsampling, sent)
 
-    dtype is float64 or int32; None takes what the device has.
-    """
-    levels = levels.to(dtype or (torch.int32 if levels.device.type == "mps" else torch.float64))
-    height, width = levels.shape[-2:]
-    luma, chroma = (_table(base, quality, levels) for base in (_LUMA, _CHROMA))
-    if levels.shape[1] == 1:
-        plane = _extend(levels[:, 0], height + -height % 8, width + -width % 8)
-        return _code(plane, luma)[:, None, :height, :width].float()
+
+def coding_tables(qualities: Sequence[int], subsampling: str, sizes: Sequence[Size]) -> Tables:
+    """Return what `code_levels` needs of images with a quality and a size each."""
     rows, columns = SUBSAMPLINGS[subsampling]
-    planes = _mix(levels, _TO_YCC, _TO_YCC_PLUS)
-    tall, wide = height + -height % (8 * rows), width + -width % (8 * columns)
-    small = _extend(_shrink(planes[:, 1:], wide, rows, columns), tall // rows, wide // columns)
-    # Luma above, the two chroma planes below, side by side if they are half as wide: one plane of blocks.
+    height, width = (side + -side % 16 for side in shape_of(sizes))
+    heights, widths = (np.array(sides)[:, None] for sides in zip(*sizes, strict=True))
+    own = -(-heights // rows), -(-widths // columns)  # sizes of the chroma
+    steps = [[quantisation(base, quality) for base in (_LUMA, _CHROMA)] for quality in qualities]
+    beside = np.arange(max(width // columns, 2)) % 2
+    return {
+        "rows": clamped(height, heights),
+        "columns": clamped(width, widths),
+        "chroma_rows": clamped(height // rows, own[0]),
+        "chroma_columns": clamped(width // columns, own[1]),
+        "steps": np.array(steps, np.float64)[:, :, None, :, None],  # n, luma and chroma, 1, 8, 1, 8
+        "shrunk": (beside + rows - 1) / (rows * columns),  # 0, 1, 0, 1, … is added to two, 1, 2, 1, 2, … to four
+        "enlarged": np.array((8, 7) if rows == 2 else (4, 8))[np.arange(width) % 2] / 16,
+        "to_ycc": np.array(_TO_YCC) / 2**16,
+        "to_ycc_plus": np.array(_TO_YCC_PLUS) / 2**16,
+        "to_rgb": np.array(_TO_RGB) / 2**16,
+        "to_rgb_plus": np.array(_TO_RGB_PLUS) / 2**16,
+        "dct_across": _DCT / 2**11,
+        "dct_across_plus": 0.5 - 128 * _DCT.sum(1) / 2**11,
+        "dct_down": _DCT / 2**15,
+        "idct_down": _DCT.T / 2**11,
+        "idct_across": _DCT.T / 2**18,
+        "half": np.array([0.5]),
+        "grey": np.full(8, 128.5),
+    }
+
+
+def code_levels(levels: Tensor, sizes: Sequence[Size], subsampling: str, tables: Mapping[str, Tensor]) -> Tensor:
+    """Code images on a canvas, (n, C, S, T) of whole levels in [0, 255] -> the same, float32.
+
+    Each is continued by its border up to the end of the canvas.
+
+    Args:
+        sizes: of the images, either all of them or none at most 4 pixels wide.
+        tables: what `coding_tables` gave, on the device.
+    """
+    height, width = levels.shape[-2:]
+    levels = take(levels, tables["rows"], tables["columns"]).double()
+    if levels.shape[1] == 1:
+        coded = _code(levels[:, 0], tables["steps"][:, 0], tables)[:, None]
+    else:
+        # So narrow, libjpeg repeats samples of chroma instead of interpolating between them.
+        is_narrow = max(wide for _, wide in sizes) <= 4
+        coded = _code_colours(levels, subsampling, "nearest" if is_narrow else "bilinear", tables)
+    return coded[..., :height, :width].float()
+
+
+def _code_colours(levels: Tensor, subsampling: str, enlarging: str, tables: Mapping[str, Tensor]) -> Tensor:
+    """Code (n, 3, 8h, 8w) levels."""
+    rows, columns = SUBSAMPLINGS[subsampling]
+    height, width = levels.shape[-2:]
+    planes = _mix(levels, tables["to_ycc"], tables["to_ycc_plus"])
+    chroma = planes[:, 1:]
+    if columns == 2:
+        chroma = F.avg_pool2d(chroma, (rows, 2)).add_(tables["shrunk"]).floor_()
+    if rows == 2:  # below an image its last row of chroma is repeated, not its last row of pixels
+        chroma = chroma.gather(2, tables["chroma_rows"][:, None, :, None].expand(-1, 2, -1, chroma.shape[3]))
+    # Luma above, the chroma planes below, side by side if they are half as wide: one plane of blocks.
     beside = 2 if columns == 2 else 1
-    plane = torch.cat((_extend(planes[:, 0], tall, wide), torch.cat(small.unbind(1), beside)), 1)
-    tables = torch.cat((luma.expand(tall // 8, 8, 1, 8), chroma.expand((len(plane[0]) - tall) // 8, 8, 1, 8)))
-    coded = _code(plane, tables)
-    small = torch.stack(coded[:, tall:].chunk(2, beside), 1)[..., : -(-height // rows), : -(-width // columns)]
-    planes = torch.cat((coded[:, None, :height, :width], _enlarge(small, rows, columns)[..., :height, :width]), 1)
-    return _mix(planes, _TO_RGB, _TO_RGB_PLUS).clamp(0, 255).float()
+    plane = torch.cat((planes[:, 0], torch.cat(chroma.unbind(1), beside)), 1)
+    luma_steps, chroma_steps = tables["steps"].unbind(1)
+    blocks = plane.shape[1] // 8 - height // 8
+    steps = torch.cat((luma_steps.expand(-1, height // 8, 8, 1, 8), chroma_steps.expand(-1, blocks, 8, 1, 8)), 1)
+    coded = _code(plane, steps, tables)
+    luma, chroma = coded[:, None, :height], torch.stack(coded[:, height:].chunk(2, beside), 1)
+    if columns == 2:
+        chroma = take(chroma, tables["chroma_rows"], tables["chroma_columns"])
+        chroma = F.interpolate(chroma, (height, width), mode=enlarging).add_(tables["enlarged"]).floor_()
+    return _mix(torch.cat((luma, chroma), 1), tables["to_rgb"], tables["to_rgb_plus"]).clamp_(0, 255)
 
 
-def _code(plane: Tensor, table: Tensor) -> Tensor:
-    """Transform, quantise, transform back: (B, 8h, 8w) and tables (h or 1, 8, 1, 8) -> levels in [0, 255]."""
-    height, width = plane.shape[1:]
-    across, down = (-1, height // 8, width, 8), (-1, height // 8, 8, width)  # two views of the same memory
-    dct = _constant(_DCT, plane.device, plane.dtype)
-    x = _drop(_times((plane - 128).view(across), dct.T), 1 << 10, 11)
-    x = _drop(_times(dct, x.view(down)), 1 << 14, 15).view(-1, height // 8, 8, width // 8, 8)
-    # The transform is 8 times the true one. Half a step away from zero, then cut: rounds halves outwards.
-    x = torch.div(x + x.sign() * (4 * table), 8 * table, rounding_mode="trunc") * table
-    x = _drop(_times(dct.T, x.view(down)), 1 << 10, 11)
-    x = _drop(_times(x.view(across), dct), (128 << 18) + (1 << 17), 18)
-    return x.view(-1, height, width).clamp(0, 255)
+def _mix(planes: Tensor, weights: Tensor, plus: Tensor) -> Tensor:
+    """Change the colour space: (n, 3, S, T) -> (n, 3, S, T)."""
+    mixed = torch.baddbmm(plus, weights.expand(len(planes), 3, 3), planes.flatten(2))
+    return mixed.floor_().view(planes.shape)
 
 
-def _shrink(chroma: Tensor, wide: int, rows: int, columns: int) -> Tensor:
-    """Average rows x columns pixels of (B, 2, H, W); 0, 1, 0, 1, … is added to two first, 1, 2, 1, 2, … to four."""
-    x = _extend(chroma, chroma.shape[-2] + -chroma.shape[-2] % rows, wide)
-    if columns == 1:
-        return x
-    if rows == 2:
-        x = x[..., 0::2, :] + x[..., 1::2, :]
-    plus = torch.arange(wide // 2, device=x.device, dtype=x.dtype) % 2 + (rows - 1)
-    return _drop(x[..., 0::2] + x[..., 1::2], plus, rows)
+def _code(plane: Tensor, steps: Tensor, tables: Mapping[str, Tensor]) -> Tensor:
+    """Transform, quantise, transform back: (n, 8h, 8w) and steps (n, h or 1, 8, 1, 8) -> levels in [0, 255]."""
+    count, height, width = plane.shape
+    x = F.linear(plane.view(-1, 8), tables["dct_across"], tables["dct_across_plus"]).floor_()
+    x = _down(tables["dct_down"], x.view(-1, 8, width), tables).view(count, height // 8, 8, width // 8, 8)
+    # The transform is 8 times the true one.
+    x = x.div_(steps * (8 * _OUTWARDS)).round_().mul_(steps)
+    x = _down(tables["idct_down"], x.view(-1, 8, width), tables)
+    x = F.linear(x.view(-1, 8), tables["idct_across"], tables["grey"]).floor_()
+    return x.view(plane.shape).clamp_(0, 255)
 
 
-def _enlarge(chroma: Tensor, rows: int, columns: int) -> Tensor:
-    """Repeat each side as often as it was divided, the nearer sample weighing 3 and the farther 1."""
-    if columns == 1:
-        return chroma
-    if chroma.shape[-1] <= 2:  # so narrow, libjpeg repeats samples
-        return chroma.repeat_interleave(columns, -1).repeat_interleave(rows, -2)
-    x = chroma
-    if rows == 2:
-        above = torch.cat((chroma[..., :1, :], chroma[..., :-1, :]), -2)
-        below = torch.cat((chroma[..., 1:, :], chroma[..., -1:, :]), -2)
-        near = 3 * chroma
-        x = torch.stack((near + above, near + below), -2).flatten(-3, -2)
-    left = torch.cat((x[..., :1], x[..., :-1]), -1)
-    right = torch.cat((x[..., 1:], x[..., -1:]), -1)
-    near, plus = 3 * x, (8, 7) if rows == 2 else (1, 2)
-    return torch.stack((_drop(near + left, plus[0], 2 * rows), _drop(near + right, plus[1], 2 * rows)), -1).flatten(-2)
-
-
-def _mix(planes: Tensor, matrix: Matrix, plus: Matrix) -> Tensor:
-    """Change the colour space: (B, 3, H, W) -> (B, 3, H, W)."""
-    weights, offset = (_constant(rows, planes.device, planes.dtype) for rows in (matrix, plus))
-    return _drop(_times(weights, planes.flatten(2)), offset, 16).view(planes.shape)
-
-
-def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply matrices of whole numbers; int32 by sums, as no GPU multiplies int32 matrices."""
-    return a @ b if a.is_floating_point() else (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2, dtype=a.dtype)
-
-
-def _drop(x: Tensor, plus: Tensor | int, bits: int) -> Tensor:
-    """Return floor((x + plus) / 2^bits)."""
-    x = x + plus
-    return x.mul_(0.5**bits).floor_() if x.is_floating_point() else x >> bits
-
-
-def _extend(x: Tensor, height: int, width: int) -> Tensor:
-    """Repeat the last column and row up to (..., height, width)."""
-    if width > x.shape[-1]:
-        x = torch.cat((x, x[..., -1:].expand(*x.shape[:-1], width - x.shape[-1])), -1)
-    if height > x.shape[-2]:
-        x = torch.cat((x, x[..., -1:, :].expand(*x.shape[:-2], height - x.shape[-2], width)), -2)
-    return x
+def _down(matrix: Tensor, x: Tensor, tables: Mapping[str, Tensor]) -> Tensor:
+    """Multiply (N, 8, 8w) from the left, N rows of blocks."""
+    return torch.baddbmm(tables["half"], matrix.expand(len(x), 8, 8), x).floor_()
 
 
 @cache
@@ -193,13 +210,3 @@ def quantisation(base: Matrix, quality: int) -> Matrix:
 def luma_table(quality: int) -> Matrix:
     """Return libjpeg's quantisation table of luma at a quality."""
     return quantisation(_LUMA, quality)
-
-
-def _table(base: Matrix, quality: int, like: Tensor) -> Tensor:
-    return _constant(quantisation(base, quality), like.device, like.dtype)[:, None]  # (8, 1, 8)
-
-
-@cache  # two tables for each of 100 qualities, and a handful more
-def _constant(rows: Matrix, device: torch.device, dtype: torch.dtype) -> Tensor:
-    with torch.inference_mode(False):  # an inference tensor would be of no use in training
-        return to_device(torch.tensor(rows, dtype=dtype), device)

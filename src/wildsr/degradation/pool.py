@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.random import Generator
 
 from wildsr.checks import checked_number
+from wildsr.degradation import draws
 from wildsr.degradation.recipe import Recipe
 from wildsr.io import UserError, expanded, first_line
 
@@ -25,15 +24,10 @@ class RecipePool:
 
     recipes: Sequence[Recipe]
     weights: Sequence[float]
-    sums: Sequence[float] = field(init=False, repr=False, compare=False)  # thousands are not summed at each draw
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sums", tuple(accumulate(self.weights)))
 
     def draw(self, rng: Generator, seed: int) -> Recipe:
         """Draw a recipe by one random number, and give its noise another seed; a weight of 0 is never drawn."""
-        place = bisect_left(self.sums, (1 - rng.random()) * self.sums[-1])
-        return dataclasses.replace(self.recipes[place], seed=seed)
+        return dataclasses.replace(self.recipes[draws.pick(rng, self.weights)], seed=seed)
 
 
 def read_pool(file: str | Path, scale: int, operations: Iterable[Any] = ()) -> RecipePool:

@@ -3,12 +3,12 @@ import pytest
 import torch
 from PIL import Image, ImageColor
 
+from wildsr.apps.common.drawn import drawn_values, numbers_of
 from wildsr.apps.preview import cli, figures
 from wildsr.apps.preview.figures import OUTSIDE, draw_kernel, draw_kernels, draw_steps
 from wildsr.cli import main
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
-from wildsr.degradation.drawn import drawn_values, numbers_of
 from wildsr.degradation.operations import Blur
 from wildsr.labels import NUMBERS, number_label
 

@@ -1,1 +1,1 @@
-"""Arguments, progress and messages of all verbs."""
+"""Arguments, progress and messages of all verbs; drawn recipes in words and in numbers."""

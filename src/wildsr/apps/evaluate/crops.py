@@ -92,7 +92,7 @@ def write_inputs(run: Path, name: str, index: int, images: ValidationSet, lq: Te
     """
     import torch.nn.functional as F
 
-    from wildsr.degradation.drawn import in_words
+    from wildsr.apps.common.drawn import in_words
     from wildsr.images import most_detailed, to_uint8, write_image
 
     scale = images.scale

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from wildsr.apps.common.drawn import in_words
 from wildsr.apps.evaluate.html import render
 from wildsr.apps.match.findings import ImageFinding, describe, evenly_spaced, is_clean, pool_of, unknowns
 from wildsr.apps.match.simulation import PHOTOGRAPHS, measure_simulated
 from wildsr.apps.match.statistics import NAMES
 from wildsr.data import sample_photographs
 from wildsr.degradation import degrade
-from wildsr.degradation.drawn import in_words
 from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
 
 SHOWN = 6  # images

@@ -18,8 +18,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 from torch import Tensor
 
+from wildsr.apps.common.drawn import drawn_values, in_words, varying
 from wildsr.degradation import DegradationSpec, Recipe, degrade, trace
-from wildsr.degradation.drawn import drawn_values, in_words, varying
 from wildsr.images import to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError

@@ -72,7 +72,7 @@ def look_at(spec: DegradationSpec, draws: int = DRAWS, seed: int = 0) -> Drawn:
     """Draw recipes and sum them up."""
     import numpy as np
 
-    from wildsr.degradation.drawn import drawn_values, in_words, varying
+    from wildsr.apps.common.drawn import drawn_values, in_words, varying
 
     values = varying(drawn_values(spec, draws, seed))
     rng = np.random.default_rng(seed)

@@ -1,11 +1,11 @@
-"""Interface of the form of an operation in which several images go through it together."""
+"""The form of an operation in which several images go through it together, and that of an operation without one."""
 
 # n images of a call, C = 1 or 3, S T canvas, H W one image on it, at its upper left
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -40,7 +40,8 @@ class Form(Protocol):
     """The batched form of an operation, in two halves: tables are made on the CPU, then applied on the device.
 
     An operation names its form as `batched`. An image must have the same numbers alone and beside others: they may
-    depend neither on what lies beyond it on its canvas nor on the size of the canvas.
+    depend neither on what lies beyond it on its canvas nor on the size of the canvas. One that changes an
+    image's size has a static `output_size(record, size, final_size)`: the size after it, by that before it and LQ's.
     """
 
     operators: ClassVar[int]  # of a call, about: of the calls that could be next the cheapest is
@@ -48,10 +49,6 @@ class Form(Protocol):
     @staticmethod
     def key(record: Any, size: Size) -> Hashable:
         """Return what images must have in common to go together, by their record and size."""
-
-    @staticmethod
-    def output_size(record: Any, size: Size, final_size: Size) -> Size:
-        """Return the size of an image after the operation; final_size is that of LQ."""
 
     @staticmethod
     def tables(step: BatchStep) -> Tables:
@@ -65,6 +62,40 @@ class Form(Protocol):
             tables: what `tables` gave, on the device.
             generators: of each image's noise, on the device.
         """
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """The form of an operation that names none, such as one of someone's own: one image after the other."""
+
+    operation: Any = field(hash=False)  # one of someone's own need not be hashable
+    operators: ClassVar[int] = 0  # it gains nothing from company
+
+    def key(self, record: Any, size: Size) -> None:
+        return None
+
+    def tables(self, step: BatchStep) -> Tables:
+        return {}
+
+    def apply(
+        self, images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[Generator]
+    ) -> Tensor:
+        """Apply the operation. Raises: ValueError, where it changes an image's size and does not say so."""
+        for image, record, size, generator in zip(images, step.records, step.before, generators, strict=True):
+            own = image[:, : size[0], : size[1]]
+            made = self.operation.apply(own.contiguous(), record, generator, step.final_size)
+            if made.shape != own.shape:
+                raise ValueError(
+                    f"{self.operation.name}: given {tuple(own.shape)}, gave {tuple(made.shape)}; wanted the same size,"
+                    " or a record with `to_final_size`, as an operation has that resizes"
+                )
+            own.copy_(made)
+        return images
+
+
+def form_of(operation: Any) -> Any:
+    """Return the form that an operation names, or else that of one image after the other."""
+    return getattr(operation, "batched", None) or OneByOne(operation)
 
 
 def shape_of(sizes: Sequence[Size]) -> Size:

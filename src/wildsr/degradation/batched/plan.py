@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wildsr.degradation.batched.form import BatchStep, Size, Tables, shape_of
-from wildsr.degradation.batched.one_by_one import OneByOne
+from wildsr.degradation.batched.form import BatchStep, OneByOne, Size, form_of, shape_of
 from wildsr.degradation.recipe import Recipe, Step
 from wildsr.degradation.tensors import LARGEST, to_device
 
@@ -25,11 +24,20 @@ Slot = tuple[int, torch.dtype, tuple[int, ...]]  # where a table lies: offset in
 
 @dataclass(frozen=True)
 class Call:
-    """A step of some images of a group: their places in it, and where the tables of the step lie, by name."""
+    """A step of some images of a group.
 
-    form: Any  # a Form
+    Args:
+        form: a `Form`.
+        step: what was drawn for the images, and their sizes.
+        places: of the images in the group.
+        index: where these lie as a table; None, where it is the whole group.
+        tables: where those of the step lie, by name.
+    """
+
+    form: Any
     step: BatchStep
     places: Sequence[int]
+    index: Slot | None
     tables: dict[str, Slot]
 
 
@@ -126,31 +134,24 @@ def make_plan(recipes: Sequence[Recipe], shape: Sequence[int]) -> Plan:
     block, groups, order = _Block(), [], []
     for members in _divide(together, sizes):
         chosen, own_sizes = [recipes[member] for member in members], [sizes[member] for member in members]
-        calls = [
-            Call(form, step, places, {name: block.add(table) for name, table in (tables | form.tables(step)).items()})
-            for form, step, places, tables in _calls(chosen, own_sizes, shape[1], final_size)
-        ]
+        calls = list(_calls(chosen, own_sizes, shape[1], final_size, block))
         groups.append(Group(block.add(np.array(members)), [recipe.seed for recipe in chosen], calls))
         order += members
     places = block.add(np.argsort(order + [place for place, _ in alone]))
     return Plan(shape, scale, groups, alone, places, block.tensor())
 
 
-def form_of(step: Step) -> Any:
-    """Return the batched form of a step's operation; one without any goes image by image."""
-    return getattr(step.operation, "batched", None) or OneByOne(step.operation)
-
-
 def _has_known_size(step: Step) -> bool:
     """Return whether the size of an image after the step is known beforehand."""
-    return getattr(step.operation, "batched", None) is not None or not hasattr(step.record, "to_final_size")
+    return not isinstance(form_of(step.operation), OneByOne) or not hasattr(step.record, "to_final_size")
 
 
 def _sizes(recipe: Recipe, size: Size, final_size: Size) -> list[Size]:
     """Return the sizes of an image before each step, and at the end."""
     sizes = [size]
     for step in recipe.steps:
-        sizes.append(form_of(step).output_size(step.record, sizes[-1], final_size))
+        form, before = form_of(step.operation), sizes[-1]
+        sizes.append(form.output_size(step.record, before, final_size) if hasattr(form, "output_size") else before)
     return sizes
 
 
@@ -165,9 +166,9 @@ def _divide(places: Sequence[int], sizes: dict[int, list[Size]]) -> Iterator[lis
 
 
 def _calls(
-    recipes: Sequence[Recipe], sizes: Sequence[list[Size]], channels: int, final_size: Size
-) -> Iterator[tuple[Any, BatchStep, list[int], Tables]]:
-    """Yield the calls of a group: form, step, the places of the images that take part, and these as a table.
+    recipes: Sequence[Recipe], sizes: Sequence[list[Size]], channels: int, final_size: Size, block: _Block
+) -> Iterator[Call]:
+    """Yield the calls of a group, whose tables are added to the block.
 
     The orders come in turn; of the steps that images wait for in the earliest one the cheapest is next, so that a dear
     one is seldom called: JPEG waits for those that have it later.
@@ -178,17 +179,19 @@ def _calls(
         waiting: dict[tuple[Any, Hashable], list[int]] = {}
         for image, recipe in enumerate(recipes):
             if done[image] < len(recipe.steps):
-                step, form = recipe.steps[done[image]], form_of(recipe.steps[done[image]])
-                waiting.setdefault((form, form.key(step.record, sizes[image][done[image]])), []).append(image)
+                drawn = recipe.steps[done[image]]
+                form = form_of(drawn.operation)
+                waiting.setdefault((form, form.key(drawn.record, sizes[image][done[image]])), []).append(image)
         if not waiting:
             return
         turn = {kind: min(numbers[image][done[image]] for image in images) for kind, images in waiting.items()}
-        kind = min(waiting, key=lambda kind: (turn[kind], kind[0].operators))
-        places = waiting[kind]
+        form, key = min(waiting, key=lambda kind: (turn[kind], kind[0].operators))
+        places = waiting[form, key]
         before, after = ([sizes[image][done[image] + end] for image in places] for end in (0, 1))
         records = [recipes[image].steps[done[image]].record for image in places]
-        tables = {} if len(places) == len(recipes) else {"places": np.array(places)}
-        yield kind[0], BatchStep(records, channels, before, after, final_size), places, tables
+        step = BatchStep(records, channels, before, after, final_size)
+        index = None if len(places) == len(recipes) else block.add(np.array(places))
+        yield Call(form, step, places, index, {name: block.add(table) for name, table in form.tables(step).items()})
         for image in places:
             done[image] += 1
 

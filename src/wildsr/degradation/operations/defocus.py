@@ -13,8 +13,7 @@ from torch import Tensor
 
 from wildsr.checks import check_number, check_range
 from wildsr.degradation import draws
-from wildsr.degradation.batched.blur import BlurBatch
-from wildsr.degradation.operations.blur import correlate
+from wildsr.degradation.operations.blur import BlurBatch, correlate
 from wildsr.degradation.operations.operation import DrawContext
 
 RADII = (0, 25)  # pixels

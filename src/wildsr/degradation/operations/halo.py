@@ -1,9 +1,9 @@
 """Sharpen too much: bright and dark lines beside every edge, as editors, scanners and televisions leave them."""
 
-# C = 1 or 3, H W image, k kernel side (odd)
+# C = 1 or 3, H W image, k kernel side (odd);  n images on a canvas S T
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from wildsr.checks import check_number, check_range
 from wildsr.degradation import draws
-from wildsr.degradation.batched.blur import HaloBatch
+from wildsr.degradation.batched.form import BatchStep
 from wildsr.degradation.kernels import Blur, render_kernel
-from wildsr.degradation.operations.blur import blur_image
+from wildsr.degradation.operations.blur import BlurBatch, blur_image
 from wildsr.degradation.operations.operation import DrawContext
 from wildsr.degradation.tensors import in_float32
 
@@ -53,6 +53,20 @@ class Halo:
         kernel = render_kernel(self.blur) * -self.strength
         kernel[self.size // 2, self.size // 2] += 1 + self.strength
         return kernel
+
+
+class HaloBatch:
+    """Correlate with kernels that overshoot, and clip to [0, 1]."""
+
+    operators: ClassVar[int] = 4
+    key = staticmethod(BlurBatch.key)
+    tables = staticmethod(BlurBatch.tables)
+
+    @staticmethod
+    def apply(
+        images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        return BlurBatch.apply(images, step, tables, generators).clamp_(0, 1)
 
 
 @dataclass(frozen=True)

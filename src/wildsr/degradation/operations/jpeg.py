@@ -1,17 +1,18 @@
 """Compress by JPEG, as libjpeg does."""
 
-# C = 1 or 3, H W image
+# C = 1 or 3, H W image;  n images on a canvas S T
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from numpy.random import Generator
 from torch import Tensor
 
 from wildsr.checks import check_choice, check_choices, check_integer, check_integer_range, check_number
 from wildsr.degradation import draws, libjpeg
-from wildsr.degradation.batched.jpeg import JpegBatch
+from wildsr.degradation.batched.form import BatchStep, Size, Tables
 from wildsr.degradation.libjpeg import SUBSAMPLINGS, USUAL
 from wildsr.degradation.operations.operation import DrawContext
 
@@ -32,6 +33,28 @@ class Jpeg:
     def describe(self) -> str:
         """Return the compression in words."""
         return f"JPEG {self.quality}" + (f" {self.subsampling}" if self.subsampling != USUAL else "")
+
+
+class JpegBatch:
+    """Code all images of one subsampling at once."""
+
+    operators: ClassVar[int] = 40
+
+    @staticmethod
+    def key(record: Any, size: Size) -> tuple[str, bool]:
+        return record.subsampling, size[1] <= 4  # so narrow, libjpeg does not interpolate chroma
+
+    @staticmethod
+    def tables(step: BatchStep) -> Tables:
+        qualities = [record.quality for record in step.records]
+        return libjpeg.coding_tables(qualities, step.records[0].subsampling, step.before)
+
+    @staticmethod
+    def apply(
+        images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        levels = images.mul_(255).round_().clamp_(0, 255)
+        return libjpeg.code_levels(levels, step.before, step.records[0].subsampling, tables).div_(255)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,22 @@
 """Resize by a drawn factor, or to the final size."""
 
-# C = 1 or 3, H W image
+# C = 1 or 3, H W image;  n images on a canvas S T, S' T' the canvas after it, K taps
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
 from wildsr.checks import check_choice, check_choices, check_number, check_range, check_weights
 from wildsr.degradation import cpu, draws
-from wildsr.degradation.batched.resize import ResizeBatch
+from wildsr.degradation.batched.form import BatchStep, Size, Tables, shape_of
 from wildsr.degradation.operations.operation import DrawContext
+from wildsr.degradation.taps import resize_taps
 from wildsr.degradation.tensors import in_float32
 
 FACTORS = (0.01, 4.0)  # the widest that is drawn or replayed: no risk to memory
@@ -52,6 +55,45 @@ class Resize:
             return f"to {f'×{self.factor:.2f} of ' if self.factor != 1 else ''}final size {mode}"
         way = "up" if self.factor > 1 else "down"
         return "keep size" if self.factor == 1 else f"{way} ×{self.factor:.2f} {mode}"
+
+
+class ResizeBatch:
+    """Resize as sums of weighted rows, then of weighted columns.
+
+    By `embedding_bag`, which adds an image's taps one after the other wherever it lies: a matrix product, as wide as
+    the canvas, may add them in another order in another batch, and rounds to TF32 where that is on.
+    """
+
+    operators: ClassVar[int] = 7
+
+    @staticmethod
+    def key(record: Any, size: Size) -> None:
+        return None
+
+    @staticmethod
+    def output_size(record: Any, size: Size, final_size: Size) -> Size:
+        return record.output_size(size, final_size)
+
+    @staticmethod
+    def tables(step: BatchStep) -> Tables:
+        tables: Tables = {}
+        for axis, name in enumerate(("rows", "columns")):
+            sides = [(before[axis], after[axis]) for before, after in zip(step.before, step.after, strict=True)]
+            modes = [record.mode for record in step.records]
+            tables[name], tables[f"{name}_weights"] = _bags(modes, sides)
+        return tables
+
+    @staticmethod
+    def apply(
+        images: Tensor, step: BatchStep, tables: Mapping[str, Tensor], generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        count, channels, height, width = images.shape
+        tall, wide = shape_of(step.after)
+        x = images.transpose(1, 2).reshape(count * height, channels * width)
+        x = F.embedding_bag(tables["rows"], x, per_sample_weights=tables["rows_weights"], mode="sum")
+        x = x.view(count, tall, channels, width).transpose(1, 3).reshape(count * width, channels * tall)
+        x = F.embedding_bag(tables["columns"], x, per_sample_weights=tables["columns_weights"], mode="sum")
+        return x.view(count, wide, channels, tall).permute(0, 2, 3, 1).contiguous()
 
 
 @dataclass(frozen=True)
@@ -133,3 +175,20 @@ def resize_image(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
         antialias = mode == "bicubic_antialias"
         planes = F.interpolate(planes[:, None], size, mode=mode.removesuffix("_antialias"), antialias=antialias)
     return planes.view(*image.shape[:-2], *size)
+
+
+def _bags(modes: Sequence[str], sides: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lines that each new line of n images is made of, counted over all, and their weights: (n S', K)."""
+    taps = [resize_taps(mode, *side) for mode, side in zip(modes, sides, strict=True)]
+    length, wanted = (max(side[end] for side in sides) for end in (0, 1))
+    widest = max(places.shape[1] for places, _ in taps)
+    lines, weights = (
+        np.zeros((len(modes), wanted, widest), np.int32),
+        np.zeros((len(modes), wanted, widest), np.float32),
+    )
+    for image, (places, weight) in enumerate(taps):
+        rows, width = places.shape
+        lines[image] = image * length  # a line of the image's own, of weight 0
+        lines[image, :rows, :width] += places.numpy()
+        weights[image, :rows, :width] = weight.numpy()
+    return lines.reshape(-1, widest), weights.reshape(-1, widest)

@@ -172,12 +172,12 @@ def code_video(array: Any, video: Video) -> Any:
     import av
 
     codec, frames = CODECS[video.codec], clip_of(array, video)
-    (height, width), options = frames[0].shape[:2], dict(codec.options)
+    height, width = frames[0].shape[:2]
     encoder: Any = av.CodecContext.create(codec.encoder, "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.framerate, encoder.time_base = Fraction(RATE), Fraction(1, RATE)
     encoder.thread_count, encoder.gop_size = 1, len(frames)
-    encoder.options = {key: value.format(video.crf) for key, value in options.items()}
+    encoder.options = {key: value.format(video.crf) for key, value in codec.options}
     packets = []
     for place, frame in enumerate(frames):
         picture: Any = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format=encoder.pix_fmt)
