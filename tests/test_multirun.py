@@ -145,12 +145,17 @@ def test_a_trial_that_fails_is_reported_and_does_not_end_the_search(optuna, phot
 
 
 @pytest.mark.slow
-def test_an_impossible_objective_ends_a_search_in_one_line(optuna, tmp_path):
-    done = multirun(tmp_path, *SEARCH, "objective=val/psnr")
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("val/psnr", "objective=val/psnr: no such metric; choose from val/psnr_y, val/ssim_y, val/niqe"),
+        ("null", "objective: given null, wanted a value"),
+    ],
+)
+def test_an_impossible_objective_ends_a_search_in_one_line(optuna, tmp_path, objective, said):
+    done = multirun(tmp_path, *SEARCH, f"objective={objective}")
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "error: objective=val/psnr: no such metric; choose from val/psnr_y, val/ssim_y, val/niqe"
-    ]
+    assert done.stderr.splitlines() == [f"error: {said}"]
 
 
 @pytest.mark.slow
