@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
 from wildsr.images import deep
-from wildsr.images.files import opened
+from wildsr.images.files import layout_of, opened
 from wildsr.images.formats import LOSSY, WITH_QUALITY
 from wildsr.images.metadata import Metadata, read_metadata, save_options
 from wildsr.images.png import read_chunks
@@ -151,7 +151,7 @@ def _frames(picture: Image.Image) -> int:
 
 def _widen_key(picture: ImageFile.ImageFile) -> None:
     """Widen the level declared transparent, in an image not yet decoded, as Pillow will decode it: to 8 bits."""
-    peak = NARROW.get(deep.layout_of(picture))
+    peak = NARROW.get(layout_of(picture))
     if peak and "transparency" in picture.info:
         picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 
