@@ -6,7 +6,8 @@ import zlib
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import TooManyPixelsError, image_size, limits, read_content, read_image
+from wildsr.apps.upscale.images.content import read_content
+from wildsr.images import TooManyPixelsError, image_size, limits, read_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

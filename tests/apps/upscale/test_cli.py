@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
 from wildsr.cli import main
-from wildsr.images import ImageContent, encode_content, read_content, read_image
+from wildsr.images import read_image
 from wildsr.networks import CompactNet, save_generator
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, flatten, num_pixels, result_size
-from wildsr.images import ImageContent, Metadata
+from wildsr.apps.upscale.images.content import ImageContent
+from wildsr.apps.upscale.images.metadata import Metadata
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
 from wildsr.networks.tiling import tile_side

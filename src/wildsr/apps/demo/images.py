@@ -15,17 +15,9 @@ from rich.filesize import decimal
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
 from wildsr.degradation import Recipe, degrade
-from wildsr.images import (
-    ImageContent,
-    crop_to_multiple,
-    encode_content,
-    middle,
-    read_content,
-    read_image,
-    to_float,
-    to_pil,
-)
+from wildsr.images import crop_to_multiple, middle, read_image, to_float, to_pil
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler

@@ -14,10 +14,10 @@ from torch import nn
 
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile
-from wildsr.images import ImageContent, expanded, to_pil
-from wildsr.images.content import to_plain
+from wildsr.apps.upscale.images.content import ImageContent, to_plain
+from wildsr.apps.upscale.images.metadata import profile_in
+from wildsr.images import expanded, to_pil
 from wildsr.images.files import WITHOUT_LEVELS
-from wildsr.images.metadata import profile_in
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler

@@ -18,25 +18,13 @@ from wildsr.apps.upscale.blending import compare
 from wildsr.apps.upscale.combinations import has_video
 from wildsr.apps.upscale.enlarging import enlarge, flatten, num_pixels, result_size
 from wildsr.apps.upscale.estimating import announce
+from wildsr.apps.upscale.images.content import ImageContent, check_fits, encode_content, lost_metadata, read_content
+from wildsr.apps.upscale.images.damage import damage_allowed
 from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
-from wildsr.images import (
-    ImageContent,
-    TooManyPixelsError,
-    check_fits,
-    damage_allowed,
-    encode_content,
-    first_line,
-    image_size,
-    lost_metadata,
-    middle,
-    printable,
-    read_content,
-    save_pil,
-    write_whole,
-)
+from wildsr.images import TooManyPixelsError, first_line, image_size, middle, printable, save_pil, write_whole
 from wildsr.io import UserError
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.tiling import Upscaler

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from wildsr.apps.upscale.choices import ALPHAS
-from wildsr.images import ImageContent, fill_transparent
+from wildsr.apps.upscale.images.alpha import fill_transparent
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.io import UserError, choose_from
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale

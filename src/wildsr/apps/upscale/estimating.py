@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import torch
 
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.apps.upscale.session import UpscaleSession
-from wildsr.images import ImageContent
 from wildsr.io import UserError
 from wildsr.networks.tiling import Upscaler, pixels_seen, upscale
 

@@ -12,7 +12,7 @@ from torch import nn
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, fitting_tile
-from wildsr.images import ImageContent
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.overlap import Tiling

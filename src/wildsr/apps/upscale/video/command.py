@@ -19,9 +19,10 @@ from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.choices import is_installed
 from wildsr.apps.upscale.enlarging import enlarge, result_size
 from wildsr.apps.upscale.estimating import announce
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
-from wildsr.images import ImageContent, first_line, printable, write_whole
+from wildsr.images import first_line, printable, write_whole
 from wildsr.io import UserError
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory

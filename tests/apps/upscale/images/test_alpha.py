@@ -1,6 +1,6 @@
 import torch
 
-from wildsr.images import fill_transparent
+from wildsr.apps.upscale.images.alpha import fill_transparent
 
 
 def test_what_is_not_seen_takes_the_colour_of_the_nearest_pixel_that_is():

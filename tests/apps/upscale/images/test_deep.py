@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_png
 
-from wildsr.images import ImageContent, encode_content, read_content, read_image
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
+from wildsr.images import read_image
 
 MODES = {1: ImageReadMode.GRAY, 2: ImageReadMode.GRAY_ALPHA, 3: ImageReadMode.RGB, 4: ImageReadMode.RGB_ALPHA}
 

@@ -33,8 +33,8 @@ from PIL.TiffImagePlugin import (
 )
 from PIL.TiffTags import LONG
 
+from wildsr.apps.upscale.images.metadata import GROUPS
 from wildsr.images.files import layout_of
-from wildsr.images.metadata import GROUPS
 from wildsr.images.tensors import read_grey
 from wildsr.io import UserError
 

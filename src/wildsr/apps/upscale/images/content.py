@@ -17,11 +17,11 @@ import torch
 from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
-from wildsr.images import deep
+from wildsr.apps.upscale.images import deep
+from wildsr.apps.upscale.images.metadata import Metadata, read_metadata, save_options
+from wildsr.apps.upscale.images.png import read_chunks
 from wildsr.images.files import layout_of, opened
 from wildsr.images.formats import LOSSY, WITH_QUALITY
-from wildsr.images.metadata import Metadata, read_metadata, save_options
-from wildsr.images.png import read_chunks
 from wildsr.images.tensors import QUALITY, to_pil
 from wildsr.io import UserError, first_line
 
