@@ -7,9 +7,12 @@ import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
+
+from PIL import ImageFile
 
 from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.progress import Bar
@@ -19,7 +22,6 @@ from wildsr.apps.upscale.combinations import has_video
 from wildsr.apps.upscale.enlarging import enlarge, flatten, num_pixels, result_size
 from wildsr.apps.upscale.estimating import announce
 from wildsr.apps.upscale.images.content import ImageContent, check_fits, encode_content, lost_metadata, read_content
-from wildsr.apps.upscale.images.damage import damage_allowed
 from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
@@ -139,6 +141,19 @@ def read(job: Job, max_pixels: int | None, despite_damage: bool) -> ImageContent
         reason = first_line(error.__cause__ or error)
         log.warning(f"{job.name}: damaged ({reason}); what can be decoded of it is enlarged")
         return image
+
+
+@contextmanager
+def damage_allowed() -> Iterator[None]:
+    """Let damaged files be decoded as far as they go, for the time of the block; the rest is grey, or black.
+
+    Pillow's switch is one for the process.
+    """
+    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def enlarged(session: UpscaleSession, upscaler: Upscaler, image: ImageContent, job: Job, bar: Bar) -> bytes:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from wildsr.apps.upscale.choices import ALPHAS
-from wildsr.apps.upscale.images.alpha import fill_transparent
 from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.io import UserError, choose_from
 from wildsr.networks.memory import free_memory, result_bytes
@@ -101,6 +101,26 @@ def enlarge(
         planes = zip(colour, image.colour, strict=True)  # one by one, which spares memory
         colour = torch.stack([torch.where(hidden, _resized(own[None], size)[0], plane) for plane, own in planes])
     return replace(image, colour=colour, alpha=alpha)
+
+
+def fill_transparent(colour: Tensor, alpha: Tensor) -> Tensor:
+    """Give every pixel that is not seen at all the colour of the nearest one that is.
+
+    What is not seen usually is black, and a network, or any filter, would draw it into the edge of what is. A pixel
+    that is seen a little keeps its colour: it is part of the image.
+
+    Args:
+        colour: (C, H, W).
+        alpha: (1, H, W), 0 where nothing is seen.
+
+    Returns:
+        The colour itself where all pixels are seen, or none.
+    """
+    unseen = (alpha[0] == 0).numpy()
+    if not unseen.any() or unseen.all():
+        return colour
+    rows, columns = distance_transform_edt(unseen, return_distances=False, return_indices=True)
+    return torch.from_numpy(colour.numpy()[:, rows, columns])
 
 
 def flatten(image: ImageContent, background: tuple[int, int, int]) -> ImageContent:
