@@ -152,10 +152,10 @@ def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number)
 
 def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeypatch):
     monkeypatch.setattr("wildsr.apps.upscale.enlarging.free_memory", lambda device: 3 * 2**30)
-    colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
+    colour = torch.rand(3, 1800, 1800)
 
     def tile(picture, factor):
-        return fitting_tile(upscaler, picture, UpscaleOptions(factor), cpu)
+        return fitting_tile(upscaler, picture, UpscaleOptions(factor))
 
     free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
     assert tile(ImageContent(colour), 4) == tile_side(upscaler, 1800, 1800, free)

@@ -76,7 +76,7 @@ def upscale(
     if tile is not None and tile < 1:
         raise UserError(f"tile {tile:g}: wanted a whole number of at least 1")
     options = UpscaleOptions(scale, alpha, width=width, height=height, max_side=max_side)
-    largest = fitting_tile(upscaler, given, options, getattr(upscaler, "device", torch.device("cpu")))
+    largest = fitting_tile(upscaler, given, options)
     return restore_type(enlarge(upscaler, given, tile or largest, options), image)
 
 

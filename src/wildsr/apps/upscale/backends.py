@@ -29,6 +29,7 @@ from wildsr.networks.overlap import Tiling, tiling_of
 from wildsr.networks.padding import reflect_to
 from wildsr.networks.tiling import Upscaler, check_channels
 
+CPU = torch.device("cpu")
 CLOSE = 1e-3  # a quarter of a level, by which ncnn may differ where pnnx merged layers
 
 Forward = Callable[[Tensor], Tensor]
@@ -36,13 +37,17 @@ Forward = Callable[[Tensor], Tensor]
 
 @dataclass
 class Runtime:
-    """A generator in a runtime other than torch; see `tiling.Upscaler`. The output may leave [0, 1] slightly."""
+    """A generator in a runtime other than torch, on the CPU; see `tiling.Upscaler`.
+
+    The output may leave [0, 1] slightly.
+    """
 
     scale: int
     channels: int
     numbers_per_pixel: int
     tiling: Tiling
     forward: Forward
+    device: torch.device = CPU
 
     @torch.inference_mode()
     def __call__(self, lq: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def flatten(image: ImageContent, background: tuple[int, int, int]) -> ImageConte
     return replace(image, colour=image.colour * image.alpha + ground * (1 - image.alpha), alpha=None)
 
 
-def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOptions, device: torch.device) -> int:
+def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOptions) -> int:
     """Return the side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
@@ -144,8 +144,8 @@ def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOption
     planes = max(image.colour.shape[0] + (image.alpha is not None), upscaler.channels)
     free = free_memory(torch.device("cpu"))
     free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
-    if device.type != "cpu":
-        free = free_memory(device)
+    if upscaler.device.type != "cpu":
+        free = free_memory(upscaler.device)
     return tile_side(upscaler, height, width, free)
 
 

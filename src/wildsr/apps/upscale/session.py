@@ -6,7 +6,6 @@ import argparse
 import logging
 from functools import cached_property
 
-import torch
 from torch import nn
 
 from wildsr.apps.upscale.backends import find_device, open_backend
@@ -74,9 +73,7 @@ class UpscaleSession:
 
         Tiles that were asked for are cut even where no overlap is enough, and a line says so.
         """
-        # Runtimes other than torch compute on the CPU, whatever there is besides.
-        device = getattr(upscaler, "device", torch.device("cpu"))
-        largest = fitting_tile(upscaler, image, self.options, device)
+        largest = fitting_tile(upscaler, image, self.options)
         if self.given.tile is None:
             return largest
         if self.given.tile < max(image.colour.shape[-2:]) and upscaler.tiling.overlap is None:
