@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from wildsr.apps.upscale import estimating
-from wildsr.apps.upscale.estimating import announce, expected, spoken
+from wildsr.apps.upscale.estimating import announce, expected
 
 
 class Clock:
@@ -63,10 +63,3 @@ def test_tiles_to_measure_grow_until_overhead_does_not_count(clock):
     clock.sides.clear()
     assert expected(clock, 10**6, 4000) < 60  # quick anyway: the first tile is enough
     assert clock.sides == [64, 128]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (900, "15 min"), (3 * 3600, "3 h"), (3e5, "3 days")]
-)
-def test_durations_are_said_as_people_do(seconds, words):
-    assert spoken(seconds) == words

@@ -45,17 +45,6 @@ class Facts:
         object.__setattr__(self, "parameters", {str(key): int(value) for key, value in self.parameters.items()})
         object.__setattr__(self, "sets", {str(name): _content(given) for name, given in self.sets.items()})
 
-    @property
-    def duration(self) -> str:
-        """Return the seconds of training in words: "41 s", "12 min", "3 h 20 min", "2 d 4 h"."""
-        minutes = round(self.seconds / 60)
-        if self.seconds < 60:
-            return f"{self.seconds:.0f} s"
-        if minutes < 60:
-            return f"{minutes} min"
-        hours = minutes // 60
-        return f"{hours} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
-
 
 def write_facts(facts: Facts, folder: Path) -> None:
     """Write the facts of a stage into its folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from wildsr.apps.common.progress import format_duration
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
@@ -86,7 +87,9 @@ def header_of(run: Run) -> list[tuple[str, str]]:
     found = [("Scale", str(run.scale)), ("Seed", str(run.config.get("seed", "–")))]
     if facts is not None:
         processes = f", {facts.processes} processes" if facts.processes > 1 else ""
-        times = [f"{stage_title(stage.name)} {stage.facts.duration}" for stage in run.stages if stage.facts]
+        times = [
+            f"{stage_title(stage.name)} {format_duration(stage.facts.seconds)}" for stage in run.stages if stage.facts
+        ]
         numbers = [f"{name} {count:,}" for name, count in facts.parameters.items()]
         found += [("Device", facts.device + processes), ("Training time", ", ".join(times))]
         found += [("Parameters", ", ".join(numbers)), ("Training images", f"{facts.images:,}")]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import torch
 
+from wildsr.apps.common.progress import format_duration
 from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.io import UserError
@@ -31,7 +32,7 @@ def announce(session: UpscaleSession, upscaler: Upscaler, sizes: Iterable[tuple[
     Args:
         what: is enlarged, such as "3 images".
     """
-    if getattr(upscaler, "device", torch.device("cpu")).type != "cpu":
+    if upscaler.device.type != "cpu":
         return
     given = list(sizes)
     pixels = {size: _passing(session, upscaler, *size) for size in set(given)}
@@ -44,8 +45,8 @@ def announce(session: UpscaleSession, upscaler: Upscaler, sizes: Iterable[tuple[
     megapixels = sum(height * width for height, width in given) / 1e6
     hint = ""
     if session.given.weights == LARGE and session.second is None:
-        hint = f"; --weights {COMPACT}: about {spoken(seconds / RATIO)}, and less detail"
-    log.info(f"{what}, {megapixels:.3g} MP: about {spoken(seconds)} on this CPU{hint}")
+        hint = f"; --weights {COMPACT}: about {format_duration(seconds / RATIO)}, and less detail"
+    log.info(f"{what}, {megapixels:.3g} MP: about {format_duration(seconds)} on this CPU{hint}")
 
 
 def expected(upscaler: Upscaler, pixels: int, largest: int) -> float:
@@ -64,14 +65,6 @@ def expected(upscaler: Upscaler, pixels: int, largest: int) -> float:
         if seconds < LONG or took >= ENOUGH or 2 * side > largest:
             return seconds
         side *= 2
-
-
-def spoken(seconds: float) -> str:
-    """Return a duration as people say it: 50 s, 15 min, 3 h, 2 days."""
-    for unit, length, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
-        if seconds < most * length:
-            return f"{max(round(seconds / length), 1)} {unit}"
-    return f"{seconds / 86400:.0f} days"
 
 
 def _passing(session: UpscaleSession, upscaler: Upscaler, height: int, width: int) -> int:
