@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from wildsr.apps.upscale.choices import BACKENDS, FASTEST, NAMES, check_device, is_installed
 from wildsr.apps.upscale.graphs.ncnn import open_ncnn, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, differs, to_onnx
-from wildsr.apps.upscale.graphs.pnnx import PNNX, by_pnnx
+from wildsr.apps.upscale.graphs.pnnx import by_pnnx
 from wildsr.images import first_line
 from wildsr.io import UserError, choose_from
 from wildsr.networks.eager import Eager
@@ -78,10 +78,6 @@ def open_backend(
         raise UserError(f"backend {name} has no half precision here; wanted torch")
     if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
         raise UserError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
-    if name == "ncnn" and not hasattr(generator, "write_graph") and not is_installed("pnnx"):
-        kind = type(generator).__name__
-        way = f"pip install {PNNX}, or wanted torch"
-        raise UserError(f"backend ncnn cannot run {kind}, which has no write_graph; {way}")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)

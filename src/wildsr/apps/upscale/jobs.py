@@ -107,14 +107,14 @@ class Naming:
             keep_suffix: the result's name tells the source's format: a_jpg.png of a.jpg.
         """
         end = f".{self.format or 'png'}"
+        kind = kind_of(f"x{end}")
         if source is not None and (self.output is None or below != Path()):
             own = f"_{source.suffix[1:]}" if keep_suffix and source.suffix else ""
-            name = f"{source.stem}{own}{self.suffix}{end}"
             folder = source.parent if self.output is None else self.path / below.parent
-            return Job(source, folder / name, kind_of(f"x{end}"))
+            return Job(source, folder / f"{source.stem}{own}{self.suffix}{end}", kind)
         if self.output == STREAM:
-            return Job(source, None, kind_of(f"x{end}"))
-        if self.format and kind_of(f"x{end}") != self.kind:
+            return Job(source, None, kind)
+        if self.format and kind != self.kind:
             raise UserError(f"{printable(self.path)} as output, but --format {self.format}")
         return Job(source, self.path, self.kind)
 
@@ -278,11 +278,10 @@ def _reason(file: Path) -> str:
 
 
 def _is_result(file: Path, folder: Path, naming: Naming) -> bool:
-    if naming.output is None:
+    """Return whether an image of an input folder is what an earlier call has written there."""
+    if naming.output is None or naming.path.resolve() == folder.resolve():
         return bool(naming.suffix) and file.stem.endswith(naming.suffix)
     output = naming.path.resolve()
-    if output == folder.resolve():
-        return bool(naming.suffix) and file.stem.endswith(naming.suffix)
     # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is an image.
     place = Path(os.path.realpath(file.parent))
     return not folder.resolve().is_relative_to(output) and place.is_relative_to(output)

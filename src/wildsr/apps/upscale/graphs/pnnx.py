@@ -39,11 +39,11 @@ def by_pnnx(generator: nn.Module) -> NcnnModel:
     Raises:
         ValueError: pnnx is not installed, or fails, or does not end; or ncnn cannot run the result.
     """
+    name = getattr(generator, "architecture", type(generator).__name__)
     try:
         import pnnx
     except ImportError:
-        raise UserError(f"the ncnn form of this network needs pnnx; pip install {PNNX}") from None
-    name = getattr(generator, "architecture", type(generator).__name__)
+        raise UserError(f"the ncnn form of {name} needs pnnx; pip install {PNNX}") from None
     channels = int(generator.channels)  # type: ignore[arg-type]
     with TemporaryDirectory() as folder:
         traced = Path(folder, "network.pt")
