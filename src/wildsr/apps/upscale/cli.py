@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import sys
@@ -97,7 +98,8 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     """Enlarge one image; what is wrong with it is said in a line, and nothing is written.
 
     Raises:
-        OSError: the result cannot be written, as on a full disk; the next ones could not either.
+        OSError: the result cannot be written, as on a full disk; the next ones could not either. A name that is too
+            long is this image's alone.
     """
     bar.begin(job.name)
     try:
@@ -117,8 +119,14 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     if job.target is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-    else:
+        return True
+    try:
         write_whole(job.target, lambda file: file.write(content))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        log.error(f"{printable(job.target)}: {error.strerror}")
+        return False
     return True
 
 
