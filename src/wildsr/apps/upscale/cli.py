@@ -30,7 +30,6 @@ from wildsr.apps.upscale.video.command import upscale_video
 from wildsr.images import TooManyPixelsError, first_line, image_size, middle, printable, save_pil, write_whole
 from wildsr.io import UserError
 from wildsr.networks.memory import is_out_of_memory
-from wildsr.networks.tiling import Upscaler
 
 SKIPS = " or --skip-existing"
 
@@ -64,10 +63,9 @@ def main(given: argparse.Namespace) -> int:
 
 def upscale_all(session: UpscaleSession, jobs: Sequence[Job]) -> int:
     """Enlarge images one after the other. Returns how many failed."""
-    upscaler = session.opened(session.generator)
-    announce(session, upscaler, sizes_of(jobs), jobs[0].name if len(jobs) == 1 else f"{len(jobs)} images")
+    announce(session, sizes_of(jobs), jobs[0].name if len(jobs) == 1 else f"{len(jobs)} images")
     with Bar(len(jobs), "MP") as bar:
-        return sum(not attempt(session, upscaler, job, bar) for job in jobs)
+        return sum(not attempt(session, job, bar) for job in jobs)
 
 
 def summarize(jobs: Sequence[Job], todo: int, failed: int, others: str, output: str | None) -> str:
@@ -94,7 +92,7 @@ def sizes_of(jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:
             continue
 
 
-def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
+def attempt(session: UpscaleSession, job: Job, bar: Bar) -> bool:
     """Enlarge one image; what is wrong with it is said in a line, and nothing is written.
 
     Raises:
@@ -110,7 +108,7 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     if image.frames > 1:
         log.warning(f"{job.name}: {image.frames} frames or pages; the first is taken")
     try:
-        content = enlarged(session, upscaler, image, job, bar)
+        content = enlarged(session, image, job, bar)
     except Exception as error:
         if not (isinstance(error, ValueError) or is_out_of_memory(error)):
             raise
@@ -164,13 +162,13 @@ def damage_allowed() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def enlarged(session: UpscaleSession, upscaler: Upscaler, image: ImageContent, job: Job, bar: Bar) -> bytes:
+def enlarged(session: UpscaleSession, image: ImageContent, job: Job, bar: Bar) -> bytes:
     """Return the content of the result's file. What can be refused is refused before the work.
 
     Raises:
         ValueError: its format cannot hold it, or memory does not suffice.
     """
-    given = session.given
+    given, upscaler = session.given, session.upscaler
     if given.background:
         image = flatten(image, given.background)
     if given.strip:
@@ -179,7 +177,7 @@ def enlarged(session: UpscaleSession, upscaler: Upscaler, image: ImageContent, j
         log.warning(f"{job.name}: {job.kind} has no place for its {', '.join(lost)}")
     rows, columns = result_size(upscaler.scale, image, session.options)
     check_fits(job.kind, columns, rows, image.alpha is not None)
-    tile, total = session.tile(upscaler, image), num_pixels(image, session.options, upscaler.channels)
+    tile, total = session.tile(image), num_pixels(image, session.options, upscaler.channels)
     megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
     large = enlarge(upscaler, image, tile, session.options, lambda lq: bar.advance(lq / total, lq / megapixel))
     return encode_content(large, job.kind, given.quality, given.lossless)

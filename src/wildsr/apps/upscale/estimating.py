@@ -26,20 +26,20 @@ LARGE, COMPACT, RATIO = "realesrgan-x4plus", "realesr-animevideov3", 20  # secon
 log = logging.getLogger(__name__)
 
 
-def announce(session: UpscaleSession, upscaler: Upscaler, sizes: Iterable[tuple[int, int]], what: str) -> None:
+def announce(session: UpscaleSession, sizes: Iterable[tuple[int, int]], what: str) -> None:
     """Say how long images of these (H, W) will take, if that is long.
 
     Args:
         what: is enlarged, such as "3 images".
     """
-    if upscaler.device.type != "cpu":
+    if session.upscaler.device.type != "cpu":
         return
     given = list(sizes)
-    pixels = {size: _passing(session, upscaler, *size) for size in set(given)}
+    pixels = {size: _passing(session, *size) for size in set(given)}
     work = sum(pixels[size] for size in given)
     if work < WORTH * PROBE**2:
         return
-    seconds = expected(upscaler, work, max(max(size) for size in given))
+    seconds = expected(session.upscaler, work, max(max(size) for size in given))
     if seconds < LONG:
         return
     megapixels = sum(height * width for height, width in given) / 1e6
@@ -67,10 +67,10 @@ def expected(upscaler: Upscaler, pixels: int, largest: int) -> float:
         side *= 2
 
 
-def _passing(session: UpscaleSession, upscaler: Upscaler, height: int, width: int) -> int:
+def _passing(session: UpscaleSession, height: int, width: int) -> int:
     """Return the LQ pixels that will pass the network; 0 of an image whose result memory does not suffice for."""
     like = ImageContent(torch.empty(3, height, width, device="meta"))
     try:
-        return pixels_seen(upscaler, height, width, session.tile(upscaler, like))
+        return pixels_seen(session.upscaler, height, width, session.tile(like))
     except UserError:
         return 0

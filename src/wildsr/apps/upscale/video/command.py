@@ -27,7 +27,6 @@ from wildsr.io import UserError
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.states import weights_digest
-from wildsr.networks.tiling import Upscaler
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +54,17 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
     name = printable(source)
     with Console(stderr=True).status(f"reading {escape(name)}"):
         clip = inspect(source)
-        upscaler = run.opened(run.generator)
         like = ImageContent(torch.empty(3, clip.height, clip.width))
         plans, changes = plan_streams(source, kind)
-        dry_run(clip, coding, *result_size(upscaler.scale, like, run.options), kind, plans)
-        tile = run.tile(upscaler, like)
+        dry_run(clip, coding, *result_size(run.upscaler.scale, like, run.options), kind, plans)
+        tile = run.tile(like)
     folder = target.with_name(f".{target.name}.parts")
     with lock_folder(folder, "wildsr upscale"):
         claim(folder, choices(run, coding, source), run.given.overwrite)
         for note in (*clip.notes, *changes):
             log.warning("%s: %s", name, note)
         with Bar(1, "frames") as bar:
-            work = Work(run, upscaler, tile, len(clip.times), bar, name, (clip.height, clip.width))
+            work = Work(run, tile, len(clip.times), bar, name, (clip.height, clip.width))
             try:
                 segments = write_segments(clip, coding, folder, work.enlarge, work.begin)
                 write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind, plans))
@@ -89,7 +87,6 @@ class Work:
     """Enlarging frame after frame, shown by a bar."""
 
     run: UpscaleSession
-    upscaler: Upscaler
     tile: int
     frames: int
     bar: Bar
@@ -103,14 +100,14 @@ class Work:
         self.bar.begin(self.name)
         self.bar.advance(done / self.frames, 0)
         left = self.frames - done
-        announce(self.run, self.upscaler, [self.size] * left, f"{self.name}, {left} frames")
+        announce(self.run, [self.size] * left, f"{self.name}, {left} frames")
 
     def enlarge(self, image: Tensor) -> Tensor:
         """Enlarge a frame. Raises: ValueError: memory does not suffice, or the network's numbers are not finite."""
         pixels = image.shape[1] * image.shape[2]
         try:
             return enlarge(
-                self.upscaler, ImageContent(image), self.tile, self.run.options,
+                self.run.upscaler, ImageContent(image), self.tile, self.run.options,
                 lambda lq: self.bar.advance(lq / pixels / self.frames, lq / pixels),
             ).colour  # fmt: skip
         except RuntimeError as error:
