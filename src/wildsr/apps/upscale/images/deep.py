@@ -35,6 +35,7 @@ from PIL.TiffTags import LONG
 
 from wildsr.apps.upscale.images.metadata import GROUPS
 from wildsr.images.files import layout_of
+from wildsr.images.limits import open_limited
 from wildsr.images.tensors import read_grey
 from wildsr.io import UserError
 
@@ -65,7 +66,7 @@ def read_levels(picture: ImageFile.ImageFile) -> Levels:
         return np.array(ImageOps.exif_transpose(picture)).view(">u2").astype(np.uint16)
     # What Pillow unpacks is the higher byte; of bytes taken to be in the other order it is the lower one.
     assert picture.fp is not None  # not yet decoded
-    with Image.open(picture.fp, formats=[picture.format or ""]) as again:
+    with open_limited(picture.fp, [picture.format or ""], picture.width * picture.height) as again:
         premultiplied = layout.startswith("RGBa")
         plain = layout.replace("RGBa", "RGBA")
         picture.tile = [_as(tile, plain) for tile in picture.tile]
