@@ -85,18 +85,17 @@ class Naming:
         """
         if self.output is None:
             return False
-        several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
         if self.output != STREAM and (self.path.is_dir() or self.output.endswith(("/", os.sep))):
             return True
-        known = self.path.suffix.lower() in OUTPUT_SUFFIXES
-        if several and (known or self.output == STREAM):
-            what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"{printable(inputs[0])} is a folder"
-            raise UserError(f"{what}; wanted a folder as output, not {printable(self.output)}")
-        if several or self.output == STREAM or known:
-            return several
-        if self.path.suffix:
-            known_ones = choose_from(OUTPUT_SUFFIXES)
-            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; {known_ones}")
+        several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
+        if self.output == STREAM or self.path.suffix.lower() in OUTPUT_SUFFIXES:
+            if several:
+                what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"{printable(inputs[0])} is a folder"
+                raise UserError(f"{what}; wanted a folder as output, not {printable(self.output)}")
+            return False
+        if self.path.suffix and not several:
+            known = choose_from(OUTPUT_SUFFIXES)
+            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; {known}")
         return True
 
     def job(self, source: Path | None, below: Path, keep_suffix: bool = False) -> Job:
@@ -165,8 +164,7 @@ def left_out(inputs: Sequence[str], jobs: Iterable[Job]) -> str:
 def require_inputs(inputs: Sequence[str]) -> None:
     """Refuse inputs that do not exist. Raises: UserError."""
     for word in inputs:
-        if word != STREAM and not _paths(word):
-            raise UserError(f"{printable(word)}: no such file or folder")
+        _paths(word)
 
 
 def is_video(word: str, output: str | None = None) -> bool:
@@ -243,10 +241,7 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
     if word == STREAM:
         yield None, Path()
         return
-    paths = _paths(word)
-    if not paths:
-        raise UserError(f"{printable(word)}: no such file or folder")
-    for path in paths:
+    for path in _paths(word):
         if not path.is_dir():  # a link to nothing is named when it is its turn
             yield path, Path(path.name)
             continue
@@ -257,12 +252,21 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
 
 
 def _paths(word: str) -> list[Path]:
-    """Return the files and folders that a word stands for: itself, or as a pattern such as photos/**/*.jpg."""
+    """Return the files and folders that a word stands for: itself, or as a pattern such as photos/**/*.jpg.
+
+    Raises:
+        UserError: there are none.
+    """
+    if word == STREAM:
+        return []
     path = expanded(word)
-    if word == STREAM or path.exists() or path.is_symlink():
-        return [] if word == STREAM else [path]
+    if path.exists() or path.is_symlink():
+        return [path]
     matches = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
-    return sorted(match for match in matches if not match.name.startswith("."))
+    found = sorted(match for match in matches if not match.name.startswith("."))
+    if not found:
+        raise UserError(f"{printable(word)}: no such file or folder")
+    return found
 
 
 def _reason(file: Path) -> str:
