@@ -26,8 +26,7 @@ from wildsr.building import (
 )
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
-from wildsr.images import write_whole
-from wildsr.io import ConfigError
+from wildsr.io import ConfigError, write_whole
 from wildsr.labels import stage_title
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator

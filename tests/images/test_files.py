@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from wildsr.apps.upscale.images.content import read_content
-from wildsr.images import find_images, image_size, read_image, write_whole
+from wildsr.images import find_images, image_size, read_image
+from wildsr.io import write_whole
 
 UPRIGHT = {
     1: lambda image: image,

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from wildsr.images import expanded
-from wildsr.io import UserError
+from wildsr.io import UserError, expanded
 
 log = logging.getLogger(__name__)
 

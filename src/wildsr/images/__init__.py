@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from wildsr.images.files import file_state, find_images, image_size, walk
-from wildsr.images.formats import LOSSY, OUTPUT_SUFFIXES, SUFFIXES, WITH_QUALITY, kind_of
+from wildsr.images.formats import OUTPUT_SUFFIXES, SUFFIXES, kind_of
 from wildsr.images.limits import TooManyPixelsError
-from wildsr.io import expanded, first_line, printable, require_writable, write_whole
 
 if TYPE_CHECKING:
     from wildsr.images.tensors import (
@@ -27,24 +26,18 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "LOSSY",
     "OUTPUT_SUFFIXES",
     "SUFFIXES",
-    "WITH_QUALITY",
     "TooManyPixelsError",
     "crop_to_multiple",
-    "expanded",
     "file_state",
     "find_images",
-    "first_line",
     "from_pil",
     "image_size",
     "kind_of",
     "middle",
     "most_detailed",
-    "printable",
     "read_image",
-    "require_writable",
     "save_pil",
     "to_channels",
     "to_float",
@@ -52,7 +45,6 @@ __all__ = [
     "to_uint8",
     "walk",
     "write_image",
-    "write_whole",
 ]
 
 

@@ -17,8 +17,7 @@ from torchvision.models import VGG19_Weights, WeightsEnum, resnet50, vgg19
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildsr.images import expanded
-from wildsr.io import UserError, choose_from
+from wildsr.io import UserError, choose_from, expanded
 from wildsr.networks.released import offline_reason
 
 # The released training options of Real-ESRGAN.

@@ -17,7 +17,7 @@ import platformdirs
 import torch
 from torch import Tensor, nn
 
-from wildsr.images import write_whole
+from wildsr.io import write_whole
 from wildsr.networks.states import weights_digest
 
 GRID = 4  # tiles start and end at multiples of it: x2 and x1 networks see blocks of 2 and 4 pixels

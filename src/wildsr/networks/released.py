@@ -22,8 +22,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
 from wildsr.networks.states import read_state
 
 PUBLISHED = "https://github.com/xinntao/Real-ESRGAN/releases/download/"

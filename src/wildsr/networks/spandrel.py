@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from wildsr.images import first_line
-from wildsr.io import UserError, choose_from
+from wildsr.io import UserError, choose_from, first_line
 from wildsr.networks.ends import adapt_by_shape, check_channels
 from wildsr.networks.layouts import State, old_names
 from wildsr.networks.padding import larger, reflect_to

@@ -15,8 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from wildsr.images import write_whole
-from wildsr.io import UserError, choose_from
+from wildsr.io import UserError, choose_from, write_whole
 from wildsr.networks.layouts import Found, Kind, find_network, is_training_state
 from wildsr.networks.ncnn import read_ncnn
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wildsr.images import expanded
-from wildsr.io import UserError, choose_from
+from wildsr.io import UserError, choose_from, expanded
 from wildsr.networks import compact, rrdb, unet, vgg
 from wildsr.networks.compact import CompactNet
 from wildsr.networks.layouts import Found, Kind, State

@@ -19,17 +19,8 @@ from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
 from wildsr.config import build
 from wildsr.degradation import DegradationSpec, Recipe, SharpenSpec, degrade
-from wildsr.images import (
-    crop_to_multiple,
-    find_images,
-    first_line,
-    printable,
-    read_image,
-    to_float,
-    write_image,
-    write_whole,
-)
-from wildsr.io import UserError
+from wildsr.images import crop_to_multiple, find_images, read_image, to_float, write_image
+from wildsr.io import UserError, first_line, printable, write_whole
 from wildsr.training.pairs import sharpened
 
 log = logging.getLogger(__name__)

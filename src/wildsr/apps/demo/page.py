@@ -14,8 +14,8 @@ from wildsr.apps.demo.examples import degraded, photographs
 from wildsr.apps.demo.images import MOST_MEGAPIXELS, PART, damage, restore
 from wildsr.apps.demo.names import kind, labels, partners
 from wildsr.degradation import DegradationSpec
-from wildsr.images import SUFFIXES, first_line
-from wildsr.io import UserError, can_be_mended, choose_from
+from wildsr.images import SUFFIXES
+from wildsr.io import UserError, can_be_mended, choose_from, first_line
 from wildsr.networks.memory import is_out_of_memory
 
 NONE = "none"

@@ -19,8 +19,7 @@ from wildsr.apps.export.arguments import ENDINGS, FORMATS
 from wildsr.apps.upscale.graphs.ncnn import NcnnModel, open_ncnn, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, is_flat, to_half, to_onnx
 from wildsr.apps.upscale.graphs.pnnx import by_pnnx
-from wildsr.images import write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, write_whole
 from wildsr.networks import load_generator, save_generator
 
 # Largest allowed difference, of the largest value: files of weights are loaded bit for bit; onnxruntime adds float32

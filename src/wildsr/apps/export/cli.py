@@ -19,7 +19,8 @@ from wildsr.apps.export.bundle import Written, check_formats, describe, describe
 from wildsr.apps.export.card import Shown, degrade_photographs, draw_comparison, format_card
 from wildsr.apps.export.origin import Origin, find_origin
 from wildsr.data import sample_photographs
-from wildsr.images import read_image, require_writable, save_pil, write_whole
+from wildsr.images import read_image, save_pil
+from wildsr.io import require_writable, write_whole
 from wildsr.networks import load_generator
 
 

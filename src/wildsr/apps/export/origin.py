@@ -19,8 +19,8 @@ from wildsr.apps.evaluate.files import IMAGES, SCORES, stage_row
 from wildsr.apps.evaluate.tables import number, read_table
 from wildsr.apps.report.runs import read_config
 from wildsr.data import images_digest, sample_photographs
-from wildsr.images import expanded, find_images
-from wildsr.io import CONFIG, GENERATOR, UserError
+from wildsr.images import find_images
+from wildsr.io import CONFIG, GENERATOR, UserError, expanded
 from wildsr.networks import load_generator
 from wildsr.networks.released import GENERATORS
 from wildsr.networks.states import weights_digest

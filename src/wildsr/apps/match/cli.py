@@ -10,7 +10,7 @@ from wildsr.apps.match.findings import choose_files, describe, infer, is_clean, 
 from wildsr.apps.match.inference import Inference
 from wildsr.apps.match.page import write_page
 from wildsr.apps.match.simulation import simulate
-from wildsr.images import write_whole
+from wildsr.io import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from wildsr.apps.preview import figures as previews
 from wildsr.config import build, chosen_options
 from wildsr.data import sample_photographs
 from wildsr.degradation import DegradationSpec, SharpenSpec
-from wildsr.images import crop_to_multiple, middle, printable, read_image, save_pil, to_float
+from wildsr.images import crop_to_multiple, middle, read_image, save_pil, to_float
+from wildsr.io import printable
 from wildsr.training.pairs import sharpened
 
 

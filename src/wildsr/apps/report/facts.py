@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wildsr.checks import check_integer, check_number, check_type
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
 from wildsr.labels import SetContent
 
 FACTS = "training.json"  # in a stage's folder

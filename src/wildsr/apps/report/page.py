@@ -16,8 +16,7 @@ from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.images import write_whole
-from wildsr.io import CONFIG
+from wildsr.io import CONFIG, write_whole
 from wildsr.labels import run_title, set_title, stage_title
 from wildsr.scores import display_of
 

@@ -16,9 +16,9 @@ from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile
 from wildsr.apps.upscale.images.content import ImageContent, to_plain
 from wildsr.apps.upscale.images.metadata import profile_in
-from wildsr.images import expanded, to_pil
+from wildsr.images import to_pil
 from wildsr.images.files import WITHOUT_LEVELS
-from wildsr.io import UserError
+from wildsr.io import UserError, expanded
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler
 

@@ -21,8 +21,7 @@ from wildsr.apps.upscale.choices import BACKENDS, FASTEST, NAMES, check_device, 
 from wildsr.apps.upscale.graphs.ncnn import open_ncnn, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, differs, to_onnx
 from wildsr.apps.upscale.graphs.pnnx import by_pnnx
-from wildsr.images import first_line
-from wildsr.io import UserError, choose_from
+from wildsr.io import UserError, choose_from, first_line
 from wildsr.networks.eager import Eager
 from wildsr.networks.memory import numbers_per_pixel
 from wildsr.networks.overlap import Tiling, tiling_of

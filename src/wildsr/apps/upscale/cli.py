@@ -27,8 +27,8 @@ from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
-from wildsr.images import TooManyPixelsError, first_line, image_size, middle, printable, save_pil, write_whole
-from wildsr.io import UserError
+from wildsr.images import TooManyPixelsError, image_size, middle, save_pil
+from wildsr.io import UserError, first_line, printable, write_whole
 from wildsr.networks.memory import is_out_of_memory
 
 SKIPS = " or --skip-existing"

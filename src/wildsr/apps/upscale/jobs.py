@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsr.apps.upscale.video import codecs
-from wildsr.images import (
-    OUTPUT_SUFFIXES,
-    SUFFIXES,
-    expanded,
-    find_images,
-    kind_of,
-    printable,
-    require_writable,
-    walk,
-)
-from wildsr.io import UserError, choose_from
+from wildsr.images import OUTPUT_SUFFIXES, SUFFIXES, find_images, kind_of, walk
+from wildsr.io import UserError, choose_from, expanded, printable, require_writable
 
 STREAM = "-"
 MOST_REASONS = 6  # that are told apart in the summary of what was left out

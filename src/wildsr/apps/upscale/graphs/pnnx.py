@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from wildsr.apps.upscale.graphs.ncnn import LAST, LQ, NcnnModel
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 
 PNNX = "pnnx==20261020"
 SIDES = ("64,64", "48,96")  # H, W: two sizes of whole windows, so that pnnx leaves the sides free

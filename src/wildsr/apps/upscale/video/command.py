@@ -22,8 +22,7 @@ from wildsr.apps.upscale.estimating import announce
 from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
-from wildsr.images import first_line, printable, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, printable, write_whole
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.states import weights_digest
