@@ -16,7 +16,7 @@ from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 from torch import Tensor
 
 from wildsr.images.files import opened
-from wildsr.images.formats import kind_of
+from wildsr.images.formats import WITH_QUALITY, kind_of
 from wildsr.io import UserError, choose_from, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
@@ -135,5 +135,5 @@ def save_pil(picture: Image.Image, path: Path | str) -> None:
     """Write a Pillow image whole or not at all; JPEG, WebP and AVIF at quality 95. Raises as `write_image`."""
     path = Path(path)
     kind = kind_of(path)
-    options = {"quality": QUALITY} if kind in ("JPEG", "WEBP", "AVIF") else {}
+    options = {"quality": QUALITY} if kind in WITH_QUALITY else {}
     write_whole(path, lambda file: picture.save(file, kind, **options))

@@ -8,7 +8,6 @@ import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -142,24 +141,14 @@ def read(job: Job, max_pixels: int | None, despite_damage: bool) -> ImageContent
             raise
         if not isinstance(source, Path):
             source.seek(0)
-        with damage_allowed():
+        ImageFile.LOAD_TRUNCATED_IMAGES = True  # Pillow's switch for the process; what is missing is grey, or black
+        try:
             image = read_content(source, job.name, max_pixels)
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
         reason = first_line(error.__cause__ or error)
         log.warning(f"{job.name}: damaged ({reason}); what can be decoded of it is enlarged")
         return image
-
-
-@contextmanager
-def damage_allowed() -> Iterator[None]:
-    """Let damaged files be decoded as far as they go, for the time of the block; the rest is grey, or black.
-
-    Pillow's switch is one for the process.
-    """
-    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def enlarged(session: UpscaleSession, image: ImageContent, job: Job, bar: Bar) -> bytes:
