@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 from torch import Tensor
 
@@ -37,8 +37,8 @@ def read_image(path: Path | str) -> Tensor:
         return from_pil(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
-def read_grey(picture: ImageFile.ImageFile) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """Read the levels of 16-bit grey, an image opened and not yet decoded: (H, W) uint16, turned upright."""
+def read_grey(picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    """Return the levels of 16-bit grey, (H, W) uint16: turned upright, 0 for black whatever the file says."""
     is_white_zero = getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0
     levels = np.asarray(ImageOps.exif_transpose(picture)).astype(np.uint16)
     return np.invert(levels) if is_white_zero else levels
