@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
 
 from wildsr.images.formats import READ, SUFFIXES, UNSIGNED, missing_package, readable_formats
-from wildsr.images.limits import TooManyPixelsError, large_text, open_limited
+from wildsr.images.limits import TooManyPixelsError, open_limited, own_limits
 from wildsr.io import UserError, expanded, first_line, printable
 
 ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values that swap the sides
@@ -85,7 +85,7 @@ def opened(source: Path | str | IO[bytes], name: str, max_pixels: int | None = N
     suffix = Path(source if isinstance(source, (Path, str)) else name).suffix.lower()
     formats = [kind for kind in readable_formats() if kind not in UNSIGNED or suffix in READ[kind]]
     try:
-        with warnings.catch_warnings(), large_text():
+        with warnings.catch_warnings(), own_limits():
             # About odd metadata and large sizes; what is too odd or too large is an error anyway.
             warnings.simplefilter("ignore")
             # A file, never a path: Pillow would map an uncompressed TIFF into memory, and scramble one that is turned.

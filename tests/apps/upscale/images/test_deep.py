@@ -119,8 +119,9 @@ def test_a_level_declared_transparent_becomes_alpha():
     assert levels_of(file.getvalue()).tolist() == [[[1000, 65535], [1001, 0]]]
 
 
-def test_pillows_own_limit_of_pixels_does_not_hold(monkeypatch):
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_pillows_own_limit_of_pixels_does_not_hold(kind, monkeypatch):
     levels = random(3)
-    content = encode_content(content_of(levels), "PNG")
+    content = encode_content(content_of(levels), kind)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # it refuses twice as many, and these are 117
     assert np.array_equal(levels_of(content), levels)
