@@ -30,13 +30,8 @@ class TooManyPixelsError(UserError):
     """An image larger than the limit, which a caller can raise."""
 
 
-def pixel_limit() -> int:
-    """Return how many pixels an image may have by default: those that the free memory has room for."""
-    return max(free_ram() // BYTES_PER_PIXEL, ALWAYS)
-
-
 def require_fitting(width: int, height: int, max_pixels: int | None = None) -> None:
-    """Refuse an image of more pixels than `max_pixels`, or where that is None than `pixel_limit`.
+    """Refuse an image of more pixels than `max_pixels`, or where that is None than the free memory has room for.
 
     Raises:
         TooManyPixelsError: with the size and the limit.
@@ -44,7 +39,7 @@ def require_fitting(width: int, height: int, max_pixels: int | None = None) -> N
     pixels = width * height
     if max_pixels is None and pixels <= ALWAYS:
         return  # without asking the system
-    limit = pixel_limit() if max_pixels is None else max_pixels
+    limit = max(free_ram() // BYTES_PER_PIXEL, ALWAYS) if max_pixels is None else max_pixels
     if pixels > limit:
         why = "allowed" if max_pixels is not None else "that the free memory has room for"
         raise TooManyPixelsError(f"{width} x {height} pixels, {pixels:,} in all, more than the {limit:,} {why}")

@@ -21,7 +21,6 @@ from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
 RGBA = 4  # channels of a network that takes alpha beside the colour
-PEAK = 255  # of a background's levels
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def flatten(image: ImageContent, background: tuple[int, int, int]) -> ImageConte
     """Lay an image over a colour, 8-bit RGB; it has no alpha then. Grey stays grey over grey."""
     if image.alpha is None:
         return image
-    ground = image.colour.new_tensor(background).view(3, 1, 1) / PEAK
+    ground = image.colour.new_tensor(background).view(3, 1, 1) / 255
     if len(image.colour) == 1 and len(set(background)) == 1:
         ground = ground[:1]
     return replace(image, colour=image.colour * image.alpha + ground * (1 - image.alpha), alpha=None)

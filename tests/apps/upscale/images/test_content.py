@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.apps.upscale.images import deep
 from wildsr.apps.upscale.images.content import ImageContent, check_fits, encode_content, read_content
+from wildsr.apps.upscale.images.png import MAGIC
 from wildsr.images import OUTPUT_SUFFIXES, kind_of
 
 LOSSLESS = ("PNG", "TIFF", "BMP")
@@ -97,7 +97,7 @@ def test_a_colour_declared_transparent_becomes_alpha(mode):
     (8, [0, 85, 170, 255], [0, 85, 170, 255]),
 ])  # fmt: skip
 def test_a_level_declared_transparent_becomes_alpha_whatever_the_bits(bits, row, levels):
-    file = io.BytesIO(deep.MAGIC)
+    file = io.BytesIO(MAGIC)
     file.seek(0, io.SEEK_END)
     PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0))
     PngImagePlugin.putchunk(file, b"tRNS", struct.pack(">H", 2**bits - 1))
@@ -190,7 +190,7 @@ def test_a_mislabelled_image_is_read_by_its_content(tmp_path):
 
 def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr("wildsr.images.limits.free_ram", lambda: 2**32)
-    file = io.BytesIO(deep.MAGIC)
+    file = io.BytesIO(MAGIC)
     file.seek(0, io.SEEK_END)
     PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 1, 0, 0, 0, 0))
     PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(bytes(10_000)))

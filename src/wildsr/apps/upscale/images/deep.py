@@ -34,6 +34,7 @@ from PIL.TiffImagePlugin import (
 from PIL.TiffTags import LONG
 
 from wildsr.apps.upscale.images.metadata import GROUPS
+from wildsr.apps.upscale.images.png import MAGIC
 from wildsr.images.files import layout_of
 from wildsr.images.limits import open_limited
 from wildsr.images.tensors import read_grey
@@ -45,7 +46,6 @@ PEAK = 65535
 LOW_BYTE = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> colour type in the header
 PNG_FILTER, PNG_LEVEL = 2, 4  # difference to the row above; files of photographs are 2 to 5 % larger than with Paeth
-MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def is_deep(picture: ImageFile.ImageFile) -> bool:
