@@ -95,8 +95,7 @@ def attempt(session: UpscaleSession, job: Job, bar: Bar) -> bool:
     """Enlarge one image; what is wrong with it is said in a line, and nothing is written.
 
     Raises:
-        OSError: the result cannot be written, as on a full disk; the next ones could not either. A name that is too
-            long is this image's alone.
+        OSError: the result cannot be written, as on a full disk; the next ones could not either.
     """
     bar.begin(job.name)
     try:
@@ -113,16 +112,21 @@ def attempt(session: UpscaleSession, job: Job, bar: Bar) -> bool:
             raise
         log.error(f"{job.name}: {first_line(error)}")
         return False
-    if job.target is None:
+    return deliver(content, job.target)
+
+
+def deliver(content: bytes, target: Path | None) -> bool:
+    """Write a result to its file or to the standard output; that its name is too long is said in a line."""
+    if target is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return True
     try:
-        write_whole(job.target, lambda file: file.write(content))
+        write_whole(target, lambda file: file.write(content))
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        log.error(f"{printable(job.target)}: {error.strerror}")
+        log.error(f"{printable(target)}: {error.strerror}")
         return False
     return True
 
