@@ -54,7 +54,8 @@ from wildsr.apps.match.inference import Inference, summary
 from wildsr.apps.match.simulation import simulate
 from wildsr.degradation.pool import read_pool
 from wildsr.degradation.recipe import Recipe, Step
-from wildsr.images import find_images, from_pil, read_image, to_float, to_pil, write_whole
+from wildsr.images import find_images, from_pil, read_image, to_float, to_pil
+from wildsr.io import write_whole
 from wildsr.networks.weights import load_generator
 
 POOLS = ("bicubic", "start", "released", "mild", "baseline", "matched", "swapped", "true")

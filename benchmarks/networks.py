@@ -24,7 +24,8 @@ from PIL import Image
 from wildsr.apps.export.bundle import ENDINGS, describe, write_file
 from wildsr.config import compose_config
 from wildsr.data import sample_photographs
-from wildsr.images import first_line, read_image, to_float, to_pil
+from wildsr.images import read_image, to_float, to_pil
+from wildsr.io import first_line
 from wildsr.networks import load_generator
 from wildsr.train import train
 

@@ -29,8 +29,7 @@ from wildsr.building import (
 )
 from wildsr.config import build, stage_config
 from wildsr.data import fingerprint
-from wildsr.images import write_whole
-from wildsr.io import CONFIG, GENERATOR, ConfigError, choose_from
+from wildsr.io import CONFIG, GENERATOR, ConfigError, choose_from, write_whole
 from wildsr.labels import stage_title
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_weights, save_generator

@@ -5,7 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from wildsr.images import find_images, image_size, read_content, read_image, write_whole
+from wildsr.apps.upscale.images.content import read_content
+from wildsr.images import find_images, image_size, read_image
+from wildsr.io import write_whole
 
 UPRIGHT = {
     1: lambda image: image,

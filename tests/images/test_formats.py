@@ -9,17 +9,8 @@ import pytest
 import torch
 from PIL import Image, features
 
-from wildsr.images import (
-    OUTPUT_SUFFIXES,
-    SUFFIXES,
-    find_images,
-    formats,
-    image_size,
-    jxl,
-    kind_of,
-    read_content,
-    read_image,
-)
+from wildsr.apps.upscale.images.content import read_content
+from wildsr.images import OUTPUT_SUFFIXES, SUFFIXES, find_images, formats, image_size, jxl, kind_of, read_image
 
 RAMP = Image.fromarray(np.linspace(0, 255, 24 * 32 * 3).astype(np.uint8).reshape(24, 32, 3))
 LOSSLESS = (".dds", ".pcx", ".png", ".apng", ".ppm", ".pnm", ".qoi", ".sgi", ".tga", ".tif", ".ico")
@@ -44,32 +35,6 @@ def test_what_pillow_reads_is_read_and_found_in_folders(suffix, tmp_path):
     if suffix in LOSSLESS:
         assert torch.equal(image, torch.from_numpy(np.array(RAMP)).permute(2, 0, 1))
     assert find_images(tmp_path) == [file]
-
-
-def test_of_a_gif_the_first_frame_is_taken_and_all_are_counted(tmp_path):
-    red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
-    red.save(tmp_path / "a.gif", save_all=True, append_images=[blue])
-    picture = read_content(tmp_path / "a.gif", "a")
-    assert picture.frames == 2
-    assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
-
-
-def test_a_colour_that_a_gif_declares_transparent_becomes_alpha(tmp_path):
-    image = Image.new("P", (2, 1))
-    image.putpalette([255, 0, 0, 0, 0, 255])
-    image.putpixel((1, 0), 1)
-    image.save(tmp_path / "a.gif", transparency=1)
-    assert read_content(tmp_path / "a.gif", "a").alpha.flatten().tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("kind", ["PPM", "JPEG2000"])
-def test_16_bits_of_grey_stay_16(kind):
-    levels = np.array([[0, 1, 256, 40_000, 65_535] * 8] * 40, np.uint16)
-    file = io.BytesIO()
-    Image.fromarray(levels).save(file, kind)
-    picture = read_content(file, "memory")
-    assert picture.bits == 16
-    assert (picture.colour[0] * 65535).round().int().tolist() == levels.tolist()
 
 
 def test_training_reads_16_bits_of_grey_as_their_higher_8(tmp_path):
@@ -176,9 +141,3 @@ def test_a_jpeg_xl_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     monkeypatch.setattr("pillow_jxl.JpegXLImagePlugin.Decoder", lambda **_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match=r"a: 32 x 24 pixels, 768 in all, more than the 767 allowed"):
         read_content(tmp_path / "a.jxl", "a", 767)
-
-
-def test_the_stamp_of_an_encoder_of_jpeg_2000_is_no_comment():
-    file = io.BytesIO()
-    RAMP.save(file, "JPEG2000")
-    assert read_content(file, "memory").metadata.comment == b""

@@ -14,8 +14,8 @@ from rich.progress import track
 from torch import Tensor
 
 from wildsr.data.photographs import corrupt_mask, first_readable
-from wildsr.images import expanded, find_images, image_size, read_image
-from wildsr.io import UserError
+from wildsr.images import find_images, image_size, read_image
+from wildsr.io import UserError, expanded
 
 SHOWN = 3  # offenders that a refusal names
 PROGRESS_FROM = 2000  # pairs; fewer are checked within a second

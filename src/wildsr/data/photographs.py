@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from wildsr.data.selection import listed
-from wildsr.images import expanded, find_images, image_size, read_image
-from wildsr.io import UserError
+from wildsr.images import find_images, image_size, read_image
+from wildsr.io import UserError, expanded
 
 log = logging.getLogger(__name__)
 

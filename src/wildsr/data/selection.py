@@ -12,8 +12,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Subset
 
-from wildsr.images import expanded
-from wildsr.io import UserError
+from wildsr.io import UserError, expanded
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wildsr.data.selection import names_of
-from wildsr.images import expanded
-from wildsr.io import UserError
+from wildsr.io import UserError, expanded
 
 FORMAT, VERSION = "wildsr store", "1"
 HEADER = 512  # bytes before the pixels, enough for any lengths; blanks fill it up, as safetensors allows

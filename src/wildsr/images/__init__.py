@@ -1,4 +1,4 @@
-"""Images: files to tensors and back. Every rule about image formats lives here.
+"""Images: files to tensors and back. What a file holds besides RGB of 8 bits is in `apps.upscale.images`.
 
 What needs torch or numpy is imported when it is asked for: a command line that is wrong is answered without them.
 """
@@ -6,16 +6,11 @@ What needs torch or numpy is imported when it is asked for: a command line that 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wildsr.images.damage import damage_allowed
 from wildsr.images.files import file_state, find_images, image_size, walk
-from wildsr.images.formats import LOSSY, OUTPUT_SUFFIXES, SUFFIXES, WITH_QUALITY, kind_of
+from wildsr.images.formats import OUTPUT_SUFFIXES, SUFFIXES, kind_of
 from wildsr.images.limits import TooManyPixelsError
-from wildsr.io import expanded, first_line, printable, require_writable, write_whole
 
 if TYPE_CHECKING:
-    from wildsr.images.alpha import fill_transparent
-    from wildsr.images.content import ImageContent, check_fits, encode_content, lost_metadata, read_content
-    from wildsr.images.metadata import Metadata
     from wildsr.images.tensors import (
         crop_to_multiple,
         from_pil,
@@ -31,32 +26,18 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "LOSSY",
     "OUTPUT_SUFFIXES",
     "SUFFIXES",
-    "WITH_QUALITY",
-    "ImageContent",
-    "Metadata",
     "TooManyPixelsError",
-    "check_fits",
     "crop_to_multiple",
-    "damage_allowed",
-    "encode_content",
-    "expanded",
     "file_state",
-    "fill_transparent",
     "find_images",
-    "first_line",
     "from_pil",
     "image_size",
     "kind_of",
-    "lost_metadata",
     "middle",
     "most_detailed",
-    "printable",
-    "read_content",
     "read_image",
-    "require_writable",
     "save_pil",
     "to_channels",
     "to_float",
@@ -64,14 +45,10 @@ __all__ = [
     "to_uint8",
     "walk",
     "write_image",
-    "write_whole",
 ]
-FILES = {"fill_transparent": "alpha", "Metadata": "metadata"} | dict.fromkeys(
-    ("ImageContent", "check_fits", "encode_content", "lost_metadata", "read_content"), "content"
-)  # of the names that are imported late; the others are in `tensors`
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{FILES.get(name, 'tensors')}"), name)
+    return getattr(import_module(f"{__name__}.tensors"), name)

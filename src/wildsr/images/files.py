@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
 
 from wildsr.images.formats import READ, SUFFIXES, UNSIGNED, missing_package, readable_formats
-from wildsr.images.limits import TooManyPixelsError, large_text, open_limited
+from wildsr.images.limits import TooManyPixelsError, open_limited, own_limits
 from wildsr.io import UserError, expanded, first_line, printable
 
 ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # EXIF, and those of its values that swap the sides
@@ -84,7 +85,7 @@ def opened(source: Path | str | IO[bytes], name: str, max_pixels: int | None = N
     suffix = Path(source if isinstance(source, (Path, str)) else name).suffix.lower()
     formats = [kind for kind in readable_formats() if kind not in UNSIGNED or suffix in READ[kind]]
     try:
-        with warnings.catch_warnings(), large_text():
+        with warnings.catch_warnings(), own_limits():
             # About odd metadata and large sizes; what is too odd or too large is an error anyway.
             warnings.simplefilter("ignore")
             # A file, never a path: Pillow would map an uncompressed TIFF into memory, and scramble one that is turned.
@@ -92,8 +93,7 @@ def opened(source: Path | str | IO[bytes], name: str, max_pixels: int | None = N
                 Path(source).open("rb") if isinstance(source, (Path, str)) else nullcontext(source) as file,
                 open_limited(file, formats, max_pixels) as image,
             ):
-                if image.mode in WITHOUT_LEVELS and (image.format, image.mode) != ("PPM", "I"):
-                    raise UserError(f"its pixels are of mode {image.mode}; wanted 8 or 16 bits a channel")
+                require_levels(image)
                 yield image
     except FileNotFoundError:
         what = "no such file"
@@ -108,6 +108,26 @@ def opened(source: Path | str | IO[bytes], name: str, max_pixels: int | None = N
         raise UserError(f"{name}: not a readable image (none of {', '.join(formats)}; {what})") from None
     except Exception as error:  # damaged files make Pillow raise a dozen types: OSError, SyntaxError, struct.error, …
         raise UserError(f"{name}: not a readable image ({first_line(error)})") from error
+
+
+def require_levels(image: ImageFile.ImageFile) -> None:
+    """Refuse pixels that are no levels of 8 or 16 bits, or that Pillow does not decode as such.
+
+    Raises:
+        UserError: it says what they are.
+    """
+    if image.mode in WITHOUT_LEVELS and (image.format, image.mode) != ("PPM", "I"):
+        raise UserError(f"its pixels are of mode {image.mode}; wanted 8 or 16 bits a channel")
+    tags = getattr(image, "tag_v2", {})
+    is_planar = tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (8,))) > 8
+    if is_planar or ";12" in layout_of(image):
+        raise UserError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
+
+
+def layout_of(image: ImageFile.ImageFile) -> str:
+    """Return how the pixels lie in the file, in Pillow's words, such as RGB;16B; "" where it does not say."""
+    arguments = (image.tile[0].args if image.tile else "") or ""
+    return str(arguments if isinstance(arguments, str) else arguments[0])
 
 
 def image_size(path: Path | str) -> tuple[int, int]:

@@ -30,6 +30,8 @@ READ = {
     "PCX": (".pcx",),
     "QOI": (".qoi",),
     "SGI": (".sgi",),
+    "HEIF": (".heic", ".heif", ".hif"),  # this and the next by one of PLUGINS
+    "JXL": (".jxl",),
 }
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif")
 OPTIONAL = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}  # of how Pillow was built
@@ -39,19 +41,18 @@ UNSIGNED = ("TGA",)  # begins with no signature: any bytes may pass for it, so t
 
 
 class Plugin(NamedTuple):
-    """A package that teaches Pillow a format: its module, the function that registers it, and the format's suffixes."""
+    """A package that teaches Pillow a format: its module, and its function that does so; "" where importing does."""
 
     package: str
     module: str
-    register: str
-    suffixes: tuple[str, ...]
+    register: str = ""
 
 
 # Of HEIC there are two packages of one author: pi-heif's wheels only decode and are LGPL, pillow-heif's hold x265 and
 # are GPL. pillow-jxl-plugin is GPL-3.0-or-later.
 PLUGINS = {
-    "HEIF": Plugin("pi-heif", "pi_heif", "register_heif_opener", (".heic", ".heif", ".hif")),
-    "JXL": Plugin("pillow-jxl-plugin", "pillow_jxl", "", (".jxl",)),
+    "HEIF": Plugin("pi-heif", "pi_heif", "register_heif_opener"),
+    "JXL": Plugin("pillow-jxl-plugin", "pillow_jxl"),
 }
 
 
@@ -61,27 +62,26 @@ def _is_installed(kind: str) -> bool:
     return kind not in OPTIONAL or bool(features.check(OPTIONAL[kind]))
 
 
-SUFFIXES = tuple(suffix for kind, suffixes in READ.items() if _is_installed(kind) for suffix in suffixes) + tuple(
-    suffix for kind, plugin in PLUGINS.items() if _is_installed(kind) for suffix in plugin.suffixes
-)  # of files that are read
-OUTPUT_SUFFIXES = tuple(suffix for suffix in WRITTEN if suffix in SUFFIXES)  # of files that are written
+# Of files that are read, and of those that are written
+SUFFIXES = tuple(suffix for kind, suffixes in READ.items() if _is_installed(kind) for suffix in suffixes)
+OUTPUT_SUFFIXES = tuple(suffix for suffix in WRITTEN if suffix in SUFFIXES)
 
 
 @cache
 def readable_formats() -> tuple[str, ...]:
     """Return Pillow's names of the formats that are read here; what plugins bring is registered on the way."""
-    plugins = [kind for kind in PLUGINS if _is_installed(kind)]
-    for kind in plugins:
-        module = importlib.import_module(PLUGINS[kind].module)  # importing it registers, or one call more
-        if PLUGINS[kind].register:
-            getattr(module, PLUGINS[kind].register)()
-    return (*(kind for kind in READ if _is_installed(kind)), *plugins)
+    readable = tuple(kind for kind in READ if _is_installed(kind))
+    for plugin in (PLUGINS[kind] for kind in readable if kind in PLUGINS):
+        module = importlib.import_module(plugin.module)
+        if plugin.register:
+            getattr(module, plugin.register)()
+    return readable
 
 
 def missing_package(name: str) -> str:
     """Return the package that would read a file of this name; "" where none is missing."""
     suffix = Path(name).suffix.lower()
-    return next((p.package for kind, p in PLUGINS.items() if suffix in p.suffixes and not _is_installed(kind)), "")
+    return next((p.package for kind, p in PLUGINS.items() if suffix in READ[kind] and not _is_installed(kind)), "")
 
 
 def kind_of(path: Path | str) -> str:

@@ -6,16 +6,17 @@ Shapes: C = 3, H W image. Tensors are RGB, uint8 in [0, 255] or float32 in [0, 1
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 from torch import Tensor
 
-from wildsr.images import deep
 from wildsr.images.files import opened
-from wildsr.images.formats import kind_of
+from wildsr.images.formats import WITH_QUALITY, kind_of
 from wildsr.io import UserError, choose_from, write_whole
 
 QUALITY = 95  # of JPEG, WebP and AVIF, which lose something
@@ -28,13 +29,19 @@ def read_image(path: Path | str) -> Tensor:
 
     Raises:
         UserError: the file is missing, damaged, no image, of more pixels than memory has room for, or of pixels
-            that `read_content` does not read either.
+            without a range.
     """
     with opened(path, str(path)) as picture:
-        if deep.is_deep(picture) and picture.mode.startswith("I"):  # Pillow would clip 16-bit grey to white
-            grey = Image.fromarray((deep.read_levels(picture)[..., 0] >> 8).astype(np.uint8))
-            return from_pil(grey.convert("RGB"))
+        if picture.mode.startswith("I"):  # Pillow would clip 16-bit grey to white
+            return from_pil(Image.fromarray((read_grey(picture) >> 8).astype(np.uint8)).convert("RGB"))
         return from_pil(ImageOps.exif_transpose(picture).convert("RGB"))
+
+
+def read_grey(picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    """Return the levels of 16-bit grey, (H, W) uint16: turned upright, 0 for black whatever the file says."""
+    is_white_zero = getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0
+    levels = np.asarray(ImageOps.exif_transpose(picture)).astype(np.uint16)
+    return np.invert(levels) if is_white_zero else levels
 
 
 def from_pil(picture: Image.Image) -> Tensor:
@@ -128,5 +135,5 @@ def save_pil(picture: Image.Image, path: Path | str) -> None:
     """Write a Pillow image whole or not at all; JPEG, WebP and AVIF at quality 95. Raises as `write_image`."""
     path = Path(path)
     kind = kind_of(path)
-    options = {"quality": QUALITY} if kind in ("JPEG", "WEBP", "AVIF") else {}
+    options = {"quality": QUALITY} if kind in WITH_QUALITY else {}
     write_whole(path, lambda file: picture.save(file, kind, **options))

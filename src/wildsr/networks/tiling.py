@@ -34,6 +34,7 @@ class Upscaler(Protocol):
 
     scale: int
     channels: int
+    device: torch.device  # where it computes
 
     @property
     def numbers_per_pixel(self) -> int:

@@ -48,3 +48,12 @@ def test_a_bar_is_shown_on_a_terminal_alone_and_not_quietly(monkeypatch):
 def test_a_command_whose_messages_go_to_a_file_leaves_no_empty_lines_there(photographs, tmp_path, capsys):
     assert main(["degrade", str(photographs), "-o", str(tmp_path / "lq")]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0, "0 s"), (59.4, "59 s"), (89, "89 s"), (90, "2 min"), (900, "15 min"), (3599, "60 min"), (3600, "1 h"),
+    (3660, "1 h 1 min"), (12_000, "3 h 20 min"), (187_200, "2 d 4 h"), (86400 * 600, "600 d"),
+    (86400 * 11574, "32 years"),
+])  # fmt: skip
+def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
+    assert bars.format_duration(seconds) == words

@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import ExifTags, Image, ImageCms
 
 import wildsr
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
 from wildsr.cli import main
 from wildsr.networks import CompactNet, load_generator, save_generator
 
@@ -57,6 +59,28 @@ def test_arrays_and_images_become_what_the_command_makes_of_their_file(
     from_array = wildsr.upscale(array, str(weights), **options)
     assert from_array.dtype == array.dtype
     np.testing.assert_array_equal(from_array, wanted)
+
+
+def test_16_bits_with_alpha_become_what_the_command_makes_of_their_file(weights, tmp_path):
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 65536, (12, 10, 4)).astype(np.uint16)
+    levels[..., 3] = rng.choice([0, 1, 100, 65535], (12, 10))  # 100 is seen, though it would be 0 of 255
+    planes = torch.from_numpy(levels.astype(np.float32) / 65535).permute(2, 0, 1)
+    (tmp_path / "in.png").write_bytes(encode_content(ImageContent(planes[:3], planes[3:], 16), "PNG"))
+    assert main(["upscale", str(tmp_path / "in.png"), "-o", str(tmp_path / "x.png"), "--weights", str(weights)]) == 0
+    wanted = read_content(tmp_path / "x.png", "x.png")
+    large = wildsr.upscale(levels, weights)
+    assert large.dtype == np.uint16
+    both = torch.cat([wanted.colour, wanted.alpha]).permute(1, 2, 0)
+    np.testing.assert_array_equal(large, (both * 65535).round().numpy())
+
+
+def test_grey_of_16_bits_whose_white_is_zero_is_read_as_the_command_reads_it(weights, tmp_path):
+    levels = np.linspace(0, 65535, 80).reshape(8, 10).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "in.tif", 65535 - levels, photometric="miniswhite")
+    with Image.open(tmp_path / "in.tif") as opened:
+        large = np.asarray(wildsr.upscale(opened, weights))
+    np.testing.assert_array_equal(large, wildsr.upscale(levels, weights))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint16])

@@ -128,10 +128,12 @@ def test_an_unknown_backend_and_an_unknown_network_are_refused(monkeypatch):
     with pytest.raises(ValueError, match=r"^backend 'tensorrt'; choose from auto, torch, "):
         open_backend(CompactNet(2, 3, 4, 1), "tensorrt")
     if is_installed("ncnn"):
-        monkeypatch.setattr(backends, "is_installed", lambda module: module != "pnnx")
-        message = r"^backend ncnn cannot run Conv2d, which has no write_graph; pip install pnnx==\d+, or wanted torch$"
+        unknown = nn.Conv2d(1, 1, 1)
+        unknown.scale = unknown.channels = 1
+        monkeypatch.setitem(sys.modules, "pnnx", None)
+        message = r"^backend ncnn: the ncnn form of Conv2d needs pnnx; pip install pnnx==\d+; wanted torch$"
         with pytest.raises(ValueError, match=message):
-            open_backend(nn.Conv2d(1, 1, 1), "ncnn")
+            open_backend(unknown, "ncnn")
 
 
 def test_half_precision_is_torch_alone_and_close():

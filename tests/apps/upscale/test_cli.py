@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
 from wildsr.cli import main
-from wildsr.images import ImageContent, encode_content, read_content, read_image
+from wildsr.images import read_image
 from wildsr.networks import CompactNet, save_generator
 
 
@@ -272,6 +273,15 @@ def test_a_result_larger_than_memory_is_refused_and_the_others_done(run, photogr
     assert code == 1
     assert "a.png: the result of 384 x 320 pixels would take" in errors
     assert files(tmp_path / "out") == ["tiny.png"]
+
+
+def test_a_result_whose_name_is_too_long_is_named_and_the_others_done(run, photographs, tmp_path):
+    long = "x" * 251 + ".png"  # 255 bytes, as many as a name can have
+    (photographs / "a.png").rename(photographs / long)
+    code, _, errors = run(photographs, "-o", tmp_path / "out", "--format", "webp")
+    assert code == 1
+    assert f"{long.removesuffix('.png')}.webp: File name too long" in errors
+    assert files(tmp_path / "out") == ["b.webp", "c.webp", "more/d.webp"]
 
 
 def test_a_full_disk_stops_in_one_line_and_leaves_no_part_of_a_file(run, photographs, tmp_path, monkeypatch):

@@ -1,8 +1,17 @@
 import pytest
 import torch
 
-from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, flatten, num_pixels, result_size
-from wildsr.images import ImageContent, Metadata
+from wildsr.apps.upscale.enlarging import (
+    UpscaleOptions,
+    enlarge,
+    fill_transparent,
+    fitting_tile,
+    flatten,
+    num_pixels,
+    result_size,
+)
+from wildsr.apps.upscale.images.content import ImageContent
+from wildsr.apps.upscale.images.metadata import Metadata
 from wildsr.networks import CompactNet
 from wildsr.networks.eager import Eager
 from wildsr.networks.tiling import tile_side
@@ -143,10 +152,10 @@ def test_a_network_that_gives_no_numbers_is_said_to_be_damaged(upscaler, number)
 
 def test_alpha_and_a_large_result_leave_less_memory_for_a_tile(upscaler, monkeypatch):
     monkeypatch.setattr("wildsr.apps.upscale.enlarging.free_memory", lambda device: 3 * 2**30)
-    colour, cpu = torch.rand(3, 1800, 1800), torch.device("cpu")
+    colour = torch.rand(3, 1800, 1800)
 
     def tile(picture, factor):
-        return fitting_tile(upscaler, picture, UpscaleOptions(factor), cpu)
+        return fitting_tile(upscaler, picture, UpscaleOptions(factor))
 
     free = 3 * 2**30 - 3 * 4 * 3 * 7200**2  # copies, bytes, channels
     assert tile(ImageContent(colour), 4) == tile_side(upscaler, 1800, 1800, free)
@@ -191,3 +200,27 @@ def test_a_grey_sprite_in_a_network_of_four_channels_has_no_seam_either(rgba):
     first, second = (enlarge(rgba, ImageContent(p.colour[:1], p.alpha), 64, UpscaleOptions()) for p in (black, white))
     seen = second.alpha * 255 >= 0.5
     assert torch.equal(first.colour[seen], second.colour[seen])
+
+
+def test_what_is_not_seen_takes_the_colour_of_the_nearest_pixel_that_is():
+    colour = torch.tensor([[[0.0, 0.2, 0.7, 0.0, 0.0, 0.0, 0.9]]])
+    alpha = torch.tensor([[[0.0, 1.0, 0.01, 0.0, 0.0, 0.0, 0.5]]])
+    # In the middle both are two pixels away: either will do.
+    filled = fill_transparent(colour, alpha)[0, 0].tolist()
+    assert torch.tensor(filled[:4]).tolist() == torch.tensor([0.2, 0.2, 0.7, 0.7]).tolist()
+    assert filled[5:] == torch.tensor([0.9, 0.9]).tolist()
+    assert filled[4] in torch.tensor([0.7, 0.9]).tolist()
+
+
+def test_all_channels_are_filled_from_one_pixel_across_rows():
+    colour = torch.zeros(3, 3, 3)
+    colour[:, 1, 1] = torch.tensor([0.1, 0.2, 0.3])
+    alpha = torch.zeros(1, 3, 3)
+    alpha[0, 1, 1] = 1
+    assert torch.equal(fill_transparent(colour, alpha), torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1).expand(3, 3, 3))
+
+
+def test_images_that_are_seen_all_over_or_nowhere_stay_what_they_are():
+    colour = torch.rand(3, 4, 5)
+    for alpha in (torch.full((1, 4, 5), 0.004), torch.zeros(1, 4, 5)):
+        assert fill_transparent(colour, alpha) is colour

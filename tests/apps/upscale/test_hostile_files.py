@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
 from wildsr.cli import main
 from wildsr.data import Photographs
-from wildsr.images import ImageContent, encode_content, read_content, read_image
+from wildsr.images import read_image
 from wildsr.networks import CompactNet, save_generator
 
 EXAMPLES, FILES = 250, 4  # calls, and damaged files in each

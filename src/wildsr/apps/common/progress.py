@@ -1,4 +1,4 @@
-"""Progress of a call, and its speed."""
+"""Progress of a call, its speed, and how long it takes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from wildsr.apps.common.logs import is_quiet, message_console
 
 TICK = 0.016  # seconds between two values of the coarsest clock, that of Windows
+YEAR = 365.25 * 86400  # seconds
 MEMORY = 600.0  # seconds over which the time left is estimated: a tile on a CPU may take half a minute
 
 
@@ -69,3 +70,14 @@ class Bar:
 def shortened(name: str, most: int = 30) -> str:
     """Cut a name at its beginning to `most` letters."""
     return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds in the two largest units that say something: "89 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    if seconds >= 2 * YEAR:
+        return f"{seconds / YEAR:,.0f} years"
+    for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if seconds >= size:
+            whole, rest = divmod(round(seconds / smaller), size // smaller)
+            return f"{whole:,} {unit} {rest} {part}" if rest and whole < 100 else f"{whole:,} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -16,14 +16,12 @@ from wildsr.apps.export.card import degrade_photographs
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile, num_pixels
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
 from wildsr.data.photographs import sample_folder
 from wildsr.degradation import Recipe, degrade
 from wildsr.images import (
-    ImageContent,
     crop_to_multiple,
-    encode_content,
     middle,
-    read_content,
     read_image,
     save_pil,
     to_float,
@@ -74,7 +72,7 @@ def restore(
         raise UserError(
             f"{width} x {height} pixels; wanted at most {MOST_MEGAPIXELS:g} megapixels here, wildsr upscale takes more"
         )
-    upscaler, device = _opened(first, second, strength if second else 0.0)
+    upscaler = _opened(first, second, strength if second else 0.0)
     options, finished = UpscaleOptions(), 0
     total = num_pixels(image, options, upscaler.channels)
 
@@ -84,14 +82,14 @@ def restore(
         done(finished / total)
 
     begin = time.monotonic()
-    large = enlarge(upscaler, image, fitting_tile(upscaler, image, options, device), options, count)
+    large = enlarge(upscaler, image, fitting_tile(upscaler, image, options), options, count)
     seconds = time.monotonic() - begin
     file = folder / f"{source.stem}_x{upscaler.scale}.png"
     file.write_bytes(encode_content(large, "PNG"))
     after = _shown(large)
     before = _shown(image).resize(after.size, Image.Resampling.LANCZOS)
     sides = [f"{size[-1]} × {size[-2]}" for size in (image.colour.shape, large.colour.shape)]
-    place = "GPU" if device.type == "cuda" else "CPU"
+    place = "GPU" if upscaler.device.type == "cuda" else "CPU"
     about = f"{sides[0]} → {sides[1]} pixels (×{upscaler.scale}) in {seconds:.1f} s on the {place}"
     return Pair(before, after, file, f"{about}; PNG of {decimal(file.stat().st_size)}")
 
@@ -132,12 +130,11 @@ def degraded(folder: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=2)
-def _opened(first: str, second: str | None, strength: float) -> tuple[Upscaler, torch.device]:
-    device = find_device()
+def _opened(first: str, second: str | None, strength: float) -> Upscaler:
     generator = load_generator(first)
     if second is not None:
         generator = blend(generator, load_generator(second), strength)
-    return open_backend(generator, device=device), device
+    return open_backend(generator, device=find_device())
 
 
 def _shown(image: ImageContent) -> Image.Image:

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wildsr.images import first_line, printable
+from wildsr.io import first_line, printable
 
 OK, WARNING, ERROR = "OK", "WARNING", "ERROR"  # an error stops a run, or would let it fail later
 COLOURS = {OK: "green", WARNING: "yellow", ERROR: "bold red"}

@@ -19,7 +19,7 @@ from wildsr.apps.evaluate.closing import device
 from wildsr.apps.evaluate.evaluator import shown_pair
 from wildsr.building import is_rank_zero
 from wildsr.data import ValidationSet
-from wildsr.images import first_line, write_whole
+from wildsr.io import first_line, write_whole
 from wildsr.networks.memory import free_memory, is_out_of_memory
 from wildsr.stage import Stage
 from wildsr.training import SuperResolution

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from rich.filesize import decimal
 from rich.progress import Progress
 
+from wildsr.apps.common.progress import format_duration
 from wildsr.apps.doctor.bursts import run_burst
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, count
 from wildsr.apps.doctor.stages import Sizes
@@ -21,7 +22,6 @@ from wildsr.config import build
 from wildsr.labels import stage_title
 from wildsr.memory import usable_cores
 
-YEAR = 365.25 * 86400  # seconds
 PATIENCE = 30 * 86400.0  # seconds; a run of more is not finished by people
 # Of a convolution at the size of the LQ image, by parameter and pixel: a product and a sum, forward and twice backward.
 OPERATIONS = 6
@@ -128,17 +128,6 @@ def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[
 def validating(seconds: float) -> str:
     """Word the share of validation, where it is worth a word."""
     return f", {format_duration(seconds)} of it validation" if seconds >= 1 else ""
-
-
-def format_duration(seconds: float) -> str:
-    """Write seconds in the two largest units that say something."""
-    if seconds >= 2 * YEAR:
-        return f"{seconds / YEAR:,.0f} years"
-    for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
-        if seconds >= size:
-            whole, rest = divmod(round(seconds / smaller), size // smaller)
-            return f"{whole:,} {unit} {rest} {part}" if rest and whole < 100 else f"{whole:,} {unit}"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Finding]:

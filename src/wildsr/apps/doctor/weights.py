@@ -14,7 +14,7 @@ from rich.filesize import decimal
 
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, collect_findings
 from wildsr.building import stage_of
-from wildsr.images import first_line
+from wildsr.io import first_line
 from wildsr.losses.features import BACKBONES
 from wildsr.metrics.learned import WEIGHTS
 from wildsr.networks.released import (

@@ -27,8 +27,7 @@ from wildsr.apps.evaluate.saved_scores import SavedScores
 from wildsr.apps.evaluate.terminal import sets_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import ValidationSet
-from wildsr.images import first_line, printable
-from wildsr.io import can_be_mended, write_rows
+from wildsr.io import can_be_mended, first_line, printable, write_rows
 from wildsr.labels import content_of, set_words
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics

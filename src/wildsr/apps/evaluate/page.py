@@ -11,7 +11,7 @@ from wildsr.apps.evaluate.html import render
 from wildsr.apps.evaluate.panels import embed, notes_of
 from wildsr.apps.evaluate.tables import TableRow, read_table, strata_advice, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
-from wildsr.images import write_whole
+from wildsr.io import write_whole
 from wildsr.labels import contents_of, method_label
 from wildsr.scores import read_scores
 

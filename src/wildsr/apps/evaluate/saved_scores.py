@@ -13,8 +13,7 @@ from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, SCORES, 
 from wildsr.apps.evaluate.results import read_image_scores, score_row
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
-from wildsr.images import write_whole
-from wildsr.io import UserError, write_rows
+from wildsr.io import UserError, write_rows, write_whole
 
 SETTINGS = "settings.json"
 FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON, PAGE)

@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any, NamedTuple
 
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 from wildsr.labels import Contents, SetContent, method_label, set_title, stratum_label
 from wildsr.scores import (
     FEW,

@@ -10,7 +10,8 @@ from wildsr.apps.match.findings import describe, evenly_spaced, infer, is_clean,
 from wildsr.apps.match.inference import Inference
 from wildsr.apps.match.page import write_page
 from wildsr.apps.match.simulation import simulate
-from wildsr.images import find_images, write_whole
+from wildsr.images import find_images
+from wildsr.io import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from wildsr.apps.match.inference import Inference, Posterior, summary
 from wildsr.apps.match.jpeg import FoundJpeg, find_jpeg, read_tables
 from wildsr.apps.match.statistics import LEAST, is_photograph, measure
 from wildsr.degradation.recipe import Recipe
-from wildsr.images import first_line, read_image
-from wildsr.io import UserError
+from wildsr.images import read_image
+from wildsr.io import UserError, first_line
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")

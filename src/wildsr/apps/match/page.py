@@ -18,7 +18,8 @@ from wildsr.apps.match.simulation import PHOTOGRAPHS, measure_simulated
 from wildsr.apps.match.statistics import NAMES
 from wildsr.data import sample_photographs
 from wildsr.degradation import degrade
-from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
+from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8
+from wildsr.io import write_whole
 
 SHOWN = 6  # images
 WINDOW = 128  # pixels a side, shown at twice their size

@@ -25,7 +25,8 @@ from wildsr.apps.match.arguments import RECIPES
 from wildsr.data import Photographs, sample_photographs
 from wildsr.degradation import DegradationSpec, KernelSpec, OrderSpec, Recipe, degrade
 from wildsr.degradation.operations import BlurSpec, FinalResizeSpec, HaloSpec, JpegSpec, NoiseSpec, WebpSpec
-from wildsr.images import to_float, to_uint8, write_whole
+from wildsr.images import to_float, to_uint8
+from wildsr.io import write_whole
 
 FOLDER = platformdirs.user_cache_path("wildsr", appauthor=False) / "match"
 # Of the scikit-image wheel; astronaut and coffee are held out for validation and for tests of this.

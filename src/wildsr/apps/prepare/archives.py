@@ -24,8 +24,8 @@ from typing import IO
 from rich.filesize import decimal
 
 from wildsr.apps.prepare.disk import require_space
-from wildsr.images import SUFFIXES, first_line, write_whole
-from wildsr.io import UserError
+from wildsr.images import SUFFIXES
+from wildsr.io import UserError, first_line, write_whole
 
 # Photographs hardly compress: what grows a hundredfold is made to fill disks. A small one may grow to 100 MB.
 GROWTH, HARMLESS = 100, 100_000_000

@@ -19,8 +19,7 @@ from urllib.error import HTTPError
 
 import wildsr
 from wildsr.apps.prepare.disk import require_space
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
 
 CHUNK = 1 << 18  # bytes a read: a broken connection loses at most what was under way
 BUSY = (408, 425, 429)  # answers below 500 that ask to come back later (RFC 9110, 8470, 6585)

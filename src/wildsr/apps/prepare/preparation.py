@@ -23,8 +23,8 @@ from wildsr.apps.prepare.packing import Packing
 from wildsr.apps.prepare.plan import Plan
 from wildsr.apps.prepare.workers import run_tasks, space_needed
 from wildsr.data.photographs import check_corrupt_share
-from wildsr.images import expanded, file_state, find_images
-from wildsr.io import UserError
+from wildsr.images import file_state, find_images
+from wildsr.io import UserError, expanded
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from wildsr.apps.report.facts import Facts, read_facts, write_facts
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, PairedSamples, Samples, TrainingSamples
-from wildsr.images import first_line, write_whole
+from wildsr.io import first_line, write_whole
 from wildsr.labels import content_of
 from wildsr.metrics.choice import own_displays
 from wildsr.overrides import typed_overrides

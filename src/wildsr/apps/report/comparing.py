@@ -20,8 +20,7 @@ from wildsr.apps.report.configs import Flat, changed, differing, telling, words
 from wildsr.apps.report.latest import latest_scores
 from wildsr.apps.report.page import references_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.images import write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, write_whole
 from wildsr.labels import stage_title
 from wildsr.scores import display_of, finite_mean
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wildsr.checks import check_integer, check_number, check_type, checked_list, checked_number
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
 from wildsr.labels import number_label, order_label
 
 if TYPE_CHECKING:  # what reads them, as a report does, needs no torch

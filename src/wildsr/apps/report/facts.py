@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wildsr.checks import check_integer, check_number, check_type
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, write_whole
 from wildsr.labels import SetContent
 
 FACTS = "training.json"  # in a stage's folder
@@ -44,17 +43,6 @@ class Facts:
             check_integer(self, "job", 0, 10**9)
         object.__setattr__(self, "parameters", {str(key): int(value) for key, value in self.parameters.items()})
         object.__setattr__(self, "sets", {str(name): _content(given) for name, given in self.sets.items()})
-
-    @property
-    def duration(self) -> str:
-        """Return the seconds of training in words: "41 s", "12 min", "3 h 20 min", "2 d 4 h"."""
-        minutes = round(self.seconds / 60)
-        if self.seconds < 60:
-            return f"{self.seconds:.0f} s"
-        if minutes < 60:
-            return f"{minutes} min"
-        hours = minutes // 60
-        return f"{hours} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
 
 
 def write_facts(facts: Facts, folder: Path) -> None:

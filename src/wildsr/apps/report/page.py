@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from wildsr.apps.common.progress import format_duration
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import render
@@ -15,8 +16,7 @@ from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.images import write_whole
-from wildsr.io import CONFIG
+from wildsr.io import CONFIG, write_whole
 from wildsr.labels import run_title, set_title, stage_title
 from wildsr.scores import display_of
 
@@ -86,7 +86,9 @@ def header_of(run: Run) -> list[tuple[str, str]]:
     found = [("Scale", str(run.scale)), ("Seed", str(run.config.get("seed", "–")))]
     if facts is not None:
         processes = f", {facts.processes} processes" if facts.processes > 1 else ""
-        times = [f"{stage_title(stage.name)} {stage.facts.duration}" for stage in run.stages if stage.facts]
+        times = [
+            f"{stage_title(stage.name)} {format_duration(stage.facts.seconds)}" for stage in run.stages if stage.facts
+        ]
         numbers = [f"{name} {count:,}" for name, count in facts.parameters.items()]
         found += [("Device", facts.device + processes), ("Training time", ", ".join(times))]
         found += [("Parameters", ", ".join(numbers)), ("Training images", f"{facts.images:,}")]

@@ -17,8 +17,7 @@ from wildsr.apps.evaluate.tables import number, read_json, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.apps.report.facts import Facts, read_facts
-from wildsr.images import first_line
-from wildsr.io import CONFIG, GENERATOR, UserError
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line
 from wildsr.labels import SetContent, contents_of
 from wildsr.scores import MetricDisplay, Scores, display_of, read_scores
 

@@ -14,11 +14,12 @@ from torch import nn
 
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, enlarge, fitting_tile
-from wildsr.images import ImageContent, expanded, to_pil
-from wildsr.images.content import to_plain
+from wildsr.apps.upscale.images.content import ImageContent, to_plain
+from wildsr.apps.upscale.images.metadata import profile_in
+from wildsr.images import to_pil
 from wildsr.images.files import WITHOUT_LEVELS
-from wildsr.images.metadata import profile_in
-from wildsr.io import UserError
+from wildsr.images.tensors import read_grey
+from wildsr.io import UserError, expanded
 from wildsr.networks import load_generator
 from wildsr.networks.tiling import Upscaler
 
@@ -76,7 +77,7 @@ def upscale(
     if tile is not None and tile < 1:
         raise UserError(f"tile {tile:g}: wanted a whole number of at least 1")
     options = UpscaleOptions(scale, alpha, width=width, height=height, max_side=max_side)
-    largest = fitting_tile(upscaler, given, options, getattr(upscaler, "device", torch.device("cpu")))
+    largest = fitting_tile(upscaler, given, options)
     return restore_type(enlarge(upscaler, given, tile or largest, options), image)
 
 
@@ -96,7 +97,7 @@ def to_content(image: Array | Image.Image) -> ImageContent:
         raise UserError(f"values from {values.min():g} to {values.max():g}, wanted floats from 0 to 1, or uint8")
     channels = 1 if shape[2] < 3 else 3
     alpha = values[channels:].contiguous() if shape[2] > channels else None
-    return ImageContent(values[:channels].contiguous(), alpha)
+    return ImageContent(values[:channels].contiguous(), alpha, bits=8 if levels.dtype == np.uint8 else 16)
 
 
 def restore_type(large: ImageContent, like: AnyImage) -> AnyImage:
@@ -132,10 +133,7 @@ def _state_of(weights: str | Path) -> tuple[str, int, int] | None:
 def _levels_of(image: Image.Image) -> Array:
     if image.mode in WITHOUT_LEVELS:
         raise UserError(f"an image of mode {image.mode}; wanted 8 or 16 bits a channel")
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        return np.asarray(upright).astype(np.uint16)
-    return np.asarray(to_plain(upright))
+    return read_grey(image) if image.mode.startswith("I") else np.asarray(to_plain(ImageOps.exif_transpose(image)))
 
 
 def _peak(dtype: np.dtype[Any]) -> int:

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from wildsr.apps.upscale.choices import BACKENDS, FASTEST, NAMES, check_device, is_installed
 from wildsr.apps.upscale.graphs.ncnn import open_ncnn, to_ncnn
 from wildsr.apps.upscale.graphs.onnx import LQ, SAME, SR, differs, to_onnx
-from wildsr.apps.upscale.graphs.pnnx import PNNX, by_pnnx
-from wildsr.images import first_line
-from wildsr.io import UserError, choose_from
+from wildsr.apps.upscale.graphs.pnnx import by_pnnx
+from wildsr.io import UserError, choose_from, first_line
 from wildsr.networks.eager import Eager
 from wildsr.networks.memory import numbers_per_pixel
 from wildsr.networks.overlap import Tiling, tiling_of
 from wildsr.networks.padding import reflect_to
 from wildsr.networks.tiling import Upscaler, check_channels
 
+CPU = torch.device("cpu")
 CLOSE = 1e-3  # a quarter of a level, by which ncnn may differ where pnnx merged layers
 
 Forward = Callable[[Tensor], Tensor]
@@ -36,13 +36,17 @@ Forward = Callable[[Tensor], Tensor]
 
 @dataclass
 class Runtime:
-    """A generator in a runtime other than torch; see `tiling.Upscaler`. The output may leave [0, 1] slightly."""
+    """A generator in a runtime other than torch, on the CPU; see `tiling.Upscaler`.
+
+    The output may leave [0, 1] slightly.
+    """
 
     scale: int
     channels: int
     numbers_per_pixel: int
     tiling: Tiling
     forward: Forward
+    device: torch.device = CPU
 
     @torch.inference_mode()
     def __call__(self, lq: Tensor) -> Tensor:
@@ -73,10 +77,6 @@ def open_backend(
         raise UserError(f"backend {name} has no half precision here; wanted torch")
     if missing := [module for module in BACKENDS[name] if not is_installed(module)]:
         raise UserError(f"backend {name} needs {' and '.join(missing)}; pip install {' '.join(BACKENDS[name])}")
-    if name == "ncnn" and not hasattr(generator, "write_graph") and not is_installed("pnnx"):
-        kind = type(generator).__name__
-        way = f"pip install {PNNX}, or wanted torch"
-        raise UserError(f"backend ncnn cannot run {kind}, which has no write_graph; {way}")
     check_channels(int(generator.channels))  # type: ignore[arg-type]
     if name == "torch":
         return Eager(generator, device, half)

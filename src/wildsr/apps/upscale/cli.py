@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import sys
@@ -11,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from PIL import ImageFile
+
 from wildsr.apps.common.arguments import refuse_clashes
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.arguments import READ, SHEET_SIDE
@@ -18,28 +21,14 @@ from wildsr.apps.upscale.blending import compare
 from wildsr.apps.upscale.combinations import has_video
 from wildsr.apps.upscale.enlarging import enlarge, flatten, num_pixels, result_size
 from wildsr.apps.upscale.estimating import announce
+from wildsr.apps.upscale.images.content import ImageContent, check_fits, encode_content, lost_metadata, read_content
 from wildsr.apps.upscale.jobs import Job, Naming, left_out, plan, plan_video
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.command import upscale_video
-from wildsr.images import (
-    ImageContent,
-    TooManyPixelsError,
-    check_fits,
-    damage_allowed,
-    encode_content,
-    first_line,
-    image_size,
-    lost_metadata,
-    middle,
-    printable,
-    read_content,
-    save_pil,
-    write_whole,
-)
-from wildsr.io import UserError
+from wildsr.images import TooManyPixelsError, image_size, middle, save_pil
+from wildsr.io import UserError, first_line, printable, write_whole
 from wildsr.networks.memory import is_out_of_memory
-from wildsr.networks.tiling import Upscaler
 
 SKIPS = " or --skip-existing"
 
@@ -73,10 +62,9 @@ def main(given: argparse.Namespace) -> int:
 
 def upscale_all(session: UpscaleSession, jobs: Sequence[Job]) -> int:
     """Enlarge images one after the other. Returns how many failed."""
-    upscaler = session.opened(session.generator)
-    announce(session, upscaler, sizes_of(jobs), jobs[0].name if len(jobs) == 1 else f"{len(jobs)} images")
+    announce(session, sizes_of(jobs), jobs[0].name if len(jobs) == 1 else f"{len(jobs)} images")
     with Bar(len(jobs), "MP") as bar:
-        return sum(not attempt(session, upscaler, job, bar) for job in jobs)
+        return sum(not attempt(session, job, bar) for job in jobs)
 
 
 def summarize(jobs: Sequence[Job], todo: int, failed: int, others: str, output: str | None) -> str:
@@ -103,7 +91,7 @@ def sizes_of(jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:
             continue
 
 
-def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> bool:
+def attempt(session: UpscaleSession, job: Job, bar: Bar) -> bool:
     """Enlarge one image; what is wrong with it is said in a line, and nothing is written.
 
     Raises:
@@ -118,17 +106,28 @@ def attempt(session: UpscaleSession, upscaler: Upscaler, job: Job, bar: Bar) -> 
     if image.frames > 1:
         log.warning(f"{job.name}: {image.frames} frames or pages; the first is taken")
     try:
-        content = enlarged(session, upscaler, image, job, bar)
+        content = enlarged(session, image, job, bar)
     except Exception as error:
         if not (isinstance(error, ValueError) or is_out_of_memory(error)):
             raise
         log.error(f"{job.name}: {first_line(error)}")
         return False
-    if job.target is None:
+    return deliver(content, job.target)
+
+
+def deliver(content: bytes, target: Path | None) -> bool:
+    """Write a result to its file or to the standard output; that its name is too long is said in a line."""
+    if target is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-    else:
-        write_whole(job.target, lambda file: file.write(content))
+        return True
+    try:
+        write_whole(target, lambda file: file.write(content))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        log.error(f"{printable(target)}: {error.strerror}")
+        return False
     return True
 
 
@@ -146,20 +145,23 @@ def read(job: Job, max_pixels: int | None, despite_damage: bool) -> ImageContent
             raise
         if not isinstance(source, Path):
             source.seek(0)
-        with damage_allowed():
+        ImageFile.LOAD_TRUNCATED_IMAGES = True  # Pillow's switch for the process; what is missing is grey, or black
+        try:
             image = read_content(source, job.name, max_pixels)
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
         reason = first_line(error.__cause__ or error)
         log.warning(f"{job.name}: damaged ({reason}); what can be decoded of it is enlarged")
         return image
 
 
-def enlarged(session: UpscaleSession, upscaler: Upscaler, image: ImageContent, job: Job, bar: Bar) -> bytes:
+def enlarged(session: UpscaleSession, image: ImageContent, job: Job, bar: Bar) -> bytes:
     """Return the content of the result's file. What can be refused is refused before the work.
 
     Raises:
         ValueError: its format cannot hold it, or memory does not suffice.
     """
-    given = session.given
+    given, upscaler = session.given, session.upscaler
     if given.background:
         image = flatten(image, given.background)
     if given.strip:
@@ -168,7 +170,7 @@ def enlarged(session: UpscaleSession, upscaler: Upscaler, image: ImageContent, j
         log.warning(f"{job.name}: {job.kind} has no place for its {', '.join(lost)}")
     rows, columns = result_size(upscaler.scale, image, session.options)
     check_fits(job.kind, columns, rows, image.alpha is not None)
-    tile, total = session.tile(upscaler, image), num_pixels(image, session.options, upscaler.channels)
+    tile, total = session.tile(image), num_pixels(image, session.options, upscaler.channels)
     megapixel = 1e6 / upscaler.scale**2  # of the result, in LQ pixels
     large = enlarge(upscaler, image, tile, session.options, lambda lq: bar.advance(lq / total, lq / megapixel))
     return encode_content(large, job.kind, given.quality, given.lossless)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from wildsr.apps.upscale.jobs import STREAM, Naming, is_video
 from wildsr.apps.upscale.video.codecs import Coding
-from wildsr.images import LOSSY, WITH_QUALITY, expanded
+from wildsr.images.formats import LOSSY, WITH_QUALITY
+from wildsr.io import expanded
 
 
 def has_video(given: argparse.Namespace) -> bool:

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from wildsr.apps.upscale.choices import ALPHAS
-from wildsr.images import ImageContent, fill_transparent
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.io import UserError, choose_from
 from wildsr.networks.memory import free_memory, result_bytes
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
 RGBA = 4  # channels of a network that takes alpha beside the colour
-PEAK = 255  # of a background's levels
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,37 @@ def enlarge(
     return replace(image, colour=colour, alpha=alpha)
 
 
+def fill_transparent(colour: Tensor, alpha: Tensor) -> Tensor:
+    """Give every pixel that is not seen at all the colour of the nearest one that is.
+
+    What is not seen usually is black, and a network, or any filter, would draw it into the edge of what is. A pixel
+    that is seen a little keeps its colour: it is part of the image.
+
+    Args:
+        colour: (C, H, W).
+        alpha: (1, H, W), 0 where nothing is seen.
+
+    Returns:
+        The colour itself where all pixels are seen, or none.
+    """
+    unseen = (alpha[0] == 0).numpy()
+    if not unseen.any() or unseen.all():
+        return colour
+    rows, columns = distance_transform_edt(unseen, return_distances=False, return_indices=True)
+    return torch.from_numpy(colour.numpy()[:, rows, columns])
+
+
 def flatten(image: ImageContent, background: tuple[int, int, int]) -> ImageContent:
     """Lay an image over a colour, 8-bit RGB; it has no alpha then. Grey stays grey over grey."""
     if image.alpha is None:
         return image
-    ground = image.colour.new_tensor(background).view(3, 1, 1) / PEAK
+    ground = image.colour.new_tensor(background).view(3, 1, 1) / 255
     if len(image.colour) == 1 and len(set(background)) == 1:
         ground = ground[:1]
     return replace(image, colour=image.colour * image.alpha + ground * (1 - image.alpha), alpha=None)
 
 
-def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOptions, device: torch.device) -> int:
+def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOptions) -> int:
     """Return the side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
@@ -123,8 +143,8 @@ def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOption
     planes = max(image.colour.shape[0] + (image.alpha is not None), upscaler.channels)
     free = free_memory(torch.device("cpu"))
     free -= result_bytes(max(columns, width * upscaler.scale), max(rows, height * upscaler.scale), planes, free)
-    if device.type != "cpu":
-        free = free_memory(device)
+    if upscaler.device.type != "cpu":
+        free = free_memory(upscaler.device)
     return tile_side(upscaler, height, width, free)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 import torch
 
+from wildsr.apps.common.progress import format_duration
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.apps.upscale.session import UpscaleSession
-from wildsr.images import ImageContent
 from wildsr.io import UserError
 from wildsr.networks.tiling import Upscaler, pixels_seen, upscale
 
@@ -25,27 +26,27 @@ LARGE, COMPACT, RATIO = "realesrgan-x4plus", "realesr-animevideov3", 20  # secon
 log = logging.getLogger(__name__)
 
 
-def announce(session: UpscaleSession, upscaler: Upscaler, sizes: Iterable[tuple[int, int]], what: str) -> None:
+def announce(session: UpscaleSession, sizes: Iterable[tuple[int, int]], what: str) -> None:
     """Say how long images of these (H, W) will take, if that is long.
 
     Args:
         what: is enlarged, such as "3 images".
     """
-    if getattr(upscaler, "device", torch.device("cpu")).type != "cpu":
+    if session.upscaler.device.type != "cpu":
         return
     given = list(sizes)
-    pixels = {size: _passing(session, upscaler, *size) for size in set(given)}
+    pixels = {size: _passing(session, *size) for size in set(given)}
     work = sum(pixels[size] for size in given)
     if work < WORTH * PROBE**2:
         return
-    seconds = expected(upscaler, work, max(max(size) for size in given))
+    seconds = expected(session.upscaler, work, max(max(size) for size in given))
     if seconds < LONG:
         return
     megapixels = sum(height * width for height, width in given) / 1e6
     hint = ""
     if session.given.weights == LARGE and session.second is None:
-        hint = f"; --weights {COMPACT}: about {spoken(seconds / RATIO)}, and less detail"
-    log.info(f"{what}, {megapixels:.3g} MP: about {spoken(seconds)} on this CPU{hint}")
+        hint = f"; --weights {COMPACT}: about {format_duration(seconds / RATIO)}, and less detail"
+    log.info(f"{what}, {megapixels:.3g} MP: about {format_duration(seconds)} on this CPU{hint}")
 
 
 def expected(upscaler: Upscaler, pixels: int, largest: int) -> float:
@@ -66,18 +67,10 @@ def expected(upscaler: Upscaler, pixels: int, largest: int) -> float:
         side *= 2
 
 
-def spoken(seconds: float) -> str:
-    """Return a duration as people say it: 50 s, 15 min, 3 h, 2 days."""
-    for unit, length, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
-        if seconds < most * length:
-            return f"{max(round(seconds / length), 1)} {unit}"
-    return f"{seconds / 86400:.0f} days"
-
-
-def _passing(session: UpscaleSession, upscaler: Upscaler, height: int, width: int) -> int:
+def _passing(session: UpscaleSession, height: int, width: int) -> int:
     """Return the LQ pixels that will pass the network; 0 of an image whose result memory does not suffice for."""
     like = ImageContent(torch.empty(3, height, width, device="meta"))
     try:
-        return pixels_seen(upscaler, height, width, session.tile(upscaler, like))
+        return pixels_seen(session.upscaler, height, width, session.tile(like))
     except UserError:
         return 0

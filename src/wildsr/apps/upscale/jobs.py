@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsr.apps.upscale.video import codecs
-from wildsr.images import (
-    OUTPUT_SUFFIXES,
-    SUFFIXES,
-    expanded,
-    find_images,
-    kind_of,
-    printable,
-    require_writable,
-    walk,
-)
-from wildsr.io import UserError, choose_from
+from wildsr.images import OUTPUT_SUFFIXES, SUFFIXES, find_images, kind_of, walk
+from wildsr.io import UserError, choose_from, expanded, printable, require_writable
 
 STREAM = "-"
 MOST_REASONS = 6  # that are told apart in the summary of what was left out
@@ -85,18 +76,17 @@ class Naming:
         """
         if self.output is None:
             return False
-        several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
         if self.output != STREAM and (self.path.is_dir() or self.output.endswith(("/", os.sep))):
             return True
-        known = self.path.suffix.lower() in OUTPUT_SUFFIXES
-        if several and (known or self.output == STREAM):
-            what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"{printable(inputs[0])} is a folder"
-            raise UserError(f"{what}; wanted a folder as output, not {printable(self.output)}")
-        if several or self.output == STREAM or known:
-            return several
-        if self.path.suffix:
-            known_ones = choose_from(OUTPUT_SUFFIXES)
-            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; {known_ones}")
+        several = len(inputs) > 1 or expanded(inputs[0]).is_dir()
+        if self.output == STREAM or self.path.suffix.lower() in OUTPUT_SUFFIXES:
+            if several:
+                what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"{printable(inputs[0])} is a folder"
+                raise UserError(f"{what}; wanted a folder as output, not {printable(self.output)}")
+            return False
+        if self.path.suffix and not several:
+            known = choose_from(OUTPUT_SUFFIXES)
+            raise UserError(f"{printable(self.output)}: no image format {self.path.suffix!r}; {known}")
         return True
 
     def job(self, source: Path | None, below: Path, keep_suffix: bool = False) -> Job:
@@ -107,14 +97,14 @@ class Naming:
             keep_suffix: the result's name tells the source's format: a_jpg.png of a.jpg.
         """
         end = f".{self.format or 'png'}"
+        kind = kind_of(f"x{end}")
         if source is not None and (self.output is None or below != Path()):
             own = f"_{source.suffix[1:]}" if keep_suffix and source.suffix else ""
-            name = f"{source.stem}{own}{self.suffix}{end}"
             folder = source.parent if self.output is None else self.path / below.parent
-            return Job(source, folder / name, kind_of(f"x{end}"))
+            return Job(source, folder / f"{source.stem}{own}{self.suffix}{end}", kind)
         if self.output == STREAM:
-            return Job(source, None, kind_of(f"x{end}"))
-        if self.format and kind_of(f"x{end}") != self.kind:
+            return Job(source, None, kind)
+        if self.format and kind != self.kind:
             raise UserError(f"{printable(self.path)} as output, but --format {self.format}")
         return Job(source, self.path, self.kind)
 
@@ -165,8 +155,7 @@ def left_out(inputs: Sequence[str], jobs: Iterable[Job]) -> str:
 def require_inputs(inputs: Sequence[str]) -> None:
     """Refuse inputs that do not exist. Raises: UserError."""
     for word in inputs:
-        if word != STREAM and not _paths(word):
-            raise UserError(f"{printable(word)}: no such file or folder")
+        _paths(word)
 
 
 def is_video(word: str, output: str | None = None) -> bool:
@@ -243,10 +232,7 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
     if word == STREAM:
         yield None, Path()
         return
-    paths = _paths(word)
-    if not paths:
-        raise UserError(f"{printable(word)}: no such file or folder")
-    for path in paths:
+    for path in _paths(word):
         if not path.is_dir():  # a link to nothing is named when it is its turn
             yield path, Path(path.name)
             continue
@@ -257,12 +243,21 @@ def _find(word: str, naming: Naming) -> Iterator[tuple[Path | None, Path]]:
 
 
 def _paths(word: str) -> list[Path]:
-    """Return the files and folders that a word stands for: itself, or as a pattern such as photos/**/*.jpg."""
+    """Return the files and folders that a word stands for: itself, or as a pattern such as photos/**/*.jpg.
+
+    Raises:
+        UserError: there are none.
+    """
+    if word == STREAM:
+        return []
     path = expanded(word)
-    if word == STREAM or path.exists() or path.is_symlink():
-        return [] if word == STREAM else [path]
+    if path.exists() or path.is_symlink():
+        return [path]
     matches = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
-    return sorted(match for match in matches if not match.name.startswith("."))
+    found = sorted(match for match in matches if not match.name.startswith("."))
+    if not found:
+        raise UserError(f"{printable(word)}: no such file or folder")
+    return found
 
 
 def _reason(file: Path) -> str:
@@ -278,11 +273,10 @@ def _reason(file: Path) -> str:
 
 
 def _is_result(file: Path, folder: Path, naming: Naming) -> bool:
-    if naming.output is None:
+    """Return whether an image of an input folder is what an earlier call has written there."""
+    if naming.output is None or naming.path.resolve() == folder.resolve():
         return bool(naming.suffix) and file.stem.endswith(naming.suffix)
     output = naming.path.resolve()
-    if output == folder.resolve():
-        return bool(naming.suffix) and file.stem.endswith(naming.suffix)
     # By the folder that a file stands in: results may lie behind a linked folder, while a linked file is an image.
     place = Path(os.path.realpath(file.parent))
     return not folder.resolve().is_relative_to(output) and place.is_relative_to(output)

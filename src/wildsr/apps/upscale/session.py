@@ -6,13 +6,12 @@ import argparse
 import logging
 from functools import cached_property
 
-import torch
 from torch import nn
 
 from wildsr.apps.upscale.backends import find_device, open_backend
 from wildsr.apps.upscale.blending import blend
 from wildsr.apps.upscale.enlarging import UpscaleOptions, fitting_tile
-from wildsr.images import ImageContent
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.io import UserError
 from wildsr.networks import load_generator
 from wildsr.networks.overlap import Tiling
@@ -28,7 +27,6 @@ class UpscaleSession:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
-        self.device = given.device or find_device()
         self.options = UpscaleOptions(
             given.scale, given.alpha, given.batch, given.width, given.height, given.max_side
         )  # fmt: skip
@@ -67,19 +65,22 @@ class UpscaleSession:
 
     def opened(self, generator: nn.Module) -> Upscaler:
         """Open a generator on the backend that was asked for."""
-        return open_backend(generator, self.given.backend, self.device, self.given.half)
+        return open_backend(generator, self.given.backend, find_device(self.given.device), self.given.half)
 
-    def tile(self, upscaler: Upscaler, image: ImageContent) -> int:
+    @cached_property
+    def upscaler(self) -> Upscaler:
+        """Return what enlarges: the network that runs, on its backend. Raises as `open_backend`."""
+        return self.opened(self.generator)
+
+    def tile(self, image: ImageContent) -> int:
         """Return the side of a tile in LQ pixels that was asked for, or that memory allows. Raises as `fitting_tile`.
 
         Tiles that were asked for are cut even where no overlap is enough, and a line says so.
         """
-        # Runtimes other than torch compute on the CPU, whatever there is besides.
-        device = getattr(upscaler, "device", torch.device("cpu"))
-        largest = fitting_tile(upscaler, image, self.options, device)
+        largest = fitting_tile(self.upscaler, image, self.options)
         if self.given.tile is None:
             return largest
-        if self.given.tile < max(image.colour.shape[-2:]) and upscaler.tiling.overlap is None:
+        if self.given.tile < max(image.colour.shape[-2:]) and self.upscaler.tiling.overlap is None:
             log.warning(f"--tile {self.given.tile}: this network's tiles may show their seams")
-            upscaler.tiling = Tiling(WITH_SEAMS)  # type: ignore[misc]
+            self.upscaler.tiling = Tiling(WITH_SEAMS)  # type: ignore[misc]
         return int(self.given.tile)

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto

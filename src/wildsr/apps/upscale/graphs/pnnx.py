@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from wildsr.apps.upscale.graphs.ncnn import LAST, LQ, NcnnModel
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 
 PNNX = "pnnx==20261020"
 SIDES = ("64,64", "48,96")  # H, W: two sizes of whole windows, so that pnnx leaves the sides free
@@ -39,11 +38,11 @@ def by_pnnx(generator: nn.Module) -> NcnnModel:
     Raises:
         ValueError: pnnx is not installed, or fails, or does not end; or ncnn cannot run the result.
     """
+    name = getattr(generator, "architecture", type(generator).__name__)
     try:
         import pnnx
     except ImportError:
-        raise UserError(f"the ncnn form of this network needs pnnx; pip install {PNNX}") from None
-    name = getattr(generator, "architecture", type(generator).__name__)
+        raise UserError(f"the ncnn form of {name} needs pnnx; pip install {PNNX}") from None
     channels = int(generator.channels)  # type: ignore[arg-type]
     with TemporaryDirectory() as folder:
         traced = Path(folder, "network.pt")

@@ -21,8 +21,7 @@ from wildsr.apps.upscale.video.demuxing import open_input, start_of, video_strea
 from wildsr.apps.upscale.video.frames import to_frame
 from wildsr.apps.upscale.video.segments import declare, decoding_times, encode, layout_of, ranks_of
 from wildsr.apps.upscale.video.streams import SideStream, Writer, add_side_stream, keep_names, written
-from wildsr.images import first_line
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line
 
 OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands")  # metadata that muxers write anew
 

@@ -17,8 +17,7 @@ from wildsr.apps.upscale.video.codecs import Brightness
 from wildsr.apps.upscale.video.damage import Damage, decoded
 from wildsr.apps.upscale.video.demuxing import opened, timing
 from wildsr.apps.upscale.video.frames import FULL, Layout, matrix_of
-from wildsr.images import printable
-from wildsr.io import UserError
+from wildsr.io import UserError, printable
 
 PROGRESSIVE = 1  # of FFmpeg's orders of fields; 0 is unknown
 BRIGHTEST = 10000  # cd/m2 of a display: what the curve of HDR10 ends at, SMPTE ST 2084

@@ -20,14 +20,13 @@ from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.choices import is_installed
 from wildsr.apps.upscale.enlarging import enlarge, result_size
 from wildsr.apps.upscale.estimating import announce
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.apps.upscale.session import UpscaleSession
 from wildsr.apps.upscale.video.codecs import Coding
-from wildsr.images import ImageContent, first_line, printable, write_whole
-from wildsr.io import UserError
+from wildsr.io import UserError, first_line, printable, write_whole
 from wildsr.locking import HOLDER, LOCK, lock_folder
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.states import weights_digest
-from wildsr.networks.tiling import Upscaler
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +52,10 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
     name = printable(source)
     with Console(stderr=True).status(f"reading {escape(name)}"):
         clip = inspect(source)
-        upscaler = run.opened(run.generator)
         like = ImageContent(torch.empty(3, clip.height, clip.width))
         plans, changes = plan_streams(source, kind)
-        dry_run(clip, coding, *result_size(upscaler.scale, like, run.options), kind, plans)
-        tile = run.tile(upscaler, like)
+        dry_run(clip, coding, *result_size(run.upscaler.scale, like, run.options), kind, plans)
+        tile = run.tile(like)
     folder = target.with_name(f".{target.name}.parts")
     with lock_folder(folder, "wildsr upscale"):
         claim(folder, choices(run, coding, source), run.given.overwrite)
@@ -71,8 +69,8 @@ def upscale_video(run: UpscaleSession, coding: Coding, source: Path, target: Pat
             bar.begin(name)
             bar.advance(done, 0)
             left = frames - done
-            announce(run, upscaler, [(clip.height, clip.width)] * left, f"{name}, {left} frames")
-            write_segments(clip, coding, segments, done, partial(enlarge_frame, run, upscaler, tile, bar))
+            announce(run, [(clip.height, clip.width)] * left, f"{name}, {left} frames")
+            write_segments(clip, coding, segments, done, partial(enlarge_frame, run, tile, bar))
             write_whole(target, lambda file: assemble(clip, coding, segments, Path(file.name), kind, plans))
         clear(folder)
     with suppress(OSError):  # another call has begun in it by now
@@ -101,11 +99,11 @@ def explained_failures(name: str, folder: Path, target: Path) -> Iterator[None]:
         raise UserError(f"{name}: {first_line(error)}") from error
 
 
-def enlarge_frame(run: UpscaleSession, upscaler: Upscaler, tile: int, bar: Bar, image: Tensor) -> Tensor:
+def enlarge_frame(run: UpscaleSession, tile: int, bar: Bar, image: Tensor) -> Tensor:
     """Enlarge a frame, (C, H, W) in [0, 1], and advance the bar by it. Raises: UserError: not all is finite."""
     pixels = image.shape[1] * image.shape[2]
     return enlarge(
-        upscaler, ImageContent(image), tile, run.options, lambda lq: bar.advance(lq / pixels, lq / pixels)
+        run.upscaler, ImageContent(image), tile, run.options, lambda lq: bar.advance(lq / pixels, lq / pixels)
     ).colour
 
 

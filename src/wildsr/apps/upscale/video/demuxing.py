@@ -13,8 +13,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from wildsr.images import printable
-from wildsr.io import UserError
+from wildsr.io import UserError, printable
 
 # No playlists among them, which name other files and addresses.
 CONTAINERS = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpegts,mpeg,asf,flv,ogg,gif,apng,mxf"

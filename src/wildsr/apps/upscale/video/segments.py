@@ -23,7 +23,7 @@ from torch import Tensor
 from wildsr.apps.upscale.video.clips import Clip, frames_of
 from wildsr.apps.upscale.video.codecs import Coding
 from wildsr.apps.upscale.video.frames import FULL, Layout, to_frame, to_image
-from wildsr.images import write_whole
+from wildsr.io import write_whole
 
 SECONDS = 2  # of a segment: what a break loses, and the longest between two key frames; as streams have it
 

@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from wildsr.images.profiles import BT709, BT2020, DISPLAY_P3, Primaries, make_profile
+from wildsr.apps.upscale.images.profiles import BT709, BT2020, DISPLAY_P3, Primaries, make_profile
 
 Chunk = tuple[bytes, bytes]  # its name, and what is in it
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import OUTPUT_SUFFIXES, ImageContent, check_fits, deep, encode_content, kind_of, read_content
+from wildsr.apps.upscale.images.content import ImageContent, check_fits, encode_content, read_content
+from wildsr.apps.upscale.images.png import MAGIC
+from wildsr.images import OUTPUT_SUFFIXES, kind_of
 
 LOSSLESS = ("PNG", "TIFF", "BMP")
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in OUTPUT_SUFFIXES})
@@ -95,7 +97,7 @@ def test_a_colour_declared_transparent_becomes_alpha(mode):
     (8, [0, 85, 170, 255], [0, 85, 170, 255]),
 ])  # fmt: skip
 def test_a_level_declared_transparent_becomes_alpha_whatever_the_bits(bits, row, levels):
-    file = io.BytesIO(deep.MAGIC)
+    file = io.BytesIO(MAGIC)
     file.seek(0, io.SEEK_END)
     PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0))
     PngImagePlugin.putchunk(file, b"tRNS", struct.pack(">H", 2**bits - 1))
@@ -188,7 +190,7 @@ def test_a_mislabelled_image_is_read_by_its_content(tmp_path):
 
 def test_a_decompression_bomb_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr("wildsr.images.limits.free_ram", lambda: 2**32)
-    file = io.BytesIO(deep.MAGIC)
+    file = io.BytesIO(MAGIC)
     file.seek(0, io.SEEK_END)
     PngImagePlugin.putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 1, 0, 0, 0, 0))
     PngImagePlugin.putchunk(file, b"IDAT", zlib.compress(bytes(10_000)))
@@ -204,3 +206,35 @@ def test_what_a_format_cannot_hold_is_refused_with_what_can():
     with pytest.raises(ValueError, match="20000 x 10 pixels, more than the 16383 a side that WEBP holds"):
         check_fits("WEBP", 20000, 10, alpha=False)
     check_fits("PNG", 200_000, 10, alpha=True)
+
+
+def test_of_a_gif_the_first_frame_is_taken_and_all_are_counted(tmp_path):
+    red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
+    red.save(tmp_path / "a.gif", save_all=True, append_images=[blue])
+    picture = read_content(tmp_path / "a.gif", "a")
+    assert picture.frames == 2
+    assert picture.colour[:, 0, 0].tolist() == [1, 0, 0]
+
+
+def test_a_colour_that_a_gif_declares_transparent_becomes_alpha(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.gif", transparency=1)
+    assert read_content(tmp_path / "a.gif", "a").alpha.flatten().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("kind", ["PPM", "JPEG2000"])
+def test_16_bits_of_grey_stay_16(kind):
+    levels = np.array([[0, 1, 256, 40_000, 65_535] * 8] * 40, np.uint16)
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, kind)
+    picture = read_content(file, "memory")
+    assert picture.bits == 16
+    assert (picture.colour[0] * 65535).round().int().tolist() == levels.tolist()
+
+
+def test_the_stamp_of_an_encoder_of_jpeg_2000_is_no_comment():
+    file = io.BytesIO()
+    Image.new("RGB", (32, 24)).save(file, "JPEG2000")
+    assert read_content(file, "memory").metadata.comment == b""

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from wildsr.images.png import COLOURS, TEXTS, Chunk, key_of, profile_of
+from wildsr.apps.upscale.images.png import COLOURS, TEXTS, Chunk, key_of, profile_of
 
 Base = ExifTags.Base
 # About the photograph. Not kept: how the old file was laid out, its orientation (applied) and its thumbnail.

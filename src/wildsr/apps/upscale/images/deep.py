@@ -33,7 +33,11 @@ from PIL.TiffImagePlugin import (
 )
 from PIL.TiffTags import LONG
 
-from wildsr.images.metadata import GROUPS
+from wildsr.apps.upscale.images.metadata import GROUPS
+from wildsr.apps.upscale.images.png import MAGIC
+from wildsr.images.files import layout_of
+from wildsr.images.limits import open_limited
+from wildsr.images.tensors import read_grey
 from wildsr.io import UserError
 
 Levels = np.ndarray[Any, np.dtype[np.uint16]]
@@ -42,41 +46,32 @@ PEAK = 65535
 LOW_BYTE = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> colour type in the header
 PNG_FILTER, PNG_LEVEL = 2, 4  # difference to the row above; files of photographs are 2 to 5 % larger than with Paeth
-MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def is_deep(picture: ImageFile.ImageFile) -> bool:
     """Return whether an opened image, not yet decoded, has 16 bits a channel that `read_levels` reads.
 
-    Raises:
-        UserError: it has 12, or 16 in separate planes, which Pillow does not decode.
+    Grey, which has modes of its own, Pillow decodes whole; of JPEG 2000 and PGM the layout does not tell.
     """
-    layout = layout_of(picture)
-    tags = getattr(picture, "tag_v2", {})
-    if ";12" in layout or (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (8,))) > 8):
-        raise UserError("a TIFF with 12 bits a channel or 16 in separate planes; wanted 8, or 16 side by side")
-    return (";16" in layout and picture.mode != "CMYK") or _is_grey(picture)
+    return picture.mode.startswith("I") or (";16" in layout_of(picture) and picture.mode != "CMYK")
 
 
 def read_levels(picture: ImageFile.ImageFile) -> Levels:
     """Read the levels of a deep image, opened and not yet decoded; turned upright, not premultiplied by alpha."""
     layout, key = layout_of(picture), picture.info.get("transparency")
-    if layout.startswith("I;16") or _is_grey(picture):
-        grey: Levels = np.asarray(_upright(picture)).astype(np.uint16)[..., None]
-        if getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0:  # white is zero
-            np.invert(grey, out=grey)
-        return _with_key(grey, key)
+    if picture.mode.startswith("I"):
+        return _with_key(read_grey(picture)[..., None], key)
     if layout.startswith("LA"):  # four bytes a pixel, which pass as RGBA
         picture.tile = [_as(tile, "RGBA") for tile in picture.tile]
-        return np.array(_upright(picture)).view(">u2").astype(np.uint16)
+        return np.array(ImageOps.exif_transpose(picture)).view(">u2").astype(np.uint16)
     # What Pillow unpacks is the higher byte; of bytes taken to be in the other order it is the lower one.
     assert picture.fp is not None  # not yet decoded
-    with Image.open(picture.fp, formats=[picture.format or ""]) as again:
+    with open_limited(picture.fp, [picture.format or ""], picture.width * picture.height) as again:
         premultiplied = layout.startswith("RGBa")
         plain = layout.replace("RGBa", "RGBA")
         picture.tile = [_as(tile, plain) for tile in picture.tile]
         again.tile = [_as(tile, plain[:-1] + LOW_BYTE[plain[-1]]) for tile in again.tile]
-        high, low = (np.asarray(_upright(half)).astype(np.uint16) for half in (picture, again))
+        high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (picture, again))
     levels: Levels = (high << 8 | low).astype(np.uint16)
     if premultiplied:
         colour, alpha = levels[..., :3].astype(np.float64), levels[..., 3:]
@@ -145,24 +140,9 @@ def encode_tiff(levels: Levels, options: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def _is_grey(picture: ImageFile.ImageFile) -> bool:
-    """Return whether Pillow decodes all 16 bits of grey: as such in JPEG 2000, in PGM as 32 bits up to PEAK."""
-    return picture.mode == "I;16" or (picture.format, picture.mode) == ("PPM", "I")
-
-
-def layout_of(picture: ImageFile.ImageFile) -> str:
-    """Return how the pixels lie in the file, in Pillow's words, such as RGB;16B; "" where it does not say."""
-    arguments = (picture.tile[0].args if picture.tile else "") or ""
-    return str(arguments if isinstance(arguments, str) else arguments[0])
-
-
 def _as(tile: ImageFile._Tile, layout: str) -> ImageFile._Tile:
     """Return the same bytes, to be unpacked as another layout."""
     return tile._replace(args=(layout, *tile.args[1:]) if isinstance(tile.args, tuple) else layout)
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(picture)
 
 
 def _with_key(levels: Levels, key: object) -> Levels:

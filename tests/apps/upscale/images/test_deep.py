@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_png
 
-from wildsr.images import ImageContent, encode_content, read_content, read_image
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, read_content
+from wildsr.images import read_image
 
 MODES = {1: ImageReadMode.GRAY, 2: ImageReadMode.GRAY_ALPHA, 3: ImageReadMode.RGB, 4: ImageReadMode.RGB_ALPHA}
 
@@ -116,3 +117,11 @@ def test_a_level_declared_transparent_becomes_alpha():
     file = io.BytesIO()
     Image.fromarray(np.array([[1000, 1001]], np.uint16)).save(file, "PNG", transparency=1001)
     assert levels_of(file.getvalue()).tolist() == [[[1000, 65535], [1001, 0]]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_pillows_own_limit_of_pixels_does_not_hold(kind, monkeypatch):
+    levels = random(3)
+    content = encode_content(content_of(levels), kind)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # it refuses twice as many, and these are 117
+    assert np.array_equal(levels_of(content), levels)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from wildsr.images import ImageContent, encode_content, lost_metadata, read_content
-from wildsr.images.png import profile_of, read_chunks
-from wildsr.images.profiles import BT709, D50, DISPLAY_P3, make_profile, to_d50
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, lost_metadata, read_content
+from wildsr.apps.upscale.images.png import profile_of, read_chunks
+from wildsr.apps.upscale.images.profiles import BT709, D50, DISPLAY_P3, make_profile, to_d50
 
 SRGB = ImageCms.createProfile("sRGB")
 LINEAR = (b"gAMA", struct.pack(">I", 100_000))

@@ -17,11 +17,11 @@ import torch
 from PIL import Image, ImageCms, ImageFile, ImageOps
 from torch import Tensor
 
-from wildsr.images import deep
-from wildsr.images.files import opened
+from wildsr.apps.upscale.images import deep
+from wildsr.apps.upscale.images.metadata import Metadata, read_metadata, save_options
+from wildsr.apps.upscale.images.png import read_chunks
+from wildsr.images.files import layout_of, opened
 from wildsr.images.formats import LOSSY, WITH_QUALITY
-from wildsr.images.metadata import Metadata, read_metadata, save_options
-from wildsr.images.png import read_chunks
 from wildsr.images.tensors import QUALITY, to_pil
 from wildsr.io import UserError, first_line
 
@@ -151,7 +151,7 @@ def _frames(picture: Image.Image) -> int:
 
 def _widen_key(picture: ImageFile.ImageFile) -> None:
     """Widen the level declared transparent, in an image not yet decoded, as Pillow will decode it: to 8 bits."""
-    peak = NARROW.get(deep.layout_of(picture))
+    peak = NARROW.get(layout_of(picture))
     if peak and "transparency" in picture.info:
         picture.info["transparency"] = (picture.info["transparency"] & peak) * 255 // peak
 

@@ -6,7 +6,9 @@ import torch
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from wildsr.images import OUTPUT_SUFFIXES, ImageContent, Metadata, encode_content, kind_of, lost_metadata, read_content
+from wildsr.apps.upscale.images.content import ImageContent, encode_content, lost_metadata, read_content
+from wildsr.apps.upscale.images.metadata import Metadata
+from wildsr.images import OUTPUT_SUFFIXES, kind_of
 
 Base, IFD = ExifTags.Base, ExifTags.IFD
 KINDS = sorted({kind_of(f"x{suffix}") for suffix in OUTPUT_SUFFIXES} - {"BMP"})
