@@ -12,6 +12,7 @@ import torch
 
 av = pytest.importorskip("av", reason="video needs PyAV")
 
+from wildsr.apps.upscale.video import command  # noqa: E402
 from wildsr.locking import lock_folder  # noqa: E402
 from wildsr.networks import CompactNet, save_generator  # noqa: E402
 
@@ -50,6 +51,16 @@ def test_parts_that_other_choices_have_left_are_not_mixed_in(make_clip, run, int
     code, _, errors = run(source, "-o", tmp_path / "out.mp4", *other, "--overwrite")
     assert code == 0
     assert "goes on" not in errors
+
+
+def test_parts_that_another_release_has_left_are_not_mixed_in(make_clip, run, interrupted, tmp_path, monkeypatch):
+    source = make_clip(tmp_path / "in.mp4")
+    with interrupted(6):
+        run(source, "-o", tmp_path / "out.mp4")
+    monkeypatch.setattr(command, "__version__", "99")
+    code, _, errors = run(source, "-o", tmp_path / "out.mp4")
+    assert code == 1
+    assert ".out.mp4.parts: begun with another wildsr; --overwrite begins anew" in errors
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from torch import Tensor
 
+from wildsr import __version__
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.upscale.choices import is_installed
 from wildsr.apps.upscale.enlarging import enlarge, result_size
@@ -119,6 +120,7 @@ def choices(run: UpscaleSession, coding: Coding, source: Path) -> dict[str, Any]
         "codec": coding.codec,
         "crf": coding.crf,
         "PyAV": version("av"),  # other encoders may write other headers, and a stream has one
+        "wildsr": __version__,
     }
 
 
