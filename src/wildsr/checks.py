@@ -6,7 +6,7 @@
 
 import argparse
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wildsr.io import ConfigError, choose_from
@@ -116,6 +116,16 @@ def check_weights(record: object, *keys: str) -> None:
         check_number(record, key, 0, 1e6)
     if not any(getattr(record, key) for key in keys):
         raise refuse(", ".join(keys), [0] * len(keys), "a weight above 0 for at least one")
+
+
+def check_keys(data: Any, allowed: Sequence[str], needed: Sequence[str], prefix: str) -> None:
+    """Check that a value is a mapping of these keys; `prefix` leads to them, for the message."""
+    wanted = "the keys " + ", ".join(allowed)
+    if not isinstance(data, Mapping):
+        raise refuse(prefix.rstrip(".") or "recipe", data, wanted)
+    for key in (*data, *needed):
+        if key not in allowed or key not in data:
+            raise refuse(prefix + repr(key).strip("'"), data.get(key), wanted)
 
 
 def _pair(key: str, given: Any) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wildsr.checks import check_integer, check_type, refuse, refuse_choice
+from wildsr.checks import check_integer, check_keys, check_type, refuse, refuse_choice
 from wildsr.degradation import v01
 from wildsr.degradation.operations import BUILT_IN
 from wildsr.io import ConfigError, UserError
@@ -100,7 +100,7 @@ class Recipe:
                 return cls.from_dict(v01.translate(data))
             except UserError as error:
                 raise UserError(v01.as_spelt_then(str(error))) from None
-        _check_keys(data, KEYS, KEYS, "")
+        check_keys(data, KEYS, KEYS, "")
         if data["version"] != VERSION:
             raise refuse("version", data["version"], f"{VERSION}, the newest that is known here")
         if not isinstance(data["steps"], list | tuple):
@@ -162,18 +162,8 @@ def _read(kind: type, step: Mapping[str, Any], name: str) -> Any:
     fields = [key for key in dataclasses.fields(kind) if key.init]
     needed = [key.name for key in fields if key.default is key.default_factory is dataclasses.MISSING]
     values = {key: value for key, value in step.items() if key not in ("order", "op")}
-    _check_keys(values, [key.name for key in fields], needed, f"{name}.")
+    check_keys(values, [key.name for key in fields], needed, f"{name}.")
     try:
         return kind(**values)
     except ValueError as error:
         raise UserError(f"{name}.{error}") from None
-
-
-def _check_keys(data: Any, allowed: Sequence[str], needed: Sequence[str], prefix: str) -> None:
-    """Refuse what is no mapping of these keys."""
-    wanted = "the keys " + ", ".join(allowed)
-    if not isinstance(data, Mapping):
-        raise refuse(prefix.rstrip(".") or "recipe", data, wanted)
-    for key in (*data, *needed):
-        if key not in allowed or key not in data:
-            raise refuse(prefix + repr(key).strip("'"), data.get(key), wanted)

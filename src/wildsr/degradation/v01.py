@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wildsr.checks import refuse
+from wildsr.checks import check_keys, refuse
 
 RECIPE = ("scale", "seed", "first", "second", "finish")
 ORDER = ("blur", "resize", "noise", "jpeg")
+RESIZE = ("factor", "mode", "of")
 FINISH = ("resize", "sinc", "jpeg", "jpeg_first")
 
 
@@ -22,11 +23,11 @@ def translate(data: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: a part is missing or superfluous; one line that begins with the key.
     """
-    _check_keys(data, RECIPE, "")
+    check_keys(data, RECIPE, RECIPE, "")
     steps: list[dict[str, Any]] = []
     for order in ("first", "second"):
         if data[order] is not None or order == "first":
-            _check_keys(data[order], ORDER, f"{order}.")
+            check_keys(data[order], ORDER, ORDER, f"{order}.")
             steps += _steps(order, data[order], ORDER)
     if data["finish"] is not None:
         steps += _final(data["finish"])
@@ -40,7 +41,7 @@ def as_spelt_then(message: str) -> str:
 
 
 def _final(finish: Any) -> list[dict[str, Any]]:
-    _check_keys(finish, FINISH, "finish.")
+    check_keys(finish, FINISH, FINISH, "finish.")
     for key in ("resize", "jpeg"):
         if finish[key] is None:
             raise refuse(f"finish.{key}", None, "an operation")
@@ -61,17 +62,9 @@ def _steps(order: str, parts: Mapping[str, Any], names: tuple[str, ...]) -> list
             raise refuse(key, drawn, f"what was drawn for {name}, by name")
         values = dict(drawn)
         if name == "resize":
-            _check_keys(values, ("factor", "mode", "of"), f"{key}.")
+            check_keys(values, RESIZE, RESIZE, f"{key}.")
             values["relative_to"] = values.pop("of")
         if name == "sinc" and values.pop("kind", None) != "sinc":
             raise refuse(f"{key}.kind", drawn.get("kind"), "sinc")
         steps.append({"order": order, "op": name, **values})
     return steps
-
-
-def _check_keys(data: Any, names: tuple[str, ...], prefix: str) -> None:
-    if not isinstance(data, Mapping):
-        raise refuse(prefix.rstrip(".") or "recipe", data, "the keys " + ", ".join(names))
-    for key in (*data, *names):
-        if key not in names or key not in data:
-            raise refuse(prefix + repr(key).strip("'"), data.get(key), "exactly the keys " + ", ".join(names))
