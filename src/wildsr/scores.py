@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from wildsr.io import UserError, first_line, write_whole
+from wildsr.io import read_json, write_json
 
 Scores = dict[str, dict[str, float]]  # the figure of another set than the main one is <set>/<figure>
 MAIN = "main"  # the name of a validation set that stands alone
@@ -82,7 +81,7 @@ def write_scores(scores: Scores, file: Path) -> None:
         method: {name: value if math.isfinite(value) else None for name, value in row.items()}
         for method, row in scores.items()
     }
-    write_whole(file, lambda stream: stream.write(json.dumps(content, indent=1, allow_nan=False).encode()))
+    write_json(content, file)
 
 
 def read_scores(file: Path) -> Scores:
@@ -91,13 +90,11 @@ def read_scores(file: Path) -> Scores:
     Raises:
         UserError: it is damaged.
     """
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+
+    def parse(content: Any) -> Scores:
         return {
             str(method): {str(name): math.nan if value is None else float(value) for name, value in row.items()}
             for method, row in content.items()
         }
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+
+    return read_json(file, parse, absent={})

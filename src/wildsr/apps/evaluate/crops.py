@@ -10,15 +10,14 @@ Shapes: C = 1 or 3, H W image, h = H // scale, s side of the window. Images are 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wildsr.checks import check_type, checked_integer, checked_list
-from wildsr.io import UserError, first_line, write_whole
+from wildsr.io import read_json, write_json
 
 if TYPE_CHECKING:  # what reads windows, as a report does, needs no torch
     from torch import Tensor
@@ -119,8 +118,7 @@ def write_crop(folder: Path, crop: Crop, image: Tensor) -> None:
 
 def write_list(run: Path, crops: Sequence[Crop]) -> None:
     """Write which windows there are, in the order of the pages."""
-    text = json.dumps([asdict(crop) for crop in crops], indent=1)
-    write_whole(run / CROPS / LIST, lambda file: file.write(text.encode()))
+    write_json([asdict(crop) for crop in crops], run / CROPS / LIST)
 
 
 def read_crops(run: Path) -> list[Crop]:
@@ -129,14 +127,7 @@ def read_crops(run: Path) -> list[Crop]:
     Raises:
         UserError: the list is damaged.
     """
-    file = run / CROPS / LIST
-    if not file.is_file():
-        return []
-    try:
-        entries: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-        return [Crop(**entry) for entry in entries]
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+    return read_json(run / CROPS / LIST, lambda entries: [Crop(**entry) for entry in entries], absent=[])
 
 
 def crop_file(run: Path, folder: Path, crop: Crop) -> Path | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
-from wildsr.apps.evaluate.tables import read_json
-from wildsr.io import UserError, first_line, write_whole
+from wildsr.io import read_json, write_json
 from wildsr.scores import Displays, MetricDisplay
 
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
@@ -28,8 +27,7 @@ def start_row(weights: str) -> str:
 def write_displays(displays: Displays, folder: Path) -> None:
     """Write how metrics of a user's own are shown: name -> label, meaning, digits."""
     if displays:
-        content = json.dumps({name: display._asdict() for name, display in displays.items()}, indent=1)
-        write_whole(folder / DISPLAYS, lambda file: file.write(content.encode()))
+        write_json({name: display._asdict() for name, display in displays.items()}, folder / DISPLAYS)
     else:
         (folder / DISPLAYS).unlink(missing_ok=True)  # of an earlier evaluation
 
@@ -40,11 +38,11 @@ def read_displays(folder: Path) -> dict[str, MetricDisplay]:
     Raises:
         UserError: it is damaged.
     """
-    file = folder / DISPLAYS
-    try:
+
+    def parse(content: Any) -> dict[str, MetricDisplay]:
         return {
             str(name): MetricDisplay(str(row["label"]), str(row["meaning"]), min(12, max(0, int(row["digits"]))))
-            for name, row in read_json(file, dict).items()
+            for name, row in content.items()
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+
+    return read_json(folder / DISPLAYS, parse, absent={})

@@ -13,8 +13,7 @@ from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, SCORES, 
 from wildsr.apps.evaluate.results import read_image_scores, score_row
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
-from wildsr.images import write_whole
-from wildsr.io import UserError, write_rows
+from wildsr.io import UserError, write_json, write_rows
 
 SETTINGS = "settings.json"
 FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON, PAGE)
@@ -83,8 +82,7 @@ class SavedScores:
             file.unlink()
         self.outdated = []
         if not (self.folder / SETTINGS).exists():
-            content = json.dumps(self.settings, indent=1).encode()
-            write_whole(self.folder / SETTINGS, lambda file: file.write(content))
+            write_json(self.settings, self.folder / SETTINGS)
         rows = [score_row(one, self.settings["metrics"]) for found in self.found.values() for one in found]
         write_rows(rows, self.folder / IMAGES)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import stdev
 from typing import Any, NamedTuple
 
-from wildsr.images import first_line
 from wildsr.io import UserError
 from wildsr.labels import Contents, SetContent, method_label, set_title, stratum_label
 from wildsr.scores import (
@@ -207,16 +205,3 @@ def number(text: object) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and abs(value) < LOST else None
-
-
-def read_json(file: Path, wanted: type) -> Any:
-    """Read the content of a JSON file, empty where there is none."""
-    if not file.is_file():
-        return wanted()
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
-    if not isinstance(content, wanted):
-        raise UserError(f"{file}: damaged; wanted a JSON {wanted.__name__}")
-    return content

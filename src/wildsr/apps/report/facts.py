@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wildsr.checks import check_integer, check_number, check_type
-from wildsr.images import first_line, write_whole
-from wildsr.io import UserError
+from wildsr.io import read_json, write_json
 from wildsr.labels import SetContent
 
 FACTS = "training.json"  # in a stage's folder
@@ -60,7 +58,7 @@ class Facts:
 def write_facts(facts: Facts, folder: Path) -> None:
     """Write the facts of a stage into its folder."""
     content = asdict(facts) | {"sets": {name: one._asdict() for name, one in facts.sets.items()}}
-    write_whole(folder / FACTS, lambda file: file.write(json.dumps(content, indent=1).encode()))
+    write_json(content, folder / FACTS)
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -69,13 +67,7 @@ def read_facts(folder: Path) -> Facts | None:
     Raises:
         UserError: it is damaged.
     """
-    file = folder / FACTS
-    if not file.is_file():
-        return None
-    try:
-        return Facts(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+    return read_json(folder / FACTS, lambda content: Facts(**content), absent=None)
 
 
 def _content(given: Any) -> SetContent:

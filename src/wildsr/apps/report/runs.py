@@ -13,12 +13,11 @@ import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
 from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays, start_row
-from wildsr.apps.evaluate.tables import number, read_json, read_table
+from wildsr.apps.evaluate.tables import number, read_table
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.apps.report.facts import Facts, read_facts
-from wildsr.images import first_line
-from wildsr.io import CONFIG, GENERATOR, UserError
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line, read_json
 from wildsr.labels import SetContent, contents_of
 from wildsr.scores import MetricDisplay, Scores, display_of, read_scores
 
@@ -145,7 +144,7 @@ def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = Non
         read_scores(folder / SCORES),
         read_table(folder / IMAGES),
         read_table(folder / STRATA),
-        [str(word) for word in read_json(folder / OVERRIDES, list)],
+        read_json(folder / OVERRIDES, _words, absent=[]),
         read_crops(folder),
         read_drawn(folder / DRAWN),
         running,
@@ -220,6 +219,12 @@ def read_config(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{file}: damaged; wanted a run's configuration")
     return {str(key): value for key, value in content.items()}
+
+
+def _words(content: Any) -> list[str]:
+    if not isinstance(content, list):
+        raise ValueError(f"given a {type(content).__name__}, wanted a list of overrides")
+    return [str(word) for word in content]
 
 
 def _within(config: Any, *keys: str) -> Any:
