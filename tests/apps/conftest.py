@@ -110,7 +110,7 @@ def evaluated(tmp_path, kept):
         weights = {method: {"source": method, "scale": 4, "digest": "ab" * 32} for method in list(methods)[1:]}
         sets = {name: {"kind": "synthetic", "images": 1, "scale": 4, "digest": "cd" * 32}}
         settings = {"weights": weights, "sets": sets, "border": 4, "backend": "torch", "half": False}
-        write_page(folder, windows, settings | {"device": "cpu", "version": "0"}, folder / "index.html")
+        write_page(folder, windows, settings | {"device": "cpu", "version": "0"})
         return folder / "index.html"
 
     (tmp_path / "hq").mkdir()

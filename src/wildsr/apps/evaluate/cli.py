@@ -98,7 +98,7 @@ def evaluate_sets(
             displays = own_displays(import_metrics(given.own, 0))
             write_results(found, sets, given.metrics, given.output, windows, displays)
             write_displays(displays, given.output)
-            write_page(given.output, windows, settings, given.output / PAGE)
+            write_page(given.output, windows, settings)
     return show(given, sets, found, failed)
 
 

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays
-from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.files import IMAGES, PAGE, SCORES, STRATA, read_displays
+from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.evaluate.panels import embed, notes_of
 from wildsr.apps.evaluate.tables import TableRow, read_table, strata_advice, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
-from wildsr.images import write_whole
 from wildsr.labels import contents_of, method_label
 from wildsr.scores import read_scores
 
 
-def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any], file: Path) -> None:
-    """Write the page of an evaluation, whole or not at all, from what it has left in its folder.
+def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any]) -> None:
+    """Write the page of an evaluation from what it has left in its folder.
 
     Args:
         folder: with scores.json, images.csv and, where recipes are known, strata.csv.
@@ -30,7 +29,8 @@ def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any], file
     scores, displays = read_scores(folder / SCORES), read_displays(folder)
     images = read_table(folder / IMAGES)
     contents, strata = contents_of(images), strata_tables(read_table(folder / STRATA), displays)
-    text = render(
+    write_html(
+        folder / PAGE,
         "evaluation.html",
         title=folder.resolve().name,
         methods=list(scores),
@@ -40,4 +40,3 @@ def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any], file
         strata=strata,
         advice=strata_advice(strata, contents, "--recipes "),
     )
-    write_whole(file, lambda stream: stream.write(text.encode()))

@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.match.findings import ImageFinding, describe, is_clean, pool_of, unknowns
 from wildsr.apps.match.simulation import PHOTOGRAPHS, SIDE, crop_of
 from wildsr.apps.match.statistics import NAMES, measure
 from wildsr.data import sample_photographs
 from wildsr.degradation import Recipe, degrade
 from wildsr.degradation.drawn import in_words
-from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8, write_whole
+from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8
 
 SHOWN = 6  # images
 WINDOW = 128  # pixels a side, shown at twice their size
@@ -46,7 +46,8 @@ class Statistic(NamedTuple):
 
 def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command: str, file: Path) -> None:
     """Write report.html, whole or not at all. Raises: UserError, OSError."""
-    text = render(
+    write_html(
+        file,
         "match.html",
         title=title,
         count=len(findings),
@@ -57,7 +58,6 @@ def write_page(findings: Sequence[ImageFinding], scale: int, title: str, command
         unknowns=unknowns(findings),
         command=command,
     )
-    write_whole(file, lambda stream: stream.write(text.encode()))
 
 
 def compare(findings: Sequence[ImageFinding], scale: int) -> list[Statistic]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
-from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
 from wildsr.labels import Contents, set_title, stage_title
 from wildsr.scores import MAIN, METRICS, Displays, display_of
 
+# In pixels of the viewBox
+WIDTH, HEIGHT = 360, 220  # fills a third of a wide page, and a phone's width
+LEFT, RIGHT, TOP, BOTTOM = 58, 344, 20, 182  # of the plot itself, with room for labels and names around it
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
 LOSSES, OTHERS = "Losses", "Further scalars"  # groups behind those of the validation sets
@@ -27,7 +29,7 @@ AXES = {  # names of axes: a scalar's own, or of all that begin so
     "speed/data_share": "share of the time",
 }
 APART = 13  # pixels between two lines of text
-WIDTH, WIDER = 1.6, 2.4  # pixels of the last curve, and how much wider each is that lies below: none hides another
+STROKE, WIDER = 1.6, 2.4  # pixels of the last curve, and how much wider each is that lies below: none hides another
 WIDER_AT_MOST = 2  # curves
 
 
@@ -39,7 +41,7 @@ class Line(NamedTuple):
     path: str  # "x,y x,y …"
     band: str  # around it, from the least to the greatest value, where points were put together
     dots: list[tuple[float, float]]
-    width: float = WIDTH
+    width: float = STROKE
 
 
 class Tick(NamedTuple):
@@ -53,6 +55,8 @@ class Tick(NamedTuple):
 @dataclass(frozen=True)
 class Chart:
     """One scalar. `x` and `y` are the ends of the axes in iterations and values, for reading values off it."""
+
+    frame: ClassVar = (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
 
     title: str
     note: str
@@ -167,7 +171,7 @@ def chart(
         lower = [(across(b.iteration), down(b.low)) for b in reversed(curve.buckets)] if merged else []
         dots = places if len(places) <= DOTS else []
         above = len(tones) - 1 - tones.index(curve.tone)
-        width = WIDTH + WIDER * min(above, WIDER_AT_MOST)
+        width = STROKE + WIDER * min(above, WIDER_AT_MOST)
         return Line(curve.label, curve.tone, _path(places), _path(upper + lower), dots, width)
 
     tones = list(dict.fromkeys(curve.tone for curve in curves))

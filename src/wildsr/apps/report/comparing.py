@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
 from wildsr.apps.evaluate.files import stage_row
-from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
@@ -20,7 +20,6 @@ from wildsr.apps.report.configs import Flat, changed, differing, telling, words
 from wildsr.apps.report.latest import latest_scores
 from wildsr.apps.report.page import references_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.images import write_whole
 from wildsr.io import UserError
 from wildsr.labels import stage_title
 from wildsr.scores import display_of, finite_mean
@@ -61,7 +60,8 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
         for run in group.runs
     ]
     displays = {name: display for run in runs for name, display in run.displays.items()}
-    text = render(
+    write_html(
+        file,
         "compare.html",
         title=f"Comparison of {len(runs)} runs",
         runs=runs,
@@ -80,7 +80,6 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
             coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays, contents
         ),
     )
-    write_whole(file, lambda stream: stream.write(text.encode()))
     return len(groups)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
-from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
 from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
@@ -15,7 +15,6 @@ from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.images import write_whole
 from wildsr.io import CONFIG
 from wildsr.labels import run_title, set_title, stage_title
 from wildsr.scores import display_of
@@ -35,7 +34,9 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
     """
     run = read_run(folder, running=running)
     found, strata = embed(run_panels(run)), strata_tables(run.strata, run.displays)
-    text = render(
+    target = file or folder / REPORT
+    write_html(
+        target,
         "report.html",
         title=title_of(run),
         run=run,
@@ -55,8 +56,6 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
             for stage in run.stages
         ],
     )
-    target = file or folder / REPORT
-    write_whole(target, lambda stream: stream.write(text.encode()))
     return target
 
 
