@@ -5,10 +5,18 @@ import shutil
 import pytest
 
 from wildsr.apps.evaluate.tables import tables_of
-from wildsr.apps.report import find_runs, write_comparison
-from wildsr.apps.report.comparing import arranged, grouped, has_same_images, names_of, panels_of, rows_of, trials_of
+from wildsr.apps.report.comparing import (
+    arranged,
+    grouped,
+    has_same_images,
+    names_of,
+    panels_of,
+    rows_of,
+    trials_of,
+    write_comparison,
+)
 from wildsr.apps.report.facts import Facts, write_facts
-from wildsr.apps.report.runs import read_run
+from wildsr.apps.report.runs import find_runs, read_run
 
 
 def runs_of(folders):

@@ -8,8 +8,8 @@ import pytest
 
 from wildsr import io as files
 from wildsr.apps.evaluate import html as html_of
-from wildsr.apps.report import write_report
 from wildsr.apps.report.facts import Facts, write_facts
+from wildsr.apps.report.page import write_report
 from wildsr.labels import SetContent
 
 STYLE = Path(html_of.__file__).parent / "templates" / "style.css"
