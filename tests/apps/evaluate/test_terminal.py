@@ -8,7 +8,7 @@ from rich.console import Console
 
 from wildsr.apps.evaluate.closing import RunEvaluation
 from wildsr.apps.evaluate.tables import TableRow, tables_of
-from wildsr.apps.evaluate.terminal import score_lines, sets_lines, shortfalls
+from wildsr.apps.evaluate.terminal import score_lines, shortfalls
 from wildsr.data import validation_set
 from wildsr.scores import METRICS
 
@@ -43,13 +43,6 @@ def test_every_metric_is_whole_in_80_columns_however_long_the_methods_names():
     assert max(map(len, (line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in lines))) <= 80
     assert "…" not in text and text.count("21.23") == 3 * len(METRICS)
     assert all(METRICS[name].label in text for name in METRICS)
-
-
-def test_each_set_is_a_block_under_its_title():
-    rows = [{"set": name, "images": 8, "method": "bicubic", "psnr_y": 20.0} for name in ("photos", "phone")]
-    lines = lines_of(sets_lines(rows, {"photos": "photos · ×4", "phone": "phone · ×4"}))
-    assert [line for line in lines if "·" in line] == ["photos · ×4", "phone · ×4"]
-    assert sum("bicubic" in line for line in lines) == 2
 
 
 def test_a_method_that_is_nowhere_above_bicubic_is_said_to_be_below():

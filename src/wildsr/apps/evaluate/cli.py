@@ -18,13 +18,14 @@ from wildsr.apps.common.progress import Bar
 from wildsr.apps.evaluate.arguments import check_metrics
 from wildsr.apps.evaluate.crops import CROPS, OF_A_SET
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
-from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores
+from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores, means
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
 from wildsr.apps.evaluate.page import write_page
 from wildsr.apps.evaluate.results import mean_rows, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
-from wildsr.apps.evaluate.terminal import sets_lines
+from wildsr.apps.evaluate.tables import method_rows, tables_of
+from wildsr.apps.evaluate.terminal import score_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
@@ -130,12 +131,11 @@ def show(
 ) -> int:
     """Print the means and where the files are. Returns the exit code."""
     if found:
-        titles = {}
-        for name, images in sets.items():
-            what = set_words(name, content_of((one.image, one.version) for one in found if one.set == name))
-            border = images.scale if given.border is None else given.border
-            titles[name] = f"{what} · ×{images.scale} · {border} px border excluded"
-        Console().print(sets_lines(mean_rows(found), titles, read_displays(given.output)))
+        for table in tables_of(method_rows(means(found)), read_displays(given.output)):
+            scale = sets[table.set].scale
+            border = scale if given.border is None else given.border
+            what = set_words(table.set, content_of((one.image, one.version) for one in found if one.set == table.set))
+            Console().print(score_lines(table, f"{what} · ×{scale} · {border} px border excluded"))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")

@@ -22,7 +22,7 @@ from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
 from wildsr.apps.evaluate.results import write_results
-from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import method_rows, read_table, strata_tables, tables_of
 from wildsr.apps.evaluate.terminal import metric_head, score_lines, shortfalls, strata_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
@@ -125,8 +125,7 @@ class RunEvaluation:
     def show(self, scores: Scores) -> None:
         """Print a table for each set, whether the run helped, and where the rest is."""
         where = run_title(self.name, self.run.name)
-        methods = [TableRow(method_label(method), [row]) for method, row in scores.items()]
-        for table in tables_of(methods, self.displays):
+        for table in tables_of(method_rows(scores), self.displays):
             images = self.sets[table.set]
             what = set_words(table.set, content_of(map(images.label, range(len(images)))))
             Console().print(score_lines(table, f"{where} · {what} · {self.scale} px border excluded"))

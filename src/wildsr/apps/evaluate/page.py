@@ -9,9 +9,9 @@ from typing import Any
 from wildsr.apps.evaluate.files import IMAGES, PAGE, SCORES, STRATA, read_displays
 from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.evaluate.panels import embed, notes_of
-from wildsr.apps.evaluate.tables import TableRow, read_table, strata_advice, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import method_rows, read_table, strata_advice, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
-from wildsr.labels import contents_of, method_label
+from wildsr.labels import contents_of
 from wildsr.scores import read_scores
 
 
@@ -35,7 +35,7 @@ def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any]) -> N
         title=folder.resolve().name,
         methods=list(scores),
         settings=settings,
-        tables=tables_of([TableRow(method_label(method), [row]) for method, row in scores.items()], displays, contents),
+        tables=tables_of(method_rows(scores), displays, contents),
         found=embed(windows.panels(notes_of(images, displays))),
         strata=strata,
         advice=strata_advice(strata, contents, "--recipes "),

@@ -18,6 +18,7 @@ from wildsr.scores import (
     METRICS,
     Displays,
     MetricDisplay,
+    Scores,
     display_of,
     finite_mean,
     mean_text,
@@ -38,6 +39,11 @@ class TableRow(NamedTuple):
     samples: Sequence[Mapping[str, float]]
     note: str = ""
     tone: int | None = None
+
+
+def method_rows(scores: Scores) -> list[TableRow]:
+    """Return a row a method, called as on pages."""
+    return [TableRow(method_label(method), [row]) for method, row in scores.items()]
 
 
 class Cell(NamedTuple):

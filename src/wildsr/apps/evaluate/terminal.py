@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wildsr.apps.evaluate.tables import ScoreTable, StrataTable, TableRow, tables_of
+from wildsr.apps.evaluate.tables import ScoreTable, StrataTable
 from wildsr.labels import method_label
 from wildsr.scores import FEW, METRICS, WITHOUT_REFERENCE, Displays, Scores, display_of, metric_names
 
@@ -33,21 +32,6 @@ def score_lines(table: ScoreTable, title: str) -> Group:
             lines.add_row(Text(row.label), *texts)
         blocks += [lines, Text()]
     return Group(Text(title), *blocks)
-
-
-def sets_lines(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], displays: Displays = METRICS) -> Group:
-    """Lay out the rows of `mean_rows`: a block a set, under its title."""
-    blocks = []
-    names = dict.fromkeys(row["method"] for row in rows)  # a network that a set leaves out has - in its block
-    for name, title in titles.items():
-        means = {
-            row["method"]: {key: row[key] for key in row if key not in ("set", "images", "method")}
-            for row in rows
-            if row["set"] == name
-        }
-        methods = [TableRow(method, [means.get(method, {})]) for method in names]
-        blocks += [score_lines(table, title) for table in tables_of(methods, displays)]
-    return Group(*blocks)
 
 
 def strata_lines(table: StrataTable, title: str) -> Group:
