@@ -10,8 +10,8 @@ from wildsr.apps.report.comparing import (
     grouped,
     has_same_images,
     names_of,
-    panels_of,
     rows_of,
+    run_panels,
     trials_of,
     write_comparison,
 )
@@ -55,7 +55,7 @@ def test_the_page_says_what_differs_and_shows_each_run_on_the_same_crops(make_ru
     assert cells == ["loss.pixel.weight=1", "loss.pixel.weight=2"]  # of b, the baseline, and of a
     assert "One run each" in text
     groups = grouped(runs_of(folders))
-    panel = panels_of(groups)[0]
+    panel = run_panels(groups)[0]
     assert [version.label for version in panel.versions] == ["LQ", "bicubic", "a", "b", "HQ"]
     assert [version.file.parent.parent.parent.name for version in panel.versions] == ["a", "a", "a", "b", "a"]
 
@@ -101,7 +101,7 @@ def test_images_of_other_inputs_are_not_shown_side_by_side(make_run):
     folders = [make_run("a"), make_run("b", ["loss.pixel.weight=2"])]
     for file in (folders[1] / "gan" / "crops").iterdir():
         file.rename(file.with_name(file.name.replace(file.stem[-12:], "0" * 12)))
-    panel = panels_of(grouped(runs_of(folders)))[0]
+    panel = run_panels(grouped(runs_of(folders)))[0]
     assert [version.label for version in panel.versions] == ["LQ", "bicubic", "a", "HQ"]
 
 

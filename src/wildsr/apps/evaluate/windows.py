@@ -13,19 +13,16 @@ from torch import Tensor
 
 from wildsr.apps.evaluate.crops import (
     AT_MOST,
-    BICUBIC,
-    CROPS,
-    HQ,
-    LQ,
     Crop,
     chosen,
     write_crop,
     write_inputs,
     write_list,
 )
-from wildsr.apps.evaluate.panels import Notes, Panel, panels_of
+from wildsr.apps.evaluate.panels import Notes, Panel, Source, panels_of
 from wildsr.data import ValidationSet
 from wildsr.images.sheets import GAP, NAMES, PAPER, Cell, sheet
+from wildsr.labels import method_label
 from wildsr.training.pairs import ValidationPair
 
 ZOOM = 2  # times the sides of a window in the comparison, where there is room
@@ -68,17 +65,19 @@ class Windows:
         """Write the list of the windows, for the report of a run."""
         write_list(self.folder, list(self.crops.values()))
 
-    def panels(self, notes: Notes) -> list[Panel]:
+    def panels(self, notes: Mapping[str, Notes]) -> list[Panel]:
         """Return a panel a window: LQ, bicubic, each method, HQ."""
-        inputs = {label: self.folder / CROPS / folder for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))}
-        folders = inputs | self.methods | {"HQ": self.folder / CROPS / HQ}
-        return panels_of(self.folder, list(self.crops.values()), folders, notes)
+        methods = [
+            Source(method_label(method), self.folder, folder, notes.get(method, {}))
+            for method, folder in self.methods.items()
+        ]
+        return panels_of(self.folder, list(self.crops.values()), methods, notes)
 
-    def comparison(self, notes: Notes) -> Image.Image:
+    def comparison(self, notes: Mapping[str, Notes]) -> Image.Image:
         """Lay out a row a window and a column a method, at most WIDTH wide, without smoothing, so that pixels show.
 
         Args:
-            notes: what stands below a method's window.
+            notes: what stands below a method's window, by method.
         """
         panels = self.panels(notes)
         heads = list(dict.fromkeys(version.label for panel in panels for version in panel.versions))

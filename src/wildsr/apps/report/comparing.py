@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
+from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import write_html
-from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
+from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_of
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import Flat, changed, differing, telling, words
@@ -75,7 +75,7 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
             if (found := stage_rows(groups, name))
         ],
         has_same_images=has_same_images(runs),
-        found=embed(panels_of(groups)),
+        found=embed(run_panels(groups)),
         charts=charts_of(
             coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays, contents
         ),
@@ -235,30 +235,20 @@ def _row(group: Group, stages: Sequence[str]) -> TableRow:
     return TableRow(group.label, samples, ", ".join(filter(None, [count, *dict.fromkeys(open_ones)])), group.tone)
 
 
-def panels_of(groups: Sequence[Group]) -> list[Panel]:
-    """Return a panel a window: LQ, bicubic, the last stage of each group's first run with the same LQ, HQ."""
+def run_panels(groups: Sequence[Group]) -> list[Panel]:
+    """Return a panel a window: LQ, bicubic, the last stage of each group's first run with the same LQ, HQ.
+
+    The first two runs are compared first; a run that stands alone is, with LQ.
+    """
     first = next((group.runs[0] for group in groups if group.runs[0].crops), groups[0].runs[0])
-    first_notes = notes_of(first.images, first.displays)
-    notes = {id(group): notes_of(group.runs[0].images, group.runs[0].displays) for group in groups}
+    methods = []
+    for group in groups:
+        run, stage = group.runs[0], group.runs[0].stages[-1]
+        notes = notes_of(run.images, run.displays).get(stage_row(stage.name), {})
+        methods.append(Source(group.label, run.folder, stage.folder / CROPS, notes, group.tone))
     panels = []
-    for crop in sorted(first.crops, key=lambda crop: crop.version):  # different images first
-        where = (crop.set, crop.picture, str(crop.version))
-        versions = [
-            Version(label, file, first_notes.get((*where, label), ""))
-            for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))
-            if (file := crop_file(first.folder, first.folder / CROPS / folder, crop)) is not None
-        ]
-        begin = len(versions)
-        for group in groups:
-            run = group.runs[0]
-            stage = run.stages[-1]
-            file = crop_file(run.folder, stage.folder / CROPS, crop)
-            if file is not None:
-                note = notes[id(group)].get((*where, stage_row(stage.name)), "")
-                versions.append(Version(group.label, file, note, group.tone))
-        compared = len(versions) - begin
-        hq = crop_file(first.folder, first.folder / CROPS / HQ, crop)
-        versions += [Version("HQ", hq)] if hq is not None else []
-        if compared:
-            panels.append(Panel(crop, versions, begin, begin + 1 if compared > 1 else 0))
+    for panel in panels_of(first.folder, first.crops, methods, notes_of(first.images, first.displays)):
+        places = [place for place, version in enumerate(panel.versions) if version.tone is not None]
+        if places:
+            panels.append(panel._replace(left=places[0], right=places[1] if len(places) > 1 else 0))
     return panels

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
+from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import write_html
-from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
+from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_of
 from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
@@ -16,7 +16,7 @@ from wildsr.apps.report.drawn import Drawn, Histogram
 from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.io import CONFIG
-from wildsr.labels import run_title, set_title, stage_title
+from wildsr.labels import method_label, run_title, set_title, stage_title
 from wildsr.scores import display_of
 
 REPORT = "report.html"
@@ -124,18 +124,13 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 def run_panels(run: Run) -> list[Panel]:
     """Return a panel a window: LQ, bicubic, starting weights as "start", references, each stage, HQ."""
-    folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
-    folders |= {run.start: run.folder / CROPS / START} if run.start else {}
-    known = {*folders, *(stage_row(stage.name) for stage in run.stages)}
+    notes = notes_of(run.images, run.displays)
+    folders = {run.start: run.folder / CROPS / START} if run.start else {}
+    known = {"bicubic", *folders, *(stage_row(stage.name) for stage in run.stages)}
     folders |= {name: reference_folder(run.folder, name) for name in run.scores if name not in known}
     folders |= {stage_row(stage.name): stage.folder / CROPS for stage in run.stages}
-    folders |= {"HQ": run.folder / CROPS / HQ}
-    panels = panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))
-    return [
-        panel._replace(
-            versions=[
-                version._replace(label="start") if version.label == run.start else version for version in panel.versions
-            ]
-        )
-        for panel in panels
+    methods = [
+        Source("start" if method == run.start else method_label(method), run.folder, folder, notes.get(method, {}))
+        for method, folder in folders.items()
     ]
+    return panels_of(run.folder, run.crops, methods, notes)
