@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from wildsr.scores import MAIN
 
@@ -84,7 +84,8 @@ def number_label(key: str) -> str:
     return NUMBERS.get(name) or name.replace(".", " ").replace("_", " ")
 
 
-class SetContent(NamedTuple):
+@dataclass(frozen=True)
+class SetContent:
     """Content of a validation set: how many images, versions of each on average, and the names of a few."""
 
     images: int

@@ -41,7 +41,6 @@ class Facts:
         if self.job is not None:
             check_integer(self, "job", 0, 10**9)
         object.__setattr__(self, "parameters", {str(key): int(value) for key, value in self.parameters.items()})
-        object.__setattr__(self, "sets", {str(name): _content(given) for name, given in self.sets.items()})
 
     @property
     def duration(self) -> str:
@@ -57,8 +56,7 @@ class Facts:
 
 def write_facts(facts: Facts, folder: Path) -> None:
     """Write the facts of a stage into its folder."""
-    content = asdict(facts) | {"sets": {name: one._asdict() for name, one in facts.sets.items()}}
-    write_json(content, folder / FACTS)
+    write_json(asdict(facts), folder / FACTS)
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -67,9 +65,12 @@ def read_facts(folder: Path) -> Facts | None:
     Raises:
         UserError: it is damaged.
     """
-    return read_json(folder / FACTS, lambda content: Facts(**content), absent=None)
 
+    def parse(content: Any) -> Facts:
+        sets = {
+            str(name): SetContent(int(one["images"]), float(one["versions"]), [str(image) for image in one["names"]])
+            for name, one in content.pop("sets", {}).items()
+        }
+        return Facts(**content, sets=sets)
 
-def _content(given: Any) -> SetContent:
-    images, versions, names = given if isinstance(given, SetContent) else (given[key] for key in SetContent._fields)
-    return SetContent(int(images), float(versions), [str(name) for name in names])
+    return read_json(folder / FACTS, parse, absent=None)
