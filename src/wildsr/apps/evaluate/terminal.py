@@ -45,13 +45,13 @@ def strata_lines(table: StrataTable, title: str) -> Group:
     return Group(Text(title), lines, *few, Text())
 
 
-def shortfalls(scores: Scores, references: Sequence[str], method: str, displays: Displays = METRICS) -> Iterator[str]:
-    """Yield a line for each reference that a method nowhere exceeds on the main validation set.
+def shortfalls(scores: Scores, baselines: Sequence[str], method: str, displays: Displays = METRICS) -> Iterator[str]:
+    """Yield a line for each baseline that a method nowhere exceeds on the main validation set.
 
     NIQE counts only where there is no metric that compares with the HQ: it rewards noise.
     """
-    for reference in references:
-        own, other = scores.get(method, {}), scores.get(reference, {})
+    for baseline in baselines:
+        own, other = scores.get(method, {}), scores.get(baseline, {})
         shared = {name: display_of(name, displays) for name in metric_names(own) if "/" not in name and name in other}
         judged = {name: one for name, one in shared.items() if one.meaning}
         judged = {name: one for name, one in judged.items() if name not in WITHOUT_REFERENCE} or judged
@@ -61,7 +61,7 @@ def shortfalls(scores: Scores, references: Sequence[str], method: str, displays:
                 f"{one.label} {own[name]:.{one.digits}f} against {other[name]:.{one.digits}f}"
                 for name, one in judged.items()
             ]
-            yield f"the {method_label(method)} is below {reference} on validation: {', '.join(texts)}"
+            yield f"the {method_label(method)} is below {baseline} on validation: {', '.join(texts)}"
 
 
 def without_rows(first: str, heads: Sequence[str]) -> Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
@@ -65,11 +66,11 @@ class Chart:
     y: tuple[float, float]
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    references: list[Tick] = field(default_factory=list)
-    dividers: list[Tick] = field(default_factory=list)
-    words: str = ""  # the chart for those who do not see it
-    y_name: str = ""
-    y_power: str = ""  # "×10⁻⁴", which all labels of the axis have in common
+    hlines: list[Tick]
+    dividers: list[Tick]
+    words: str  # the chart for those who do not see it
+    y_name: str
+    y_power: str  # "×10⁻⁴", which all labels of the axis have in common
 
 
 class Curve(NamedTuple):
@@ -82,7 +83,7 @@ class Curve(NamedTuple):
 
 def charts_of(
     runs: Sequence[tuple[Run, int]],
-    references: Mapping[str, Mapping[str, float]],
+    hlines: Mapping[str, Mapping[str, float]],
     displays: Displays = METRICS,
     contents: Contents | None = None,
 ) -> dict[str, list[Chart]]:
@@ -91,7 +92,7 @@ def charts_of(
     A group is a validation set, by its title; then the losses; then all others.
 
     Args:
-        references: scalar -> name -> value, drawn as a horizontal line.
+        hlines: scalar -> name -> value, drawn as a horizontal line.
     """
     keys = dict.fromkeys(key for run, _ in runs for stage in run.stages for key in stage.points)
     groups: dict[str, list[Chart]] = {}
@@ -106,19 +107,14 @@ def charts_of(
             [Tick(offset, stage_title(stage.name)) for offset, stage in offsets(runs[0][0])] if len(runs) == 1 else []
         )
         group, title, note, y_name = _titles(key, displays, contents or {})
-        drawn = chart(title, note, curves, references.get(key, {}), dividers)
-        groups.setdefault(group, []).append(replace(drawn, y_name=y_name))
+        groups.setdefault(group, []).append(chart(title, note, curves, hlines.get(key, {}), dividers, y_name))
     return groups
 
 
 def offsets(run: Run) -> list[tuple[int, Stage]]:
     """Return where each stage begins on the axis of the whole run."""
-    found: list[tuple[int, Stage]] = []
-    begin = 0
-    for stage in run.stages:
-        found.append((begin, stage))
-        begin += stage.done
-    return found
+    begins = itertools.accumulate((stage.done for stage in run.stages), initial=0)
+    return list(zip(begins, run.stages, strict=False))
 
 
 def _order(key: str) -> tuple[int, tuple[str, ...], int, str]:
@@ -148,12 +144,17 @@ def _titles(key: str, displays: Displays, contents: Contents) -> tuple[str, str,
 
 
 def chart(
-    title: str, note: str, curves: Sequence[Curve], references: Mapping[str, float], dividers: Sequence[Tick] = ()
+    title: str,
+    note: str,
+    curves: Sequence[Curve],
+    hlines: Mapping[str, float],
+    dividers: Sequence[Tick] = (),
+    y_name: str = "",
 ) -> Chart:
     """Lay out curves, of which each has at least one bucket, on common axes."""
     buckets = [bucket for curve in curves for bucket in curve.buckets]
-    low = min([bucket.low for bucket in buckets] + list(references.values()))
-    high = max([bucket.high for bucket in buckets] + list(references.values()))
+    low = min([bucket.low for bucket in buckets] + list(hlines.values()))
+    high = max([bucket.high for bucket in buckets] + list(hlines.values()))
     slack = (high - low) * 0.06 or abs(high) * 0.05 or 1.0  # a curve does not lie on the frame
     y = (low - slack, high + slack)
     x = (0.0, max(bucket.iteration for bucket in buckets) or 1.0)
@@ -177,16 +178,17 @@ def chart(
     tones = list(dict.fromkeys(curve.tone for curve in curves))
     labels, power = alike(ticks(*y))
     return Chart(
-        title,
-        note,
-        [line(curve) for curve in curves],
-        x,
-        y,
-        [Tick(across(value), compact(value)) for value in ticks(*x) if value == int(value)],
-        [Tick(down(value), text) for value, text in zip(ticks(*y), labels, strict=True)],
-        spread([Tick(down(value), name) for name, value in references.items()]),
-        [Tick(across(tick.at), tick.label) for tick in dividers if tick.at < x[1]],
-        "; ".join(f"{c.label}: {c.buckets[0].mean:.4g} to {c.buckets[-1].mean:.4g}" for c in curves),
+        title=title,
+        note=note,
+        lines=[line(curve) for curve in curves],
+        x=x,
+        y=y,
+        x_ticks=[Tick(across(value), compact(value)) for value in ticks(*x) if value == int(value)],
+        y_ticks=[Tick(down(value), text) for value, text in zip(ticks(*y), labels, strict=True)],
+        hlines=spread([Tick(down(value), name) for name, value in hlines.items()]),
+        dividers=[Tick(across(tick.at), tick.label) for tick in dividers if tick.at < x[1]],
+        words="; ".join(f"{c.label}: {c.buckets[0].mean:.4g} to {c.buckets[-1].mean:.4g}" for c in curves),
+        y_name=y_name,
         y_power=power,
     )
 
@@ -197,10 +199,10 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(value) for value in values if low <= value <= high]
 
 
-def spread(references: Sequence[Tick]) -> list[Tick]:
+def spread(hlines: Sequence[Tick]) -> list[Tick]:
     """Write the name of each line above it, or below where it would leave the plot or meet the one above."""
     found: list[Tick] = []
-    for tick in sorted(references, key=lambda tick: tick.at):
+    for tick in sorted(hlines, key=lambda tick: tick.at):
         text = tick.at - 3
         if text < TOP + APART - 3 or (found and text - found[-1].text < APART):
             text = max(tick.at + 11, found[-1].text + APART if found else 0)
