@@ -9,7 +9,8 @@ import pytest
 from wildsr import io as files
 from wildsr.apps.evaluate import html as html_of
 from wildsr.apps.report.facts import Facts, write_facts
-from wildsr.apps.report.page import write_report
+from wildsr.apps.report.page import rows_of, write_report
+from wildsr.apps.report.runs import read_run
 from wildsr.labels import SetContent
 
 STYLE = Path(html_of.__file__).parent / "templates" / "style.css"
@@ -157,6 +158,20 @@ def test_a_run_that_goes_on_says_how_far_it_is(make_run):
     assert "Running: GAN stage, iteration 2 of 4." in text
     (run / "gan" / "generator.safetensors").unlink()
     assert "Not finished: GAN stage, iteration 4 of 4." in text_of(write_report(run).read_text())
+
+
+def test_a_run_that_goes_on_shows_its_latest_validation_and_a_closed_one_its_scores(make_run):
+    folder = make_run(psnr=25.0)
+    assert [row.label for row in rows_of(read_run(folder))][-1] == "GAN stage"
+    assert rows_of(read_run(folder))[-1].samples == [{"psnr_y": 25.0, "hard/psnr_y": 22.0}]
+    running = rows_of(read_run(folder, running=("gan", 4)))
+    assert [(row.label, row.note) for row in running[-2:]] == [
+        ("PSNR stage", "at iteration 4"),
+        ("GAN stage", "at iteration 4"),
+    ]
+    (folder / "scores.json").write_text(json.dumps({"bicubic": {"psnr_y": 22.0}}))
+    (folder / "gan" / "generator.safetensors").unlink()
+    assert [row.label for row in rows_of(read_run(folder))] == ["bicubic", "PSNR stage", "GAN stage"]
 
 
 def test_a_run_that_has_just_begun_has_a_page(make_run, tmp_path):

@@ -81,31 +81,29 @@ def tables_of(
     rows: Sequence[TableRow],
     displays: Displays = METRICS,
     contents: Contents | None = None,
-    baseline: TableRow | None = None,
 ) -> list[ScoreTable]:
     """Return a table a validation set, the main one first, each with the metrics that any row has.
 
+    Rows that have a colour say how far they are from the one of colour 0, the baseline.
+
     Args:
         contents: what the sets hold.
-        baseline: one of the rows; the others that have a colour say how far they are from it.
     """
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
     sets = sorted(dict.fromkeys(key.rpartition("/")[0] or MAIN for key in keys), key=lambda name: name != MAIN)
     contents = contents or {}
-    return [_table(name, keys, rows, displays, baseline)._replace(content=contents.get(name)) for name in sets]
+    return [_table(name, keys, rows, displays)._replace(content=contents.get(name)) for name in sets]
 
 
-def _table(
-    name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays, baseline: TableRow | None
-) -> ScoreTable:
+def _table(name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays) -> ScoreTable:
     prefix = "" if name == MAIN else f"{name}/"
     metrics = metric_names(key.removeprefix(prefix) for key in keys if (key.rpartition("/")[0] or MAIN) == name)
-    columns = [_column(prefix + metric, rows, display_of(metric, displays), baseline) for metric in metrics]
+    columns = [_column(prefix + metric, rows, display_of(metric, displays)) for metric in metrics]
     heads = [display_of(metric, displays)[:2] for metric in metrics]
     return ScoreTable(name, heads, [(row, [column[place] for column in columns]) for place, row in enumerate(rows)])
 
 
-def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay, baseline: TableRow | None = None) -> list[Cell]:
+def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay) -> list[Cell]:
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
     means = [finite_mean(scores)[0] if scores else math.nan for scores in found]
     counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
@@ -114,13 +112,12 @@ def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay, baseline
     if display.meaning and len(finite) > 1:
         best = (min if "lower" in display.meaning else max)(finite)
     cells = []
-    base = means[rows.index(baseline)] if baseline is not None else math.nan
+    base = next((mean for row, mean in zip(rows, means, strict=True) if row.tone == 0), math.nan)
     for row, mean, count, scores in zip(rows, means, counts, found, strict=True):
         scores = [score for score in scores if math.isfinite(score)]
         spread = f"{stdev(scores):.{display.digits}f}" if len(scores) > 1 else ""
         text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, display.digits)
-        differs = row.tone is not None and row is not baseline and math.isfinite(mean - base)
-        difference = signed(mean - base, display.digits) if differs else ""
+        difference = signed(mean - base, display.digits) if row.tone and math.isfinite(mean - base) else ""
         cells.append(Cell(text, spread, best is not None and mean == best, difference))
     return cells
 

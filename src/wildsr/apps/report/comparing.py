@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import stage_row
@@ -17,8 +16,7 @@ from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_o
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import Flat, changed, differing, telling, words
-from wildsr.apps.report.latest import latest_scores
-from wildsr.apps.report.page import references_of
+from wildsr.apps.report.page import hlines_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.io import UserError
 from wildsr.labels import stage_title
@@ -52,7 +50,7 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     runs = [read_run(folder, name) for folder, name in zip(folders, names_of(folders), strict=True)]
     refuse_other_scales(runs)
     groups = arranged(grouped(runs))
-    rows, contents = rows_of(groups), runs[0].contents
+    contents = runs[0].contents
     objective = display_of(runs[0].objective[0].split("/")[-1], runs[0].displays).label
     coloured = [
         (replace(run, name=group.label) if len(group.runs) == 1 else run, group.tone)
@@ -66,18 +64,17 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
         title=f"Comparison of {len(runs)} runs",
         runs=runs,
         groups=groups,
-        trials=trials_of(groups),
+        settings=settings_of(groups),
         objective=objective,
-        tables=tables_of(rows, displays, contents, baseline_row(rows)),
+        tables=tables_of(rows_of(groups), displays, contents),
         earlier=[
-            (stage_title(name), tables_of(found, displays, contents, baseline_row(found)))
-            for name in earlier_stages(groups)
-            if (found := stage_rows(groups, name))
+            (stage_title(name), tables_of(stage_rows(groups, name), displays, contents))
+            for name in dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1])
         ],
         has_same_images=has_same_images(runs),
         found=embed(run_panels(groups)),
         charts=charts_of(
-            coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays, contents
+            coloured, hlines_of(runs[0], has_start=len({run.start for run in runs}) == 1), displays, contents
         ),
     )
     return len(groups)
@@ -162,30 +159,13 @@ def _changes(run: Run, keys: set[str]) -> int:
     return len(keys & {key for key, _ in found[1]}) if found else 0
 
 
-class Trial(NamedTuple):
-    """One group, where its runs lie, and what sets it apart: of the baseline all that differs, of others from it."""
-
-    group: Group
-    folders: list[str]
-    settings: list[tuple[str, str]]
-
-
-def trials_of(groups: Sequence[Group]) -> list[Trial]:
-    """Return the groups with their settings, the baseline first."""
+def settings_of(groups: Sequence[Group]) -> list[list[tuple[str, str]]]:
+    """Return what sets each group apart: of the first one, the baseline, all that differs; of others, from it."""
     rows = differing([telling_of(group.runs[0]) for group in groups])
     return [
-        Trial(
-            group,
-            [run.name for run in group.runs],
-            [(key, values[place]) for key, values in rows if place == 0 or values[place] != values[0]],
-        )
-        for place, group in enumerate(groups)
+        [(key, values[place]) for key, values in rows if place == 0 or values[place] != values[0]]
+        for place in range(len(groups))
     ]
-
-
-def baseline_row(rows: Sequence[TableRow]) -> TableRow | None:
-    """Return the row of the baseline, if it has one."""
-    return next((row for row in rows if row.tone == 0), None)
 
 
 def _label(runs: Sequence[Run]) -> str:
@@ -214,11 +194,6 @@ def stage_rows(groups: Sequence[Group], name: str) -> list[TableRow]:
     return [_row(group, [name] * len(group.runs)) for group in having]
 
 
-def earlier_stages(groups: Sequence[Group]) -> list[str]:
-    """Return the names of the stages that are not the last one of their run."""
-    return list(dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1]))
-
-
 def _last_stages(group: Group) -> list[str]:
     return [run.stages[-1].name for run in group.runs]
 
@@ -228,7 +203,7 @@ def _row(group: Group, stages: Sequence[str]) -> TableRow:
     for run, name in zip(group.runs, stages, strict=True):
         stage = next(stage for stage in run.stages if stage.name == name)
         scores = run.scores.get(stage_row(name)) if run.is_closed else None
-        samples.append(scores or latest_scores(stage))
+        samples.append(scores or stage.latest[0])
         if not stage.is_finished:
             open_ones.append(f"{stage.done} of {stage.iterations} iterations")
     count = f"{len(group.runs)} seeds" if len(group.runs) > 1 else ""

@@ -9,11 +9,10 @@ from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.files import stage_row
 from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_of
-from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import TableRow, method_rows, number, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram
-from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.io import CONFIG
 from wildsr.labels import method_label, run_title, set_title, stage_title
@@ -45,7 +44,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         command=shlex.join(["python", "train.py", *run.overrides]) if run.overrides else "",
         tables=tables_of(rows_of(run), run.displays, run.contents),
         found=found,
-        charts=charts_of([(run, 0)], references_of(run), run.displays, run.contents),
+        charts=charts_of([(run, 0)], hlines_of(run), run.displays, run.contents),
         strata=strata,
         advice=strata_advice(strata, run.contents, "data.val_recipes="),
         histograms=by_order(run.drawn),
@@ -102,6 +101,19 @@ def header_of(run: Run) -> list[tuple[str, str]]:
     return found
 
 
+def rows_of(run: Run) -> list[TableRow]:
+    """Return the closing table of a run; while it goes on, the latest validation of each stage in its place."""
+    if run.is_closed:
+        return method_rows(run.scores)
+    stages = {stage_row(stage.name): stage for stage in run.stages}
+    rows = method_rows({method: row for method, row in run.scores.items() if method not in stages})
+    for method, stage in stages.items():
+        scores, iteration = stage.latest
+        if scores:
+            rows.append(TableRow(method_label(method), [scores], f"at iteration {iteration}"))
+    return rows
+
+
 def by_order(drawn: Drawn | None) -> list[tuple[str, list[Histogram]]]:
     """Return the histograms of each order, in the pipeline's order."""
     found: dict[str, list[Histogram]] = {}
@@ -110,9 +122,9 @@ def by_order(drawn: Drawn | None) -> list[tuple[str, list[Histogram]]]:
     return list(found.items())
 
 
-def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
-    """Return the scores of bicubic, and of the starting weights, by the name of the curve that they belong to."""
-    names = {"bicubic": "bicubic"} | ({run.start: "start"} if start and run.start else {})
+def hlines_of(run: Run, has_start: bool = True) -> dict[str, dict[str, float]]:
+    """Return the scores of bicubic, and of the starting weights, by the scalar in whose chart they are a line."""
+    names = {"bicubic": "bicubic"} | ({run.start: "start"} if has_start and run.start else {})
     found: dict[str, dict[str, float]] = {}
     for method, row in run.scores.items():
         if method in names:

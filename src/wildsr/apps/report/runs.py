@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,13 @@ class Stage:
         last = max((points[-1][0] for points in self.points.values()), default=0)
         return max(last, self.trained or 0)
 
+    @cached_property
+    def latest(self) -> tuple[dict[str, float], int]:
+        """Return the scores of its latest validation, by their names, and its iteration; {} and 0 before the first."""
+        last = {key.removeprefix("val/"): points[-1] for key, points in self.points.items() if key.startswith("val/")}
+        scores = {name: score for name, (_, score) in last.items()}
+        return scores, max((iteration for iteration, _ in last.values()), default=0)
+
     @property
     def monitor(self) -> tuple[str, bool]:
         """Return the scalar that decides which checkpoint is best, and whether more of it is better."""
@@ -82,7 +89,8 @@ class Run:
     overrides: list[str]
     crops: list[Crop]
     drawn: Drawn | None
-    running: tuple[str, int] | None = field(default=None)  # stage and iteration, said by the run itself
+    displays: dict[str, MetricDisplay]  # how metrics of a user's own are shown
+    running: tuple[str, int] | None  # stage and iteration, said by the run itself
 
     @property
     def config(self) -> dict[str, Any]:
@@ -110,11 +118,6 @@ class Run:
                 "lower" not in display_of(str(given).split("/")[-1], self.displays).meaning,
             )
         return key.removeprefix("val/"), is_more_better
-
-    @cached_property
-    def displays(self) -> dict[str, MetricDisplay]:
-        """Return how metrics of a user's own are shown."""
-        return read_displays(self.folder)
 
     @property
     def start(self) -> str | None:
@@ -147,6 +150,7 @@ def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = Non
         read_json(folder / OVERRIDES, _words, absent=[]),
         read_crops(folder),
         read_drawn(folder / DRAWN),
+        read_displays(folder),
         running,
     )
 
