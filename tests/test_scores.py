@@ -10,12 +10,13 @@ from rich.console import Console
 from torch import distributed, multiprocessing
 
 from wildsr.apps.evaluate.closing import finite_score
-from wildsr.apps.evaluate.evaluator import ImageScores, means
+from wildsr.apps.evaluate.evaluator import ImageScores, mean_row, means
+from wildsr.apps.evaluate.files import read_scores, write_scores
 from wildsr.apps.evaluate.results import mean_rows
-from wildsr.apps.evaluate.tables import method_rows, tables_of
+from wildsr.apps.evaluate.tables import mean_text, method_rows, tables_of
 from wildsr.apps.evaluate.terminal import score_lines
 from wildsr.metrics import PSNR
-from wildsr.scores import finite_mean, mean_row, mean_text, read_scores, write_scores
+from wildsr.scores import finite_mean
 
 INF, NAN = math.inf, math.nan
 

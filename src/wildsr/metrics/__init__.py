@@ -3,6 +3,6 @@
 from wildsr.metrics.choice import chosen_metrics
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.niqe import NIQE
-from wildsr.scores import FEW, METRICS, MetricDisplay, display_of, metric_names
+from wildsr.scores import METRICS, MetricDisplay, display_of
 
-__all__ = ["FEW", "METRICS", "NIQE", "PSNR", "SSIM", "MetricDisplay", "chosen_metrics", "display_of", "metric_names"]
+__all__ = ["METRICS", "NIQE", "PSNR", "SSIM", "MetricDisplay", "chosen_metrics", "display_of"]

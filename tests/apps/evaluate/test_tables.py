@@ -1,7 +1,8 @@
 import pytest
 
-from wildsr.apps.evaluate.tables import Cell, TableRow, read_table, strata_advice, strata_tables, tables_of
-from wildsr.labels import SetContent
+from wildsr.apps.evaluate.files import read_table
+from wildsr.apps.evaluate.labels import SetContent
+from wildsr.apps.evaluate.tables import Cell, TableRow, strata_advice, strata_tables, tables_of
 
 
 def test_seeds_make_a_mean_and_a_sample_standard_deviation():

@@ -8,10 +8,10 @@ import pytest
 
 from wildsr import io as files
 from wildsr.apps.evaluate import html as html_of
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report.facts import Facts, write_facts
 from wildsr.apps.report.page import rows_of, write_report
 from wildsr.apps.report.runs import read_run
-from wildsr.labels import SetContent
 
 STYLE = Path(html_of.__file__).parent / "templates" / "style.css"
 SCRIPT = "<script>alert('x')</script>"

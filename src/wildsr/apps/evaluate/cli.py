@@ -20,6 +20,7 @@ from wildsr.apps.evaluate.crops import CROPS, OF_A_SET
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
 from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores, means
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
+from wildsr.apps.evaluate.labels import content_of, set_words
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
 from wildsr.apps.evaluate.page import write_page
 from wildsr.apps.evaluate.results import mean_rows, write_results
@@ -30,7 +31,6 @@ from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
 from wildsr.io import can_be_mended, write_rows
-from wildsr.labels import content_of, set_words
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.choice import import_metrics, own_displays

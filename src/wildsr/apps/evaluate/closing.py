@@ -20,19 +20,30 @@ from torchmetrics import Metric
 
 from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
-from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
+from wildsr.apps.evaluate.files import (
+    COMPARISON,
+    IMAGES,
+    SCORES,
+    STRATA,
+    Scores,
+    read_scores,
+    read_table,
+    stage_row,
+    start_row,
+    write_displays,
+)
+from wildsr.apps.evaluate.labels import content_of, method_label, run_title, set_words
 from wildsr.apps.evaluate.results import write_results
-from wildsr.apps.evaluate.tables import method_rows, read_table, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import method_rows, strata_tables, tables_of
 from wildsr.apps.evaluate.terminal import metric_head, score_lines, shortfalls, strata_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
 from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
-from wildsr.labels import content_of, method_label, run_title, set_words
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.networks.released import GENERATORS, local_file
-from wildsr.scores import MAIN, Scores, read_scores
+from wildsr.scores import MAIN
 from wildsr.training.validation import upscale_batch
 
 log = logging.getLogger(__name__)

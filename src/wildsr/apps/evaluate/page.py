@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wildsr.apps.evaluate.files import IMAGES, PAGE, SCORES, STRATA, read_displays
+from wildsr.apps.evaluate.files import IMAGES, PAGE, SCORES, STRATA, read_displays, read_scores, read_table
 from wildsr.apps.evaluate.html import write_html
+from wildsr.apps.evaluate.labels import contents_of
 from wildsr.apps.evaluate.panels import embed, notes_of
-from wildsr.apps.evaluate.tables import method_rows, read_table, strata_advice, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import method_rows, strata_advice, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
-from wildsr.labels import contents_of
-from wildsr.scores import read_scores
 
 
 def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any]) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, Crop, crop_file
-from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
+from wildsr.apps.evaluate.files import number
+from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, metric_names
 from wildsr.labels import image_title
-from wildsr.scores import METRICS, Displays, display_of, metric_names
+from wildsr.scores import METRICS, Displays, display_of
 
 BOUND = 9_000_000  # bytes of all images in a page, which so stays below 10 MB
 QUALITY = 90  # of WebP, where the lossless files would surpass the bound

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
-from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA
+from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, write_scores
 from wildsr.apps.evaluate.panels import notes_of
 from wildsr.apps.evaluate.strata import by_stratum
 from wildsr.apps.evaluate.tables import IMAGE_COLUMNS
@@ -22,7 +22,7 @@ from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import first_line, save_pil
 from wildsr.io import UserError, write_rows
-from wildsr.scores import METRICS, Displays, write_scores
+from wildsr.scores import METRICS, Displays
 
 
 def write_results(

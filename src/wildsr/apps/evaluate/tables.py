@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import stdev
 from typing import Any, NamedTuple
 
-from wildsr.io import UserError
-from wildsr.labels import Contents, SetContent, method_label, set_title, stratum_label
-from wildsr.scores import (
-    FEW,
-    LEFT_OUT,
-    MAIN,
-    METRICS,
-    Displays,
-    MetricDisplay,
-    Scores,
-    display_of,
-    finite_mean,
-    mean_text,
-    metric_names,
-)
+from wildsr.apps.evaluate.files import Scores, number
+from wildsr.apps.evaluate.labels import Contents, SetContent, method_label, set_title, stratum_label
+from wildsr.scores import LEFT_OUT, MAIN, METRICS, Displays, MetricDisplay, display_of, finite_mean
 
 # The columns of images.csv and of strata.csv that are no metric
 IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")
 STRATA_COLUMNS = ("set", "axis", "stratum", "images", "method")
 ENOUGH = 40  # images of a set: about ten of each of the four ranges of noise
-LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
+FEW = 5  # images; the mean of fewer says more about the images than about what was done to them
+
+
+def metric_names(keys: Iterable[str]) -> list[str]:
+    """Return the names of metrics among the keys of scores: those of METRICS in their order, then the others."""
+    order = list(METRICS)
+    names = [name for name in dict.fromkeys(keys) if not name.endswith(LEFT_OUT)]
+    return sorted(names, key=lambda name: order.index(name) if name in METRICS else len(order))
+
+
+def mean_text(row: Mapping[str, Any], name: str, digits: int) -> str:
+    """Write a figure of a `mean_row` for a table: "22.44", "22.44 (1 left out)", or "-" where there is none."""
+    value, count = row.get(name), row.get(f"{name}{LEFT_OUT}")
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}" + (f" ({count:.0f} left out)" if count else "")
 
 
 class TableRow(NamedTuple):
@@ -184,27 +185,3 @@ def strata_advice(tables: Sequence[StrataTable], contents: Contents, option: str
         f"{content.note} are too few to tell degradations apart: a mean wants at least {FEW} images. "
         f"Evaluate more versions of each: {option}{versions} gives {content.images * versions} images."
     )
-
-
-def read_table(file: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file by its head; none where there is no file.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    if not file.is_file():
-        return []
-    try:
-        with file.open(encoding="utf-8", newline="", errors="replace") as lines:
-            return [{str(key): str(value) for key, value in row.items()} for row in csv.DictReader(lines)]
-    except csv.Error as error:
-        raise UserError(f"{file}: damaged ({error})") from error
-
-
-def number(text: object) -> float | None:
-    """Read a number that can be drawn, out of a file that may hold anything; else None."""
-    try:
-        value = float(str(text))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and abs(value) < LOST else None

@@ -9,9 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wildsr.apps.evaluate.tables import ScoreTable, StrataTable
-from wildsr.labels import method_label
-from wildsr.scores import FEW, METRICS, WITHOUT_REFERENCE, Displays, Scores, display_of, metric_names
+from wildsr.apps.evaluate.files import Scores
+from wildsr.apps.evaluate.labels import method_label
+from wildsr.apps.evaluate.tables import FEW, ScoreTable, StrataTable, metric_names
+from wildsr.scores import METRICS, WITHOUT_REFERENCE, Displays, display_of
 
 ACROSS = 4  # metrics side by side: more would not be whole in 80 columns
 

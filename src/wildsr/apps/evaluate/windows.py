@@ -19,10 +19,10 @@ from wildsr.apps.evaluate.crops import (
     write_inputs,
     write_list,
 )
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.panels import Notes, Panel, Source, panels_of
 from wildsr.data import ValidationSet
 from wildsr.images.sheets import GAP, NAMES, PAPER, Cell, sheet
-from wildsr.labels import method_label
 from wildsr.training.pairs import ValidationPair
 
 ZOOM = 2  # times the sides of a window in the comparison, where there is room

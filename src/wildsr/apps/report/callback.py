@@ -17,6 +17,7 @@ from hydra.types import RunMode
 
 from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import write_displays
+from wildsr.apps.evaluate.labels import content_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.facts import Facts, read_facts, write_facts
@@ -24,7 +25,6 @@ from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, PairedSamples, Samples, TrainingSamples
 from wildsr.io import first_line, write_json
-from wildsr.labels import content_of
 from wildsr.metrics.choice import own_displays
 from wildsr.overrides import typed_overrides
 from wildsr.training.provenance import code_version

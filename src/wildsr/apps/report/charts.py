@@ -10,9 +10,10 @@ from typing import ClassVar, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
+from wildsr.apps.evaluate.labels import Contents, set_title
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
-from wildsr.labels import Contents, set_title, stage_title
+from wildsr.labels import stage_title
 from wildsr.scores import MAIN, METRICS, Displays, display_of
 
 # In pixels of the viewBox

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.checks import check_integer, check_number, check_type
 from wildsr.io import read_json, write_json
-from wildsr.labels import SetContent
 
 FACTS = "training.json"  # in a stage's folder
 

@@ -6,16 +6,17 @@ import shlex
 from pathlib import Path
 
 from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
-from wildsr.apps.evaluate.files import stage_row
+from wildsr.apps.evaluate.files import number, stage_row
 from wildsr.apps.evaluate.html import write_html
+from wildsr.apps.evaluate.labels import method_label, run_title, set_title
 from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_of
-from wildsr.apps.evaluate.tables import TableRow, method_rows, number, strata_advice, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import TableRow, method_rows, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram
 from wildsr.apps.report.runs import Run, read_run
 from wildsr.io import CONFIG
-from wildsr.labels import method_label, run_title, set_title, stage_title
+from wildsr.labels import stage_title
 from wildsr.scores import display_of
 
 REPORT = "report.html"

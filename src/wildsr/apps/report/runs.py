@@ -12,14 +12,23 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
-from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays, start_row
-from wildsr.apps.evaluate.tables import number, read_table
+from wildsr.apps.evaluate.files import (
+    IMAGES,
+    SCORES,
+    STRATA,
+    Scores,
+    number,
+    read_displays,
+    read_scores,
+    read_table,
+    start_row,
+)
+from wildsr.apps.evaluate.labels import SetContent, contents_of
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.apps.report.facts import Facts, read_facts
 from wildsr.io import CONFIG, GENERATOR, UserError, first_line, read_json
-from wildsr.labels import SetContent, contents_of
-from wildsr.scores import MetricDisplay, Scores, display_of, read_scores
+from wildsr.scores import MetricDisplay, display_of
 
 OVERRIDES = "overrides.json"  # in a run's folder
 CURVES = "csv"  # in a stage's
