@@ -16,7 +16,7 @@ from wildsr import __version__
 from wildsr.apps.common.arguments import refuse_inputs
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.evaluate.arguments import check_metrics
-from wildsr.apps.evaluate.crops import CROPS, OF_A_SET
+from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
 from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores, means
 from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
@@ -27,7 +27,7 @@ from wildsr.apps.evaluate.results import mean_rows, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
 from wildsr.apps.evaluate.tables import method_rows, tables_of
 from wildsr.apps.evaluate.terminal import score_lines
-from wildsr.apps.evaluate.windows import Windows
+from wildsr.apps.evaluate.windows import OF_A_SET, Windows
 from wildsr.data import ValidationSet
 from wildsr.images import first_line, printable
 from wildsr.io import can_be_mended, write_rows
