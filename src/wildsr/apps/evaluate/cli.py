@@ -112,7 +112,7 @@ def evaluate_all(evaluators: Sequence[Evaluator], saved: SavedScores, bar: Bar) 
     for evaluator, index in [(one, index) for one in evaluators for index in range(len(one.images))]:
         label = evaluator.images.label(index)
         bar.begin(f"{evaluator.name}/{label.picture}")
-        if saved.has(evaluator.name, label) and not evaluator.is_shown(index):
+        if (evaluator.name, label) in saved.found and not evaluator.is_shown(index):
             continue
         try:
             found = evaluator.evaluate(index)

@@ -117,12 +117,12 @@ class RunEvaluation:
         row = stage_row(self.stages[-1])
         if self.publish is not None and is_new and row in scores:
             self.publish(self.run, self.stages[-1], row, scores, self.displays, report)
-        return finite_score(scores, stage_row(self.stages[-1]), self.metric) if self.metric else None
+        return finite_score(scores, row, self.metric) if self.metric else None
 
     def evaluate(self) -> None:
         """Write the scores, the comparison, and what the report shows."""
-        stages = finished_stages(self.run, self.all_stages)
-        start = first_weights(self.run, stages, self.start)
+        stages = [stage for stage in self.all_stages if (self.run / stage / GENERATOR).is_file()]
+        start = weights_before(self.run, stages, self.start)
         methods = methods_of(self.run, stages, start, self.scale, self.build_generator, self.references)
         folders = {start_row(start): self.run / CROPS / START} if start else {}
         folders |= {name: reference_folder(self.run, name) for name in self.references}
@@ -147,11 +147,8 @@ class RunEvaluation:
         start = [start_row(self.start)] if self.start else []
         for shortfall in shortfalls(scores, ["bicubic", *start], stage_row(self.stages[-1]), self.displays):
             log.warning(shortfall)
-        if not self.metric:
-            self.show_paths()
-
-    def show_paths(self) -> None:
-        """Say where the results lie, and how to use the network."""
+        if self.metric:  # a search lists no paths of each trial
+            return
         if (self.run / STRATA).is_file():
             log.info("strata:   %s", self.run / STRATA)
         weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))
@@ -188,12 +185,7 @@ def finite_score(scores: Scores, method: str, metric: str) -> float:
     return score
 
 
-def finished_stages(run: Path, stages: Sequence[str]) -> list[str]:
-    """Return the stages of which the averaged generator lies in a run's folder."""
-    return [stage for stage in stages if (run / stage / GENERATOR).is_file()]
-
-
-def first_weights(run: Path, stages: Sequence[str], start: str | None) -> str | None:
+def weights_before(run: Path, stages: Sequence[str], start: str | None) -> str | None:
     """Return the weights that the first of the stages began with, by its own configuration, else `start`."""
     config = run / stages[0] / CONFIG if stages else run
     return OmegaConf.select(OmegaConf.load(config), "generator.weights") if config.is_file() else start

@@ -12,7 +12,6 @@ from wildsr.scores import Displays, MetricDisplay
 
 Scores = dict[str, dict[str, float]]  # by method; the figure of another set than the main one is <set>/<figure>
 SCORES, IMAGES, STRATA, COMPARISON = "scores.json", "images.csv", "strata.csv", "comparison.png"
-BICUBIC = "bicubic"  # the method that all others are compared with
 MEANS, PAGE = "means.csv", "index.html"  # of `wildsr evaluate`: scores.json for spreadsheets, and all of it to look at
 DISPLAYS = "metrics.json"  # how metrics of a user's own are shown; a run without any has none
 LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number

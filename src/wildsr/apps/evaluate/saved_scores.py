@@ -54,10 +54,6 @@ class SavedScores:
         for one in read_image_scores(self.folder / IMAGES) if self.folder / IMAGES in there else []:
             self.found.setdefault((one.set, Label(one.image, one.version)), []).append(one)
 
-    def has(self, name: str, label: Label) -> bool:
-        """Return whether an image of the set `name` has been evaluated."""
-        return (name, label) in self.found
-
     def is_complete(self, sets: Mapping[str, ValidationSet]) -> bool:
         """Return whether all of the sets has been evaluated and written."""
         written = not self.outdated and (self.folder / PAGE).is_file()  # which is written last

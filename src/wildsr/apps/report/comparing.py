@@ -145,7 +145,7 @@ def arranged(groups: Sequence[Group]) -> list[Group]:
     baseline = min(groups, key=lambda group: _changes(group.runs[0], keys))
 
     def place(group: Group) -> float:
-        scores = [sample[key] for sample in _row(group, _last_stages(group)).samples if key in sample]
+        scores = [sample[key] for sample in _row(group).samples if key in sample]
         score = finite_mean(scores)[0] if scores else math.nan
         return math.inf if math.isnan(score) else -score if is_more_better else score
 
@@ -185,24 +185,21 @@ def rows_of(groups: Sequence[Group]) -> list[TableRow]:
             for method in ("bicubic", run.start):
                 if method and method in run.scores:
                     rows.setdefault(method, TableRow(method, [run.scores[method]]))
-    return [*rows.values(), *(_row(group, _last_stages(group)) for group in groups)]
+    return [*rows.values(), *map(_row, groups)]
 
 
 def stage_rows(groups: Sequence[Group], name: str) -> list[TableRow]:
     """Return each group's scores after a stage."""
     having = [group for group in groups if any(stage.name == name for stage in group.runs[0].stages)]
-    return [_row(group, [name] * len(group.runs)) for group in having]
+    return [_row(group, name) for group in having]
 
 
-def _last_stages(group: Group) -> list[str]:
-    return [run.stages[-1].name for run in group.runs]
-
-
-def _row(group: Group, stages: Sequence[str]) -> TableRow:
+def _row(group: Group, name: str = "") -> TableRow:
+    """Return a group's scores after the stage `name`, by default the last one."""
     samples, open_ones = [], []
-    for run, name in zip(group.runs, stages, strict=True):
-        stage = next(stage for stage in run.stages if stage.name == name)
-        scores = run.scores.get(stage_row(name)) if run.is_closed else None
+    for run in group.runs:
+        stage = next((stage for stage in run.stages if stage.name == name), run.stages[-1])
+        scores = run.scores.get(stage_row(stage.name)) if run.is_closed else None
         samples.append(scores or stage.latest[0])
         if not stage.is_finished:
             open_ones.append(f"{stage.done} of {stage.iterations} iterations")
