@@ -10,6 +10,7 @@ from wildsr.apps.evaluate.closing import RunEvaluation
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.evaluate.terminal import score_lines, shortfalls
 from wildsr.data import validation_set
+from wildsr.io import write_rows
 from wildsr.scores import METRICS
 
 SCORES = {
@@ -67,8 +68,14 @@ def test_a_run_that_did_not_help_says_so_before_its_paths_which_a_shell_takes(ev
     monkeypatch.setattr("wildsr.apps.evaluate.closing.executable", lambda program: f"/my tools/{program}")
     monkeypatch.setenv("COLUMNS", "80")
     with caplog.at_level(logging.INFO, "wildsr"):
-        evaluation().show(SCORES)
-    assert capsys.readouterr().out.splitlines()[0].startswith("it's / loss.adversarial.weight=0.2184 · validation, ")
+        closed = evaluation()
+        write_rows([{"set": "main", "picture": "a.png", "version": 0, "method": "bicubic"}], closed.run / "images.csv")
+        closed.show(SCORES)
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[0]
+        .startswith("it's / loss.adversarial.weight=0.2184 · validation, 1 image · ")
+    )
     assert caplog.messages[0].startswith("the GAN stage is below bicubic on validation: ")
     assert caplog.messages[-1].startswith("next:     '/my tools/wildsr' upscale YOUR_IMAGE -o OUT.png --weights '/")
 
@@ -77,3 +84,8 @@ def test_a_search_lists_no_paths_of_each_trial(evaluation, capsys, caplog):
     with caplog.at_level(logging.INFO, "wildsr"):
         evaluation(objective="val/psnr_y").show(SCORES)
     assert len(caplog.messages) == 1 and "is below bicubic" in caplog.messages[0]
+
+
+def test_a_finished_run_is_shown_with_the_sets_that_it_was_evaluated_on(evaluation, capsys):
+    evaluation().show({method: {"hard/psnr_y": row["psnr_y"]} for method, row in SCORES.items()})  # null by now
+    assert "it's / loss.adversarial.weight=0.2184 · hard · 4 px" in " ".join(capsys.readouterr().out.split())

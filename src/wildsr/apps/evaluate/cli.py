@@ -19,8 +19,17 @@ from wildsr.apps.evaluate.arguments import check_metrics
 from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
 from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores, means
-from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
-from wildsr.apps.evaluate.labels import content_of, set_words
+from wildsr.apps.evaluate.files import (
+    COMPARISON,
+    IMAGES,
+    MEANS,
+    PAGE,
+    STRATA,
+    read_displays,
+    read_table,
+    write_displays,
+)
+from wildsr.apps.evaluate.labels import contents_of, set_words
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
 from wildsr.apps.evaluate.page import write_page
 from wildsr.apps.evaluate.results import mean_rows, write_results
@@ -131,10 +140,11 @@ def show(
 ) -> int:
     """Print the means and where the files are. Returns the exit code."""
     if found:
-        for table in tables_of(method_rows(means(found)), read_displays(given.output)):
+        contents = contents_of(read_table(given.output / IMAGES))
+        for table in tables_of(method_rows(means(found)), read_displays(given.output), contents):
             scale = sets[table.set].scale
             border = scale if given.border is None else given.border
-            what = set_words(table.set, content_of((one.image, one.version) for one in found if one.set == table.set))
+            what = set_words(table.set, table.content)
             Console().print(score_lines(table, f"{what} · ×{scale} · {border} px border excluded"))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():

@@ -32,7 +32,7 @@ from wildsr.apps.evaluate.files import (
     start_row,
     write_displays,
 )
-from wildsr.apps.evaluate.labels import content_of, method_label, run_title, set_words
+from wildsr.apps.evaluate.labels import contents_of, method_label, run_title, set_words
 from wildsr.apps.evaluate.results import write_results
 from wildsr.apps.evaluate.tables import method_rows, strata_tables, tables_of
 from wildsr.apps.evaluate.terminal import metric_head, score_lines, shortfalls, strata_lines
@@ -121,8 +121,7 @@ class RunEvaluation:
 
     def evaluate(self) -> None:
         """Write the scores, the comparison, and what the report shows."""
-        stages = [stage for stage in self.all_stages if (self.run / stage / GENERATOR).is_file()]
-        start = weights_before(self.run, stages, self.start)
+        stages, start = self.finished_stages(), self.start_weights()
         methods = methods_of(self.run, stages, start, self.scale, self.build_generator, self.references)
         folders = {start_row(start): self.run / CROPS / START} if start else {}
         folders |= {name: reference_folder(self.run, name) for name in self.references}
@@ -133,19 +132,31 @@ class RunEvaluation:
         write_displays(self.displays, self.run)
         write_results(found, self.sets, self.metrics, self.run, windows, self.displays)
 
+    def finished_stages(self) -> list[str]:
+        """Return the stages of which the averaged generator lies in the run's folder."""
+        return [stage for stage in self.all_stages if (self.run / stage / GENERATOR).is_file()]
+
+    def start_weights(self) -> str | None:
+        """Return the weights that the first of the finished stages began with, by its own configuration."""
+        stages = self.finished_stages()
+        if not stages or not (self.run / stages[0] / CONFIG).is_file():
+            return self.start
+        return OmegaConf.select(OmegaConf.load(self.run / stages[0] / CONFIG), "generator.weights")
+
     def show(self, scores: Scores) -> None:
         """Print a table for each set, whether the run helped, and where the rest is."""
         where = run_title(self.name, self.run.name)
-        for table in tables_of(method_rows(scores), self.displays):
-            images = self.sets[table.set]
-            what = set_words(table.set, content_of(map(images.label, range(len(images)))))
+        contents = contents_of(read_table(self.run / IMAGES))  # as evaluated: today's sets may be others
+        for table in tables_of(method_rows(scores), self.displays, contents):
+            what = set_words(table.set, table.content)
             Console().print(score_lines(table, f"{where} · {what} · {self.scale} px border excluded"))
         strata = strata_tables([row for row in read_table(self.run / STRATA) if row["set"] == MAIN], self.displays)
         if strata and strata[0].rows:
             head = metric_head(strata[0].title, strata[0].meaning)
             Console().print(strata_lines(strata[0], f"{where} · validation · {head} by degradation"))
-        start = [start_row(self.start)] if self.start else []
-        for shortfall in shortfalls(scores, ["bicubic", *start], stage_row(self.stages[-1]), self.displays):
+        start = self.start_weights()
+        baselines = ["bicubic", start_row(start)] if start else ["bicubic"]
+        for shortfall in shortfalls(scores, baselines, stage_row(self.stages[-1]), self.displays):
             log.warning(shortfall)
         if self.metric:  # a search lists no paths of each trial
             return
@@ -183,12 +194,6 @@ def finite_score(scores: Scores, method: str, metric: str) -> float:
     if not math.isfinite(score):
         raise UserError(f"{metric} of the {method_label(method)}: given {score}, wanted a finite number")
     return score
-
-
-def weights_before(run: Path, stages: Sequence[str], start: str | None) -> str | None:
-    """Return the weights that the first of the stages began with, by its own configuration, else `start`."""
-    config = run / stages[0] / CONFIG if stages else run
-    return OmegaConf.select(OmegaConf.load(config), "generator.weights") if config.is_file() else start
 
 
 def methods_of(

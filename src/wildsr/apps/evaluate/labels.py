@@ -74,11 +74,12 @@ def set_title(name: str, content: SetContent | None) -> str:
     return f"Set {name}"
 
 
-def set_words(name: str, content: SetContent) -> str:
+def set_words(name: str, content: SetContent | None) -> str:
     """Return what a set is called within a line: "validation, 2 images × 4 versions", "page, lines, text (hard)"."""
     if name != MAIN and (words := _named(content)):
         return f"{words} ({name})"
-    return f"{'validation' if name == MAIN else name}, {content.note}"
+    title = "validation" if name == MAIN else name
+    return title if content is None else f"{title}, {content.note}"
 
 
 def _named(content: SetContent | None) -> str:
