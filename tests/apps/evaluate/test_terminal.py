@@ -71,11 +71,8 @@ def test_a_run_that_did_not_help_says_so_before_its_paths_which_a_shell_takes(ev
         closed = evaluation()
         write_rows([{"set": "main", "picture": "a.png", "version": 0, "method": "bicubic"}], closed.run / "images.csv")
         closed.show(SCORES)
-    assert (
-        capsys.readouterr()
-        .out.splitlines()[0]
-        .startswith("it's / loss.adversarial.weight=0.2184 · validation, 1 image · ")
-    )
+    title = capsys.readouterr().out.splitlines()[0]
+    assert title.startswith("it's / loss.adversarial.weight=0.2184 · validation, 1 image · ")
     assert caplog.messages[0].startswith("the GAN stage is below bicubic on validation: ")
     assert caplog.messages[-1].startswith("next:     '/my tools/wildsr' upscale YOUR_IMAGE -o OUT.png --weights '/")
 

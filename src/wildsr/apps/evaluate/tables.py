@@ -91,17 +91,16 @@ def tables_of(
         contents: what the sets hold.
     """
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
-    sets = sorted(dict.fromkeys(key.rpartition("/")[0] or MAIN for key in keys), key=lambda name: name != MAIN)
-    contents = contents or {}
-    return [_table(name, keys, rows, displays)._replace(content=contents.get(name)) for name in sets]
-
-
-def _table(name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays) -> ScoreTable:
-    prefix = "" if name == MAIN else f"{name}/"
-    metrics = metric_names(key.removeprefix(prefix) for key in keys if (key.rpartition("/")[0] or MAIN) == name)
-    columns = [_column(prefix + metric, rows, display_of(metric, displays)) for metric in metrics]
-    heads = [display_of(metric, displays)[:2] for metric in metrics]
-    return ScoreTable(name, heads, [(row, [column[place] for column in columns]) for place, row in enumerate(rows)])
+    set_of = {key: key.rpartition("/")[0] or MAIN for key in keys}
+    tables = []
+    for name in sorted(dict.fromkeys(set_of.values()), key=lambda name: name != MAIN):
+        prefix = "" if name == MAIN else f"{name}/"
+        metrics = metric_names(key.removeprefix(prefix) for key in keys if set_of[key] == name)
+        columns = [_column(prefix + metric, rows, display_of(metric, displays)) for metric in metrics]
+        heads = [display_of(metric, displays)[:2] for metric in metrics]
+        cells = [[column[place] for column in columns] for place in range(len(rows))]
+        tables.append(ScoreTable(name, heads, list(zip(rows, cells, strict=True)), (contents or {}).get(name)))
+    return tables
 
 
 def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay) -> list[Cell]:
