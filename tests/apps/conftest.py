@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from wildsr.apps.evaluate.crops import CROPS, write_list
-from wildsr.apps.evaluate.page import write_page
+from wildsr.apps.evaluate.results import write_page
 from wildsr.apps.evaluate.windows import Windows, chosen, write_crop, write_inputs
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.config import compose_config, stage_config

@@ -31,8 +31,7 @@ from wildsr.apps.evaluate.files import (
 )
 from wildsr.apps.evaluate.labels import contents_of, set_words
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
-from wildsr.apps.evaluate.page import write_page
-from wildsr.apps.evaluate.results import mean_rows, write_results
+from wildsr.apps.evaluate.results import mean_rows, write_page, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
 from wildsr.apps.evaluate.tables import method_rows, tables_of
 from wildsr.apps.evaluate.terminal import score_lines
