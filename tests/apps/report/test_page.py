@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from wildsr import io as files
 from wildsr.apps.evaluate import html as html_of
@@ -12,6 +13,7 @@ from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report.facts import Facts, write_facts
 from wildsr.apps.report.page import rows_of, write_report
 from wildsr.apps.report.runs import read_run
+from wildsr.config import compose_config
 
 STYLE = Path(html_of.__file__).parent / "templates" / "style.css"
 SCRIPT = "<script>alert('x')</script>"
@@ -179,8 +181,16 @@ def test_a_run_that_has_just_begun_has_a_page(make_run, tmp_path):
     (run / "psnr").mkdir(parents=True)
     (run / "psnr" / "config.yaml").write_text((make_run() / "psnr" / "config.yaml").read_text())
     text = text_of(write_report(run).read_text())
-    for words in ("No validation yet", "No images yet", "No curves yet", "iteration 0 of 4"):
+    for words in (
+        "No validation yet. The first one comes after 4 iterations",
+        "No images yet",
+        "No curves yet",
+        "iteration 0 of 4",
+    ):
         assert words in text
+    keys = re.findall(r"(?<=every )[a-z_.]+(?= iterations)|(?<=\()data\.[a-z_.]+", text)
+    assert keys == ["data.val", "trainer.log_every_n_steps"]
+    assert all(OmegaConf.select(compose_config(["experiment=quickstart"]), key) is not None for key in keys)
 
 
 def test_a_page_is_written_whole_or_not_at_all(make_run, monkeypatch):

@@ -53,6 +53,11 @@ class Stage:
         return int(number(_of_stage(self.config, "iterations")) or 0)
 
     @cached_property
+    def first_validation(self) -> int:
+        """Return the iteration that its first validation comes after; 0 where its configuration does not tell."""
+        return min(self.iterations, int(number(_of_stage(self.config, "iterations_per_epoch")) or 0))
+
+    @cached_property
     def done(self) -> int:
         """Return how many iterations are known to be done: by the weights, else by the curves."""
         last = max((points[-1][0] for points in self.points.values()), default=0)
