@@ -37,8 +37,7 @@ from wildsr.apps.evaluate.tables import method_rows, tables_of
 from wildsr.apps.evaluate.terminal import score_lines
 from wildsr.apps.evaluate.windows import OF_A_SET, Windows
 from wildsr.data import ValidationSet
-from wildsr.images import first_line, printable
-from wildsr.io import can_be_mended, write_rows
+from wildsr.io import can_be_mended, first_line, printable, write_rows
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.choice import import_metrics, own_displays

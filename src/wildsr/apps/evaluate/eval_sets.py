@@ -13,8 +13,8 @@ from statistics import mode
 from typing import TYPE_CHECKING
 
 from wildsr.config import build, compose_config
-from wildsr.images import expanded, file_state, image_size
-from wildsr.io import UserError, choose_from
+from wildsr.images import file_state, image_size
+from wildsr.io import UserError, choose_from, expanded
 from wildsr.scores import MAIN
 
 if TYPE_CHECKING:  # sets are named without torch, and opened with it

@@ -33,8 +33,8 @@ from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, method_rows, strata_advic
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
-from wildsr.images import first_line, save_pil
-from wildsr.io import UserError, write_rows
+from wildsr.images import save_pil
+from wildsr.io import UserError, first_line, write_rows
 from wildsr.scores import METRICS, Displays
 
 
