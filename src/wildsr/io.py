@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 # Files of a stage's folder: its configuration, and the averaged generator at its end
 CONFIG, GENERATOR = "config.yaml", "generator.safetensors"
+T = TypeVar("T")
 REFUSALS = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EPIPE") if hasattr(errno, name)}
 
 
@@ -89,6 +91,25 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)  # a full disk would not say where
         raise
+
+
+def write_json(content: object, path: Path) -> None:
+    """Write a JSON file, whole or not at all. Raises: ValueError, where a number is not finite, which JSON lacks."""
+    write_whole(path, lambda file: file.write(json.dumps(content, indent=1, allow_nan=False).encode()))
+
+
+def read_json(path: Path, parse: Callable[[Any], T], absent: T) -> T:
+    """Return what `parse` makes of a JSON file's content; `absent` where there is no file.
+
+    Raises:
+        UserError: it is damaged: no JSON, or nothing that `parse` takes.
+    """
+    if not path.is_file():
+        return absent
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({first_line(error)})") from error
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import save_file
 
-from wildsr.apps.evaluate.crops import CROPS, chosen, write_crop, write_inputs, write_list
-from wildsr.apps.evaluate.page import write_page
-from wildsr.apps.evaluate.windows import Windows
+from wildsr.apps.evaluate.crops import CROPS, write_list
+from wildsr.apps.evaluate.results import write_page
+from wildsr.apps.evaluate.windows import Windows, chosen, write_crop, write_inputs
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.config import compose_config, stage_config
 from wildsr.data import sample_photographs, validation_set
@@ -110,7 +110,7 @@ def evaluated(tmp_path, kept):
         weights = {method: {"source": method, "scale": 4, "digest": "ab" * 32} for method in list(methods)[1:]}
         sets = {name: {"kind": "synthetic", "images": 1, "scale": 4, "digest": "cd" * 32}}
         settings = {"weights": weights, "sets": sets, "border": 4, "backend": "torch", "half": False}
-        write_page(folder, windows, settings | {"device": "cpu", "version": "0"}, folder / "index.html")
+        write_page(folder, windows, settings | {"device": "cpu", "version": "0"})
         return folder / "index.html"
 
     (tmp_path / "hq").mkdir()

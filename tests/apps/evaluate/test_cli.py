@@ -180,6 +180,11 @@ def test_a_network_of_another_scale_is_left_out_of_a_set_and_said(run, pairs, we
     found = json.loads((weights / "report" / "scores.json").read_text())
     assert list(found["x2"]) == ["phone/niqe"] and list(found["x4"]) == ["found/psnr_y", "found/niqe"]
     assert any(line.split()[-1:] == ["-"] for line in out.splitlines())
+    assert [line for line in out.splitlines() if "·" in line] == [  # each set is a block under its title
+        "a, b, c, more/d (found) · ×4 · 4 px border excluded",
+        "phone, 4 images · ×2 · 2 px border excluded",
+    ]
+    assert sum(line.startswith("bicubic") for line in out.splitlines()) == 2
     code, _, said = run(*words, "--overwrite", names=("x2.pth",))
     assert (code, said) == (1, "error: the set found is x4: given x2 (x2), wanted weights of its scale\n")
 

@@ -62,6 +62,15 @@ def test_a_stage_that_an_earlier_command_trained_is_in_the_table_with_what_it_st
     assert (folder / "crops" / "start").is_dir()
 
 
+def test_the_last_stage_is_held_against_the_weights_that_the_first_began_with(run, photographs, caplog):
+    folder = run(psnr="first.pth", gan="none.pth")
+    sets = {"main": validation_set(4, hq=photographs)}
+    closed = RunEvaluation(sets, folder, "mine", 4, ["gan"], ["psnr_y"], start="none.pth", all_stages=["psnr", "gan"])
+    scores = {"bicubic": 20.0, "first.pth (start)": 25.0, "gan stage": 24.0}
+    closed.show({method: {"psnr_y": score} for method, score in scores.items()})
+    assert "the GAN stage is below first.pth (start) on validation: PSNR-Y 24.00 against 25.00" in caplog.text
+
+
 def test_a_run_that_starts_at_random_has_no_row_of_its_start(run, close):
     folder = run(psnr=None, gan="none.pth")
     close(folder, ["gan"], start="none.pth")

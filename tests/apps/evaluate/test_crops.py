@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from wildsr.apps.evaluate.crops import CROPS, chosen, crop_file, read_crops, write_crop, write_inputs, write_list
+from wildsr.apps.evaluate.crops import CROPS, crop_file, read_crops, write_list
+from wildsr.apps.evaluate.windows import chosen, write_crop, write_inputs
 from wildsr.data import validation_set
 from wildsr.degradation import degrade
 from wildsr.images import read_image, to_float, to_uint8

@@ -55,7 +55,7 @@ def test_the_comparison_shows_each_set_and_no_original_where_there_is_none(sets,
     monkeypatch.setattr("wildsr.apps.evaluate.windows.sheet", lambda rows, **words: shown.update(words, rows=rows))
     windows = Windows(tmp_path, {"nearest": tmp_path / "nearest"}, sets, at_most=12)
     evaluate(methods, sets, ["niqe"], 4, CPU, windows)
-    windows.comparison({("found", "a", "0", "nearest"): "21.00 dB"})
+    windows.comparison({"nearest": {("found", "a", "0"): "21.00 dB"}})
     assert shown["heads"] == ["LQ", "bicubic", "nearest", "HQ"]
     assert shown["names"][::4] == ["a.png", "a (found)", "a.png (phone)"]  # four images of each set
     assert [caption for _, caption in shown["rows"][4]] == ["", "", "21.00 dB", ""]

@@ -49,4 +49,4 @@ def test_an_image_is_noted_with_its_first_score():
         {"set": "phone", "picture": "c", "version": "0", "method": "bicubic", "psnr_y": "<b>"},
     ]
     assert notes_of([rows[0] | {"version": 0, "psnr_y": 21.234}]) == notes_of(rows[:1])  # as measured, or as read
-    assert notes_of(rows) == {("main", "a", "0", "bicubic"): "21.23 dB", ("phone", "b", "0", "bicubic"): "NIQE 9.00"}
+    assert notes_of(rows) == {"bicubic": {("main", "a", "0"): "21.23 dB", ("phone", "b", "0"): "NIQE 9.00"}}

@@ -6,12 +6,12 @@ import pytest
 from rich.console import Console
 
 from wildsr.apps.evaluate.evaluator import ImageScores
+from wildsr.apps.evaluate.labels import stratum_label
 from wildsr.apps.evaluate.strata import all_strata, by_stratum, strata_of
 from wildsr.apps.evaluate.tables import strata_tables
 from wildsr.apps.evaluate.terminal import strata_lines
 from wildsr.config import build, compose_config
 from wildsr.degradation import DegradationSpec
-from wildsr.labels import stratum_label
 
 SPEC = DegradationSpec()
 

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from wildsr.apps.evaluate.closing import RunEvaluation
 from wildsr.apps.evaluate.tables import TableRow, tables_of
-from wildsr.apps.evaluate.terminal import score_lines, sets_lines, shortfalls
+from wildsr.apps.evaluate.terminal import score_lines, shortfalls
 from wildsr.data import validation_set
+from wildsr.io import write_rows
 from wildsr.scores import METRICS
 
 SCORES = {
@@ -45,13 +46,6 @@ def test_every_metric_is_whole_in_80_columns_however_long_the_methods_names():
     assert all(METRICS[name].label in text for name in METRICS)
 
 
-def test_each_set_is_a_block_under_its_title():
-    rows = [{"set": name, "images": 8, "method": "bicubic", "psnr_y": 20.0} for name in ("photos", "phone")]
-    lines = lines_of(sets_lines(rows, {"photos": "photos · ×4", "phone": "phone · ×4"}))
-    assert [line for line in lines if "·" in line] == ["photos · ×4", "phone · ×4"]
-    assert sum("bicubic" in line for line in lines) == 2
-
-
 def test_a_method_that_is_nowhere_above_bicubic_is_said_to_be_below():
     better = "the GAN stage is below bicubic on validation: PSNR-Y 24.00 against 26.61, SSIM-Y 0.7000 against 0.7117"
     assert list(shortfalls(SCORES, ["bicubic"], "gan stage")) == [better]  # NIQE rewards noise
@@ -74,8 +68,11 @@ def test_a_run_that_did_not_help_says_so_before_its_paths_which_a_shell_takes(ev
     monkeypatch.setattr("wildsr.apps.evaluate.closing.executable", lambda program: f"/my tools/{program}")
     monkeypatch.setenv("COLUMNS", "80")
     with caplog.at_level(logging.INFO, "wildsr"):
-        evaluation().show(SCORES)
-    assert capsys.readouterr().out.splitlines()[0].startswith("it's / loss.adversarial.weight=0.2184 · validation, ")
+        closed = evaluation()
+        write_rows([{"set": "main", "picture": "a.png", "version": 0, "method": "bicubic"}], closed.run / "images.csv")
+        closed.show(SCORES)
+    title = capsys.readouterr().out.splitlines()[0]
+    assert title.startswith("it's / loss.adversarial.weight=0.2184 · validation, 1 image · ")
     assert caplog.messages[0].startswith("the GAN stage is below bicubic on validation: ")
     assert caplog.messages[-1].startswith("next:     '/my tools/wildsr' upscale YOUR_IMAGE -o OUT.png --weights '/")
 
@@ -84,3 +81,8 @@ def test_a_search_lists_no_paths_of_each_trial(evaluation, capsys, caplog):
     with caplog.at_level(logging.INFO, "wildsr"):
         evaluation(objective="val/psnr_y").show(SCORES)
     assert len(caplog.messages) == 1 and "is below bicubic" in caplog.messages[0]
+
+
+def test_a_finished_run_is_shown_with_the_sets_that_it_was_evaluated_on(evaluation, capsys):
+    evaluation().show({method: {"hard/psnr_y": row["psnr_y"]} for method, row in SCORES.items()})  # null by now
+    assert "it's / loss.adversarial.weight=0.2184 · hard · 4 px" in " ".join(capsys.readouterr().out.split())

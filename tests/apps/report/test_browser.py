@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from wildsr.apps.report import write_comparison, write_report
+from wildsr.apps.report.comparing import write_comparison
+from wildsr.apps.report.page import write_report
 
 pytestmark = pytest.mark.slow
 SLIDER = ".slider input"

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from wildsr.apps.evaluate.crops import read_crops
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report import callback
 from wildsr.apps.report.callback import write_origin
 from wildsr.apps.report.facts import read_facts
 from wildsr.data import MixedSamples, PairedSamples, Photographs, Samples, paired_folders
 from wildsr.degradation import DegradationSpec
 from wildsr.images import read_image, to_float, to_uint8
-from wildsr.labels import SetContent
 from wildsr.networks import CompactNet, load_generator, save_generator
 
 TINY = [

@@ -30,9 +30,9 @@ def test_a_value_can_be_read_off_its_place():
         assert abs(drawn.x[0] + (x - LEFT) / (RIGHT - LEFT) * (drawn.x[1] - drawn.x[0]) - iteration) < 0.01
         assert abs(drawn.y[0] + (BOTTOM - y) / (BOTTOM - TOP) * (drawn.y[1] - drawn.y[0]) - value) < 0.001
     assert drawn.lines[0].dots == places(drawn.lines[0])
-    (reference,) = drawn.references
-    assert reference.label == "bicubic"
-    assert abs(drawn.y[0] + (BOTTOM - reference.at) / (BOTTOM - TOP) * (drawn.y[1] - drawn.y[0]) - 1.5) < 0.001
+    (hline,) = drawn.hlines
+    assert hline.label == "bicubic"
+    assert abs(drawn.y[0] + (BOTTOM - hline.at) / (BOTTOM - TOP) * (drawn.y[1] - drawn.y[0]) - 1.5) < 0.001
 
 
 def test_a_band_spans_what_a_thinned_curve_leaves_out():
@@ -69,7 +69,7 @@ def test_an_axis_has_one_power_of_ten():
     assert alike([0.0, 0.001]) == (["0.000", "0.001"], "")
 
 
-def test_names_of_reference_lines_do_not_meet_and_stay_in_the_plot():
+def test_names_of_horizontal_lines_do_not_meet_and_stay_in_the_plot():
     texts = [tick.text for tick in spread([Tick(102, "start"), Tick(100, "bicubic"), Tick(TOP + 1, "top")])]
     assert texts == [TOP + 12, 97, 113]
     assert all(later - earlier >= APART for earlier, later in pairwise(texts))

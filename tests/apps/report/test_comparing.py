@@ -5,10 +5,18 @@ import shutil
 import pytest
 
 from wildsr.apps.evaluate.tables import tables_of
-from wildsr.apps.report import find_runs, write_comparison
-from wildsr.apps.report.comparing import arranged, grouped, has_same_images, names_of, panels_of, rows_of, trials_of
+from wildsr.apps.report.comparing import (
+    arranged,
+    grouped,
+    has_same_images,
+    names_of,
+    rows_of,
+    run_panels,
+    settings_of,
+    write_comparison,
+)
 from wildsr.apps.report.facts import Facts, write_facts
-from wildsr.apps.report.runs import read_run
+from wildsr.apps.report.runs import find_runs, read_run
 
 
 def runs_of(folders):
@@ -47,7 +55,7 @@ def test_the_page_says_what_differs_and_shows_each_run_on_the_same_crops(make_ru
     assert cells == ["loss.pixel.weight=1", "loss.pixel.weight=2"]  # of b, the baseline, and of a
     assert "One run each" in text
     groups = grouped(runs_of(folders))
-    panel = panels_of(groups)[0]
+    panel = run_panels(groups)[0]
     assert [version.label for version in panel.versions] == ["LQ", "bicubic", "a", "b", "HQ"]
     assert [version.file.parent.parent.parent.name for version in panel.versions] == ["a", "a", "a", "b", "a"]
 
@@ -59,9 +67,7 @@ def test_the_baseline_comes_first_and_the_others_by_the_objective(make_run):
     ]
     groups = arranged(grouped(runs_of(folders)))
     assert [(group.label, group.tone) for group in groups] == [("b", 0), ("c", 1), ("d", 2), ("a", 3)]
-    assert [trial.settings for trial in trials_of(groups)] == [
-        [("loss.pixel.weight", value)] for value in ("1", "3", "4", "2")
-    ]
+    assert settings_of(groups) == [[("loss.pixel.weight", value)] for value in ("1", "3", "4", "2")]
     lower = [make_run(f"n{name}", [*words, "callbacks.best.mode=min"], psnr)
              for name, words, psnr in zip("abc", overrides[:3], (23, 24, 26), strict=True)]  # fmt: skip
     assert [group.label for group in arranged(grouped(runs_of(lower)))] == ["nb", "na", "nc"]
@@ -71,29 +77,34 @@ def test_groups_of_long_names_are_trials_with_their_jobs_numbers(make_run, tmp_p
     folders = [make_run(f"loss.pixel.weight={value},scale=4", [f"loss.pixel.weight={value}"]) for value in (1, 2)]
     groups = arranged(grouped(runs_of(folders)))
     assert [group.label for group in groups] == ["trial 0", "trial 1"]
-    assert trials_of(groups)[1].folders == ["loss.pixel.weight=2,scale=4"]
+    assert [run.name for run in groups[1].runs] == ["loss.pixel.weight=2,scale=4"]
     for folder, job in zip(folders, (7, 3), strict=True):
         write_facts(Facts("CPU", 1, 60.0, {}, 7, "0", job=job), folder / "psnr")
     assert [group.label for group in arranged(grouped(runs_of(folders)))] == ["trial 7", "trial 3"]
     write_comparison(folders, tmp_path / "compare.html")
-    labels = re.findall(r'data-label="(.*?)"', (tmp_path / "compare.html").read_text())
+    page = (tmp_path / "compare.html").read_text()
+    assert re.findall(r'data-head="Folder"><span class="entry">(.*?)</span>', page.replace("<wbr>", "")) == [
+        "loss.pixel.weight=1,scale=4",
+        "loss.pixel.weight=2,scale=4",
+    ]
+    labels = re.findall(r'data-label="(.*?)"', page)
     assert set(labels) == {"trial 7", "trial 3"}  # what a curve is called under the pointer
 
 
 def test_what_differs_within_a_stage_is_a_setting(make_run):
     folders = [make_run(f"lr={value}", [f"stages.psnr.lr={value}"]) for value in ("2.0e-4", "1e-3")]
-    trials = trials_of(arranged(grouped(runs_of(folders))))
-    assert [trial.settings for trial in trials] == [[("stages.psnr.lr", "0.0002")], [("stages.psnr.lr", "0.001")]]
+    groups = arranged(grouped(runs_of(folders)))
+    assert settings_of(groups) == [[("stages.psnr.lr", "0.0002")], [("stages.psnr.lr", "0.001")]]
     shutil.rmtree(folders[1] / "gan")
-    (_, alone) = trials_of(grouped(runs_of(folders)))
-    assert alone.settings == [("stage", "psnr"), ("stages.psnr.lr", "0.001")]
+    (_, alone) = settings_of(grouped(runs_of(folders)))
+    assert alone == [("stage", "psnr"), ("stages.psnr.lr", "0.001")]
 
 
 def test_images_of_other_inputs_are_not_shown_side_by_side(make_run):
     folders = [make_run("a"), make_run("b", ["loss.pixel.weight=2"])]
     for file in (folders[1] / "gan" / "crops").iterdir():
         file.rename(file.with_name(file.name.replace(file.stem[-12:], "0" * 12)))
-    panel = panels_of(grouped(runs_of(folders)))[0]
+    panel = run_panels(grouped(runs_of(folders)))[0]
     assert [version.label for version in panel.versions] == ["LQ", "bicubic", "a", "HQ"]
 
 

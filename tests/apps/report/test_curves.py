@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from wildsr.apps.evaluate.tables import read_table
+from wildsr.apps.evaluate.files import read_table
 from wildsr.apps.report.curves import read_points, thinned
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report.facts import Facts, read_facts, write_facts
-from wildsr.labels import SetContent
 
 FACTS = Facts("CPU, 2 threads", 1, 5.0, {"generator": 3}, 7, "0.1.0", {"main": SetContent(2, 4, ["a", "b"])}, job=3)
 

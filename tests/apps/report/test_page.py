@@ -5,12 +5,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from wildsr import io as files
 from wildsr.apps.evaluate import html as html_of
-from wildsr.apps.report import write_report
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.report.facts import Facts, write_facts
-from wildsr.labels import SetContent
+from wildsr.apps.report.page import rows_of, write_report
+from wildsr.apps.report.runs import read_run
+from wildsr.config import compose_config
 
 STYLE = Path(html_of.__file__).parent / "templates" / "style.css"
 SCRIPT = "<script>alert('x')</script>"
@@ -159,13 +162,35 @@ def test_a_run_that_goes_on_says_how_far_it_is(make_run):
     assert "Not finished: GAN stage, iteration 4 of 4." in text_of(write_report(run).read_text())
 
 
+def test_a_run_that_goes_on_shows_its_latest_validation_and_a_closed_one_its_scores(make_run):
+    folder = make_run(psnr=25.0)
+    assert [row.label for row in rows_of(read_run(folder))][-1] == "GAN stage"
+    assert rows_of(read_run(folder))[-1].samples == [{"psnr_y": 25.0, "hard/psnr_y": 22.0}]
+    running = rows_of(read_run(folder, running=("gan", 4)))
+    assert [(row.label, row.note) for row in running[-2:]] == [
+        ("PSNR stage", "at iteration 4"),
+        ("GAN stage", "at iteration 4"),
+    ]
+    (folder / "scores.json").write_text(json.dumps({"bicubic": {"psnr_y": 22.0}}))
+    (folder / "gan" / "generator.safetensors").unlink()
+    assert [row.label for row in rows_of(read_run(folder))] == ["bicubic", "PSNR stage", "GAN stage"]
+
+
 def test_a_run_that_has_just_begun_has_a_page(make_run, tmp_path):
     run = tmp_path / "new"
     (run / "psnr").mkdir(parents=True)
     (run / "psnr" / "config.yaml").write_text((make_run() / "psnr" / "config.yaml").read_text())
     text = text_of(write_report(run).read_text())
-    for words in ("No validation yet", "No images yet", "No curves yet", "iteration 0 of 4"):
+    for words in (
+        "No validation yet. The first one comes after 4 iterations",
+        "No images yet",
+        "No curves yet",
+        "iteration 0 of 4",
+    ):
         assert words in text
+    keys = re.findall(r"(?<=every )[a-z_.]+(?= iterations)|(?<=\()data\.[a-z_.]+", text)
+    assert keys == ["data.val", "trainer.log_every_n_steps"]
+    assert all(OmegaConf.select(compose_config(["experiment=quickstart"]), key) is not None for key in keys)
 
 
 def test_a_page_is_written_whole_or_not_at_all(make_run, monkeypatch):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from wildsr.apps.common.arguments import Parser, positive, whole
 from wildsr.apps.evaluate.eval_sets import EvalSet, read_set
-from wildsr.apps.evaluate.files import BICUBIC
 from wildsr.apps.upscale.choices import NAMES
 from wildsr.checks import checked_choice
 from wildsr.io import UserError, expanded
@@ -108,8 +107,8 @@ def named_weights(words: Sequence[str]) -> dict[str, str]:
         name or (stem if bare.count(stem) == 1 else source): source
         for (name, source), stem in zip(given, bare, strict=True)
     }
-    if len(named) < len(words) or BICUBIC in named:
-        raise UserError(f"--weights {' '.join(words)}: wanted names that differ, also from {BICUBIC}, as NAME=W")
+    if len(named) < len(words) or "bicubic" in named:
+        raise UserError(f"--weights {' '.join(words)}: wanted names that differ, also from bicubic, as NAME=W")
     return named
 
 

@@ -16,19 +16,28 @@ from wildsr import __version__
 from wildsr.apps.common.arguments import refuse_inputs
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.evaluate.arguments import check_metrics
-from wildsr.apps.evaluate.crops import CROPS, OF_A_SET
+from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
-from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores
-from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, STRATA, read_displays, write_displays
+from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores, means
+from wildsr.apps.evaluate.files import (
+    COMPARISON,
+    IMAGES,
+    MEANS,
+    PAGE,
+    STRATA,
+    read_displays,
+    read_table,
+    write_displays,
+)
+from wildsr.apps.evaluate.labels import contents_of, set_words
 from wildsr.apps.evaluate.methods import build_evaluators, check_scales
-from wildsr.apps.evaluate.page import write_page
-from wildsr.apps.evaluate.results import mean_rows, write_results
+from wildsr.apps.evaluate.results import mean_rows, write_page, write_results
 from wildsr.apps.evaluate.saved_scores import SavedScores
-from wildsr.apps.evaluate.terminal import sets_lines
-from wildsr.apps.evaluate.windows import Windows
+from wildsr.apps.evaluate.tables import method_rows, tables_of
+from wildsr.apps.evaluate.terminal import score_lines
+from wildsr.apps.evaluate.windows import OF_A_SET, Windows
 from wildsr.data import ValidationSet
 from wildsr.io import can_be_mended, first_line, printable, write_rows
-from wildsr.labels import content_of, set_words
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.choice import import_metrics, own_displays
@@ -97,7 +106,7 @@ def evaluate_sets(
             displays = own_displays(import_metrics(given.own, 0))
             write_results(found, sets, given.metrics, given.output, windows, displays)
             write_displays(displays, given.output)
-            write_page(given.output, windows, settings, given.output / PAGE)
+            write_page(given.output, windows, settings)
     return show(given, sets, found, failed)
 
 
@@ -110,7 +119,7 @@ def evaluate_all(evaluators: Sequence[Evaluator], saved: SavedScores, bar: Bar) 
     for evaluator, index in [(one, index) for one in evaluators for index in range(len(one.images))]:
         label = evaluator.images.label(index)
         bar.begin(f"{evaluator.name}/{label.picture}")
-        if saved.has(evaluator.name, label) and not evaluator.is_shown(index):
+        if (evaluator.name, label) in saved.found and not evaluator.is_shown(index):
             continue
         try:
             found = evaluator.evaluate(index)
@@ -129,12 +138,12 @@ def show(
 ) -> int:
     """Print the means and where the files are. Returns the exit code."""
     if found:
-        titles = {}
-        for name, images in sets.items():
-            what = set_words(name, content_of((one.image, one.version) for one in found if one.set == name))
-            border = images.scale if given.border is None else given.border
-            titles[name] = f"{what} · ×{images.scale} · {border} px border excluded"
-        Console().print(sets_lines(mean_rows(found), titles, read_displays(given.output)))
+        contents = contents_of(read_table(given.output / IMAGES))
+        for table in tables_of(method_rows(means(found)), read_displays(given.output), contents):
+            scale = sets[table.set].scale
+            border = scale if given.border is None else given.border
+            what = set_words(table.set, table.content)
+            Console().print(score_lines(table, f"{what} · ×{scale} · {border} px border excluded"))
         print(f"means:    {given.output / MEANS}; of each image: {given.output / IMAGES}")
         if (given.output / STRATA).is_file():
             print(f"strata:   {given.output / STRATA}")

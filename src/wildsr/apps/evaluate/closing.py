@@ -20,19 +20,30 @@ from torchmetrics import Metric
 
 from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
 from wildsr.apps.evaluate.evaluator import Method, bicubic, evaluate
-from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA, stage_row, start_row, write_displays
+from wildsr.apps.evaluate.files import (
+    COMPARISON,
+    IMAGES,
+    SCORES,
+    STRATA,
+    Scores,
+    read_scores,
+    read_table,
+    stage_row,
+    start_row,
+    write_displays,
+)
+from wildsr.apps.evaluate.labels import contents_of, method_label, run_title, set_words
 from wildsr.apps.evaluate.results import write_results
-from wildsr.apps.evaluate.tables import TableRow, read_table, strata_tables, tables_of
+from wildsr.apps.evaluate.tables import method_rows, strata_tables, tables_of
 from wildsr.apps.evaluate.terminal import metric_head, score_lines, shortfalls, strata_lines
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
 from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
-from wildsr.labels import content_of, method_label, run_title, set_words
 from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator, load_weights
 from wildsr.networks.released import GENERATORS, local_file
-from wildsr.scores import MAIN, Scores, read_scores
+from wildsr.scores import MAIN
 from wildsr.training.validation import upscale_batch
 
 log = logging.getLogger(__name__)
@@ -106,12 +117,11 @@ class RunEvaluation:
         row = stage_row(self.stages[-1])
         if self.publish is not None and is_new and row in scores:
             self.publish(self.run, self.stages[-1], row, scores, self.displays, report)
-        return finite_score(scores, stage_row(self.stages[-1]), self.metric) if self.metric else None
+        return finite_score(scores, row, self.metric) if self.metric else None
 
     def evaluate(self) -> None:
         """Write the scores, the comparison, and what the report shows."""
-        stages = finished_stages(self.run, self.all_stages)
-        start = first_weights(self.run, stages, self.start)
+        stages, start = self.finished_stages(), self.start_weights()
         methods = methods_of(self.run, stages, start, self.scale, self.build_generator, self.references)
         folders = {start_row(start): self.run / CROPS / START} if start else {}
         folders |= {name: reference_folder(self.run, name) for name in self.references}
@@ -122,26 +132,34 @@ class RunEvaluation:
         write_displays(self.displays, self.run)
         write_results(found, self.sets, self.metrics, self.run, windows, self.displays)
 
+    def finished_stages(self) -> list[str]:
+        """Return the stages of which the averaged generator lies in the run's folder."""
+        return [stage for stage in self.all_stages if (self.run / stage / GENERATOR).is_file()]
+
+    def start_weights(self) -> str | None:
+        """Return the weights that the first of the finished stages began with, by its own configuration."""
+        stages = self.finished_stages()
+        if not stages or not (self.run / stages[0] / CONFIG).is_file():
+            return self.start
+        return OmegaConf.select(OmegaConf.load(self.run / stages[0] / CONFIG), "generator.weights")
+
     def show(self, scores: Scores) -> None:
         """Print a table for each set, whether the run helped, and where the rest is."""
         where = run_title(self.name, self.run.name)
-        methods = [TableRow(method_label(method), [row]) for method, row in scores.items()]
-        for table in tables_of(methods, self.displays):
-            images = self.sets[table.set]
-            what = set_words(table.set, content_of(map(images.label, range(len(images)))))
+        contents = contents_of(read_table(self.run / IMAGES))  # as evaluated: today's sets may be others
+        for table in tables_of(method_rows(scores), self.displays, contents):
+            what = set_words(table.set, table.content)
             Console().print(score_lines(table, f"{where} · {what} · {self.scale} px border excluded"))
         strata = strata_tables([row for row in read_table(self.run / STRATA) if row["set"] == MAIN], self.displays)
         if strata and strata[0].rows:
             head = metric_head(strata[0].title, strata[0].meaning)
             Console().print(strata_lines(strata[0], f"{where} · validation · {head} by degradation"))
-        start = [start_row(self.start)] if self.start else []
-        for shortfall in shortfalls(scores, ["bicubic", *start], stage_row(self.stages[-1]), self.displays):
+        start = self.start_weights()
+        baselines = ["bicubic", start_row(start)] if start else ["bicubic"]
+        for shortfall in shortfalls(scores, baselines, stage_row(self.stages[-1]), self.displays):
             log.warning(shortfall)
-        if not self.metric:
-            self.show_paths()
-
-    def show_paths(self) -> None:
-        """Say where the results lie, and how to use the network."""
+        if self.metric:  # a search lists no paths of each trial
+            return
         if (self.run / STRATA).is_file():
             log.info("strata:   %s", self.run / STRATA)
         weights = shlex.quote(str(self.run / self.stages[-1] / GENERATOR))
@@ -176,17 +194,6 @@ def finite_score(scores: Scores, method: str, metric: str) -> float:
     if not math.isfinite(score):
         raise UserError(f"{metric} of the {method_label(method)}: given {score}, wanted a finite number")
     return score
-
-
-def finished_stages(run: Path, stages: Sequence[str]) -> list[str]:
-    """Return the stages of which the averaged generator lies in a run's folder."""
-    return [stage for stage in stages if (run / stage / GENERATOR).is_file()]
-
-
-def first_weights(run: Path, stages: Sequence[str], start: str | None) -> str | None:
-    """Return the weights that the first of the stages began with, by its own configuration, else `start`."""
-    config = run / stages[0] / CONFIG if stages else run
-    return OmegaConf.select(OmegaConf.load(config), "generator.weights") if config.is_file() else start
 
 
 def methods_of(

@@ -17,12 +17,13 @@ from torchmetrics import Metric
 
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
+from wildsr.apps.evaluate.files import Scores
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Batch, Item, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.metrics import chosen_metrics
 from wildsr.metrics.base import needs_hq
-from wildsr.scores import MAIN, Scores, mean_row
+from wildsr.scores import LEFT_OUT, MAIN, finite_mean
 from wildsr.training.pairs import ValidationPair, validation_pair
 
 Method = Callable[[Tensor], Tensor]  # (1, C, h, w) -> (1, C, H, W)
@@ -125,6 +126,13 @@ class Evaluator:
 def shown_pair(item: Item[Any], device: torch.device) -> ValidationPair:
     """Return a set's item as methods see it: degraded where a recipe says so."""
     return validation_pair(Batch.collate([item]).to(device))
+
+
+def mean_row(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the mean of each figure; behind them, where any was left out, `<figure>_left_out` says how many."""
+    found = {name: finite_mean(own) for name, own in values.items()}
+    counts = {f"{name}{LEFT_OUT}": count for name, (_, count) in found.items() if count}
+    return {name: mean for name, (mean, _) in found.items()} | counts
 
 
 def mean_scores(found: Iterable[ImageScores], key: Callable[[ImageScores], K]) -> dict[K, tuple[int, dict[str, float]]]:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
 from wildsr.apps.evaluate.evaluator import Evaluator, Method, bicubic
-from wildsr.apps.evaluate.files import BICUBIC
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.upscale.backends import open_backend
 from wildsr.data import ValidationSet
@@ -64,7 +63,7 @@ def build_evaluators(
     for name, images in sets.items():
         fitting = {method: network for method, network in networks.items() if network.scale == images.scale}
         sizes = {method: sum(p.numel() for p in network.parameters()) for method, network in fitting.items()}
-        methods: dict[str, Method] = {BICUBIC: bicubic(images.scale)}
+        methods: dict[str, Method] = {"bicubic": bicubic(images.scale)}
         for method in fitting:
             share = sizes[method] / sum(sizes.values())  # of the time, about
             methods[method] = method_of(opened[method], device, share, bar)

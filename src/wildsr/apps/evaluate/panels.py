@@ -8,15 +8,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wildsr.apps.evaluate.crops import Crop, crop_file
-from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, number
-from wildsr.labels import image_title, method_label
-from wildsr.scores import METRICS, Displays, display_of, metric_names
+from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, Crop, crop_file
+from wildsr.apps.evaluate.files import number
+from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, metric_names
+from wildsr.labels import image_title
+from wildsr.scores import METRICS, Displays, display_of
 
 BOUND = 9_000_000  # bytes of all images in a page, which so stays below 10 MB
 QUALITY = 90  # of WebP, where the lossless files would surpass the bound
 
-Notes = Mapping[tuple[str, str, str, str], str]  # set, image, version, method -> a few words
+Notes = Mapping[tuple[str, str, str], str]  # of one method: set, image, version -> a few words
+
+
+class Source(NamedTuple):
+    """The windows of one method: what it is called, the run they are of, their folder in it, and their notes."""
+
+    label: str
+    run: Path
+    folder: Path
+    notes: Notes
+    tone: int | None = None
 
 
 class Version(NamedTuple):
@@ -42,18 +53,25 @@ class Panel(NamedTuple):
         return image_title(self.crop.picture, self.crop.version, self.crop.set)
 
 
-def panels_of(run: Path, crops: Sequence[Crop], folders: Mapping[str, Path], notes: Notes) -> list[Panel]:
-    """Return a panel a window: what lies of it in a run's folders, by method. The first is beside the last but HQ.
+def panels_of(run: Path, crops: Sequence[Crop], methods: Sequence[Source], notes: Mapping[str, Notes]) -> list[Panel]:
+    """Return a panel a window: what lies of LQ and bicubic in the run, of each method, of HQ.
 
-    Different images come first, then their further versions.
+    The first is beside the last but HQ. Different images come first, then their further versions.
+
+    Args:
+        notes: by method, of bicubic.
     """
+    lq, bicubic, hq = (
+        Source(label, run, run / CROPS / folder, notes.get(label, {}))
+        for label, folder in (("LQ", LQ), ("bicubic", BICUBIC), ("HQ", HQ))
+    )
     panels = []
     for crop in sorted(crops, key=lambda crop: crop.version):
         where = (crop.set, crop.picture, str(crop.version))
         versions = [
-            Version(method_label(method), file, notes.get((*where, method), ""))
-            for method, folder in folders.items()
-            if (file := crop_file(run, folder, crop)) is not None
+            Version(source.label, file, source.notes.get(where, ""), source.tone)
+            for source in (lq, bicubic, *methods, hq)
+            if (file := crop_file(source.run, source.folder, crop)) is not None
         ]
         if len(versions) > 1:
             last = max(place for place, version in enumerate(versions) if version.label != "HQ")
@@ -104,16 +122,16 @@ def _webp(file: Path) -> bytes:
     return content.getvalue()
 
 
-def notes_of(images: Sequence[Mapping[str, Any]], displays: Displays = METRICS) -> Notes:
-    """Return what each method reached on each image, in few words: its first score."""
-    notes = {}
+def notes_of(images: Sequence[Mapping[str, Any]], displays: Displays = METRICS) -> Mapping[str, Notes]:
+    """Return by method what it reached on each image, in few words: its first score."""
+    notes: dict[str, dict[tuple[str, str, str], str]] = {}
     for row in images:
         names = metric_names(name for name in row if name not in IMAGE_COLUMNS)
         scores = [(display_of(name, displays), score) for name in names if (score := number(row[name])) is not None]
         if scores:
-            version = str(row.get("version", ""))
-            where = (str(row.get("set", "")), str(row.get("picture", "")), version, str(row.get("method", "")))
+            where = (str(row.get("set", "")), str(row.get("picture", "")), str(row.get("version", "")))
             display, score = scores[0]
             text = f"{score:.{display.digits}f}"
-            notes[where] = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
+            note = f"{text} dB" if display.meaning.startswith("dB") else f"{display.label} {text}"
+            notes.setdefault(str(row.get("method", "")), {})[where] = note
     return notes

@@ -12,11 +12,12 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import OmegaConf
 
-from wildsr.apps.evaluate.files import COMPARISON
+from wildsr.apps.evaluate.files import COMPARISON, Scores
+from wildsr.apps.evaluate.labels import method_label
+from wildsr.apps.evaluate.tables import metric_names
 from wildsr.checks import checked_choice
 from wildsr.io import CONFIG, GENERATOR, UserError, first_line
-from wildsr.labels import method_label
-from wildsr.scores import Displays, Scores, display_of, metric_names
+from wildsr.scores import Displays, display_of
 from wildsr.training.loggers import finish
 
 log = logging.getLogger(__name__)

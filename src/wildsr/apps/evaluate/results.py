@@ -2,7 +2,8 @@
 
 scores.json has the means by method and set, images.csv the scores of each image with its recipe, strata.csv the means
 by what was done to the image, comparison.png windows of all methods side by side. scores.json is written last: where
-it is, the evaluation is complete. A mean leaves out what is not finite; a `<metric>_left_out` counts it.
+it is, the evaluation is complete; `wildsr evaluate` adds index.html, a page of it all. A mean leaves out what is not
+finite; a `<metric>_left_out` counts it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from wildsr.apps.evaluate.evaluator import ImageScores, mean_scores, means
-from wildsr.apps.evaluate.files import COMPARISON, IMAGES, SCORES, STRATA
-from wildsr.apps.evaluate.panels import notes_of
+from wildsr.apps.evaluate.files import (
+    COMPARISON,
+    IMAGES,
+    PAGE,
+    SCORES,
+    STRATA,
+    read_displays,
+    read_scores,
+    read_table,
+    write_scores,
+)
+from wildsr.apps.evaluate.html import write_html
+from wildsr.apps.evaluate.labels import contents_of
+from wildsr.apps.evaluate.panels import embed, notes_of
 from wildsr.apps.evaluate.strata import by_stratum
-from wildsr.apps.evaluate.tables import IMAGE_COLUMNS
+from wildsr.apps.evaluate.tables import IMAGE_COLUMNS, method_rows, strata_advice, strata_tables, tables_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.data import Pairs, ValidationSet
 from wildsr.degradation import Recipe
 from wildsr.images import save_pil
 from wildsr.io import UserError, first_line, write_rows
-from wildsr.scores import METRICS, Displays, write_scores
+from wildsr.scores import METRICS, Displays
 
 
 def write_results(
@@ -33,7 +46,7 @@ def write_results(
     windows: Windows,
     displays: Displays = METRICS,
 ) -> None:
-    """Write all files."""
+    """Write all files but the page."""
     rows = [score_row(one, metrics) for one in found]
     write_rows(rows, folder / IMAGES)
     strata = [
@@ -47,6 +60,33 @@ def write_results(
     if windows.crops:
         save_pil(windows.comparison(notes_of(rows, displays)), folder / COMPARISON)
     write_scores(means(found), folder / SCORES)
+
+
+def write_page(folder: Path, windows: Windows, settings: Mapping[str, Any]) -> None:
+    """Write the page of an evaluation from what it has left in its folder.
+
+    Args:
+        folder: with scores.json, images.csv and, where recipes are known, strata.csv.
+        settings: of the evaluation: `weights`, `sets` and further ones.
+
+    Raises:
+        UserError: a file is damaged.
+        OSError: the page cannot be written.
+    """
+    scores, displays = read_scores(folder / SCORES), read_displays(folder)
+    images = read_table(folder / IMAGES)
+    contents, strata = contents_of(images), strata_tables(read_table(folder / STRATA), displays)
+    write_html(
+        folder / PAGE,
+        "evaluation.html",
+        title=folder.resolve().name,
+        methods=list(scores),
+        settings=settings,
+        tables=tables_of(method_rows(scores), displays, contents),
+        found=embed(windows.panels(notes_of(images, displays))),
+        strata=strata,
+        advice=strata_advice(strata, contents, "--recipes "),
+    )
 
 
 def mean_rows(found: Sequence[ImageScores]) -> list[dict[str, Any]]:

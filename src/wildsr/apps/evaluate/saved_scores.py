@@ -13,7 +13,7 @@ from wildsr.apps.evaluate.files import COMPARISON, IMAGES, MEANS, PAGE, SCORES, 
 from wildsr.apps.evaluate.results import read_image_scores, score_row
 from wildsr.data import ValidationSet
 from wildsr.data.validation import Label
-from wildsr.io import UserError, write_rows, write_whole
+from wildsr.io import UserError, write_json, write_rows
 
 SETTINGS = "settings.json"
 FILES = (SETTINGS, SCORES, MEANS, IMAGES, STRATA, COMPARISON, PAGE)
@@ -54,10 +54,6 @@ class SavedScores:
         for one in read_image_scores(self.folder / IMAGES) if self.folder / IMAGES in there else []:
             self.found.setdefault((one.set, Label(one.image, one.version)), []).append(one)
 
-    def has(self, name: str, label: Label) -> bool:
-        """Return whether an image of the set `name` has been evaluated."""
-        return (name, label) in self.found
-
     def is_complete(self, sets: Mapping[str, ValidationSet]) -> bool:
         """Return whether all of the sets has been evaluated and written."""
         written = not self.outdated and (self.folder / PAGE).is_file()  # which is written last
@@ -82,8 +78,7 @@ class SavedScores:
             file.unlink()
         self.outdated = []
         if not (self.folder / SETTINGS).exists():
-            content = json.dumps(self.settings, indent=1).encode()
-            write_whole(self.folder / SETTINGS, lambda file: file.write(content))
+            write_json(self.settings, self.folder / SETTINGS)
         rows = [score_row(one, self.settings["metrics"]) for found in self.found.values() for one in found]
         write_rows(rows, self.folder / IMAGES)
 

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import stdev
 from typing import Any, NamedTuple
 
-from wildsr.io import UserError, first_line
-from wildsr.labels import Contents, SetContent, method_label, set_title, stratum_label
-from wildsr.scores import (
-    FEW,
-    LEFT_OUT,
-    MAIN,
-    METRICS,
-    Displays,
-    MetricDisplay,
-    display_of,
-    finite_mean,
-    mean_text,
-    metric_names,
-)
+from wildsr.apps.evaluate.files import Scores, number
+from wildsr.apps.evaluate.labels import Contents, SetContent, method_label, set_title, stratum_label
+from wildsr.scores import LEFT_OUT, MAIN, METRICS, Displays, MetricDisplay, display_of, finite_mean
 
 # The columns of images.csv and of strata.csv that are no metric
 IMAGE_COLUMNS = ("set", "picture", "version", "method", "recipe")
 STRATA_COLUMNS = ("set", "axis", "stratum", "images", "method")
 ENOUGH = 40  # images of a set: about ten of each of the four ranges of noise
-LOST = 1e30  # a larger value cannot be drawn, and neither can what is no number
+FEW = 5  # images; the mean of fewer says more about the images than about what was done to them
+
+
+def metric_names(keys: Iterable[str]) -> list[str]:
+    """Return the names of metrics among the keys of scores: those of METRICS in their order, then the others."""
+    order = list(METRICS)
+    names = [name for name in dict.fromkeys(keys) if not name.endswith(LEFT_OUT)]
+    return sorted(names, key=lambda name: order.index(name) if name in METRICS else len(order))
+
+
+def mean_text(row: Mapping[str, Any], name: str, digits: int) -> str:
+    """Write a figure of a `mean_row` for a table: "22.44", "22.44 (1 left out)", or "-" where there is none."""
+    value, count = row.get(name), row.get(f"{name}{LEFT_OUT}")
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}" + (f" ({count:.0f} left out)" if count else "")
 
 
 class TableRow(NamedTuple):
@@ -39,6 +40,11 @@ class TableRow(NamedTuple):
     samples: Sequence[Mapping[str, float]]
     note: str = ""
     tone: int | None = None
+
+
+def method_rows(scores: Scores) -> list[TableRow]:
+    """Return a row a method, called as on pages."""
+    return [TableRow(method_label(method), [row]) for method, row in scores.items()]
 
 
 class Cell(NamedTuple):
@@ -76,31 +82,28 @@ def tables_of(
     rows: Sequence[TableRow],
     displays: Displays = METRICS,
     contents: Contents | None = None,
-    baseline: TableRow | None = None,
 ) -> list[ScoreTable]:
     """Return a table a validation set, the main one first, each with the metrics that any row has.
 
+    Rows that have a colour say how far they are from the one of colour 0, the baseline.
+
     Args:
         contents: what the sets hold.
-        baseline: one of the rows; the others that have a colour say how far they are from it.
     """
     keys = list(dict.fromkeys(key for row in rows for sample in row.samples for key in sample))
-    sets = sorted(dict.fromkeys(key.rpartition("/")[0] or MAIN for key in keys), key=lambda name: name != MAIN)
-    contents = contents or {}
-    return [_table(name, keys, rows, displays, baseline)._replace(content=contents.get(name)) for name in sets]
+    set_of = {key: key.rpartition("/")[0] or MAIN for key in keys}
+    tables = []
+    for name in sorted(dict.fromkeys(set_of.values()), key=lambda name: name != MAIN):
+        prefix = "" if name == MAIN else f"{name}/"
+        metrics = metric_names(key.removeprefix(prefix) for key in keys if set_of[key] == name)
+        columns = [_column(prefix + metric, rows, display_of(metric, displays)) for metric in metrics]
+        heads = [display_of(metric, displays)[:2] for metric in metrics]
+        cells = [[column[place] for column in columns] for place in range(len(rows))]
+        tables.append(ScoreTable(name, heads, list(zip(rows, cells, strict=True)), (contents or {}).get(name)))
+    return tables
 
 
-def _table(
-    name: str, keys: Sequence[str], rows: Sequence[TableRow], displays: Displays, baseline: TableRow | None
-) -> ScoreTable:
-    prefix = "" if name == MAIN else f"{name}/"
-    metrics = metric_names(key.removeprefix(prefix) for key in keys if (key.rpartition("/")[0] or MAIN) == name)
-    columns = [_column(prefix + metric, rows, display_of(metric, displays), baseline) for metric in metrics]
-    heads = [display_of(metric, displays)[:2] for metric in metrics]
-    return ScoreTable(name, heads, [(row, [column[place] for column in columns]) for place, row in enumerate(rows)])
-
-
-def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay, baseline: TableRow | None = None) -> list[Cell]:
+def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay) -> list[Cell]:
     found = [[sample[key] for sample in row.samples if key in sample] for row in rows]
     means = [finite_mean(scores)[0] if scores else math.nan for scores in found]
     counts = [sum(sample.get(f"{key}{LEFT_OUT}", 0) for sample in row.samples) for row in rows]
@@ -109,13 +112,12 @@ def _column(key: str, rows: Sequence[TableRow], display: MetricDisplay, baseline
     if display.meaning and len(finite) > 1:
         best = (min if "lower" in display.meaning else max)(finite)
     cells = []
-    base = means[rows.index(baseline)] if baseline is not None else math.nan
+    base = next((mean for row, mean in zip(rows, means, strict=True) if row.tone == 0), math.nan)
     for row, mean, count, scores in zip(rows, means, counts, found, strict=True):
         scores = [score for score in scores if math.isfinite(score)]
         spread = f"{stdev(scores):.{display.digits}f}" if len(scores) > 1 else ""
         text = "" if math.isnan(mean) else mean_text({key: mean, f"{key}{LEFT_OUT}": count}, key, display.digits)
-        differs = row.tone is not None and row is not baseline and math.isfinite(mean - base)
-        difference = signed(mean - base, display.digits) if differs else ""
+        difference = signed(mean - base, display.digits) if row.tone and math.isfinite(mean - base) else ""
         cells.append(Cell(text, spread, best is not None and mean == best, difference))
     return cells
 
@@ -182,40 +184,3 @@ def strata_advice(tables: Sequence[StrataTable], contents: Contents, option: str
         f"{content.note} are too few to tell degradations apart: a mean wants at least {FEW} images. "
         f"Evaluate more versions of each: {option}{versions} gives {content.images * versions} images."
     )
-
-
-def read_table(file: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file by its head; none where there is no file.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    if not file.is_file():
-        return []
-    try:
-        with file.open(encoding="utf-8", newline="", errors="replace") as lines:
-            return [{str(key): str(value) for key, value in row.items()} for row in csv.DictReader(lines)]
-    except csv.Error as error:
-        raise UserError(f"{file}: damaged ({error})") from error
-
-
-def number(text: object) -> float | None:
-    """Read a number that can be drawn, out of a file that may hold anything; else None."""
-    try:
-        value = float(str(text))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and abs(value) < LOST else None
-
-
-def read_json(file: Path, wanted: type) -> Any:
-    """Read the content of a JSON file, empty where there is none."""
-    if not file.is_file():
-        return wanted()
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
-    if not isinstance(content, wanted):
-        raise UserError(f"{file}: damaged; wanted a JSON {wanted.__name__}")
-    return content

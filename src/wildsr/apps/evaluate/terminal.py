@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wildsr.apps.evaluate.tables import ScoreTable, StrataTable, TableRow, tables_of
-from wildsr.labels import method_label
-from wildsr.scores import FEW, METRICS, WITHOUT_REFERENCE, Displays, Scores, display_of, metric_names
+from wildsr.apps.evaluate.files import Scores
+from wildsr.apps.evaluate.labels import method_label
+from wildsr.apps.evaluate.tables import FEW, ScoreTable, StrataTable, metric_names
+from wildsr.scores import METRICS, WITHOUT_REFERENCE, Displays, display_of
 
 ACROSS = 4  # metrics side by side: more would not be whole in 80 columns
 
@@ -35,21 +35,6 @@ def score_lines(table: ScoreTable, title: str) -> Group:
     return Group(Text(title), *blocks)
 
 
-def sets_lines(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], displays: Displays = METRICS) -> Group:
-    """Lay out the rows of `mean_rows`: a block a set, under its title."""
-    blocks = []
-    names = dict.fromkeys(row["method"] for row in rows)  # a network that a set leaves out has - in its block
-    for name, title in titles.items():
-        means = {
-            row["method"]: {key: row[key] for key in row if key not in ("set", "images", "method")}
-            for row in rows
-            if row["set"] == name
-        }
-        methods = [TableRow(method, [means.get(method, {})]) for method in names]
-        blocks += [score_lines(table, title) for table in tables_of(methods, displays)]
-    return Group(*blocks)
-
-
 def strata_lines(table: StrataTable, title: str) -> Group:
     """Lay out one metric by what was done to the images: a row a stratum, a column a method."""
     lines = without_rows("", ["images", *table.methods])
@@ -61,13 +46,13 @@ def strata_lines(table: StrataTable, title: str) -> Group:
     return Group(Text(title), lines, *few, Text())
 
 
-def shortfalls(scores: Scores, references: Sequence[str], method: str, displays: Displays = METRICS) -> Iterator[str]:
-    """Yield a line for each reference that a method nowhere exceeds on the main validation set.
+def shortfalls(scores: Scores, baselines: Sequence[str], method: str, displays: Displays = METRICS) -> Iterator[str]:
+    """Yield a line for each baseline that a method nowhere exceeds on the main validation set.
 
     NIQE counts only where there is no metric that compares with the HQ: it rewards noise.
     """
-    for reference in references:
-        own, other = scores.get(method, {}), scores.get(reference, {})
+    for baseline in baselines:
+        own, other = scores.get(method, {}), scores.get(baseline, {})
         shared = {name: display_of(name, displays) for name in metric_names(own) if "/" not in name and name in other}
         judged = {name: one for name, one in shared.items() if one.meaning}
         judged = {name: one for name, one in judged.items() if name not in WITHOUT_REFERENCE} or judged
@@ -77,7 +62,7 @@ def shortfalls(scores: Scores, references: Sequence[str], method: str, displays:
                 f"{one.label} {own[name]:.{one.digits}f} against {other[name]:.{one.digits}f}"
                 for name, one in judged.items()
             ]
-            yield f"the {method_label(method)} is below {reference} on validation: {', '.join(texts)}"
+            yield f"the {method_label(method)} is below {baseline} on validation: {', '.join(texts)}"
 
 
 def without_rows(first: str, heads: Sequence[str]) -> Table:

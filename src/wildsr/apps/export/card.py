@@ -18,6 +18,8 @@ from PIL import Image
 from rich.filesize import decimal
 from torch import Tensor, nn
 
+from wildsr.apps.evaluate.files import Scores
+from wildsr.apps.evaluate.labels import method_label
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.export.bundle import Written, describe
 from wildsr.apps.export.origin import NO_LICENCE, Origin
@@ -25,10 +27,8 @@ from wildsr.degradation import DegradationSpec, degrade
 from wildsr.images import crop_to_multiple, to_channels, to_float, to_pil
 from wildsr.images.sheets import Cell, sheet
 from wildsr.io import UserError
-from wildsr.labels import method_label
 from wildsr.networks.released import GENERATORS
 from wildsr.networks.tiling import check_channels
-from wildsr.scores import Scores
 
 SIDE = 320  # HQ pixels of a photograph that are shown
 LEAST = 16  # LQ pixels a side

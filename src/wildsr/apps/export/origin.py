@@ -15,8 +15,7 @@ import torch
 import yaml
 from torch import nn
 
-from wildsr.apps.evaluate.files import IMAGES, SCORES, stage_row
-from wildsr.apps.evaluate.tables import number, read_table
+from wildsr.apps.evaluate.files import IMAGES, SCORES, Scores, number, read_scores, read_table, stage_row
 from wildsr.apps.report.runs import read_config
 from wildsr.data import images_digest, sample_photographs
 from wildsr.images import find_images
@@ -24,7 +23,7 @@ from wildsr.io import CONFIG, GENERATOR, UserError, expanded
 from wildsr.networks import load_generator
 from wildsr.networks.released import GENERATORS
 from wildsr.networks.states import weights_digest
-from wildsr.scores import MAIN, Scores, read_scores
+from wildsr.scores import MAIN
 
 NO_LICENCE = "not stated"
 RELEASED_LICENCE = "BSD-3-Clause"  # of the repository that publishes all of GENERATORS, xinntao/Real-ESRGAN

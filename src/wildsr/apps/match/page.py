@@ -12,14 +12,13 @@ import numpy as np
 from torch import Tensor
 
 from wildsr.apps.common.drawn import in_words
-from wildsr.apps.evaluate.html import render
+from wildsr.apps.evaluate.html import write_html
 from wildsr.apps.match.findings import ImageFinding, describe, evenly_spaced, is_clean, pool_of, unknowns
 from wildsr.apps.match.simulation import PHOTOGRAPHS, measure_simulated
 from wildsr.apps.match.statistics import NAMES
 from wildsr.data import sample_photographs
 from wildsr.degradation import degrade
 from wildsr.images import middle, most_detailed, read_image, to_float, to_pil, to_uint8
-from wildsr.io import write_whole
 
 SHOWN = 6  # images
 WINDOW = 128  # pixels a side, shown at twice their size
@@ -47,7 +46,8 @@ class Statistic(NamedTuple):
 
 def write_page(findings: Sequence[ImageFinding], title: str, command: str, file: Path) -> None:
     """Write report.html, whole or not at all. Raises: UserError, OSError."""
-    text = render(
+    write_html(
+        file,
         "match.html",
         title=title,
         count=len(findings),
@@ -58,7 +58,6 @@ def write_page(findings: Sequence[ImageFinding], title: str, command: str, file:
         unknowns=unknowns(findings),
         command=command,
     )
-    write_whole(file, lambda stream: stream.write(text.encode()))
 
 
 def compare(findings: Sequence[ImageFinding]) -> list[Statistic]:

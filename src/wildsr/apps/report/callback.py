@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -18,14 +17,14 @@ from hydra.types import RunMode
 
 from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import write_displays
+from wildsr.apps.evaluate.labels import content_of
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.report.drawn import DRAWN, look_at, write_drawn
 from wildsr.apps.report.facts import Facts, read_facts, write_facts
 from wildsr.apps.report.page import write_report
 from wildsr.apps.report.runs import OVERRIDES
 from wildsr.data import MixedSamples, PairedSamples, Samples, TrainingSamples
-from wildsr.io import first_line, write_whole
-from wildsr.labels import content_of
+from wildsr.io import first_line, write_json
 from wildsr.metrics.choice import own_displays
 from wildsr.overrides import typed_overrides
 from wildsr.training.provenance import code_version
@@ -140,8 +139,7 @@ def count_images(samples: TrainingSamples) -> int:
 def write_origin(run: Path, train: TrainingSamples) -> None:
     """Write the command line of a run and the draws of its degradation, for its report."""
     if HydraConfig.initialized():
-        words = typed_overrides(HydraConfig.get())
-        write_whole(run / OVERRIDES, lambda file: file.write(json.dumps(words).encode()))
+        write_json(typed_overrides(HydraConfig.get()), run / OVERRIDES)
     synthetic = train.synthetic if isinstance(train, MixedSamples) else train
     if isinstance(synthetic, Samples):  # pairs from disk are degraded already
         write_drawn(look_at(synthetic.spec), run / DRAWN)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
-from wildsr.apps.evaluate.html import BOTTOM, LEFT, RIGHT, TOP
+from wildsr.apps.evaluate.labels import Contents, set_title
 from wildsr.apps.report.curves import Bucket, thinned
 from wildsr.apps.report.runs import Run, Stage
-from wildsr.labels import Contents, set_title, stage_title
+from wildsr.labels import stage_title
 from wildsr.scores import MAIN, METRICS, Displays, display_of
 
+# In pixels of the viewBox
+WIDTH, HEIGHT = 360, 220  # fills a third of a wide page, and a phone's width
+LEFT, RIGHT, TOP, BOTTOM = 58, 344, 20, 182  # of the plot itself, with room for labels and names around it
 MOST = 240  # points of a curve: more than one a pixel would not show
 DOTS = 24  # points so few bear dots
 LOSSES, OTHERS = "Losses", "Further scalars"  # groups behind those of the validation sets
@@ -27,7 +31,7 @@ AXES = {  # names of axes: a scalar's own, or of all that begin so
     "speed/data_share": "share of the time",
 }
 APART = 13  # pixels between two lines of text
-WIDTH, WIDER = 1.6, 2.4  # pixels of the last curve, and how much wider each is that lies below: none hides another
+STROKE, WIDER = 1.6, 2.4  # pixels of the last curve, and how much wider each is that lies below: none hides another
 WIDER_AT_MOST = 2  # curves
 
 
@@ -39,7 +43,7 @@ class Line(NamedTuple):
     path: str  # "x,y x,y …"
     band: str  # around it, from the least to the greatest value, where points were put together
     dots: list[tuple[float, float]]
-    width: float = WIDTH
+    width: float = STROKE
 
 
 class Tick(NamedTuple):
@@ -54,6 +58,8 @@ class Tick(NamedTuple):
 class Chart:
     """One scalar. `x` and `y` are the ends of the axes in iterations and values, for reading values off it."""
 
+    frame: ClassVar = (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
+
     title: str
     note: str
     lines: list[Line]
@@ -61,11 +67,11 @@ class Chart:
     y: tuple[float, float]
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    references: list[Tick] = field(default_factory=list)
-    dividers: list[Tick] = field(default_factory=list)
-    words: str = ""  # the chart for those who do not see it
-    y_name: str = ""
-    y_power: str = ""  # "×10⁻⁴", which all labels of the axis have in common
+    hlines: list[Tick]
+    dividers: list[Tick]
+    words: str  # the chart for those who do not see it
+    y_name: str
+    y_power: str  # "×10⁻⁴", which all labels of the axis have in common
 
 
 class Curve(NamedTuple):
@@ -78,7 +84,7 @@ class Curve(NamedTuple):
 
 def charts_of(
     runs: Sequence[tuple[Run, int]],
-    references: Mapping[str, Mapping[str, float]],
+    hlines: Mapping[str, Mapping[str, float]],
     displays: Displays = METRICS,
     contents: Contents | None = None,
 ) -> dict[str, list[Chart]]:
@@ -87,7 +93,7 @@ def charts_of(
     A group is a validation set, by its title; then the losses; then all others.
 
     Args:
-        references: scalar -> name -> value, drawn as a horizontal line.
+        hlines: scalar -> name -> value, drawn as a horizontal line.
     """
     keys = dict.fromkeys(key for run, _ in runs for stage in run.stages for key in stage.points)
     groups: dict[str, list[Chart]] = {}
@@ -102,19 +108,14 @@ def charts_of(
             [Tick(offset, stage_title(stage.name)) for offset, stage in offsets(runs[0][0])] if len(runs) == 1 else []
         )
         group, title, note, y_name = _titles(key, displays, contents or {})
-        drawn = chart(title, note, curves, references.get(key, {}), dividers)
-        groups.setdefault(group, []).append(replace(drawn, y_name=y_name))
+        groups.setdefault(group, []).append(chart(title, note, curves, hlines.get(key, {}), dividers, y_name))
     return groups
 
 
 def offsets(run: Run) -> list[tuple[int, Stage]]:
     """Return where each stage begins on the axis of the whole run."""
-    found: list[tuple[int, Stage]] = []
-    begin = 0
-    for stage in run.stages:
-        found.append((begin, stage))
-        begin += stage.done
-    return found
+    begins = itertools.accumulate((stage.done for stage in run.stages), initial=0)
+    return list(zip(begins, run.stages, strict=False))
 
 
 def _order(key: str) -> tuple[int, tuple[str, ...], int, str]:
@@ -144,12 +145,17 @@ def _titles(key: str, displays: Displays, contents: Contents) -> tuple[str, str,
 
 
 def chart(
-    title: str, note: str, curves: Sequence[Curve], references: Mapping[str, float], dividers: Sequence[Tick] = ()
+    title: str,
+    note: str,
+    curves: Sequence[Curve],
+    hlines: Mapping[str, float],
+    dividers: Sequence[Tick] = (),
+    y_name: str = "",
 ) -> Chart:
     """Lay out curves, of which each has at least one bucket, on common axes."""
     buckets = [bucket for curve in curves for bucket in curve.buckets]
-    low = min([bucket.low for bucket in buckets] + list(references.values()))
-    high = max([bucket.high for bucket in buckets] + list(references.values()))
+    low = min([bucket.low for bucket in buckets] + list(hlines.values()))
+    high = max([bucket.high for bucket in buckets] + list(hlines.values()))
     slack = (high - low) * 0.06 or abs(high) * 0.05 or 1.0  # a curve does not lie on the frame
     y = (low - slack, high + slack)
     x = (0.0, max(bucket.iteration for bucket in buckets) or 1.0)
@@ -167,22 +173,23 @@ def chart(
         lower = [(across(b.iteration), down(b.low)) for b in reversed(curve.buckets)] if merged else []
         dots = places if len(places) <= DOTS else []
         above = len(tones) - 1 - tones.index(curve.tone)
-        width = WIDTH + WIDER * min(above, WIDER_AT_MOST)
+        width = STROKE + WIDER * min(above, WIDER_AT_MOST)
         return Line(curve.label, curve.tone, _path(places), _path(upper + lower), dots, width)
 
     tones = list(dict.fromkeys(curve.tone for curve in curves))
     labels, power = alike(ticks(*y))
     return Chart(
-        title,
-        note,
-        [line(curve) for curve in curves],
-        x,
-        y,
-        [Tick(across(value), compact(value)) for value in ticks(*x) if value == int(value)],
-        [Tick(down(value), text) for value, text in zip(ticks(*y), labels, strict=True)],
-        spread([Tick(down(value), name) for name, value in references.items()]),
-        [Tick(across(tick.at), tick.label) for tick in dividers if tick.at < x[1]],
-        "; ".join(f"{c.label}: {c.buckets[0].mean:.4g} to {c.buckets[-1].mean:.4g}" for c in curves),
+        title=title,
+        note=note,
+        lines=[line(curve) for curve in curves],
+        x=x,
+        y=y,
+        x_ticks=[Tick(across(value), compact(value)) for value in ticks(*x) if value == int(value)],
+        y_ticks=[Tick(down(value), text) for value, text in zip(ticks(*y), labels, strict=True)],
+        hlines=spread([Tick(down(value), name) for name, value in hlines.items()]),
+        dividers=[Tick(across(tick.at), tick.label) for tick in dividers if tick.at < x[1]],
+        words="; ".join(f"{c.label}: {c.buckets[0].mean:.4g} to {c.buckets[-1].mean:.4g}" for c in curves),
+        y_name=y_name,
         y_power=power,
     )
 
@@ -193,10 +200,10 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(value) for value in values if low <= value <= high]
 
 
-def spread(references: Sequence[Tick]) -> list[Tick]:
+def spread(hlines: Sequence[Tick]) -> list[Tick]:
     """Write the name of each line above it, or below where it would leave the plot or meet the one above."""
     found: list[Tick] = []
-    for tick in sorted(references, key=lambda tick: tick.at):
+    for tick in sorted(hlines, key=lambda tick: tick.at):
         text = tick.at - 3
         if text < TOP + APART - 3 or (found and text - found[-1].text < APART):
             text = max(tick.at + 11, found[-1].text + APART if found else 0)

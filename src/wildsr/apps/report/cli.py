@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from wildsr.apps.report import find_runs, write_comparison, write_report
+from wildsr.apps.report.comparing import write_comparison
+from wildsr.apps.report.page import write_report
+from wildsr.apps.report.runs import find_runs
 from wildsr.io import require_writable
 
 

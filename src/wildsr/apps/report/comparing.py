@@ -8,19 +8,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, crop_file
+from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.files import stage_row
-from wildsr.apps.evaluate.html import render
-from wildsr.apps.evaluate.panels import Panel, Version, embed, notes_of
+from wildsr.apps.evaluate.html import write_html
+from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_of
 from wildsr.apps.evaluate.tables import TableRow, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import Flat, changed, differing, telling, words
-from wildsr.apps.report.latest import latest_scores
-from wildsr.apps.report.page import references_of
+from wildsr.apps.report.page import hlines_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.io import UserError, write_whole
+from wildsr.io import UserError
 from wildsr.labels import stage_title
 from wildsr.scores import display_of, finite_mean
 
@@ -52,7 +50,7 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
     runs = [read_run(folder, name) for folder, name in zip(folders, names_of(folders), strict=True)]
     refuse_other_scales(runs)
     groups = arranged(grouped(runs))
-    rows, contents = rows_of(groups), runs[0].contents
+    contents = runs[0].contents
     objective = display_of(runs[0].objective[0].split("/")[-1], runs[0].displays).label
     coloured = [
         (replace(run, name=group.label) if len(group.runs) == 1 else run, group.tone)
@@ -60,26 +58,25 @@ def write_comparison(folders: Sequence[Path], file: Path) -> int:
         for run in group.runs
     ]
     displays = {name: display for run in runs for name, display in run.displays.items()}
-    text = render(
+    write_html(
+        file,
         "compare.html",
         title=f"Comparison of {len(runs)} runs",
         runs=runs,
         groups=groups,
-        trials=trials_of(groups),
+        settings=settings_of(groups),
         objective=objective,
-        tables=tables_of(rows, displays, contents, baseline_row(rows)),
+        tables=tables_of(rows_of(groups), displays, contents),
         earlier=[
-            (stage_title(name), tables_of(found, displays, contents, baseline_row(found)))
-            for name in earlier_stages(groups)
-            if (found := stage_rows(groups, name))
+            (stage_title(name), tables_of(stage_rows(groups, name), displays, contents))
+            for name in dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1])
         ],
         has_same_images=has_same_images(runs),
-        found=embed(panels_of(groups)),
+        found=embed(run_panels(groups)),
         charts=charts_of(
-            coloured, references_of(runs[0], start=len({run.start for run in runs}) == 1), displays, contents
+            coloured, hlines_of(runs[0], has_start=len({run.start for run in runs}) == 1), displays, contents
         ),
     )
-    write_whole(file, lambda stream: stream.write(text.encode()))
     return len(groups)
 
 
@@ -148,7 +145,7 @@ def arranged(groups: Sequence[Group]) -> list[Group]:
     baseline = min(groups, key=lambda group: _changes(group.runs[0], keys))
 
     def place(group: Group) -> float:
-        scores = [sample[key] for sample in _row(group, _last_stages(group)).samples if key in sample]
+        scores = [sample[key] for sample in _row(group).samples if key in sample]
         score = finite_mean(scores)[0] if scores else math.nan
         return math.inf if math.isnan(score) else -score if is_more_better else score
 
@@ -162,30 +159,13 @@ def _changes(run: Run, keys: set[str]) -> int:
     return len(keys & {key for key, _ in found[1]}) if found else 0
 
 
-class Trial(NamedTuple):
-    """One group, where its runs lie, and what sets it apart: of the baseline all that differs, of others from it."""
-
-    group: Group
-    folders: list[str]
-    settings: list[tuple[str, str]]
-
-
-def trials_of(groups: Sequence[Group]) -> list[Trial]:
-    """Return the groups with their settings, the baseline first."""
+def settings_of(groups: Sequence[Group]) -> list[list[tuple[str, str]]]:
+    """Return what sets each group apart: of the first one, the baseline, all that differs; of others, from it."""
     rows = differing([telling_of(group.runs[0]) for group in groups])
     return [
-        Trial(
-            group,
-            [run.name for run in group.runs],
-            [(key, values[place]) for key, values in rows if place == 0 or values[place] != values[0]],
-        )
-        for place, group in enumerate(groups)
+        [(key, values[place]) for key, values in rows if place == 0 or values[place] != values[0]]
+        for place in range(len(groups))
     ]
-
-
-def baseline_row(rows: Sequence[TableRow]) -> TableRow | None:
-    """Return the row of the baseline, if it has one."""
-    return next((row for row in rows if row.tone == 0), None)
 
 
 def _label(runs: Sequence[Run]) -> str:
@@ -205,60 +185,42 @@ def rows_of(groups: Sequence[Group]) -> list[TableRow]:
             for method in ("bicubic", run.start):
                 if method and method in run.scores:
                     rows.setdefault(method, TableRow(method, [run.scores[method]]))
-    return [*rows.values(), *(_row(group, _last_stages(group)) for group in groups)]
+    return [*rows.values(), *map(_row, groups)]
 
 
 def stage_rows(groups: Sequence[Group], name: str) -> list[TableRow]:
     """Return each group's scores after a stage."""
     having = [group for group in groups if any(stage.name == name for stage in group.runs[0].stages)]
-    return [_row(group, [name] * len(group.runs)) for group in having]
+    return [_row(group, name) for group in having]
 
 
-def earlier_stages(groups: Sequence[Group]) -> list[str]:
-    """Return the names of the stages that are not the last one of their run."""
-    return list(dict.fromkeys(stage.name for group in groups for stage in group.runs[0].stages[:-1]))
-
-
-def _last_stages(group: Group) -> list[str]:
-    return [run.stages[-1].name for run in group.runs]
-
-
-def _row(group: Group, stages: Sequence[str]) -> TableRow:
+def _row(group: Group, name: str = "") -> TableRow:
+    """Return a group's scores after the stage `name`, by default the last one."""
     samples, open_ones = [], []
-    for run, name in zip(group.runs, stages, strict=True):
-        stage = next(stage for stage in run.stages if stage.name == name)
-        scores = run.scores.get(stage_row(name)) if run.is_closed else None
-        samples.append(scores or latest_scores(stage))
+    for run in group.runs:
+        stage = next((stage for stage in run.stages if stage.name == name), run.stages[-1])
+        scores = run.scores.get(stage_row(stage.name)) if run.is_closed else None
+        samples.append(scores or stage.latest[0])
         if not stage.is_finished:
             open_ones.append(f"{stage.done} of {stage.iterations} iterations")
     count = f"{len(group.runs)} seeds" if len(group.runs) > 1 else ""
     return TableRow(group.label, samples, ", ".join(filter(None, [count, *dict.fromkeys(open_ones)])), group.tone)
 
 
-def panels_of(groups: Sequence[Group]) -> list[Panel]:
-    """Return a panel a window: LQ, bicubic, the last stage of each group's first run with the same LQ, HQ."""
+def run_panels(groups: Sequence[Group]) -> list[Panel]:
+    """Return a panel a window: LQ, bicubic, the last stage of each group's first run with the same LQ, HQ.
+
+    The first two runs are compared first; a run that stands alone is, with LQ.
+    """
     first = next((group.runs[0] for group in groups if group.runs[0].crops), groups[0].runs[0])
-    first_notes = notes_of(first.images, first.displays)
-    notes = {id(group): notes_of(group.runs[0].images, group.runs[0].displays) for group in groups}
+    methods = []
+    for group in groups:
+        run, stage = group.runs[0], group.runs[0].stages[-1]
+        notes = notes_of(run.images, run.displays).get(stage_row(stage.name), {})
+        methods.append(Source(group.label, run.folder, stage.folder / CROPS, notes, group.tone))
     panels = []
-    for crop in sorted(first.crops, key=lambda crop: crop.version):  # different images first
-        where = (crop.set, crop.picture, str(crop.version))
-        versions = [
-            Version(label, file, first_notes.get((*where, label), ""))
-            for label, folder in (("LQ", LQ), ("bicubic", BICUBIC))
-            if (file := crop_file(first.folder, first.folder / CROPS / folder, crop)) is not None
-        ]
-        begin = len(versions)
-        for group in groups:
-            run = group.runs[0]
-            stage = run.stages[-1]
-            file = crop_file(run.folder, stage.folder / CROPS, crop)
-            if file is not None:
-                note = notes[id(group)].get((*where, stage_row(stage.name)), "")
-                versions.append(Version(group.label, file, note, group.tone))
-        compared = len(versions) - begin
-        hq = crop_file(first.folder, first.folder / CROPS / HQ, crop)
-        versions += [Version("HQ", hq)] if hq is not None else []
-        if compared:
-            panels.append(Panel(crop, versions, begin, begin + 1 if compared > 1 else 0))
+    for panel in panels_of(first.folder, first.crops, methods, notes_of(first.images, first.displays)):
+        places = [place for place, version in enumerate(panel.versions) if version.tone is not None]
+        if places:
+            panels.append(panel._replace(left=places[0], right=places[1] if len(places) > 1 else 0))
     return panels

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from wildsr.apps.evaluate.tables import number, read_table
+from wildsr.apps.evaluate.files import number, read_table
 
 Points = dict[str, list[tuple[int, float]]]  # scalar -> (iteration, value), by iteration
 AXES = ("step", "iteration", "epoch")  # of the logger's own

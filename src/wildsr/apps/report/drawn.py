@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wildsr.checks import check_integer, check_number, check_type, checked_list, checked_number
-from wildsr.io import UserError, first_line, write_whole
+from wildsr.io import read_json, write_json
 from wildsr.labels import number_label, order_label
 
 if TYPE_CHECKING:  # what reads them, as a report does, needs no torch
@@ -98,8 +97,7 @@ def histogram(key: str, values: Sequence[Any], draws: int) -> Histogram:
 
 def write_drawn(drawn: Drawn, file: Path) -> None:
     """Write it for a report."""
-    content = {**vars(drawn), "histograms": [vars(part) for part in drawn.histograms]}
-    write_whole(file, lambda stream: stream.write(json.dumps(content, indent=1).encode()))
+    write_json(asdict(drawn), file)
 
 
 def read_drawn(file: Path) -> Drawn | None:
@@ -108,11 +106,9 @@ def read_drawn(file: Path) -> Drawn | None:
     Raises:
         UserError: it is damaged.
     """
-    if not file.is_file():
-        return None
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+
+    def parse(content: Any) -> Drawn:
         histograms = [Histogram(**part) for part in content["histograms"]]
         return Drawn(content["draws"], histograms, [str(recipe) for recipe in content["recipes"]])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+
+    return read_json(file, parse, absent=None)

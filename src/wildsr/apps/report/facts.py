@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.checks import check_integer, check_number, check_type
-from wildsr.io import UserError, first_line, write_whole
-from wildsr.labels import SetContent
+from wildsr.io import read_json, write_json
 
 FACTS = "training.json"  # in a stage's folder
 
@@ -42,13 +41,11 @@ class Facts:
         if self.job is not None:
             check_integer(self, "job", 0, 10**9)
         object.__setattr__(self, "parameters", {str(key): int(value) for key, value in self.parameters.items()})
-        object.__setattr__(self, "sets", {str(name): _content(given) for name, given in self.sets.items()})
 
 
 def write_facts(facts: Facts, folder: Path) -> None:
     """Write the facts of a stage into its folder."""
-    content = asdict(facts) | {"sets": {name: one._asdict() for name, one in facts.sets.items()}}
-    write_whole(folder / FACTS, lambda file: file.write(json.dumps(content, indent=1).encode()))
+    write_json(asdict(facts), folder / FACTS)
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -57,15 +54,12 @@ def read_facts(folder: Path) -> Facts | None:
     Raises:
         UserError: it is damaged.
     """
-    file = folder / FACTS
-    if not file.is_file():
-        return None
-    try:
-        return Facts(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"{file}: damaged ({first_line(error)})") from error
 
+    def parse(content: Any) -> Facts:
+        sets = {
+            str(name): SetContent(int(one["images"]), float(one["versions"]), [str(image) for image in one["names"]])
+            for name, one in content.pop("sets", {}).items()
+        }
+        return Facts(**content, sets=sets)
 
-def _content(given: Any) -> SetContent:
-    images, versions, names = given if isinstance(given, SetContent) else (given[key] for key in SetContent._fields)
-    return SetContent(int(images), float(versions), [str(name) for name in names])
+    return read_json(folder / FACTS, parse, absent=None)

@@ -6,18 +6,18 @@ import shlex
 from pathlib import Path
 
 from wildsr.apps.common.progress import format_duration
-from wildsr.apps.evaluate.crops import BICUBIC, CROPS, HQ, LQ, START, reference_folder
-from wildsr.apps.evaluate.files import stage_row
-from wildsr.apps.evaluate.html import render
-from wildsr.apps.evaluate.panels import Panel, embed, notes_of, panels_of
-from wildsr.apps.evaluate.tables import number, strata_advice, strata_tables, tables_of
+from wildsr.apps.evaluate.crops import CROPS, START, reference_folder
+from wildsr.apps.evaluate.files import number, stage_row
+from wildsr.apps.evaluate.html import write_html
+from wildsr.apps.evaluate.labels import method_label, run_title, set_title
+from wildsr.apps.evaluate.panels import Panel, Source, embed, notes_of, panels_of
+from wildsr.apps.evaluate.tables import TableRow, method_rows, strata_advice, strata_tables, tables_of
 from wildsr.apps.report.charts import charts_of
 from wildsr.apps.report.configs import changed
 from wildsr.apps.report.drawn import Drawn, Histogram
-from wildsr.apps.report.latest import rows_of
 from wildsr.apps.report.runs import Run, read_run
-from wildsr.io import CONFIG, write_whole
-from wildsr.labels import run_title, set_title, stage_title
+from wildsr.io import CONFIG
+from wildsr.labels import stage_title
 from wildsr.scores import display_of
 
 REPORT = "report.html"
@@ -35,7 +35,9 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
     """
     run = read_run(folder, running=running)
     found, strata = embed(run_panels(run)), strata_tables(run.strata, run.displays)
-    text = render(
+    target = file or folder / REPORT
+    write_html(
+        target,
         "report.html",
         title=title_of(run),
         run=run,
@@ -44,7 +46,7 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
         command=shlex.join(["python", "train.py", *run.overrides]) if run.overrides else "",
         tables=tables_of(rows_of(run), run.displays, run.contents),
         found=found,
-        charts=charts_of([(run, 0)], references_of(run), run.displays, run.contents),
+        charts=charts_of([(run, 0)], hlines_of(run), run.displays, run.contents),
         strata=strata,
         advice=strata_advice(strata, run.contents, "data.val_recipes="),
         histograms=by_order(run.drawn),
@@ -55,8 +57,6 @@ def write_report(folder: Path, file: Path | None = None, running: tuple[str, int
             for stage in run.stages
         ],
     )
-    target = file or folder / REPORT
-    write_whole(target, lambda stream: stream.write(text.encode()))
     return target
 
 
@@ -105,6 +105,19 @@ def header_of(run: Run) -> list[tuple[str, str]]:
     return found
 
 
+def rows_of(run: Run) -> list[TableRow]:
+    """Return the closing table of a run; while it goes on, the latest validation of each stage in its place."""
+    if run.is_closed:
+        return method_rows(run.scores)
+    stages = {stage_row(stage.name): stage for stage in run.stages}
+    rows = method_rows({method: row for method, row in run.scores.items() if method not in stages})
+    for method, stage in stages.items():
+        scores, iteration = stage.latest
+        if scores:
+            rows.append(TableRow(method_label(method), [scores], f"at iteration {iteration}"))
+    return rows
+
+
 def by_order(drawn: Drawn | None) -> list[tuple[str, list[Histogram]]]:
     """Return the histograms of each order, in the pipeline's order."""
     found: dict[str, list[Histogram]] = {}
@@ -113,9 +126,9 @@ def by_order(drawn: Drawn | None) -> list[tuple[str, list[Histogram]]]:
     return list(found.items())
 
 
-def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
-    """Return the scores of bicubic, and of the starting weights, by the name of the curve that they belong to."""
-    names = {"bicubic": "bicubic"} | ({run.start: "start"} if start and run.start else {})
+def hlines_of(run: Run, has_start: bool = True) -> dict[str, dict[str, float]]:
+    """Return the scores of bicubic, and of the starting weights, by the scalar in whose chart they are a line."""
+    names = {"bicubic": "bicubic"} | ({run.start: "start"} if has_start and run.start else {})
     found: dict[str, dict[str, float]] = {}
     for method, row in run.scores.items():
         if method in names:
@@ -127,18 +140,13 @@ def references_of(run: Run, start: bool = True) -> dict[str, dict[str, float]]:
 
 def run_panels(run: Run) -> list[Panel]:
     """Return a panel a window: LQ, bicubic, starting weights as "start", references, each stage, HQ."""
-    folders = {"LQ": run.folder / CROPS / LQ, "bicubic": run.folder / CROPS / BICUBIC}
-    folders |= {run.start: run.folder / CROPS / START} if run.start else {}
-    known = {*folders, *(stage_row(stage.name) for stage in run.stages)}
+    notes = notes_of(run.images, run.displays)
+    folders = {run.start: run.folder / CROPS / START} if run.start else {}
+    known = {"bicubic", *folders, *(stage_row(stage.name) for stage in run.stages)}
     folders |= {name: reference_folder(run.folder, name) for name in run.scores if name not in known}
     folders |= {stage_row(stage.name): stage.folder / CROPS for stage in run.stages}
-    folders |= {"HQ": run.folder / CROPS / HQ}
-    panels = panels_of(run.folder, run.crops, folders, notes_of(run.images, run.displays))
-    return [
-        panel._replace(
-            versions=[
-                version._replace(label="start") if version.label == run.start else version for version in panel.versions
-            ]
-        )
-        for panel in panels
+    methods = [
+        Source("start" if method == run.start else method_label(method), run.folder, folder, notes.get(method, {}))
+        for method, folder in folders.items()
     ]
+    return panels_of(run.folder, run.crops, methods, notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,23 @@ import safetensors
 import yaml
 
 from wildsr.apps.evaluate.crops import Crop, read_crops
-from wildsr.apps.evaluate.files import IMAGES, SCORES, STRATA, read_displays, start_row
-from wildsr.apps.evaluate.tables import number, read_json, read_table
+from wildsr.apps.evaluate.files import (
+    IMAGES,
+    SCORES,
+    STRATA,
+    Scores,
+    number,
+    read_displays,
+    read_scores,
+    read_table,
+    start_row,
+)
+from wildsr.apps.evaluate.labels import SetContent, contents_of
 from wildsr.apps.report.curves import Points, read_points
 from wildsr.apps.report.drawn import DRAWN, Drawn, read_drawn
 from wildsr.apps.report.facts import Facts, read_facts
-from wildsr.io import CONFIG, GENERATOR, UserError, first_line
-from wildsr.labels import SetContent, contents_of
-from wildsr.scores import MetricDisplay, Scores, display_of, read_scores
+from wildsr.io import CONFIG, GENERATOR, UserError, first_line, read_json
+from wildsr.scores import MetricDisplay, display_of
 
 OVERRIDES = "overrides.json"  # in a run's folder
 CURVES = "csv"  # in a stage's
@@ -44,10 +53,22 @@ class Stage:
         return int(number(_of_stage(self.config, "iterations")) or 0)
 
     @cached_property
+    def first_validation(self) -> int:
+        """Return the iteration that its first validation comes after; 0 where its configuration does not tell."""
+        return min(self.iterations, int(number(_of_stage(self.config, "iterations_per_epoch")) or 0))
+
+    @cached_property
     def done(self) -> int:
         """Return how many iterations are known to be done: by the weights, else by the curves."""
         last = max((points[-1][0] for points in self.points.values()), default=0)
         return max(last, self.trained or 0)
+
+    @cached_property
+    def latest(self) -> tuple[dict[str, float], int]:
+        """Return the scores of its latest validation, by their names, and its iteration; {} and 0 before the first."""
+        last = {key.removeprefix("val/"): points[-1] for key, points in self.points.items() if key.startswith("val/")}
+        scores = {name: score for name, (_, score) in last.items()}
+        return scores, max((iteration for iteration, _ in last.values()), default=0)
 
     @property
     def monitor(self) -> tuple[str, bool]:
@@ -82,7 +103,8 @@ class Run:
     overrides: list[str]
     crops: list[Crop]
     drawn: Drawn | None
-    running: tuple[str, int] | None = field(default=None)  # stage and iteration, said by the run itself
+    displays: dict[str, MetricDisplay]  # how metrics of a user's own are shown
+    running: tuple[str, int] | None  # stage and iteration, said by the run itself
 
     @property
     def config(self) -> dict[str, Any]:
@@ -110,11 +132,6 @@ class Run:
                 "lower" not in display_of(str(given).split("/")[-1], self.displays).meaning,
             )
         return key.removeprefix("val/"), is_more_better
-
-    @cached_property
-    def displays(self) -> dict[str, MetricDisplay]:
-        """Return how metrics of a user's own are shown."""
-        return read_displays(self.folder)
 
     @property
     def start(self) -> str | None:
@@ -144,9 +161,10 @@ def read_run(folder: Path, name: str = "", running: tuple[str, int] | None = Non
         read_scores(folder / SCORES),
         read_table(folder / IMAGES),
         read_table(folder / STRATA),
-        [str(word) for word in read_json(folder / OVERRIDES, list)],
+        read_json(folder / OVERRIDES, _words, absent=[]),
         read_crops(folder),
         read_drawn(folder / DRAWN),
+        read_displays(folder),
         running,
     )
 
@@ -219,6 +237,12 @@ def read_config(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{file}: damaged; wanted a run's configuration")
     return {str(key): value for key, value in content.items()}
+
+
+def _words(content: Any) -> list[str]:
+    if not isinstance(content, list):
+        raise ValueError(f"given a {type(content).__name__}, wanted a list of overrides")
+    return [str(word) for word in content]
 
 
 def _within(config: Any, *keys: str) -> Any:

@@ -1,11 +1,8 @@
-import json
-
 import pytest
 
+from wildsr.apps.evaluate.files import read_table
+from wildsr.apps.evaluate.labels import SetContent
 from wildsr.apps.evaluate.tables import Cell, TableRow, strata_advice, strata_tables, tables_of
-from wildsr.apps.report.latest import rows_of
-from wildsr.apps.report.runs import read_run
-from wildsr.labels import SetContent
 
 
 def test_seeds_make_a_mean_and_a_sample_standard_deviation():
@@ -31,13 +28,15 @@ def test_each_set_has_a_table_and_a_method_without_a_score_an_empty_cell():
 
 
 def test_the_difference_is_from_the_baselines_mean_and_has_its_sign():
-    base = TableRow("a", [{"psnr_y": 21.0}, {"psnr_y": 23.0}], tone=0)
     rows = [
-        TableRow("bicubic", [{"psnr_y": 20.0}]), base, TableRow("b", [{"psnr_y": 22.25}], tone=1),
-        TableRow("c", [{"psnr_y": 21.0}], tone=2), TableRow("d", [{}], tone=3),
+        TableRow("bicubic", [{"psnr_y": 20.0}]),
+        TableRow("a", [{"psnr_y": 21.0}, {"psnr_y": 23.0}], tone=0),
+        TableRow("b", [{"psnr_y": 22.25}], tone=1),
+        TableRow("c", [{"psnr_y": 21.0}], tone=2),
+        TableRow("d", [{}], tone=3),
         TableRow("e", [{"psnr_y": 21.996}], tone=4),
-    ]  # fmt: skip
-    (table,) = tables_of(rows, baseline=base)
+    ]
+    (table,) = tables_of(rows)
     assert [cells[0].difference for _, cells in table.rows] == ["", "", "+0.25", "−1.00", "", "±0.00"]
 
 
@@ -60,28 +59,13 @@ def test_images_that_a_mean_leaves_out_are_counted_beside_it():
     assert strata.rows == [("Kernel sinc", 5, ["21.00 (2 left out)"])]
 
 
-def test_a_run_that_goes_on_shows_its_latest_validation_and_a_closed_one_its_scores(make_run):
-    folder = make_run(psnr=25.0)
-    assert [row.label for row in rows_of(read_run(folder))][-1] == "GAN stage"
-    assert rows_of(read_run(folder))[-1].samples == [{"psnr_y": 25.0, "hard/psnr_y": 22.0}]
-    running = rows_of(read_run(folder, running=("gan", 4)))
-    assert [(row.label, row.note) for row in running[-2:]] == [
-        ("PSNR stage", "at iteration 4"),
-        ("GAN stage", "at iteration 4"),
-    ]
-    (folder / "scores.json").write_text(json.dumps({"bicubic": {"psnr_y": 22.0}}))
-    (folder / "gan" / "generator.safetensors").unlink()
-    assert [row.label for row in rows_of(read_run(folder))] == ["bicubic", "PSNR stage", "GAN stage"]
-
-
-def test_strata_of_few_images_are_only_counted(make_run):
-    folder = make_run()
-    (folder / "strata.csv").write_text(
+def test_strata_of_few_images_are_only_counted(tmp_path):
+    (tmp_path / "strata.csv").write_text(
         "set,axis,stratum,images,method,psnr_y,niqe\n"
         "main,blur,plateau_iso,5,bicubic,21.234,9\nmain,blur,plateau_iso,5,gan stage,22,8\n"
         "main,order,jpeg last,4,bicubic,21,9\nmain,blur,sinc,0,,,\n"
     )
-    psnr, niqe = strata_tables(read_run(folder).strata)
+    psnr, niqe = strata_tables(read_table(tmp_path / "strata.csv"))
     assert psnr.methods == ["bicubic", "GAN stage"]
     assert psnr.rows == [("Kernel plateau iso", 5, ["21.23", "22.00"])]
     assert niqe.rows == [("Kernel plateau iso", 5, ["9.00", "8.00"])]
@@ -89,7 +73,6 @@ def test_strata_of_few_images_are_only_counted(make_run):
 
 
 @pytest.mark.parametrize("text", ["", "a\n1\n", "set,axis,stratum,images,method,psnr_y\nmain,a,b,many,c,<b>\n"])
-def test_strata_that_are_nonsense_are_no_table_of_scores(make_run, text):
-    folder = make_run()
-    (folder / "strata.csv").write_text(text)
-    assert all(table.rows == [] for table in strata_tables(read_run(folder).strata))
+def test_strata_that_are_nonsense_are_no_table_of_scores(tmp_path, text):
+    (tmp_path / "strata.csv").write_text(text)
+    assert all(table.rows == [] for table in strata_tables(read_table(tmp_path / "strata.csv")))
