@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch import nn
 
@@ -6,7 +5,6 @@ from wildsr.networks.memory import (
     free_memory,
     is_out_of_memory,
     numbers_per_pixel,
-    result_bytes,
 )
 
 GB = 2**30
@@ -19,12 +17,6 @@ def test_the_widest_layer_is_what_a_network_says_or_else_measured():
     network.numbers_per_pixel = 100
     assert numbers_per_pixel(network) == 100
     assert all(not module._forward_hooks for module in network.modules())
-
-
-def test_a_result_larger_than_memory_is_refused_with_both_sizes():
-    assert result_bytes(1000, 2000, 4, GB) == 3 * 4 * 4 * 2_000_000
-    with pytest.raises(ValueError, match=r"100000 x 50000 pixels would take 167\.6 GB of memory; 8\.0 GB are free"):
-        result_bytes(100_000, 50_000, 3, 8 * GB)
 
 
 def test_free_memory_is_between_nothing_and_the_machines():

@@ -1,14 +1,12 @@
 """The metrics by name: what `metrics` in the configuration, and validation, can choose from."""
 
-import inspect
-import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from torchmetrics import Metric
 
 from wildsr.checks import checked_choice, checked_list
-from wildsr.io import ConfigError, first_line
+from wildsr.io import ConfigError
 from wildsr.metrics.base import needs_hq
 from wildsr.metrics.fidelity import PSNR, SSIM
 from wildsr.metrics.learned import LearnedDistance, learned_network
@@ -40,24 +38,6 @@ def check_own(own: Mapping[str, object]) -> None:
             raise ConfigError(f"metric.{name}: wanted a name of letters, digits and _, not of {', '.join(METRICS)}")
         if not isinstance(metric, Metric):
             raise ConfigError(f"metric.{name}: given a {type(metric).__name__}, wanted a torchmetrics.Metric")
-
-
-def import_metrics(classes: Mapping[str, str], border: int) -> dict[str, Metric]:
-    """Build metrics of a user's own, by name, from MODULE:CLASS; a class that takes a `border` is given it.
-
-    Raises:
-        UserError: a class cannot be imported or built, or is no torchmetrics Metric, or its name is taken.
-    """
-    own = {}
-    for name, place in classes.items():
-        try:
-            make = pkgutil.resolve_name(place)
-            own[name] = make(border=border) if "border" in inspect.signature(make).parameters else make()
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
-            reason = f"{first_line(error)}; wanted MODULE:CLASS, its folder on PYTHONPATH"
-            raise ConfigError(f"metric.{name}: {place}: {reason}") from error
-    check_own(own)
-    return own
 
 
 def chosen_metrics(

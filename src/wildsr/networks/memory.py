@@ -8,12 +8,10 @@ import re
 import torch
 from torch import Tensor, nn
 
-from wildsr.io import UserError
 from wildsr.memory import free_ram
 
 PROBE = 64  # pixels a side of the image that is passed through a network: whole windows of whichever size
 FLOAT = 4  # bytes
-PICTURE_COPIES = 3  # of the result: as float, as levels, in the encoder
 
 OUT_OF_MEMORY = re.compile(
     r"out of memory|not enough memory|alloc\w* .*memory|bad_?alloc"
@@ -45,21 +43,6 @@ def numbers_per_pixel(network: nn.Module) -> int:
         for hook in hooks:
             hook.remove()
     return math.ceil(widest / PROBE**2)
-
-
-def result_bytes(width: int, height: int, planes: int, free: int) -> int:
-    """Return the memory that a result of W x H pixels takes until it is written.
-
-    Raises:
-        ValueError: more than is free (bytes).
-    """
-    needed = PICTURE_COPIES * FLOAT * planes * width * height
-    if needed > free:
-        raise UserError(
-            f"the result of {width} x {height} pixels would take {needed / 2**30:.1f} GB of memory; "
-            f"{free / 2**30:.1f} GB are free"
-        )
-    return needed
 
 
 def free_memory(device: torch.device) -> int:

@@ -165,7 +165,7 @@ def test_tiles_do_not_show_in_the_scores(run, pairs, weights, monkeypatch):
     words = ("--set", f"found={pairs}/lq:{pairs}/hq", "--metrics", "psnr_y", "--overwrite")
     found = []
     for side in (400, 16):
-        monkeypatch.setattr("wildsr.apps.evaluate.methods.tile_side", lambda *_, side=side: side)
+        monkeypatch.setattr("wildsr.apps.evaluate.methods.fitting_tile", lambda *_, side=side: side)
         assert run(*words)[0] == 0
         found.append(json.loads((weights / "report" / "scores.json").read_text())["x4"]["found/psnr_y"])
     assert found[0] == pytest.approx(found[1], abs=1e-3)

@@ -8,6 +8,7 @@ from wildsr.apps.upscale.enlarging import (
     fitting_tile,
     flatten,
     num_pixels,
+    result_bytes,
     result_size,
 )
 from wildsr.apps.upscale.images.content import ImageContent
@@ -224,3 +225,9 @@ def test_images_that_are_seen_all_over_or_nowhere_stay_what_they_are():
     colour = torch.rand(3, 4, 5)
     for alpha in (torch.full((1, 4, 5), 0.004), torch.zeros(1, 4, 5)):
         assert fill_transparent(colour, alpha) is colour
+
+
+def test_a_result_larger_than_memory_is_refused_with_both_sizes():
+    assert result_bytes(1000, 2000, 4, 2**30) == 3 * 4 * 4 * 2_000_000
+    with pytest.raises(ValueError, match=r"100000 x 50000 pixels would take 167\.6 GB of memory; 8\.0 GB are free"):
+        result_bytes(100_000, 50_000, 3, 8 * 2**30)

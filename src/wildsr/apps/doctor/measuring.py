@@ -15,8 +15,8 @@ import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from wildsr.apps.evaluate.closing import device
 from wildsr.apps.evaluate.evaluator import shown_pair
+from wildsr.apps.upscale.backends import find_device
 from wildsr.building import is_rank_zero
 from wildsr.data import ValidationSet
 from wildsr.io import first_line, write_whole
@@ -81,14 +81,14 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         whatever a run would.
     """
-    free = free_memory(device()) if torch.cuda.is_available() else free_memory(device()) + peak_memory()
+    free = free_memory(find_device()) if torch.cuda.is_available() else free_memory(find_device()) + peak_memory()
     limit_memory()
     stage = Stage(cfg, cfg.stage.name)
     data, trainer = stage.data, stage.trainer
     sets, data.val = data.val, {}
     stage.train(time.monotonic())
     meter = next(callback for callback in trainer.callbacks if isinstance(callback, Meter))  # type: ignore[attr-defined]
-    validation = validation_time(stage.module, sets, device()) / trainer.world_size if is_rank_zero() else 0.0
+    validation = validation_time(stage.module, sets, find_device()) / trainer.world_size if is_rank_zero() else 0.0
     return {
         "iterations": meter.iterations, "seconds": meter.taken, "waited": meter.waited, "validation": validation,
         "peak": peak_memory(), "free": free, "workers": data.workers, "threads": torch.get_num_threads(),

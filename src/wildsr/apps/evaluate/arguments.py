@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import pkgutil
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wildsr.apps.common.arguments import Parser, positive, whole
 from wildsr.apps.evaluate.eval_sets import EvalSet, read_set
 from wildsr.apps.upscale.choices import NAMES
 from wildsr.checks import checked_choice
-from wildsr.io import UserError, expanded
+from wildsr.io import ConfigError, UserError, expanded, first_line
 from wildsr.scores import METRICS, WITHOUT_REFERENCE
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         given.weights = named_weights(given.weights)
         check_names(given.set)
         given.metrics, given.own = named_metrics(given.metrics)
-        check_metrics(given.set, given.metrics, imported(given.own))
+        check_metrics(given.set, given.metrics, import_metrics(given.own))
     except UserError as error:
         parser.error(str(error))
     return given
@@ -129,13 +131,25 @@ def named_metrics(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return [checked_choice("--metrics", word.partition("=")[0], (*METRICS, *own)) for word in words], own
 
 
-def imported(own: Mapping[str, str]) -> dict[str, Metric]:
-    """Build metrics of a user's own, without which torch is not imported yet. Raises: UserError."""
-    if not own:
-        return {}
-    from wildsr.metrics.choice import import_metrics
+def import_metrics(classes: Mapping[str, str], border: int = 0) -> dict[str, Metric]:
+    """Build metrics of a user's own, by name, from MODULE:CLASS; a class that takes a `border` is given it.
 
-    return import_metrics(own, 0)
+    Raises:
+        UserError: a class cannot be imported or built, or is no torchmetrics Metric, or its name is taken.
+    """
+    own: dict[str, Any] = {}
+    for name, place in classes.items():
+        try:
+            make = pkgutil.resolve_name(place)
+            own[name] = make(border=border) if "border" in inspect.signature(make).parameters else make()
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            reason = f"{first_line(error)}; wanted MODULE:CLASS, its folder on PYTHONPATH"
+            raise ConfigError(f"metric.{name}: {place}: {reason}") from error
+    if own:  # without one torch is not imported yet
+        from wildsr.metrics.choice import check_own
+
+        check_own(own)
+    return own
 
 
 def check_metrics(sets: Sequence[EvalSet], metrics: Sequence[str], own: Mapping[str, Metric]) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from wildsr import __version__
 from wildsr.apps.common.arguments import refuse_inputs
 from wildsr.apps.common.progress import Bar
-from wildsr.apps.evaluate.arguments import check_metrics
+from wildsr.apps.evaluate.arguments import check_metrics, import_metrics
 from wildsr.apps.evaluate.crops import CROPS
 from wildsr.apps.evaluate.eval_sets import UnpairedError, set_digest
 from wildsr.apps.evaluate.evaluator import Evaluator, ImageScores, means
@@ -36,11 +36,12 @@ from wildsr.apps.evaluate.saved_scores import SavedScores
 from wildsr.apps.evaluate.tables import method_rows, tables_of
 from wildsr.apps.evaluate.terminal import score_lines
 from wildsr.apps.evaluate.windows import OF_A_SET, Windows
+from wildsr.apps.upscale.backends import find_device
 from wildsr.data import ValidationSet
 from wildsr.io import can_be_mended, first_line, printable, write_rows
 from wildsr.locking import lock_folder
 from wildsr.metrics import chosen_metrics
-from wildsr.metrics.choice import import_metrics, own_displays
+from wildsr.metrics.choice import own_displays
 from wildsr.networks import load_generator
 from wildsr.networks.memory import is_out_of_memory
 from wildsr.networks.states import weights_digest
@@ -64,10 +65,10 @@ def main(given: argparse.Namespace) -> int:
             log.error(printable(fault))
         raise
     check_scales(networks, sets)
-    own = import_metrics(given.own, 0)
+    own = import_metrics(given.own)
     given.metrics = list(chosen_metrics(given.metrics, 0, own=own))  # those that can be had
     check_metrics(given.set, given.metrics, own)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = find_device()
     settings = settings_of(given, networks, sets, device)
     for name, network in settings["weights"].items():
         log.debug("%s: %s, x%d, weights %s", name, network["source"], network["scale"], network["digest"])
@@ -103,7 +104,7 @@ def evaluate_sets(
         found = saved.of(sets)
         if found:
             write_rows(mean_rows(found), given.output / MEANS)
-            displays = own_displays(import_metrics(given.own, 0))
+            displays = own_displays(import_metrics(given.own))
             write_results(found, sets, given.metrics, given.output, windows, displays)
             write_displays(displays, given.output)
             write_page(given.output, windows, settings)

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from torch import nn
@@ -37,6 +36,7 @@ from wildsr.apps.evaluate.results import write_results
 from wildsr.apps.evaluate.tables import method_rows, strata_tables, tables_of
 from wildsr.apps.evaluate.terminal import metric_head, score_lines, shortfalls, strata_lines
 from wildsr.apps.evaluate.windows import Windows
+from wildsr.apps.upscale.backends import find_device
 from wildsr.config import ConfigError
 from wildsr.data import ValidationSet
 from wildsr.io import CONFIG, GENERATOR, UserError, choose_from, first_line
@@ -127,7 +127,7 @@ class RunEvaluation:
         folders |= {name: reference_folder(self.run, name) for name in self.references}
         folders |= {stage_row(stage): self.run / stage / CROPS for stage in stages}
         windows = Windows(self.run, folders, self.sets)
-        found = evaluate(methods, self.sets, self.metrics, self.scale, device(), windows, self.own)
+        found = evaluate(methods, self.sets, self.metrics, self.scale, find_device(), windows, self.own)
         windows.write_list()
         write_displays(self.displays, self.run)
         write_results(found, self.sets, self.metrics, self.run, windows, self.displays)
@@ -214,7 +214,7 @@ def methods_of(
     methods = {"bicubic": bicubic(scale)}
     for name, source in sources.items():
         try:
-            network = load_network(source, build_generator, is_own=isinstance(source, Path)).to(device())
+            network = load_network(source, build_generator, is_own=isinstance(source, Path)).to(find_device())
         except UserError as error:
             log.warning("%s is left out of the table: %s", method_label(name), first_line(error))
             continue
@@ -244,11 +244,6 @@ def load_network(source: str | Path, build_generator: Callable[[], nn.Module] | 
     network = build_generator().eval()
     load_weights(network, source)
     return network
-
-
-def device() -> torch.device:
-    """Return the device that evaluation runs on."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def executable(program: str) -> Path:

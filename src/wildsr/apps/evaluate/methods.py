@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from wildsr.apps.common.progress import Bar
+from wildsr.apps.evaluate.arguments import import_metrics
 from wildsr.apps.evaluate.evaluator import Evaluator, Method, bicubic
 from wildsr.apps.evaluate.windows import Windows
 from wildsr.apps.upscale.backends import open_backend
+from wildsr.apps.upscale.enlarging import UpscaleOptions, fitting_tile
+from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.data import ValidationSet
 from wildsr.io import UserError
-from wildsr.metrics.choice import import_metrics
-from wildsr.networks.memory import free_memory, result_bytes
-from wildsr.networks.tiling import Upscaler, tile_side, upscale
+from wildsr.networks.tiling import Upscaler, upscale
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +67,14 @@ def build_evaluators(
         methods: dict[str, Method] = {"bicubic": bicubic(images.scale)}
         for method in fitting:
             share = sizes[method] / sum(sizes.values())  # of the time, about
-            methods[method] = method_of(opened[method], device, share, bar)
+            methods[method] = method_of(opened[method], share, bar)
         border = images.scale if given.border is None else given.border
         own = import_metrics(given.own, border)
         evaluators.append(Evaluator(name, images, methods, given.metrics, border, device, windows, own))
     return evaluators
 
 
-def method_of(upscaler: Upscaler, device: torch.device, share: float, bar: Bar) -> Method:
+def method_of(upscaler: Upscaler, share: float, bar: Bar) -> Method:
     """Return a network on its backend as a method, in tiles as large as memory allows.
 
     Args:
@@ -82,12 +83,9 @@ def method_of(upscaler: Upscaler, device: torch.device, share: float, bar: Bar) 
 
     def upscaled(lq: Tensor) -> Tensor:
         height, width = lq.shape[-2:]
-        scale, free = upscaler.scale, free_memory(device)
-        free -= result_bytes(width * scale, height * scale, lq.shape[1], free)
-        tile = tile_side(upscaler, height, width, free)
         sr = upscale(
-            upscaler, lq[0], tile,
-            done=lambda pixels: bar.advance(share * pixels / (height * width), pixels * scale**2 / 1e6),
+            upscaler, lq[0], fitting_tile(upscaler, ImageContent(lq[0]), UpscaleOptions()),
+            done=lambda pixels: bar.advance(share * pixels / (height * width), pixels * upscaler.scale**2 / 1e6),
         )  # fmt: skip
         return sr[None]
 

@@ -17,10 +17,11 @@ from torch import Tensor
 from wildsr.apps.upscale.choices import ALPHAS
 from wildsr.apps.upscale.images.content import ImageContent
 from wildsr.io import UserError, choose_from
-from wildsr.networks.memory import free_memory, result_bytes
+from wildsr.networks.memory import FLOAT, free_memory
 from wildsr.networks.tiling import Upscaler, luma, tile_side, upscale
 
 RGBA = 4  # channels of a network that takes alpha beside the colour
+RESULT_COPIES = 3  # in memory: as float, as levels, in the encoder
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOption
     """Return the side of a tile in LQ pixels that memory allows beside the result.
 
     Raises:
-        ValueError: memory does not suffice for the result.
+        UserError: memory does not suffice for the result.
     """
     height, width = image.colour.shape[-2:]
     rows, columns = result_size(upscaler.scale, image, options)
@@ -146,6 +147,21 @@ def fitting_tile(upscaler: Upscaler, image: ImageContent, options: UpscaleOption
     if upscaler.device.type != "cpu":
         free = free_memory(upscaler.device)
     return tile_side(upscaler, height, width, free)
+
+
+def result_bytes(width: int, height: int, planes: int, free: int) -> int:
+    """Return the memory that a result of W x H pixels takes until it is written.
+
+    Raises:
+        UserError: more than is free (bytes).
+    """
+    needed = RESULT_COPIES * FLOAT * planes * width * height
+    if needed > free:
+        raise UserError(
+            f"the result of {width} x {height} pixels would take {needed / 2**30:.1f} GB of memory; "
+            f"{free / 2**30:.1f} GB are free"
+        )
+    return needed
 
 
 def result_size(scale: int, image: ImageContent, options: UpscaleOptions) -> tuple[int, int]:
