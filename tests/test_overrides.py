@@ -70,7 +70,7 @@ def test_what_it_says_to_type_is_read_as_that_text_by_shell_and_hydra(text):
         ("data.train=/x", "data.train: given /x, wanted data=folder data.train.root=/x"),
         ("data.val=false", "wanted data.val=null to leave it out"),
         ("logger.csv=false", "logger.csv: given false, wanted logger.csv=null to leave it out"),
-        ("loss.adversarial=0.1", "loss.adversarial: given 0.1, wanted loss.adversarial.KEY=VALUE; its keys: weight"),
+        ("loss.adversarial=0.1", "loss.adversarial: given 0.1, wanted loss.adversarial.weight=0.1; its keys: weight"),
         ("stages.gan=100", "wanted stages.gan.KEY=VALUE; its keys: number, losses, lr"),
         ("stages.gan=[100]", "wanted stages.gan.KEY=VALUE; its keys: number, losses, lr"),
         ("degradation.first.noise=3", "degradation.first.noise: given 3, wanted degradation.first.noise.KEY=VALUE"),

@@ -470,7 +470,7 @@ def test_every_experiment_runs_one_tiny_batch(train, experiment, folders, tmp_pa
         (["channels=0"], r"^channels: given 0; choose from 1"),
         (["discriminator.network.channels=1"], r"^discriminator\.network\.channels: given 1, wanted 3 .*channels=N"),
         (["generator.network.scale=2"], r"^generator\.network\.scale: given 2, wanted 4 .*; scale=N"),
-        (["loss.adversarial=0.1"], r"^loss\.adversarial: given 0\.1, wanted loss\.adversarial\.KEY=VALUE; its keys"),
+        (["loss.adversarial=0.1"], r"^loss\.adversarial: given 0\.1, wanted loss\.adversarial\.weight=0\.1; its keys"),
         (["name="], r"^name: given nothing, wanted name=VALUE$"),
         (["data.batch_size=0"], r"data\.batch_size: given 0, wanted a whole number from 1"),
         (["data.batch_size=two"], r"data\.batch_size: given 'two'"),

@@ -108,4 +108,5 @@ def _instead_of_mapping(key: str, given: Any, raw: str, mapping: DictConfig) -> 
     if key in FOLDERS and isinstance(given, str):
         return f"{FOLDERS[key]}{raw}"
     names = [str(name) for name in mapping if not str(name).startswith("_")]
-    return f"{key}.KEY=VALUE; its keys: {', '.join(names)}" if names else f"{key}={{KEY: VALUE}}"
+    word = f"weight={raw}" if "weight" in names else "KEY=VALUE"  # a loss had no other key in 0.1
+    return f"{key}.{word}; its keys: {', '.join(names)}" if names else f"{key}={{KEY: VALUE}}"
