@@ -90,7 +90,7 @@ def find_wanted(cfg: DictConfig) -> Iterator[Wanted]:
     Raises:
         ValueError: a value of the stage is impossible.
     """
-    terms = [cfg.loss[name] for name in stage_of(cfg).losses if name in cfg.loss]
+    terms = [cfg.loss[name] for name in stage_of(cfg).losses if cfg.loss.get(name) is not None]
     for name in [cfg.generator.weights, *([cfg.discriminator.weights] if any(map(is_adversarial, terms)) else [])]:
         released = (GENERATORS | DISCRIMINATORS).get(name)
         if released is not None:
