@@ -22,6 +22,8 @@ IMAGE_LOGGERS = ("wandb", "tensorboard")  # keep a copy of every panel
 
 def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Sizes]) -> list[Finding]:
     """Compare what the run will write with what is free where its folder lies or will lie."""
+    if not sizes:
+        return []  # nothing could be built, which is said already
     parts = {"checkpoints": 0, "panels": 0}
     for cfg in stages:
         if cfg.stage.name in sizes:
@@ -29,8 +31,6 @@ def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
             there = sum(file.stat().st_size for file in set_of(run / cfg.stage.name / "checkpoints"))
             parts["checkpoints"] += max(checkpoints - there, 0)
             parts["panels"] += panel_bytes(cfg)
-    if not sizes:
-        return []  # nothing could be built, which is said already
     place = next(path for path in (run.absolute(), *run.absolute().parents) if path.exists())
     needed, free = sum(parts.values()), shutil.disk_usage(place).free
     text = f"{place}: {decimal(free)} free, the run takes {decimal(needed)} at most"

@@ -112,12 +112,14 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
             pairs = build(data.pairs, "data.pairs")
             for place, (label, side) in enumerate(((LQ_OF_PAIRS, crop // pairs.scale), ("HQ of pairs", crop))):
                 found.append(Source(label, len(pairs), [pair[place] for pair in pairs.paths], side, trains=True))
-    sets = {} if data.val is None else {name: node for name, node in data.sets.items() if node is not None}
-    if data.val is not None:
-        with collect_findings(findings, "images"):
-            val = build(data.val, "data.val")
-            found.append(Source("validation", len(val), files_of(val)))
-    for name, node in sets.items():
+    if data.val is None:
+        return found
+    with collect_findings(findings, "images"):
+        val = build(data.val, "data.val")
+        found.append(Source("validation", len(val), files_of(val)))
+    for name, node in data.sets.items():
+        if node is None:
+            continue
         with collect_findings(findings, "images"):
             val = build(node, f"data.sets.{name}", _target_="wildsr.data.validation_set", scale=cfg.scale)
             files = files_of(val)
