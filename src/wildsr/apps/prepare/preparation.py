@@ -17,11 +17,11 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.prepare.cutting import Task, decode, levels, prepare, tally
-from wildsr.apps.prepare.disk import require_space
+from wildsr.apps.prepare.disk import require_space, space_needed
 from wildsr.apps.prepare.manifest import STORE, Manifest
 from wildsr.apps.prepare.packing import Packing
 from wildsr.apps.prepare.plan import Plan
-from wildsr.apps.prepare.workers import run_tasks, space_needed
+from wildsr.apps.prepare.workers import run_tasks
 from wildsr.data.photographs import check_corrupt_share
 from wildsr.images import expanded, file_state, find_images
 from wildsr.io import UserError

@@ -1,8 +1,7 @@
-"""Many images prepared side by side, in processes, and how much room they will take."""
+"""Many images prepared side by side, in processes."""
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import signal
@@ -15,14 +14,11 @@ from typing import TypeVar
 
 import torch
 
-from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Task, decode, pieces
-from wildsr.images import file_state
+from wildsr.apps.prepare.cutting import Task
 from wildsr.io import UserError
 
 T = TypeVar("T")
 UNDER_WAY = 2  # tasks a process: one more than it works on, so that it never waits, and results do not fill the memory
-SAMPLED = 8  # images looked at for the estimate of the room; decoding them takes a second
-MARGIN = 1.1  # on that estimate: a sample errs
 
 
 def run_tasks(function: Callable[[Task], T], tasks: Sequence[Task], workers: int) -> Generator[tuple[Task, T]]:
@@ -79,32 +75,3 @@ def end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def space_needed(tasks: Sequence[Task], packed: bool) -> float:
-    """Estimate the bytes that the outputs of `tasks` will take, from a few of the images, evenly spread."""
-    sample = [tasks[len(tasks) * place // SAMPLED] for place in range(SAMPLED)] if len(tasks) > SAMPLED else tasks
-    sizes = [size for task in sample if (size := size_of(task, packed)) is not None]
-    return MARGIN * len(tasks) * sum(sizes) / len(sizes) if sizes else 0.0
-
-
-def size_of(task: Task, packed: bool) -> float | None:
-    """Estimate the bytes of an image's outputs, as files from a square of its middle; None: it is damaged."""
-    if task.plan is None and not packed:
-        return file_state(task.source).st_size
-    image = decode(task.source)
-    if isinstance(image, str):
-        return None
-    made = pieces(task.key, *image.size, task.plan)
-    if packed:
-        return sum(3 * width * height for width, height, _ in made)
-    boxes = [box for *_, cut in made for _, box in cut]
-    middle = made[0][2][len(made[0][2]) // 2][1]
-    file = io.BytesIO()
-    image.crop(middle).save(file, "PNG", compress_level=PNG_LEVEL)
-    return file.tell() / area(middle) * sum(map(area, boxes))
-
-
-def area(box: Box) -> int:
-    left, top, right, bottom = box
-    return (right - left) * (bottom - top)
