@@ -6,10 +6,11 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rich.filesize import decimal
 
-from wildsr.apps.prepare.cutting import PNG_LEVEL, Box, Task, decode, pieces
+from wildsr.apps.prepare.cutting import PNG_LEVEL, Task, decode, pieces
 from wildsr.images import file_state
 from wildsr.io import UserError
 
@@ -35,7 +36,7 @@ def space_needed(tasks: Sequence[Task], packed: bool) -> float:
     """Estimate the bytes that the outputs of `tasks` will take, from a few of the images, evenly spread."""
     sample = [tasks[len(tasks) * place // SAMPLED] for place in range(SAMPLED)] if len(tasks) > SAMPLED else tasks
     sizes = [size for task in sample if (size := size_of(task, packed)) is not None]
-    return MARGIN * len(tasks) * sum(sizes) / len(sizes) if sizes else 0.0
+    return MARGIN * len(tasks) * fmean(sizes) if sizes else 0.0
 
 
 def size_of(task: Task, packed: bool) -> float | None:
@@ -49,12 +50,9 @@ def size_of(task: Task, packed: bool) -> float | None:
     if packed:
         return sum(3 * width * height for width, height, _ in made)
     boxes = [box for *_, cut in made for _, box in cut]
-    middle = made[0][2][len(made[0][2]) // 2][1]
-    file = io.BytesIO()
-    image.crop(middle).save(file, "PNG", compress_level=PNG_LEVEL)
-    return file.tell() / area(middle) * sum(map(area, boxes))
-
-
-def area(box: Box) -> int:
-    left, top, right, bottom = box
-    return (right - left) * (bottom - top)
+    pixels = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+    _, _, of_the_image = made[0]
+    _, middle = of_the_image[len(of_the_image) // 2]
+    square, file = image.crop(middle), io.BytesIO()
+    square.save(file, "PNG", compress_level=PNG_LEVEL)
+    return file.tell() / (square.width * square.height) * pixels

@@ -57,7 +57,7 @@ class Preparation:
     """
 
     def __init__(
-        self, root: Path, manifest: Manifest, plan: Plan | None, workers: int, progress: Progress, store: bool = False
+        self, root: Path, manifest: Manifest, plan: Plan | None, workers: int, progress: Progress, store: bool
     ) -> None:
         self.root, self.manifest, self.plan, self.workers, self.progress = root, manifest, plan, workers, progress
         self.packing = Packing(root / STORE) if store else None
