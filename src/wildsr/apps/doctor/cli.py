@@ -69,15 +69,16 @@ def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
         built, sizes = check_stages(stages, run, absent)
         folder, done = check_folder(stages, run)
         progress.remove_task(bar)
-        images = check_images(stages[0], everything, progress, stages)
+        sound = [cfg for cfg in stages if cfg.stage.name in sizes]
+        images = check_images(stages[0], everything, progress, sound)
         if quick:
-            speed = not_measured(stages, done, sizes)
+            speed = not_measured(sound, done, sizes)
         elif any(finding.level == ERROR for finding in [*built, *images]):
             speed = [
                 Finding(WARNING, "speed", "not measured: the errors above would end it"),
-                *not_measured(stages, done, sizes),
+                *not_measured(sound, done, sizes),
             ]
         else:
             speed = check_speed(stages, done, absent, progress)
-    outside = [*weights, *check_loggers(stages[0]), *check_disk(stages, run, sizes)]
+    outside = [*weights, *check_loggers(stages[0]), *check_disk(sound, run, sizes)]
     return unique([*built, *folder, *images, *outside, *speed])

@@ -73,7 +73,7 @@ class Header(NamedTuple):
 def check_images(
     cfg: DictConfig, everything: bool, progress: Progress, stages: Sequence[DictConfig] = ()
 ) -> list[Finding]:
-    """Check all images of a configuration; with `everything` each one is decoded. `stages` are what trains on them."""
+    """Check all images of a configuration, on which sound `stages` train; with `everything` each one is decoded."""
     findings: list[Finding] = []
     found = open_sources(cfg, findings)
     headers: dict[Path, Header] = {}
@@ -199,7 +199,7 @@ def report_repetition(found: Sequence[Source], stages: Sequence[DictConfig]) -> 
     images = sum(source.length for source in found if source.trains and source.label != LQ_OF_PAIRS)
     findings = []
     for cfg in stages if images else ():
-        iterations, batch = stage_of(cfg).iterations, int(cfg.data.batch_size)
+        iterations, batch = stage_of(cfg).iterations, cfg.data.batch_size
         if iterations * batch > OFTEN * RELEASED_VIEWS * images:
             views = iterations * batch // images
             stage = stage_title(cfg.stage.name)

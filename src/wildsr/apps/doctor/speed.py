@@ -77,11 +77,10 @@ def not_measured(stages: Sequence[DictConfig], done: Mapping[str, int], sizes: M
         return []
     operations = 0.0
     for cfg in stages:
-        if cfg.stage.name in sizes:
-            parameters = sizes[cfg.stage.name].generator / 4  # float32
-            pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
-            left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
-            operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
+        parameters = sizes[cfg.stage.name].generator / 4  # float32
+        pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
+        left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
+        operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
     seconds = operations / (PEAK * usable_cores())
     if seconds < PATIENCE:
         return []

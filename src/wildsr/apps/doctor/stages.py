@@ -50,13 +50,12 @@ def check_stages(
     findings: list[Finding] = []
     sizes: dict[str, Sizes] = {}
     for number, cfg in enumerate(stages):
-        if number == 0 or cfg.data != stages[0].data:
-            check_data(cfg, absent, findings)
-        with collect_findings(findings, "stages"):
-            module = build_networks(cfg, run, absent)
-            build_callbacks(cfg)
+        with collect_findings(findings, "stages"):  # in the order in which a run builds them
+            build_trainer(cfg, build_callbacks(cfg))
+            if number == 0 or cfg.data != stages[0].data:
+                check_data(cfg, absent, findings)
             check_monitor(cfg)
-            sizes[cfg.stage.name] = sizes_of(module)
+            sizes[cfg.stage.name] = sizes_of(build_networks(cfg, run, absent))
     if len(sizes) == len(stages):
         findings.insert(0, Finding(OK, "stages", f"{' and '.join(sizes)} can be built"))
     return findings, sizes
@@ -66,13 +65,11 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
     """Build the data as the run would; what it would say of them besides damage is a warning."""
     here = cfg.copy()
     here.metrics = available_metrics(cfg, absent)
-    with collect_findings(findings, "stages"):
-        build_trainer(cfg, callbacks=[])
-        with collect_findings(findings, "images") as said:
-            build_data(here)
-        for line in said.getvalue().splitlines():
-            if not line.startswith("left out: "):  # the images' own check counts those
-                findings.append(Finding(WARNING, "images", line))
+    with collect_findings(findings, "images") as said:
+        build_data(here)
+    for line in said.getvalue().splitlines():
+        if not line.startswith("left out: "):  # the images' own check counts those
+            findings.append(Finding(WARNING, "images", line))
 
 
 def build_networks(cfg: DictConfig, run: Path, absent: Collection[str]) -> SuperResolution:
