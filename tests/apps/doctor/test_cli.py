@@ -108,6 +108,14 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(words, message, capsys):
     assert said.err.count("\n") == 1 and not said.out
 
 
+@pytest.mark.parametrize("word", ["data.batch_size=abc", "stages.gan.iterations=abc"])
+def test_a_value_that_no_stage_can_have_is_an_error_of_the_page(words, word, capsys, monkeypatch):
+    monkeypatch.setattr("wildsr.apps.doctor.cli.next_command", lambda *_: "")
+    assert main([*words, "--quick", word]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ERROR")]
+    assert f"{word.partition('=')[0]}: given 'abc', wanted" in line
+
+
 def test_a_checkpoint_that_is_not_there_is_one_line_and_exit_code_1(words, capsys):
     assert main([*words, "resume=none.ckpt"]) == 1
     assert capsys.readouterr().err.startswith("error: resume=none.ckpt: no such file; choose from auto, never, ")

@@ -27,6 +27,14 @@ def test_a_run_needs_the_checkpoints_that_it_keeps_at_once(cfg, tmp_path, disk, 
     assert finding.found.startswith(f"{tmp_path}: ")  # the deepest folder that is there
 
 
+@pytest.mark.parametrize(("kept", "size"), [("save_top_k=1", "32.0 MB"), ("save_top_k=-1", "92.0 MB")])
+def test_as_many_checkpoints_are_counted_as_are_kept(cfg, tmp_path, disk, kept, size):
+    disk(10**12)
+    seven = ["stages.psnr.iterations=70", "stages.psnr.iterations_per_epoch=10", "stages.psnr.checkpoint_every=10"]
+    (finding,) = check_disk([cfg("data.val=null", f"callbacks.checkpoints.{kept}", *seven)], tmp_path, SIZES)
+    assert f"the run takes {size} at most" in finding.found
+
+
 def test_checkpoints_that_lie_there_will_make_room(cfg, tmp_path, disk):
     folder = tmp_path / "psnr" / "checkpoints"
     folder.mkdir(parents=True)

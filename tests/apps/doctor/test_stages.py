@@ -4,6 +4,7 @@ import pytest
 
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, unique
 from wildsr.apps.doctor.stages import check_folder, check_stages
+from wildsr.apps.doctor.weights import check_weights
 from wildsr.config import compose_config, stage_config
 from wildsr.stage import stage_names
 
@@ -51,7 +52,7 @@ def test_the_second_stage_is_looked_at_where_the_data_and_the_first_stage_fail(s
 def test_a_batch_that_cannot_be_divided_among_the_processes_is_a_fault(stages, tmp_path):
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=3"]
     findings, _ = check_stages(stages(*two), tmp_path, set())
-    assert [f.found for f in findings if f.level == ERROR] == [
+    assert [f.found for f in unique(findings) if f.level == ERROR] == [
         "data.batch_size: given 3, wanted a multiple of 2 processes"
     ]
 
@@ -80,6 +81,29 @@ def test_a_checkpoint_is_as_large_as_computed(train, stages, words, tmp_path):
     for stage, computed in sizes.items():
         assert computed.checkpoint == pytest.approx((run / stage / "checkpoints" / "last.ckpt").stat().st_size, rel=0.1)
         assert computed.generator == pytest.approx((run / stage / "generator.safetensors").stat().st_size, rel=0.1)
+
+
+def test_a_stage_that_a_checkpoint_begins_with_needs_no_generator_of_the_one_before(stages, tmp_path):
+    _, gan = stages()  # resume=FILE of the GAN stage leaves the first one out
+    (found,), _ = check_stages([gan], tmp_path / "other", set())
+    assert (found.level, found.found) == (OK, "gan can be built")
+
+
+def test_a_monitor_that_no_validation_reports_is_a_fault(stages, tmp_path):
+    findings, _ = check_stages(stages("callbacks.best.monitor=val/beauty"), tmp_path, set())
+    faults = [finding.found for finding in unique(findings) if finding.level == ERROR]
+    assert faults == ["callbacks.best.monitor=val/beauty: no such metric; choose from val/psnr_y, val/hard/psnr_y"]
+
+
+def test_a_term_that_is_null_is_none_and_a_fault_only_where_a_stage_wants_it(stages, tmp_path):
+    without = stages("loss.perceptual=null", "stages.gan.losses=[pixel,adversarial]")
+    assert check_weights(without) == ([], set())
+    (found,), _ = check_stages(without, tmp_path, set())
+    assert found.level == OK
+    wanted = stages("loss.perceptual=null", "stages.gan.losses=[pixel,perceptual]")
+    assert check_weights(wanted) == ([], set())
+    (fault,), _ = check_stages(wanted, tmp_path, set())
+    assert fault.level == ERROR and "loss.perceptual is no term" in fault.found
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_a_forbidden_network_is_not_asked(hub, monkeypatch):
 
 
 def test_stages_are_built_without_what_is_not_here(hub, tmp_path):
-    small = ["data.crop=64", "data.patch=32", "generator=tiny", "metrics=[dists]"]
+    small = ["data.crop=64", "data.patch=32", "generator=tiny", "metrics=[dists]", "callbacks.best.monitor=val/dists"]
     given = ["generator.weights=realesrgan-x2plus", "discriminator.weights=realesrgan-x4plus-netd"]
     cfgs = stage(*small, *given)
     _, absent = check_weights(cfgs)

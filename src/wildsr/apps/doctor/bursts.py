@@ -26,10 +26,10 @@ PATIENCE = 600.0  # seconds; a run that takes so long for a few iterations would
 ENDLESS = 10**9  # iterations: the meter ends it
 
 
-def run_burst(cfg: DictConfig, scratch: Path, absent: Collection[str], seconds: float = SECONDS) -> dict[str, Any]:
+def run_burst(cfg: DictConfig, scratch: Path, absent: Collection[str]) -> dict[str, Any]:
     """Run one; returns what `measuring.measure` does, or `error`, and whether it is for want of memory, or late."""
     file = scratch / f"{cfg.stage.name}.yaml"
-    file.write_text(OmegaConf.to_yaml(shorten_config(cfg, scratch, absent, seconds)), encoding="utf-8")
+    file.write_text(OmegaConf.to_yaml(shorten_config(cfg, scratch, absent, SECONDS)), encoding="utf-8")
     try:
         trouble = run([sys.executable, "-m", "wildsr.apps.doctor", str(file)])
     except subprocess.TimeoutExpired:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -43,17 +44,19 @@ def next_command(words: Sequence[str], findings: Sequence[Finding]) -> str:
     Empty where none is found.
     """
     program = [str(executable("wildsr")), "train"]
-    if not any(finding.level == ERROR or finding.advice == FASTER for finding in findings):
+    if would_run(findings):
         return shlex.join([*program, *words])
     quickstart = ["experiment=quickstart"]
     for more in ([*words, "loss=no_perceptual"], quickstart, [*quickstart, "loss=no_perceptual"]):
-        try:
-            found = examine(compose_config(more), quick=True, everything=False)
-        except (ValueError, OSError):  # it does not go with the other words
-            continue
-        if not any(finding.level == ERROR or finding.advice == FASTER for finding in found):
-            return shlex.join([*program, *more])
+        with suppress(ValueError, OSError):  # it does not go with the other words
+            if would_run(examine(compose_config(more), quick=True, everything=False)):
+                return shlex.join([*program, *more])
     return ""
+
+
+def would_run(findings: Sequence[Finding]) -> bool:
+    """Return whether a run would come to its end here, within a time that people wait."""
+    return not any(finding.level == ERROR or finding.advice == FASTER for finding in findings)
 
 
 def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
@@ -66,15 +69,16 @@ def examine(cfg: DictConfig, quick: bool, everything: bool) -> list[Finding]:
         built, sizes = check_stages(stages, run, absent)
         folder, done = check_folder(stages, run)
         progress.remove_task(bar)
-        images = check_images(stages[0], everything, progress, stages)
+        sound = [cfg for cfg in stages if cfg.stage.name in sizes]
+        images = check_images(stages[0], everything, progress, sound)
         if quick:
-            speed = not_measured(stages, done, sizes)
+            speed = not_measured(sound, done, sizes)
         elif any(finding.level == ERROR for finding in [*built, *images]):
             speed = [
                 Finding(WARNING, "speed", "not measured: the errors above would end it"),
-                *not_measured(stages, done, sizes),
+                *not_measured(sound, done, sizes),
             ]
         else:
             speed = check_speed(stages, done, absent, progress)
-    outside = [*weights, *check_loggers(stages[0]), *check_disk(stages, run, sizes)]
+    outside = [*weights, *check_loggers(stages[0]), *check_disk(sound, run, sizes)]
     return unique([*built, *folder, *images, *outside, *speed])

@@ -22,15 +22,14 @@ IMAGE_LOGGERS = ("wandb", "tensorboard")  # keep a copy of every panel
 
 def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Sizes]) -> list[Finding]:
     """Compare what the run will write with what is free where its folder lies or will lie."""
+    if not stages:
+        return []  # none could be built, which is said already
     parts = {"checkpoints": 0, "panels": 0}
     for cfg in stages:
-        if cfg.stage.name in sizes:
-            checkpoints = checkpoint_bytes(cfg, sizes[cfg.stage.name])
-            there = sum(file.stat().st_size for file in set_of(run / cfg.stage.name / "checkpoints"))
-            parts["checkpoints"] += max(checkpoints - there, 0)
-            parts["panels"] += panel_bytes(cfg)
-    if not sizes:
-        return []  # nothing could be built, which is said already
+        checkpoints = checkpoint_bytes(cfg, sizes[cfg.stage.name])
+        there = sum(file.stat().st_size for file in set_of(run / cfg.stage.name / "checkpoints"))
+        parts["checkpoints"] += max(checkpoints - there, 0)
+        parts["panels"] += panel_bytes(cfg)
     place = next(path for path in (run.absolute(), *run.absolute().parents) if path.exists())
     needed, free = sum(parts.values()), shutil.disk_usage(place).free
     text = f"{place}: {decimal(free)} free, the run takes {decimal(needed)} at most"
@@ -46,8 +45,12 @@ def check_disk(stages: Sequence[DictConfig], run: Path, sizes: Mapping[str, Size
 def checkpoint_bytes(cfg: DictConfig, sizes: Sizes) -> int:
     """Return the size of the checkpoints that a stage keeps at once, and of the generator at its end."""
     node = cfg.callbacks.get("checkpoints")
-    kept = 0 if node is None else int(node.save_top_k) + BESIDES
-    return kept * sizes.checkpoint + sizes.generator
+    if node is None:
+        return sizes.generator
+    numbered = node.save_top_k
+    if numbered == -1:  # every one
+        numbered = math.ceil(stage_of(cfg).iterations / stage_of(cfg).checkpoint_every)
+    return (numbered + BESIDES) * sizes.checkpoint + sizes.generator
 
 
 def panel_bytes(cfg: DictConfig) -> int:

@@ -52,7 +52,10 @@ def some(names: Sequence[object]) -> str:
 
 def unique(findings: Iterable[Finding]) -> list[Finding]:
     """Keep each finding once: several checks may meet the same fault, as two stages with the same data do."""
-    return list({finding.found: finding for finding in reversed(list(findings))}.values())[::-1]
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        kept.setdefault(finding.found, finding)
+    return list(kept.values())
 
 
 def format_page(title: str, findings: Sequence[Finding], command: str = "") -> Group:

@@ -73,7 +73,7 @@ class Header(NamedTuple):
 def check_images(
     cfg: DictConfig, everything: bool, progress: Progress, stages: Sequence[DictConfig] = ()
 ) -> list[Finding]:
-    """Check all images of a configuration; with `everything` each one is decoded. `stages` are what trains on them."""
+    """Check all images of a configuration, on which sound `stages` train; with `everything` each one is decoded."""
     findings: list[Finding] = []
     found = open_sources(cfg, findings)
     headers: dict[Path, Header] = {}
@@ -112,12 +112,14 @@ def open_sources(cfg: DictConfig, findings: list[Finding]) -> list[Source]:
             pairs = build(data.pairs, "data.pairs")
             for place, (label, side) in enumerate(((LQ_OF_PAIRS, crop // pairs.scale), ("HQ of pairs", crop))):
                 found.append(Source(label, len(pairs), [pair[place] for pair in pairs.paths], side, trains=True))
-    sets = {} if data.val is None else {name: node for name, node in data.sets.items() if node is not None}
-    if data.val is not None:
-        with collect_findings(findings, "images"):
-            val = build(data.val, "data.val")
-            found.append(Source("validation", len(val), files_of(val)))
-    for name, node in sets.items():
+    if data.val is None:
+        return found
+    with collect_findings(findings, "images"):
+        val = build(data.val, "data.val")
+        found.append(Source("validation", len(val), files_of(val)))
+    for name, node in data.sets.items():
+        if node is None:
+            continue
         with collect_findings(findings, "images"):
             val = build(node, f"data.sets.{name}", _target_="wildsr.data.validation_set", scale=cfg.scale)
             files = files_of(val)
@@ -197,7 +199,7 @@ def report_repetition(found: Sequence[Source], stages: Sequence[DictConfig]) -> 
     images = sum(source.length for source in found if source.trains and source.label != LQ_OF_PAIRS)
     findings = []
     for cfg in stages if images else ():
-        iterations, batch = stage_of(cfg).iterations, int(cfg.data.batch_size)
+        iterations, batch = stage_of(cfg).iterations, cfg.data.batch_size
         if iterations * batch > OFTEN * RELEASED_VIEWS * images:
             views = iterations * batch // images
             stage = stage_title(cfg.stage.name)

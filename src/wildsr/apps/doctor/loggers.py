@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from wildsr.apps.doctor.findings import ERROR, OK, Finding, collect_findings
 from wildsr.training.loggers import wandb_mode
 
+PACKAGES = ("wandb", "tensorboard")  # loggers that are a package of this name, and an extra of ours
 MEANING = {
     "online": "online, as there is a key",
     "offline": "offline, for want of a key or by WANDB_MODE: nothing leaves this machine until `wandb sync`",
@@ -20,9 +21,8 @@ def check_loggers(cfg: DictConfig) -> list[Finding]:
     """Say what each logger of the configuration would do."""
     findings, well = list[Finding](), []
     for name in cfg.logger:
-        package = {"wandb": "wandb", "tensorboard": "tensorboard"}.get(str(name))
-        if package and importlib.util.find_spec(package) is None:
-            findings.append(Finding(ERROR, "logger", f"{name} is not installed", f"pip install 'wildsr[{package}]'"))
+        if name in PACKAGES and importlib.util.find_spec(name) is None:
+            findings.append(Finding(ERROR, "logger", f"{name} is not installed", f"pip install 'wildsr[{name}]'"))
         elif name == "wandb":
             with collect_findings(findings, "logger"):
                 mode = wandb_mode()

@@ -48,16 +48,20 @@ def check_speed(
     if not ran:
         return findings
     findings.append(memory(ran))
-    times = {cfg.stage.name: seconds_left(cfg, done[cfg.stage.name], ran[cfg.stage.name])
-             for cfg in left if cfg.stage.name in ran}  # fmt: skip
-    size = stages[0].data.batch_size
-    for name, found in ran.items():
-        left_text = f"{format_duration(sum(times[name]))}{validating(times[name][1])}"
-        findings.append(Finding(OK, "speed", f"{name}: {rate(found, size)}; to its end {left_text}"))
-    if len(times) == len(left) > 1:
-        findings.append(Finding(OK, "speed", f"to the end of the run {format_duration(sum(map(sum, times.values())))}"))
-    if sum(map(sum, times.values())) > PATIENCE:
-        text = f"{total_iterations(left, done)} take {format_duration(sum(map(sum, times.values())))} here"
+    total = 0.0
+    for cfg in left:
+        name = cfg.stage.name
+        if name not in ran:
+            continue
+        training, validation = seconds_left(cfg, done[name], ran[name])
+        total += training + validation
+        share = f", {format_duration(validation)} of it validation" if validation >= 1 else ""
+        text = f"{name}: {rate(ran[name], cfg.data.batch_size)}; to its end {format_duration(training + validation)}"
+        findings.append(Finding(OK, "speed", f"{text}{share}"))
+    if len(ran) == len(left) > 1:
+        findings.append(Finding(OK, "speed", f"to the end of the run {format_duration(total)}"))
+    if total > PATIENCE:
+        text = f"{total_iterations(left, done)} take {format_duration(total)} here"
         findings.append(Finding(WARNING, "speed", text, FASTER))
     return [*findings, *waiting(left[0], ran), *cores(next(iter(ran.values())))]
 
@@ -73,11 +77,10 @@ def not_measured(stages: Sequence[DictConfig], done: Mapping[str, int], sizes: M
         return []
     operations = 0.0
     for cfg in stages:
-        if cfg.stage.name in sizes:
-            parameters = sizes[cfg.stage.name].generator / 4  # float32
-            pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
-            left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
-            operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
+        parameters = sizes[cfg.stage.name].generator / 4  # float32
+        pixels = (cfg.data.patch / cfg.scale) ** 2  # of LQ
+        left = max(stage_of(cfg).iterations - done.get(cfg.stage.name, 0), 0)
+        operations += OPERATIONS * parameters * pixels * cfg.data.batch_size * left
     seconds = operations / (PEAK * usable_cores())
     if seconds < PATIENCE:
         return []
@@ -123,11 +126,6 @@ def seconds_left(cfg: DictConfig, done: int, found: Mapping[str, Any]) -> tuple[
     left = stage.iterations - done
     epoch = min(stage.iterations_per_epoch, stage.iterations)
     return left * found["seconds"] / found["iterations"], math.ceil(left / epoch) * found["validation"]
-
-
-def validating(seconds: float) -> str:
-    """Word the share of validation, where it is worth a word."""
-    return f", {format_duration(seconds)} of it validation" if seconds >= 1 else ""
 
 
 def waiting(cfg: DictConfig, ran: Mapping[str, Mapping[str, Any]]) -> list[Finding]:

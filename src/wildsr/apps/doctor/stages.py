@@ -15,6 +15,7 @@ from wildsr.building import (
     build_data,
     build_module,
     build_trainer,
+    check_monitor,
     filtered_warnings,
     first_weights,
     has_own_start,
@@ -49,12 +50,12 @@ def check_stages(
     findings: list[Finding] = []
     sizes: dict[str, Sizes] = {}
     for number, cfg in enumerate(stages):
-        if number == 0 or cfg.data != stages[0].data:
-            check_data(cfg, absent, findings)
-        with collect_findings(findings, "stages"):
-            module = build_networks(cfg, run, [before.stage.name for before in stages[:number]], absent)
-            build_callbacks(cfg)
-            sizes[cfg.stage.name] = sizes_of(module)
+        with collect_findings(findings, "stages"):  # in the order in which a run builds them
+            build_trainer(cfg, build_callbacks(cfg))
+            if number == 0 or cfg.data != stages[0].data:
+                check_data(cfg, absent, findings)
+            check_monitor(cfg)
+            sizes[cfg.stage.name] = sizes_of(build_networks(cfg, run, absent))
     if len(sizes) == len(stages):
         findings.insert(0, Finding(OK, "stages", f"{' and '.join(sizes)} can be built"))
     return findings, sizes
@@ -64,39 +65,28 @@ def check_data(cfg: DictConfig, absent: Collection[str], findings: list[Finding]
     """Build the data as the run would; what it would say of them besides damage is a warning."""
     here = cfg.copy()
     here.metrics = available_metrics(cfg, absent)
-    stage = None
-    with collect_findings(findings, "stages"):
-        stage = stage_of(cfg)
-    if stage is None:
-        return
     with collect_findings(findings, "images") as said:
-        build_trainer(cfg, callbacks=[])
         build_data(here)
     for line in said.getvalue().splitlines():
         if not line.startswith("left out: "):  # the images' own check counts those
             findings.append(Finding(WARNING, "images", line))
 
 
-def build_networks(cfg: DictConfig, run: Path, planned: Collection[str], absent: Collection[str]) -> SuperResolution:
-    """Build a stage's networks with the weights that they start from, as far as those are here.
+def build_networks(cfg: DictConfig, run: Path, absent: Collection[str]) -> SuperResolution:
+    """Build a stage's networks and losses with the weights that they want, as far as those are here.
 
     Raises:
         ValueError, OSError: as `wildsr.stage.Stage`.
     """
-    start = None if stage_of(cfg).predecessor in planned else first_weights(cfg, run)
-    return build_module(drop_weights(cfg, absent), None if start in absent else start)
-
-
-def drop_weights(cfg: DictConfig, absent: Collection[str]) -> DictConfig:
-    """Return a stage's configuration without those weights of discriminator and losses that are not here."""
+    start = None if stage_of(cfg).predecessor in cfg.stage.sequence else first_weights(cfg, run)
     here = cfg.copy()
+    here.metrics = available_metrics(cfg, absent)
     if OmegaConf.select(cfg, "discriminator.weights") in absent:
         here.discriminator.weights = None
-    here.metrics = available_metrics(cfg, absent)
     for term in here.loss.values():
-        if term.get("backbone") in absent:
+        if term is not None and term.get("backbone") in absent:
             term.weight = 0.0
-    return here
+    return build_module(here, None if start in absent else start)
 
 
 def sizes_of(module: SuperResolution) -> Sizes:

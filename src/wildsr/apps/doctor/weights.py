@@ -14,7 +14,6 @@ from rich.filesize import decimal
 
 from wildsr.apps.doctor.findings import ERROR, OK, WARNING, Finding, collect_findings
 from wildsr.building import stage_of
-from wildsr.io import first_line
 from wildsr.losses.features import BACKBONES
 from wildsr.metrics.learned import WEIGHTS
 from wildsr.networks.released import (
@@ -63,7 +62,8 @@ def check_weights(stages: Sequence[DictConfig]) -> tuple[list[Finding], set[str]
             try:
                 size = remote_size(wanted.url)
             except (OSError, HTTPException, ValueError) as error:
-                trouble = f"cannot reach {wanted.url.split('/')[2]} ({reason(error)})"
+                reason = getattr(error, "reason", error)  # urllib wraps what happened
+                trouble = f"cannot reach {wanted.url.split('/')[2]} ({reason})"
         if trouble and wanted.wheel:
             here.append(f"{wanted.name} (bundled fp16 copy)")
             continue
@@ -90,7 +90,7 @@ def find_wanted(cfg: DictConfig) -> Iterator[Wanted]:
     Raises:
         ValueError: a value of the stage is impossible.
     """
-    terms = [cfg.loss[name] for name in stage_of(cfg).losses if name in cfg.loss]
+    terms = [cfg.loss[name] for name in stage_of(cfg).losses if cfg.loss.get(name) is not None]
     for name in [cfg.generator.weights, *([cfg.discriminator.weights] if any(map(is_adversarial, terms)) else [])]:
         released = (GENERATORS | DISCRIMINATORS).get(name)
         if released is not None:
@@ -117,11 +117,3 @@ def remote_size(url: str) -> int:
     """
     with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as response:
         return int(response.headers.get("Content-Length") or 0)
-
-
-def reason(error: Exception) -> str:
-    """Unwrap what happened from urllib's error."""
-    inner = getattr(error, "reason", error)
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return first_line(inner) if isinstance(inner, Exception) else str(inner)

@@ -43,12 +43,12 @@ class BadArchiveError(UserError):
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an archive: its path there, bytes, date in seconds since 1970, kind, and how to read it."""
+    """A member of an archive that is no folder: its path there, bytes, date in seconds since 1970, how to read it."""
 
     name: str
     size: int
     date: int
-    kind: int  # as `stat.S_IFMT` has it
+    is_plain: bool  # neither a link nor a device
     open: Callable[[], IO[bytes] | None]
 
     @property
@@ -104,19 +104,23 @@ def unpack(
 
 def _zip_members(zipped: zipfile.ZipFile) -> Iterator[Member]:
     for info in zipped.infolist():
-        kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(info.external_attr >> 16) or stat.S_IFREG
+        if info.is_dir():
+            continue
+        is_plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)  # 0: made where files have no kinds
         try:
             date = calendar.timegm((*info.date_time, 0, 0, 0))  # it has no time zone, and may be no date at all
         except ValueError:
             date = 0
-        yield Member(info.filename, info.file_size, date, kind, partial(zipped.open, info))
+        yield Member(info.filename, info.file_size, date, is_plain, partial(zipped.open, info))
 
 
 def _tar_members(tar: tarfile.TarFile) -> Iterator[Member]:
-    kinds = {tarfile.REGTYPE: stat.S_IFREG, tarfile.AREGTYPE: stat.S_IFREG, tarfile.DIRTYPE: stat.S_IFDIR}
     for info in tar:
+        if info.isdir():
+            continue
+        is_plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
         date = min(max(int(info.mtime), 0), 2**32)
-        yield Member(info.name, info.size, date, kinds.get(info.type, 0), partial(tar.extractfile, info))
+        yield Member(info.name, info.size, date, is_plain, partial(tar.extractfile, info))
     # tarfile takes an unreadable header for the end, and images would be lost without a word.
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
@@ -151,7 +155,7 @@ def _write_all(
 
 
 def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
-    """Yield the files among the members, each checked before any is written.
+    """Yield the members, each checked before any is written.
 
     Raises:
         BadArchiveError: a link or a device, a path that leads outside or cannot be shown, one given twice, or too
@@ -160,10 +164,8 @@ def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
     limit = max(GROWTH * archive.stat().st_size, HARMLESS)
     total, seen = 0, set()
     for member in members:
-        if member.kind not in (stat.S_IFREG, stat.S_IFDIR):
+        if not member.is_plain:
             raise BadArchiveError(f"{archive}: holds {member.name!a}, a link or a device; only plain files are taken")
-        if member.kind == stat.S_IFDIR:
-            continue
         path = PurePosixPath(member.name)
         if (
             path.is_absolute() or ".." in path.parts or "\\" in member.name

@@ -12,7 +12,7 @@ from wildsr.apps.prepare.plan import Plan
 from wildsr.apps.prepare.sources import DF2K_SCALES, SETS
 from wildsr.memory import usable_cores
 
-STEP = 200  # the released one, half of 400; written down for uncut images too
+SIZE = 400  # of a released sub-image
 
 DESCRIPTION = """Bring a dataset and cut it into sub-images to train on.
 
@@ -44,7 +44,11 @@ command continues, and where nothing is left to do it says so."""
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the call, with every default filled in; a wrong one ends with exit code 2."""
+    """Parse the call, with every default filled in, and `plan`; a wrong one ends with exit code 2.
+
+    Raises:
+        ConfigError: sizes, steps or scales do not fit.
+    """
     parser = Parser("prepare", DESCRIPTION)
     parser.add_argument(
         "set",
@@ -60,7 +64,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--size",
         type=size,
-        default=400,
+        default=SIZE,
         metavar="PX",
         help="Side of a sub-image, or whole to leave images uncut (default: %(default)s).",
     )
@@ -81,11 +85,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--keep-archives", action="store_true", help="Keep the downloaded archives.")
     given = parser.parse_args(words)
-    given.step = given.step or (STEP if given.size is None else max(given.size // 2, 1))
+    given.step = given.step or max((given.size or SIZE) // 2, 1)  # of uncut images it is written down, too
     if wrong := misuse(given):
         parser.error(wrong)
     if given.scales is None:
         given.scales = () if given.set == "ost" or given.size is None else DF2K_SCALES
+    given.plan = None if given.size is None else Plan(given.size, given.step, given.scales)
     given.output = given.output or Path("data", given.set)
     return given
 
@@ -100,8 +105,6 @@ def misuse(given: argparse.Namespace) -> str:
         return "ost gets no smaller copies, so --scales says nothing"
     if given.size is None and given.scales:
         return "--size whole keeps images as they are, so --scales says nothing"
-    if given.size is not None and given.step > given.size:
-        return f"--step {given.step} would skip pixels; wanted at most {given.size}, the side of a sub-image"
     if given.folder is not None:
         source = given.folder.resolve()
         for target in (given.output.resolve() / split for split in ("train", "val")):

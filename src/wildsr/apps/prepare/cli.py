@@ -9,8 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildsr.apps.common.logs import message_console
 from wildsr.apps.common.progress import has_bars
-from wildsr.apps.prepare.manifest import Manifest
-from wildsr.apps.prepare.plan import Plan
+from wildsr.apps.prepare.manifest import open_manifest
 from wildsr.apps.prepare.preparation import Preparation
 from wildsr.apps.prepare.published import prepare_published
 from wildsr.apps.prepare.sources import SETS
@@ -18,7 +17,6 @@ from wildsr.apps.prepare.sources import SETS
 
 def main(given: argparse.Namespace) -> int:
     """Prepare the dataset. Returns the exit code."""
-    plan = given.size and Plan(given.size, given.step, given.scales)
     options: dict[str, Any] = {
         "set": given.set,
         "size": given.size,
@@ -32,8 +30,8 @@ def main(given: argparse.Namespace) -> int:
     name, amount = TextColumn("{task.description}"), TextColumn("{task.fields[amount]}")
     columns = (name, BarColumn(), amount, TimeRemainingColumn())
     progress = Progress(*columns, console=message_console(), disable=not has_bars())
-    with Manifest(given.output, options) as manifest:
-        preparation = Preparation(given.output, manifest, plan, given.workers, progress, given.store)
+    with open_manifest(given.output, options) as manifest:
+        preparation = Preparation(given.output, manifest, given.plan, given.workers, progress, given.store)
         try:
             if given.folder is not None:
                 preparation.prepare_folder(given.folder, given.val)

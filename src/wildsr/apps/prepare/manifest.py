@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from wildsr.apps.prepare.cutting import Outcome, outputs
 from wildsr.apps.prepare.plan import Plan
@@ -25,8 +26,9 @@ class Entry(NamedTuple):
     outcome: Outcome
 
 
-class Manifest:
-    """The record of one prepared folder: a file of JSON lines, held open and locked.
+@contextmanager
+def open_manifest(folder: Path, options: dict[str, Any]) -> Iterator[Manifest]:
+    """Open the record of a folder, new or as it is, and hold the folder for the time of the block.
 
     Args:
         folder: where the prepared images go.
@@ -36,39 +38,39 @@ class Manifest:
         UserError: the folder holds images of other options or of unknown origin, or another process is at
             work in it.
     """
+    path = folder / NAME
+    is_empty = not any((folder / name).exists() for name in MADE)
+    if not (path.exists() or is_empty):
+        raise UserError(f"{folder}: holds images that wildsr prepare did not put there; choose another --output")
+    with lock_folder(folder, "wildsr prepare"), path.open("a+b") as file:
+        manifest = Manifest(folder, file)
+        before = manifest.options
+        if is_empty or before is None:
+            manifest.add(options=options)
+        elif options != before:
+            changed = sorted(key for key in options | before if options.get(key) != before.get(key))
+            known = [f"{key}={before[key]}" if key in before else f"no {key}" for key in changed]
+            raise UserError(
+                f"{folder}: prepared with {', '.join(known)}; choose another --output, or remove it to begin anew"
+            )
+        yield manifest
 
-    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
-        self.folder = folder
+
+class Manifest:
+    """The record of one prepared folder, held open and locked by `open_manifest`.
+
+    Args:
+        folder: where the prepared images go.
+        file: the record, of JSON lines, open for reading and appending.
+    """
+
+    def __init__(self, folder: Path, file: IO[bytes]) -> None:
+        self.folder, self._file = folder, file
         self.images: dict[str, Entry] = {}
         self.complete: dict[str, str] = {}  # archive's stem -> fingerprint of what was placed of it
         self.downloaded: set[str] = set()  # archives that are ours to remove
         self.options: dict[str, Any] | None = None
-        path = folder / NAME
-        empty = not any((folder / name).exists() for name in MADE)
-        if not (path.exists() or empty):
-            raise UserError(f"{folder}: holds images that wildsr prepare did not put there; choose another --output")
-        self._open = ExitStack()  # the lock and the file
-        self._open.enter_context(lock_folder(folder, "wildsr prepare"))
-        try:
-            self._file = self._open.enter_context(path.open("a+b"))
-            self._read(path.read_bytes())
-            if empty or self.options is None:
-                self.add(options=options)
-            elif options != self.options:
-                changed = sorted(key for key in options | self.options if options.get(key) != self.options.get(key))
-                known = [f"{key}={self.options[key]}" if key in self.options else f"no {key}" for key in changed]
-                raise UserError(
-                    f"{folder}: prepared with {', '.join(known)}; choose another --output, or remove it to begin anew"
-                )
-        except BaseException:
-            self._open.close()
-            raise
-
-    def __enter__(self) -> Manifest:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
+        self._read()
 
     def add(self, **event: Any) -> None:
         """Write an event down: one of those that `_take` knows."""
@@ -103,7 +105,9 @@ class Manifest:
             for name in outputs(key, outcome.width, outcome.height, plan):
                 (self.folder / name).unlink(missing_ok=True)
 
-    def _read(self, content: bytes) -> None:
+    def _read(self) -> None:
+        self._file.seek(0)
+        content = self._file.read()
         end = content.rfind(b"\n") + 1
         if end < len(content):
             self._file.truncate(end)  # a line cut short by a crash; its image is done again

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wildsr.io import UserError
+from wildsr.io import ConfigError
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Plan:
     """The way in which images are cut.
 
     Raises:
-        UserError: the step skips pixels, or a scale is impossible.
+        ConfigError: the step skips pixels, or a scale is impossible.
     """
 
     size: int = 400  # S
@@ -22,7 +22,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 0 < self.step <= self.size:
-            raise UserError(f"step={self.step}, size={self.size}: wanted 0 < step <= size, or pixels would be lost")
+            raise ConfigError(f"step={self.step} would skip pixels; wanted 1 to {self.size}, the side of a sub-image")
         for scale in self.scales:
             if scale <= 0 or (scale >= 1 and (scale.denominator != 1 or scale == 1)):
-                raise UserError(f"scale {scale}: wanted a factor between 0 and 1, or the shortest edge in pixels")
+                raise ConfigError(f"scale {scale}: wanted a factor between 0 and 1, or the shortest edge in pixels")

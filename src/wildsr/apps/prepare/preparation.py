@@ -17,11 +17,11 @@ from rich.filesize import decimal
 from rich.progress import Progress
 
 from wildsr.apps.prepare.cutting import Task, decode, levels, prepare, tally
-from wildsr.apps.prepare.disk import require_space
+from wildsr.apps.prepare.disk import require_space, space_needed
 from wildsr.apps.prepare.manifest import STORE, Manifest
 from wildsr.apps.prepare.packing import Packing
 from wildsr.apps.prepare.plan import Plan
-from wildsr.apps.prepare.workers import run_tasks, space_needed
+from wildsr.apps.prepare.workers import run_tasks
 from wildsr.data.photographs import check_corrupt_share
 from wildsr.images import file_state, find_images
 from wildsr.io import UserError, expanded
@@ -57,7 +57,7 @@ class Preparation:
     """
 
     def __init__(
-        self, root: Path, manifest: Manifest, plan: Plan | None, workers: int, progress: Progress, store: bool = False
+        self, root: Path, manifest: Manifest, plan: Plan | None, workers: int, progress: Progress, store: bool
     ) -> None:
         self.root, self.manifest, self.plan, self.workers, self.progress = root, manifest, plan, workers, progress
         self.packing = Packing(root / STORE) if store else None
