@@ -22,7 +22,7 @@ from PIL import Image
 from wildsr.apps.prepare import cli as prepare
 from wildsr.apps.prepare import cutting, disk, packing, preparation
 from wildsr.apps.prepare import published as archives
-from wildsr.apps.prepare.disk import MARGIN
+from wildsr.apps.prepare.cutting import MARGIN
 from wildsr.apps.prepare.sources import DIV2K_TRAIN, DIV2K_VALID, FLICKR2K, OST
 from wildsr.cli import main
 from wildsr.data import Photographs, Samples, Store

@@ -16,8 +16,8 @@ from typing import Any
 from rich.filesize import decimal
 from rich.progress import Progress
 
-from wildsr.apps.prepare.cutting import Task, decode, levels, prepare, tally
-from wildsr.apps.prepare.disk import require_space, space_needed
+from wildsr.apps.prepare.cutting import Task, decode, levels, prepare, space_needed, tally
+from wildsr.apps.prepare.disk import require_space
 from wildsr.apps.prepare.manifest import STORE, Manifest
 from wildsr.apps.prepare.packing import Packing
 from wildsr.apps.prepare.plan import Plan
