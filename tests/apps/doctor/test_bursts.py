@@ -109,13 +109,16 @@ def test_a_burst_without_end_is_ended_with_all_that_it_started(tmp_path, monkeyp
 
 
 def test_a_burst_ends_with_the_doctor_that_is_killed(tmp_path):
-    """By SIGTERM, as by a cluster: its process ends, its scratch folder goes, and it is said."""
+    """By SIGTERM, as by a cluster: its process ends, its scratch folder goes, and it is said.
+
+    The child waits a second before it tells its number: the doctor has its process in hand by then.
+    """
     code = (
         "import sys, tempfile\nfrom pathlib import Path\nfrom types import SimpleNamespace\nfrom wildsr import cli\n"
         "from wildsr.apps.doctor.bursts import run\n"
         "def run_burst(words):\n"
         " with tempfile.TemporaryDirectory(dir='.', prefix='scratch'):\n"
-        "  return run(['sh', '-c', 'echo $$ > child; sleep 60'])\n"
+        "  return run(['sh', '-c', 'sleep 1; echo $$ > child; sleep 60'])\n"
         "cli.importlib = SimpleNamespace(import_module=lambda name: SimpleNamespace(parse=list, main=run_burst))\n"
         "sys.exit(cli.main(['doctor']))"
     )
