@@ -37,8 +37,9 @@ def test_paired_and_real_images_are_taken_as_they_are(pairs):
     assert paired.label(3) == ("more/d", 0) and real.label(3) == ("more/d.png", 0)
     assert paired.smallest()[0] == real.smallest()[0] == 160  # both in pixels of the upscaled image
     for images in (paired, real):
-        with pytest.raises(IndexError):
-            images[4]
+        for outside in (4, -1):
+            with pytest.raises(IndexError):
+                images[outside]
 
 
 def test_the_hard_cases_are_six_small_grey_images_always_the_same():

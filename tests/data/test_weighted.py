@@ -43,8 +43,9 @@ def test_numbers_run_through_the_sets_one_after_the_other():
     assert len(images) == 25
     assert [int(images[index][0, 0, 0]) for index in (0, 3, 4, 5, 24)] == [10, 10, 20, 30, 30]
     assert [images.name(index) for index in (3, 4, 24)] == ["a/10/3", "b/20/0", "c/30/19"]
-    with pytest.raises(IndexError):
-        images[25]
+    for outside in (25, -1):
+        with pytest.raises(IndexError):
+            images[outside]
 
 
 def test_a_set_is_drawn_by_its_weight_whatever_its_size():

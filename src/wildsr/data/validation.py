@@ -59,6 +59,8 @@ class Pairs(Dataset[Item[Recipe]]):
         return len(self.images) * self.recipes
 
     def __getitem__(self, index: int) -> Item[Recipe]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         image = to_channels(self.images[index // self.recipes], self.channels)
         recipe = self.spec.draw(np.random.default_rng([self.seed, PAIR, index]))
         name = self.images.name(index // self.recipes)
@@ -84,6 +86,8 @@ class PairedImages(Dataset[Item[None]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item[None]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         lq, hq = (to_channels(image, self.channels) for image in self.files[index])
         return Item(hq, None, lq)
 
@@ -107,6 +111,8 @@ class RealImages(Dataset[Item[None]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> Item[None]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         return Item(None, None, to_channels(self.images[index], self.channels))
 
     def label(self, index: int) -> Label:

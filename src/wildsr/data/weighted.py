@@ -60,6 +60,8 @@ class WeightedImages:
 
     def _find(self, index: int) -> tuple[str, int]:
         """Return the set of a number, and the number there."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         place = int(np.searchsorted(self._ends, index, side="right"))
         name = list(self.sources)[place]
         return name, index - int(self._ends[place]) + len(self.sources[name])
