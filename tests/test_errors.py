@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import pickle
 
 import pytest
@@ -50,6 +51,7 @@ def test_debug_shows_the_traceback_of_the_line_too(monkeypatch, capsys, words):
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("Traceback") and any("in run" in line for line in said)
     assert said[-1] == "error: a.png: no such file"
+    assert os.environ["WILDSR_DEBUG"] == "0"  # of this call alone
 
 
 def test_the_environment_shows_tracebacks(monkeypatch, capsys):

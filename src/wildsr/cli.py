@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can mend is one line on the standard error output; any other exception is a bug, and leaves this
     function. `--debug`, before or behind the verb, or WILDSR_DEBUG=1 shows the traceback of the one line, too.
     """
-    words = take_debug(sys.argv[1:] if argv is None else argv)
+    words, debug = take_debug(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return 0 if words else 2
@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from wildsr.apps.common.logs import show_messages
     from wildsr.io import can_be_mended
 
+    before = os.environ.get("WILDSR_DEBUG", "0")
+    if debug:  # where further processes see it, too
+        os.environ["WILDSR_DEBUG"] = "1"
     try:
         if verb == "train":  # which looks after its signals itself, and Hydra after what it logs
             return int(importlib.import_module("wildsr.apps.train.cli").main(rest))
@@ -73,6 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from wildsr.config import report_error
 
         return report_error(error)
+    finally:
+        if debug:
+            os.environ["WILDSR_DEBUG"] = before
 
 
 @contextmanager
@@ -93,13 +99,11 @@ def interrupt_on(*numbers: int) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def take_debug(words: Sequence[str]) -> list[str]:
-    """Take `--debug` out of a command line, up to `--`, into the environment, where further processes see it, too."""
+def take_debug(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Take `--debug` out of a command line, up to `--`. Returns the other words, and whether it was there."""
     end = words.index("--") if "--" in words else len(words)
     others = [word for word in words[:end] if word != "--debug"]
-    if len(others) < end:
-        os.environ["WILDSR_DEBUG"] = "1"
-    return [*others, *words[end:]]
+    return [*others, *words[end:]], len(others) < end
 
 
 def overview() -> str:
