@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,11 @@ class Stage:
         """Return what travels with the stage's generator."""
         return {"stage": self.name, "iterations": str(self.iterations)}
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return what tells these training images from others; every file is looked at, once."""
+        return fingerprint(self.data.samples)
+
     @property
     def metrics(self) -> dict[str, MetricDisplay]:
         """Return how each metric of validation is shown, by name."""
@@ -136,7 +142,7 @@ class Stage:
     def _take_over(self) -> None:
         """Start from what the stage before has handed on, and say where this one begins."""
         title, start, predecessor = stage_title(self.name), self.start, handed_on(self.cfg, self.run)
-        digests = {"data": fingerprint(self.data.samples), "predecessor": ""}
+        digests = {"data": self.fingerprint, "predecessor": ""}
         if predecessor is not None:
             digests["predecessor"] = sha256(predecessor.read_bytes()).hexdigest()
             for network in (self.module.generator, self.module.ema.module):
@@ -172,7 +178,7 @@ class Stage:
         degradation: Any = self.data.make_pairs.degradation
         made_from = {
             "code": code_version(),
-            "data_sha256": fingerprint(self.data.samples),
+            "data_sha256": self.fingerprint,
             "kernel_mix": kernel_mix(degradation.spec),
         }
         for logger in trainer.loggers:
