@@ -78,7 +78,7 @@ def build_networks(cfg: DictConfig, run: Path, absent: Collection[str]) -> Super
     Raises:
         ValueError, OSError: as `wildsr.stage.Stage`.
     """
-    start = None if stage_of(cfg).predecessor in cfg.stage.sequence else first_weights(cfg, run)
+    start = first_weights(cfg, run)
     here = cfg.copy()
     here.metrics = available_metrics(cfg, absent)
     if OmegaConf.select(cfg, "discriminator.weights") in absent:
