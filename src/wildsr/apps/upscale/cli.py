@@ -145,11 +145,12 @@ def read(job: Job, max_pixels: int | None, despite_damage: bool) -> ImageContent
             raise
         if not isinstance(source, Path):
             source.seek(0)
+        before = ImageFile.LOAD_TRUNCATED_IMAGES
         ImageFile.LOAD_TRUNCATED_IMAGES = True  # Pillow's switch for the process; what is missing is grey, or black
         try:
             image = read_content(source, job.name, max_pixels)
         finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
         reason = first_line(error.__cause__ or error)
         log.warning(f"{job.name}: damaged ({reason}); what can be decoded of it is enlarged")
         return image
